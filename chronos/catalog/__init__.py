@@ -1,0 +1,6 @@
+"""The catalog: a SQLite index over checkpoints and chunks. A cache; deleting it loses nothing."""
+
+from chronos.catalog.database import Catalog, CatalogDamagedError, open_catalog
+from chronos.catalog.rows import CheckpointRow, ChunkRow, StatRow, TimelineMark
+
+__all__ = ["Catalog", "CatalogDamagedError", "CheckpointRow", "ChunkRow", "StatRow", "TimelineMark", "open_catalog"]

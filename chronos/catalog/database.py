@@ -1,0 +1,295 @@
+"""The catalog's one door to SQLite.
+
+Truth is the folders. Each timeline's folder times are kept beside its rows, so a look tells whether they still agree;
+WAL with `synchronous=NORMAL` may forget the last writes at a power cut (the times then differ) but is never corrupted
+by one. Every SQLite error becomes CatalogDamagedError, and the answer to that is to throw the file away.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from chronos.catalog.rows import CheckpointRow, ChunkRow, StatRow, TimelineMark
+from chronos.errors import OutsideError
+
+_VERSION = 1
+_BUSY_MS = 10_000
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS timelines (name TEXT PRIMARY KEY, folder_ns INT, packs_ns INT, deleted_ns INT) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS checkpoints (
+  id TEXT PRIMARY KEY, timeline TEXT, sequence INT, name TEXT, description TEXT, parent TEXT, created_at TEXT,
+  trigger TEXT, tags TEXT, files_changed INT, grade TEXT, state TEXT, deleted INT) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS checkpoints_by_timeline ON checkpoints (timeline, sequence);
+CREATE TABLE IF NOT EXISTS packs (number INTEGER PRIMARY KEY, name TEXT UNIQUE, timeline TEXT, size INT);
+CREATE TABLE IF NOT EXISTS chunks (
+  id BLOB PRIMARY KEY, pack INT, offset INT, stored INT, raw INT, codec INT) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS stats (
+  component TEXT, path BLOB, size INT, mtime_ns INT, ctime_ns INT, inode INT, mode INT, content BLOB, chunk BLOB,
+  PRIMARY KEY (component, path)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS facts (key TEXT PRIMARY KEY, value BLOB) WITHOUT ROWID;
+"""
+_CHECKPOINT_COLUMNS = (
+    "id, timeline, sequence, name, description, parent, created_at, trigger, tags, files_changed, grade, state, deleted"
+)
+_NO_SAFETY = "trigger <> 'safety'"
+_CHECKPOINT_FIELDS = CheckpointRow.__struct_fields__
+
+
+class CatalogDamagedError(OutsideError):
+    """The catalog cannot be read; it is a cache and is rebuilt from the checkpoint folders."""
+
+    code = "catalog_damaged"
+
+
+def open_catalog(path: Path | None) -> Catalog:
+    """Open the catalog at `path`, making an empty one where there is none; None keeps it in memory.
+
+    Raises CatalogDamagedError.
+    """
+    with _translate():
+        connection = sqlite3.connect(
+            path or ":memory:", timeout=_BUSY_MS / 1000, isolation_level=None, check_same_thread=False
+        )
+    try:
+        with _translate():
+            connection.execute("PRAGMA synchronous=NORMAL")
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            if version == 0:
+                _create_schema(connection)
+            elif version != _VERSION:
+                raise CatalogDamagedError("the catalog has another version")
+    except BaseException:
+        connection.close()
+        raise
+    return Catalog(connection)
+
+
+class Catalog:
+    """Queries and updates. Every method that writes is one transaction, or joins the `transaction()` around it."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def close(self) -> None:
+        """Close the database."""
+        self._connection.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Make all writes in the block one transaction."""
+        with _translate():
+            self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._connection.rollback()
+            raise
+        with _translate():
+            self._connection.execute("COMMIT")
+
+    # timelines
+
+    def find_mark(self, timeline: str) -> TimelineMark | None:
+        """Return the folder times at which the rows of `timeline` were last true."""
+        rows = self._all("SELECT folder_ns, packs_ns, deleted_ns FROM timelines WHERE name = ?", (timeline,))
+        return TimelineMark(*rows[0]) if rows else None
+
+    def set_mark(self, timeline: str, mark: TimelineMark) -> None:
+        """Record that the rows of `timeline` are true at these folder times."""
+        self._run(
+            "INSERT OR REPLACE INTO timelines VALUES (?, ?, ?, ?)",
+            [(timeline, mark.folder_ns, mark.packs_ns, mark.deleted_ns)],
+        )
+
+    def timelines(self) -> list[str]:
+        """Return the names of all indexed timelines."""
+        return [row[0] for row in self._all("SELECT name FROM timelines ORDER BY name")]
+
+    def forget_timeline(self, timeline: str) -> None:
+        """Drop every row of a timeline whose folder is gone."""
+        self._run("DELETE FROM checkpoints WHERE timeline = ?", [(timeline,)])
+        self._run("DELETE FROM timelines WHERE name = ?", [(timeline,)])
+        for name in list(self.pack_sizes(timeline)):
+            self.remove_pack(name)
+
+    # checkpoints
+
+    def add_checkpoint(self, row: CheckpointRow) -> None:
+        """Add or replace a checkpoint."""
+        values = (
+            row.checkpoint_id, row.timeline, row.sequence, row.name, row.description, row.parent, row.created_at,
+            row.trigger, json.dumps(row.tags), row.files_changed, row.grade, row.state, int(row.deleted),
+        )  # fmt: skip
+        self._run(f"INSERT OR REPLACE INTO checkpoints VALUES ({', '.join('?' * len(values))})", [values])
+
+    def remove_checkpoint(self, checkpoint_id: str) -> None:
+        """Drop a checkpoint's row."""
+        self._run("DELETE FROM checkpoints WHERE id = ?", [(checkpoint_id,)])
+
+    def set_deleted(self, checkpoint_id: str, deleted: bool) -> None:
+        """Mark a checkpoint as deleted, or as back."""
+        self._run("UPDATE checkpoints SET deleted = ? WHERE id = ?", [(int(deleted), checkpoint_id)])
+
+    def list_checkpoints(
+        self,
+        timeline: str | None = None,
+        *,
+        limit: int = -1,
+        offset: int = 0,
+        deleted: bool = False,
+        safety: bool = True,
+    ) -> list[CheckpointRow]:
+        """Return checkpoints, the newest first; with `safety=False` without those that restores took."""
+        where, values = "deleted = ?" if safety else f"deleted = ? AND {_NO_SAFETY}", [int(deleted)]
+        if timeline is not None:
+            return self._checkpoints(
+                f"{where} AND timeline = ? ORDER BY sequence DESC LIMIT ? OFFSET ?", [*values, timeline, limit, offset]
+            )
+        return self._checkpoints(
+            f"{where} ORDER BY created_at DESC, sequence DESC LIMIT ? OFFSET ?", [*values, limit, offset]
+        )
+
+    def count_checkpoints(self, timeline: str | None = None, *, safety: bool = True) -> int:
+        """Return how many live checkpoints there are; with `safety=False` without those that restores took."""
+        where = "deleted = 0 AND (?1 IS NULL OR timeline = ?1)" + ("" if safety else f" AND {_NO_SAFETY}")
+        return int(self._all(f"SELECT count(*) FROM checkpoints WHERE {where}", (timeline,))[0][0])
+
+    def find_checkpoint(self, checkpoint_id: str) -> CheckpointRow | None:
+        """Return the checkpoint with exactly this id, deleted or not."""
+        rows = self._checkpoints("id = ?", [checkpoint_id])
+        return rows[0] if rows else None
+
+    def find_by_prefix(self, prefix: str, limit: int = 3) -> list[CheckpointRow]:
+        """Return live checkpoints whose id begins with `prefix` (hex digits)."""
+        return self._checkpoints("deleted = 0 AND id >= ? AND id < ? LIMIT ?", [prefix, prefix + "g", limit])
+
+    def find_by_name(self, name: str, timeline: str | None) -> CheckpointRow | None:
+        """Return the newest live checkpoint with this name."""
+        where, values = "deleted = 0 AND name = ?", [name]
+        if timeline is not None:
+            where, values = where + " AND timeline = ?", [name, timeline]
+        rows = self._checkpoints(f"{where} ORDER BY created_at DESC, sequence DESC LIMIT 1", values)
+        return rows[0] if rows else None
+
+    def search(self, text: str, timeline: str | None) -> list[CheckpointRow]:
+        """Return live checkpoints with `text` in name, description or tags, without regard to ASCII case."""
+        pattern = "%" + text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+        fields = "(name LIKE ?1 ESCAPE '\\' OR description LIKE ?1 ESCAPE '\\' OR tags LIKE ?1 ESCAPE '\\')"
+        return self._checkpoints(
+            f"deleted = 0 AND {fields} AND (?2 IS NULL OR timeline = ?2) ORDER BY created_at DESC", [pattern, timeline]
+        )
+
+    def highest_sequence(self, timeline: str) -> int:
+        """Return the highest sequence number given out on `timeline`, deleted checkpoints included; 0 for none."""
+        return int(
+            self._all("SELECT coalesce(max(sequence), 0) FROM checkpoints WHERE timeline = ?", (timeline,))[0][0]
+        )
+
+    # packs and chunks
+
+    def add_pack(self, timeline: str, name: str, size: int, chunks: Iterable[tuple[bytes, ChunkRow]]) -> None:
+        """Index a pack and its chunks; a chunk that is already known stays where it is."""
+        number = self._insert(
+            "INSERT OR REPLACE INTO packs (name, timeline, size) VALUES (?, ?, ?)", (name, timeline, size)
+        )
+        rows = [(chunk_id, number, row.offset, row.stored_bytes, row.raw_bytes, row.codec) for chunk_id, row in chunks]
+        self._run("INSERT OR IGNORE INTO chunks VALUES (?, ?, ?, ?, ?, ?)", rows)
+
+    def remove_pack(self, name: str) -> None:
+        """Forget a pack and the chunks that were known to be in it."""
+        self._run("DELETE FROM chunks WHERE pack = (SELECT number FROM packs WHERE name = ?)", [(name,)])
+        self._run("DELETE FROM packs WHERE name = ?", [(name,)])
+
+    def forget_chunks(self, chunk_ids: Iterable[bytes]) -> None:
+        """Forget where these chunks lie."""
+        self._run("DELETE FROM chunks WHERE id = ?", [(chunk_id,) for chunk_id in chunk_ids])
+
+    def pack_sizes(self, timeline: str) -> dict[str, int]:
+        """Return the indexed packs of a timeline with their sizes in bytes."""
+        return dict(self._all("SELECT name, size FROM packs WHERE timeline = ?", (timeline,)))
+
+    def pack_timeline(self, name: str) -> str | None:
+        """Return the timeline whose folder holds the pack."""
+        rows = self._all("SELECT timeline FROM packs WHERE name = ?", (name,))
+        return rows[0][0] if rows else None
+
+    def find_chunk(self, chunk_id: bytes) -> ChunkRow | None:
+        """Return where a chunk lies."""
+        rows = self._all(
+            "SELECT packs.name, offset, stored, raw, codec FROM chunks JOIN packs ON packs.number = chunks.pack "
+            "WHERE chunks.id = ?",
+            (chunk_id,),
+        )
+        return ChunkRow(*rows[0]) if rows else None
+
+    def has_chunk(self, chunk_id: bytes) -> bool:
+        """Tell whether some pack holds the chunk."""
+        return bool(self._all("SELECT 1 FROM chunks WHERE id = ?", (chunk_id,)))
+
+    # stat cache and other remembered facts
+
+    def stats(self, component: str) -> dict[bytes, StatRow]:
+        """Return the stat cache of one code component, by path; rows whose content the pool has lost are left out."""
+        rows = self._all(
+            "SELECT path, size, mtime_ns, ctime_ns, inode, mode, content, chunk FROM stats WHERE component = ? "
+            "AND (size = 0 OR EXISTS (SELECT 1 FROM chunks WHERE chunks.id = stats.chunk))",
+            (component,),
+        )
+        return {row[0]: StatRow(*row) for row in rows}
+
+    def update_stats(self, component: str, rows: Iterable[StatRow], gone: Iterable[bytes]) -> None:
+        """Put rows into the stat cache and take paths out of it."""
+        self._run("DELETE FROM stats WHERE component = ? AND path = ?", [(component, path) for path in gone])
+        self._run(
+            "INSERT OR REPLACE INTO stats VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [(component, r.path, r.size, r.mtime_ns, r.ctime_ns, r.inode, r.mode, r.content, r.chunk) for r in rows],
+        )
+
+    def find_fact(self, key: str) -> bytes | None:
+        """Return a remembered value."""
+        rows = self._all("SELECT value FROM facts WHERE key = ?", (key,))
+        return rows[0][0] if rows else None
+
+    def set_fact(self, key: str, value: bytes) -> None:
+        """Remember a value under `key`."""
+        self._run("INSERT OR REPLACE INTO facts VALUES (?, ?)", [(key, value)])
+
+    def _checkpoints(self, where: str, values: Sequence[Any]) -> list[CheckpointRow]:
+        rows = self._all(f"SELECT {_CHECKPOINT_COLUMNS} FROM checkpoints WHERE {where}", values)
+        return [_checkpoint_row(row) for row in rows]
+
+    def _all(self, statement: str, values: Sequence[Any] = ()) -> list[Any]:
+        with _translate():
+            return self._connection.execute(statement, values).fetchall()
+
+    def _insert(self, statement: str, values: Sequence[Any]) -> int:
+        with _translate():
+            return int(self._connection.execute(statement, values).lastrowid or 0)
+
+    def _run(self, statement: str, rows: Sequence[Sequence[Any]]) -> None:
+        with _translate():
+            if rows:
+                self._connection.executemany(statement, rows)
+
+
+def _create_schema(connection: sqlite3.Connection) -> None:
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version={_VERSION}; COMMIT;")
+
+
+@contextmanager
+def _translate() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as cause:
+        raise CatalogDamagedError(f"the catalog cannot be used: {cause}") from cause
+
+
+def _checkpoint_row(row: Sequence[Any]) -> CheckpointRow:
+    values = dict(zip(_CHECKPOINT_FIELDS, row, strict=True))
+    return CheckpointRow(**{**values, "tags": tuple(json.loads(values["tags"])), "deleted": bool(values["deleted"])})

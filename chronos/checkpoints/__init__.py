@@ -1,0 +1,100 @@
+"""Checkpoints: capturing a state, sealing it, and planning and applying the way back to it."""
+
+from chronos.checkpoints.apply import Applied, Applier
+from chronos.checkpoints.capture import Capture, own_folders
+from chronos.checkpoints.changes import (
+    ABSENT,
+    JOURNAL_FORMAT,
+    LARGEST_JOURNAL_BYTES,
+    Change,
+    ChangeSet,
+    IndexChange,
+    Journal,
+    JournalKind,
+    Side,
+    SideKind,
+    StagedState,
+    decode_journal,
+    encode_journal,
+)
+from chronos.checkpoints.create import Created, capture_in_memory, check_description, check_name, take_checkpoint
+from chronos.checkpoints.diff import Difference, StateDiff
+from chronos.checkpoints.environment import describe_environment
+from chronos.checkpoints.manifest import (
+    LARGEST_MANIFEST_BYTES,
+    Component,
+    Entry,
+    EntryKind,
+    Grade,
+    Manifest,
+    Reason,
+    ReceiptRow,
+    Trigger,
+    decode_manifest,
+    is_checkpoint_id,
+)
+from chronos.checkpoints.plan import Judge, Kept, Options, Plan, Planner, drop_blocked
+from chronos.checkpoints.policy import CapturePolicy
+from chronos.checkpoints.reconcile import list_timelines
+from chronos.checkpoints.rules import StateRules
+from chronos.checkpoints.seal import Request
+from chronos.checkpoints.sides import BlobSource, Sides, side_on_disk
+from chronos.checkpoints.states import CodeState, ComponentState
+from chronos.checkpoints.store import Store, find_store, set_up_store
+
+__all__ = [
+    "ABSENT",
+    "JOURNAL_FORMAT",
+    "LARGEST_JOURNAL_BYTES",
+    "LARGEST_MANIFEST_BYTES",
+    "Applied",
+    "Applier",
+    "BlobSource",
+    "Capture",
+    "CapturePolicy",
+    "Change",
+    "ChangeSet",
+    "CodeState",
+    "Component",
+    "ComponentState",
+    "Created",
+    "Difference",
+    "Entry",
+    "EntryKind",
+    "Grade",
+    "IndexChange",
+    "Journal",
+    "JournalKind",
+    "Judge",
+    "Kept",
+    "Manifest",
+    "Options",
+    "Plan",
+    "Planner",
+    "Reason",
+    "ReceiptRow",
+    "Request",
+    "Side",
+    "SideKind",
+    "Sides",
+    "StagedState",
+    "StateDiff",
+    "StateRules",
+    "Store",
+    "Trigger",
+    "capture_in_memory",
+    "check_description",
+    "check_name",
+    "decode_journal",
+    "decode_manifest",
+    "describe_environment",
+    "drop_blocked",
+    "encode_journal",
+    "find_store",
+    "is_checkpoint_id",
+    "list_timelines",
+    "own_folders",
+    "set_up_store",
+    "side_on_disk",
+    "take_checkpoint",
+]

@@ -1,0 +1,175 @@
+"""A set of changes to a working tree, as data: shown as a plan, kept as a journal, inverted for undo.
+
+Each change says what stands at a path before and after, by content hash. That makes it safe to run twice (what is
+`after` already is done) and to refuse (what is neither was edited by somebody).
+"""
+
+from __future__ import annotations
+
+import re
+from enum import Enum
+from typing import Literal
+
+import msgspec
+
+from chronos.checkpoints.manifest import StagedEntry, check_rows
+from chronos.errors import DamagedJournalError
+from chronos.files import check_tree_path
+from chronos.git import HiddenEntry
+from chronos.pool import Content, digest
+
+LARGEST_JOURNAL_BYTES = 512 * 1024 * 1024
+JOURNAL_FORMAT = 1
+_OPERATION_ID = re.compile(r"[0-9a-f]{12}")
+_OBJECT_ID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+
+
+class SideKind(str, Enum):
+    """What stands at a path on one side of a change."""
+
+    FILE = "file"
+    LINK = "symlink"
+    ABSENT = "absent"
+
+
+JournalKind = Literal["restore", "undo", "redo"]
+
+
+class _Struct(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    pass
+
+
+class Side(_Struct, frozen=True):
+    """One side of a change. `blob` is set when the bytes come from git, from the repository at `component`."""
+
+    kind: SideKind
+    executable: bool = False
+    content: Content | None = None
+    blob: str | None = None
+    component: bytes = b""
+
+    def on_disk(self) -> Side:
+        """Return this side as a look at the disk gives it: without saying where the bytes come from."""
+        return Side(self.kind, self.executable, self.content)
+
+    def is_same(self, other: Side) -> bool:
+        """Tell whether both sides put the same thing at the path, wherever the bytes come from."""
+        if self.kind is not other.kind or self.executable != other.executable:
+            return False
+        return self.kind is SideKind.ABSENT or (
+            self.content is not None and other.content is not None and self.content.id == other.content.id
+        )
+
+
+ABSENT = Side(SideKind.ABSENT)
+
+
+class Change(_Struct, frozen=True):
+    """What happens at one path (from the root)."""
+
+    path: bytes
+    before: Side
+    after: Side
+
+    def inverted(self) -> Change:
+        """Return the change that takes this one back."""
+        return Change(self.path, self.after, self.before)
+
+
+class StagedState(_Struct, frozen=True):
+    """Everything an index says beyond its commit."""
+
+    head: str | None
+    staged: tuple[StagedEntry, ...]
+    hidden: tuple[HiddenEntry, ...]
+
+
+class IndexChange(_Struct, frozen=True):
+    """What happens to the index of one component; it is made only while HEAD is the commit of the side it goes to."""
+
+    component: bytes
+    before: StagedState
+    after: StagedState
+
+    def inverted(self) -> IndexChange:
+        """Return the change that takes this one back."""
+        return IndexChange(self.component, self.after, self.before)
+
+
+class HeadChange(_Struct, frozen=True):
+    """Where HEAD goes: branch (full ref, None when detached) and commit on both sides.
+
+    `displaced` is the commit at which the branch that is moved *to* stood before; inverting puts it back there.
+    """
+
+    branch_before: str | None
+    commit_before: str | None
+    branch_after: str | None
+    commit_after: str | None
+    displaced: str | None
+
+
+class ChangeSet(_Struct, frozen=True):
+    """All changes of one operation. `links` are absorbed submodules whose `.git` file has to be there again."""
+
+    changes: tuple[Change, ...] = ()
+    indexes: tuple[IndexChange, ...] = ()
+    head: HeadChange | None = None
+    head_undo: bool = False
+    links: tuple[tuple[bytes, str], ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing would happen."""
+        return not (self.changes or self.indexes or self.head or self.links)
+
+    def identity(self) -> str:
+        """Return a short hash of the set: the plan id."""
+        return digest(msgspec.msgpack.encode(self)).hex()[:16]
+
+    def inverted(self) -> ChangeSet:
+        """Return the set that takes this one back. Submodule links stay."""
+        return ChangeSet(
+            tuple(change.inverted() for change in self.changes),
+            tuple(change.inverted() for change in self.indexes),
+            self.head,
+            not self.head_undo if self.head else False,
+        )
+
+
+class Journal(_Struct, frozen=True):
+    """An operation in progress: enough to finish it, or to take it back, after a crash."""
+
+    format: int
+    operation: str
+    kind: JournalKind
+    timeline: str
+    summary: str
+    safety: str
+    change_set: ChangeSet
+    target: str | None = None
+    undoes: str | None = None
+
+
+def encode_journal(journal: Journal) -> bytes:
+    """Encode a journal for `.store/journal`."""
+    return msgspec.json.encode(journal)
+
+
+def decode_journal(data: bytes, name: str) -> Journal:
+    """Decode a journal and check every path in it. Raises DamagedJournalError or BadPathError."""
+    try:
+        journal = msgspec.json.decode(data, type=Journal)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as cause:
+        raise DamagedJournalError(f"the journal {name} is not valid: {cause}") from cause
+    if journal.format != JOURNAL_FORMAT:
+        raise DamagedJournalError(f"the journal {name} has an unknown format")
+    if not _OPERATION_ID.fullmatch(journal.operation) or not name.startswith(journal.operation):
+        raise DamagedJournalError(f"the journal {name} names another operation")
+    for change in journal.change_set.changes:
+        check_tree_path(change.path)
+        if any(side.blob is not None and not _OBJECT_ID.fullmatch(side.blob) for side in (change.before, change.after)):
+            raise DamagedJournalError(f"the journal {name} names something that is no object id")
+    for index in journal.change_set.indexes:
+        check_rows((*index.before.staged, *index.before.hidden, *index.after.staged, *index.after.hidden))
+    return journal

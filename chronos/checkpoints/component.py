@@ -1,0 +1,289 @@
+"""Capturing one repository (or plain folder): its status, what status hides, its staged state, its own entries."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from contextlib import ExitStack
+from pathlib import Path
+
+import msgspec
+
+from chronos.catalog import StatRow
+from chronos.checkpoints.manifest import ComponentKind, Reason, ReceiptRow, StagedEntry
+from chronos.checkpoints.policy import CapturePolicy
+from chronos.checkpoints.reading import Budget, PathReader
+from chronos.checkpoints.states import ComponentState
+from chronos.checkpoints.store import Store
+from chronos.errors import BadPathError, GitFailedError
+from chronos.files import FileStat, PathKind, SafeRoot, TreePath, is_inside
+from chronos.git import (
+    EXECUTABLE_MODE,
+    GITLINK_MODE,
+    STATUS_ARGUMENTS,
+    BlobReader,
+    HiddenEntry,
+    IndexFacts,
+    Repository,
+    StagedRow,
+    Status,
+    TreeEntry,
+    attributes_fingerprint,
+    hash_blob,
+    identity_of,
+    is_converting,
+    list_converted,
+    list_index_paths,
+    parse_status,
+    read_index_facts,
+    refresh_private_copy,
+)
+from chronos.pool import ContentSink, digest
+
+_SHA1_HEX = 40
+
+
+class CaptureContext(msgspec.Struct):
+    """What all components of one capture share. `own_folders` (from the root) hold our own data and stay out."""
+
+    store: Store
+    policy: CapturePolicy
+    sink: ContentSink
+    budget: Budget
+    own_folders: tuple[TreePath, ...]
+
+
+class CapturedComponent(msgspec.Struct):
+    """One component with everything that its capture found out. `nested` are folders that may be repositories."""
+
+    state: ComponentState
+    repository: Repository
+    index: Path
+    status_output: bytes
+    key: str
+    receipt: list[ReceiptRow] = msgspec.field(default_factory=list)
+    nested: list[TreePath] = msgspec.field(default_factory=list)
+    torn: list[TreePath] = msgspec.field(default_factory=list)
+    converted: list[TreePath] = msgspec.field(default_factory=list)
+    base_entries: dict[TreePath, TreeEntry] = msgspec.field(default_factory=dict)
+    stats: tuple[list[StatRow], list[TreePath]] = msgspec.field(default_factory=lambda: ([], []))
+    store_is_visible: bool = False
+
+
+class ComponentCapture:
+    """The steps of capturing one component, in order."""
+
+    def __init__(self, context: CaptureContext, path: TreePath, kind: ComponentKind, repository: Repository) -> None:
+        self._context = context
+        self._repository = repository
+        self._key = digest(os.fsencode(repository.root)).hex()[:16]
+        self._index = context.store.layout.indexes / self._key
+        identity = refresh_private_copy(repository, self._index)
+        output, unlisted = self._run_status()
+        self._status = parse_status(output)
+        self._facts = self._index_facts(identity)
+        self._loose: list[TreePath] = []
+        commit = self._status.commit
+        state = ComponentState(
+            path,
+            kind,
+            base=None if kind is ComponentKind.EMBEDDED else commit,
+            head=commit,
+            branch=self._status.branch,
+            object_format="sha1" if commit is None or len(commit) == _SHA1_HEX else "sha256",
+            git_dir=_linked_git_dir(repository) if kind is ComponentKind.SUBMODULE else None,
+            in_progress=repository.in_progress(),
+            hidden=self._facts.hidden,
+        )
+        self.result = CapturedComponent(state, repository, self._index, output, self._key)
+        rows = [ReceiptRow(state.from_root(p), Reason.UNREADABLE, 0, "git cannot list it") for p in unlisted]
+        self.result.receipt += rows
+
+    def run(self) -> CapturedComponent:
+        """Read everything that differs and return it."""
+        with SafeRoot(self._repository.root) as tree:
+            self._find_nested(tree)
+            self._read_entries(tree)
+        self.result.state.staged = self._staged()
+        self._note_ignored()
+        return self.result
+
+    def _run_status(self) -> tuple[bytes, list[TreePath]]:
+        command = self._repository.command.with_index(self._index, refresh=True)
+        done = command.run(*STATUS_ARGUMENTS, quiet=False)
+        unlisted = []
+        for line in done.stderr.splitlines():
+            if not line.startswith(b"warning: could not open directory '"):
+                raise GitFailedError(f"git status: {line.decode('utf-8', 'replace')}")
+            unlisted.append(line.partition(b"'")[2].rpartition(b"'")[0].rstrip(b"/"))
+        return done.stdout, unlisted
+
+    def _index_facts(self, identity: str) -> IndexFacts:
+        """Take the facts of this very index from the catalog, or ask git and remember them."""
+        catalog = self._context.store.catalog
+        known = catalog.find_fact(f"index:{self._key}")
+        if known is not None:
+            facts = msgspec.msgpack.decode(known, type=IndexFacts)
+            if facts.identity == identity:
+                return facts
+        facts = read_index_facts(self._repository, self._index, identity)
+        catalog.set_fact(f"index:{self._key}", msgspec.msgpack.encode(facts))
+        return facts
+
+    def _find_nested(self, tree: SafeRoot) -> None:
+        links = [entry.path for entry in self._facts.hidden if entry.is_gitlink]
+        replaced = [path for path in self._status.tracked if _is_folder(tree, path)]
+        candidates = sorted({*links, *replaced, *self._status.nested})
+        self.result.nested = [
+            path for path in candidates if _is_folder(tree, path) and _has_git(tree, path) and not self._is_own(path)
+        ]
+        self._loose = [path for link in links if link not in self.result.nested for path in _files_below(tree, link)]
+        self.result.store_is_visible = any(self._is_own(path) for path in (*candidates, *self._status.untracked))
+
+    def _read_entries(self, tree: SafeRoot) -> None:
+        state, status = self.result.state, self._status
+        context, catalog = self._context, self._context.store.catalog
+        included = context.policy.included(self._repository, self._index, state.path)
+        known = catalog.stats(self._key)
+        reader = PathReader(tree, state.path, context.policy, context.sink, known, included, context.budget)
+        converted = self._converted()
+        changed, gone = self._hidden_changes(tree)
+        tracked = {*status.tracked, *gone}
+        others = {*status.untracked, *status.not_in_head, *included, *converted, *changed, *self._forced(tree)}
+        others.update(self._loose)
+        if state.kind is ComponentKind.EMBEDDED:
+            links = {entry.path for entry in self._facts.hidden if entry.is_gitlink}
+            others |= {*tracked, *list_index_paths(self._repository, self._index)} - links
+            tracked = set()
+        reader.read_all(tracked, self._without_own(others - tracked))
+        state.entries = reader.entries
+        self.result.receipt += self._as_git_only(reader.receipt.values(), converted, status)
+        self.result.torn = reader.torn
+        if state.base is not None:
+            flagged = {e.path: TreeEntry(e.path, e.mode, e.oid) for e in self._facts.hidden if not e.is_gitlink}
+            self.result.base_entries = {**{path: flagged[path] for path in (*changed, *gone)}, **status.tracked}
+        self.result.converted = converted
+        self.result.stats = (list(reader.fresh.values()), [path for path in known if path not in reader.entries])
+
+    def _converted(self) -> list[TreePath]:
+        """Return the clean files that git converts, asking only when the index, a stat or an attribute changed."""
+        if self._repository.is_plain or not is_converting(self._repository, self._has_attributes()):
+            return []
+        fingerprint = attributes_fingerprint(self._repository, (*self._status.tracked, *self._status.untracked))
+        moment = f"{identity_of(self._index)} {fingerprint}"
+        catalog = self._context.store.catalog
+        known = catalog.find_fact(f"converted:{self._key}")
+        if known is not None:
+            seen, paths = msgspec.msgpack.decode(known, type=tuple[str, list[bytes]])
+            if seen == moment:
+                return paths
+        paths = list_converted(self._repository, self._index, fingerprint, self._index.with_suffix(".conversions"))
+        catalog.set_fact(f"converted:{self._key}", msgspec.msgpack.encode((moment, paths)))
+        return paths
+
+    def _has_attributes(self) -> bool:
+        changed = (*self._status.tracked, *self._status.untracked, *self._status.not_in_head)
+        return self._facts.has_attributes or any(path.rpartition(b"/")[2] == b".gitattributes" for path in changed)
+
+    def _hidden_changes(self, tree: SafeRoot) -> tuple[list[TreePath], list[TreePath]]:
+        """Return the assume-unchanged and skip-worktree paths to read, and those that are gone from the disk."""
+        present, gone = [], []
+        not_in_head = set(self._status.not_in_head)
+        for entry in self._facts.hidden:
+            if entry.is_gitlink or entry.path in not_in_head:
+                continue
+            stat = tree.find_stat(entry.path)
+            if entry.is_skipped:
+                present += [entry.path] if stat is not None else []
+            elif stat is None or stat.kind is PathKind.FOLDER:
+                gone.append(entry.path)
+            elif not _is_unchanged(tree, stat, entry):
+                present.append(entry.path)
+        return present, gone
+
+    def _forced(self, tree: SafeRoot) -> list[TreePath]:
+        state = self.result.state
+        inside = [path for path in self._context.policy.forced if is_inside(path, state.path) and path != state.path]
+        own = [state.own_path(path) for path in inside]
+        return [path for path in own if tree.find_stat(path) is not None]
+
+    def _staged(self) -> list[StagedEntry]:
+        """Take the blobs of staged rows into the sink; a submodule's commit has none and a secret's stays out."""
+        rows = sorted(self._status.staged, key=lambda row: (row.path, row.stage))
+        with ExitStack() as stack:
+            wanted = [row for row in rows if self._has_content(row)]
+            blobs = stack.enter_context(BlobReader(self._repository.command)) if wanted else None
+            contents = {row: self._context.sink.add_bytes(blobs.read(row.oid)) for row in wanted if blobs is not None}
+        return [StagedEntry(r.path, r.mode, r.oid, r.stage, r.is_intent, contents.get(r)) for r in rows]
+
+    def _has_content(self, row: StagedRow) -> bool:
+        if not row.mode or row.mode == GITLINK_MODE or row.is_intent:
+            return False
+        return self._context.policy.refusal(self.result.state.from_root(row.path), 0, included=True) is None
+
+    def _note_ignored(self) -> None:
+        state = self.result.state
+        for path in self._status.ignored:
+            own = path.rstrip(b"/")
+            if own not in state.entries and not self._is_own(own):
+                self.result.receipt.append(ReceiptRow(state.from_root(path), Reason.IGNORED))
+
+    def _as_git_only(self, rows: Iterable[ReceiptRow], converted: list[TreePath], status: Status) -> list[ReceiptRow]:
+        """A converted file that git calls clean is still in git when it is too large for us."""
+        clean = {self.result.state.from_root(path) for path in converted} - {
+            self.result.state.from_root(path) for path in status.tracked
+        }
+        kept = {Reason.TOO_LARGE, Reason.OVER_LIMIT}
+        return [
+            ReceiptRow(row.path, Reason.GIT_ONLY, row.size) if row.path in clean and row.reason in kept else row
+            for row in sorted(rows, key=lambda row: row.path)
+        ]
+
+    def _without_own(self, paths: set[TreePath]) -> set[TreePath]:
+        return {path for path in paths if not self._is_own(path)}
+
+    def _is_own(self, path: TreePath) -> bool:
+        full_path = self.result.state.from_root(path)
+        return any(is_inside(full_path, folder) for folder in self._context.own_folders)
+
+
+def _is_folder(tree: SafeRoot, path: TreePath) -> bool:
+    try:
+        stat = tree.find_stat(path)
+    except BadPathError:
+        return False
+    return stat is not None and stat.kind is PathKind.FOLDER
+
+
+def _files_below(tree: SafeRoot, folder: TreePath) -> list[TreePath]:
+    """Return what lies in the folder of a submodule that is not initialised: status says nothing of it."""
+    if not _is_folder(tree, folder):
+        return []
+    children = tree.list_folder(folder)
+    return [path for child in children for path in (_files_below(tree, child) if _is_folder(tree, child) else [child])]
+
+
+def _has_git(tree: SafeRoot, path: TreePath) -> bool:
+    return (tree.root / os.fsdecode(path) / ".git").exists()
+
+
+def _is_unchanged(tree: SafeRoot, stat: FileStat, entry: HiddenEntry) -> bool:
+    """Tell whether a file that status does not look at is the one of the index, bytes and executable bit."""
+    if stat.kind is not PathKind.FILE or stat.is_executable != (entry.mode == EXECUTABLE_MODE):
+        return False
+    return _has_blob(tree, entry.path, entry.oid)
+
+
+def _has_blob(tree: SafeRoot, path: TreePath, oid: str) -> bool:
+    try:
+        with open(tree.open_file(path), "rb") as stream:
+            return hash_blob("sha1" if len(oid) == _SHA1_HEX else "sha256", [stream.read()]) == oid
+    except OSError:
+        return False
+
+
+def _linked_git_dir(repository: Repository) -> str | None:
+    try:
+        return os.path.relpath(repository.git_dir, repository.root)
+    except ValueError:
+        return None

@@ -1,0 +1,101 @@
+"""Taking a checkpoint: lock, capture, seal."""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+from chronos.catalog import CheckpointRow
+from chronos.checkpoints.capture import Capture, capture_code
+from chronos.checkpoints.manifest import Grade, ReceiptRow, Trigger
+from chronos.checkpoints.policy import CapturePolicy
+from chronos.checkpoints.seal import Request, seal
+from chronos.checkpoints.store import Store
+from chronos.errors import BadNameError
+from chronos.files import display
+from chronos.git import Repository
+from chronos.pool import HashingSink, PoolWriter
+
+_LONGEST_NAME = 120
+_LONGEST_DESCRIPTION = 10_000
+_NAME = re.compile(r"[^\W_][\w .:@/+#,()\-]*|_[\w .:@/+#,()\-]*")
+
+
+class Created(msgspec.Struct, frozen=True):
+    """What came of a request: the checkpoint that has the state, and whether it is a new one."""
+
+    checkpoint_id: str
+    name: str
+    timeline: str
+    created: bool
+    created_at: str
+    grade: Grade
+    receipt: tuple[ReceiptRow, ...]
+    warnings: tuple[str, ...]
+    files_changed: int
+    store_is_visible: bool = False
+
+
+def check_name(name: str) -> str:
+    """Return `name` when a checkpoint may have it. Raises BadNameError."""
+    shown = display(name[:40])
+    if not name.strip() or len(name) > _LONGEST_NAME:
+        raise BadNameError(f"a checkpoint name has 1 to {_LONGEST_NAME} characters; this one has {len(name)}")
+    if not _NAME.fullmatch(name) or ".." in name.split("/"):
+        raise BadNameError(f"'{shown}' cannot be a checkpoint name")
+    return name
+
+
+def check_description(text: str) -> str:
+    """Return `text` when it can be a description. Raises BadNameError."""
+    if len(text) > _LONGEST_DESCRIPTION or "\0" in text:
+        raise BadNameError(f"a description has at most {_LONGEST_DESCRIPTION} characters and no NUL")
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def take_checkpoint(
+    store: Store, repository: Repository, policy: CapturePolicy, request: Request
+) -> tuple[Created, Capture]:
+    """Capture the state and seal it. The locks of `Store.working_on` must be held.
+
+    An automatic or safety checkpoint of a state that the newest checkpoint has already is not written again.
+    """
+    newest = next(iter(store.catalog.list_checkpoints(request.timeline, limit=1)), None)
+    with store.temporary_folder() as scratch:
+        writer = PoolWriter(scratch, store.catalog.has_chunk, compress=store.config.compress)
+        try:
+            capture = capture_code(store, repository, policy, writer)
+            if request.trigger is not Trigger.MANUAL and newest and _has_state(newest, capture):
+                return _outcome(newest.checkpoint_id, newest.name, newest.created_at, False, request, capture), capture
+            checkpoint_id, manifest = seal(store, capture, writer, request, newest, scratch)
+        finally:
+            writer.abandon()
+    return _outcome(checkpoint_id, manifest.name, manifest.created_at, True, request, capture), capture
+
+
+def capture_in_memory(store: Store, repository: Repository, policy: CapturePolicy) -> Capture:
+    """Capture the state without keeping any of it."""
+    return capture_code(store, repository, policy, HashingSink())
+
+
+def _has_state(row: CheckpointRow, capture: Capture) -> bool:
+    return row.state == capture.state.identity() and Grade.TORN not in (row.grade, capture.state.grade)
+
+
+def _outcome(
+    checkpoint_id: str, name: str, created_at: str, created: bool, request: Request, capture: Capture
+) -> Created:
+    state = capture.state
+    return Created(
+        checkpoint_id,
+        name,
+        request.timeline,
+        created,
+        created_at,
+        state.grade,
+        tuple(state.receipt),
+        tuple(state.warnings),
+        sum(len(component.entries) for component in state.components.values()),
+        capture.store_is_visible,
+    )

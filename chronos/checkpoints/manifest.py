@@ -1,0 +1,276 @@
+"""What a sealed checkpoint says, as strict structures: the manifest and the rows of its lists.
+
+`checkpoint.json` is the manifest; the lists (entries, staged state, flags, receipt) are MessagePack objects in the
+pool, so an unchanged list costs one id. The normative description is `docs/format.md`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from enum import Enum
+from typing import Any, TypeVar
+
+import msgspec
+
+from chronos.errors import BadPathError, DamagedManifestError, NewerFormatError
+from chronos.files import TreePath, check_tree_path, from_text, to_text
+from chronos.git import HiddenEntry
+from chronos.layout import FORMAT_VERSION
+from chronos.pool import Content, digest
+
+ID_LENGTH = 16
+LARGEST_MANIFEST_BYTES = 16 * 1024 * 1024
+_ID = re.compile(r"[0-9a-f]{16}")
+_OBJECT_ID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+
+
+class EntryKind(str, Enum):
+    """What a path is in a captured state."""
+
+    FILE = "file"
+    LINK = "symlink"
+    DELETED = "deleted"
+
+
+class Trigger(str, Enum):
+    """Why a checkpoint was taken."""
+
+    MANUAL = "manual"
+    AUTOMATIC = "automatic"
+    SAFETY = "safety"
+
+
+class Grade(str, Enum):
+    """How much of what was asked for a checkpoint holds."""
+
+    COMPLETE = "complete"
+    PARTIAL = "partial"
+    TORN = "torn"
+
+
+class Reason(str, Enum):
+    """Why something is not in a checkpoint."""
+
+    SECRET = "secret"
+    TOO_LARGE = "too large"
+    OVER_LIMIT = "over the capture limit"
+    IGNORED = "ignored"
+    UNREADABLE = "unreadable"
+    SPECIAL = "not a file"
+    OTHER_WORKTREE = "other worktree"
+    GIT_ONLY = "from git only"
+    HISTORY = "history of an embedded repository"
+
+
+# What the capture saw and did not take, so that the checkpoint is partial; the other reasons are by design.
+UNCAPTURED = frozenset({Reason.SECRET, Reason.TOO_LARGE, Reason.OVER_LIMIT, Reason.UNREADABLE, Reason.SPECIAL})
+
+
+class ComponentKind(str, Enum):
+    """What kind of code component it is."""
+
+    REPOSITORY = "repository"
+    SUBMODULE = "submodule"
+    EMBEDDED = "embedded"
+    FOLDER = "folder"
+
+
+class _Row(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    pass
+
+
+class Entry(_Row, frozen=True):
+    """One path that differs from the base, relative to its component."""
+
+    path: bytes
+    kind: EntryKind
+    executable: bool = False
+    content: Content | None = None
+
+
+class StagedEntry(_Row, frozen=True):
+    """One index entry that differs from HEAD. `mode` 0 is a removal; `stage` 1-3 is a side of a conflict."""
+
+    path: bytes
+    mode: int
+    oid: str
+    stage: int = 0
+    is_intent: bool = False
+    content: Content | None = None
+
+
+class ReceiptRow(_Row, frozen=True):
+    """One thing that is not in the checkpoint, by its path from the root; a folder ends with a slash. Size in bytes."""
+
+    path: bytes
+    reason: Reason
+    size: int = 0
+    detail: str = ""
+
+
+class _Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    pass
+
+
+class ListRef(_Document, frozen=True):
+    """A list object in the pool: BLAKE3 and length of its bytes, its chunk list if it has one, its number of rows."""
+
+    blake3: str
+    bytes: int
+    count: int
+    chunks: str | None = None
+
+    def content(self) -> Content:
+        """Return the pool reference."""
+        return Content(_unhex(self.blake3), self.bytes, _unhex(self.chunks) if self.chunks else None)
+
+
+class Component(_Document, frozen=True):
+    """One code component. `path` is text from the root ('' for the root itself), see `chronos.files.to_text`."""
+
+    path: str
+    kind: ComponentKind
+    base: str | None
+    head: str | None
+    branch: str | None
+    entries: ListRef
+    staged: ListRef
+    hidden: ListRef
+    object_format: str = "sha1"
+    git_dir: str | None = None
+    in_progress: tuple[str, ...] = ()
+
+    @property
+    def tree_path(self) -> TreePath:
+        """The component's folder as a tree path, empty for the root."""
+        return from_text(self.path)
+
+
+class Member(_Document, frozen=True):
+    """A file beside the manifest: BLAKE3 and size of the stored bytes; `complete` is false for a patch that is not."""
+
+    blake3: str
+    bytes: int
+    complete: bool = True
+
+
+class Manifest(_Document, frozen=True):
+    """Everything a checkpoint is, by hash."""
+
+    format: int
+    timeline: str
+    sequence: int
+    name: str
+    description: str
+    parents: tuple[str, ...]
+    created_at: str
+    trigger: Trigger
+    grade: Grade
+    state: str
+    code: tuple[Component, ...]
+    receipt: ListRef
+    left_out: dict[str, int]
+    members: dict[str, Member]
+    packs: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def files_changed(self) -> int:
+        """How many paths differ from their base."""
+        return sum(component.entries.count for component in self.code)
+
+
+_RowType = TypeVar("_RowType", Entry, StagedEntry, HiddenEntry, ReceiptRow)
+
+
+def is_checkpoint_id(text: str) -> bool:
+    """Tell whether `text` has the form of a checkpoint id."""
+    return _ID.fullmatch(text) is not None
+
+
+def encode_manifest(manifest: Manifest) -> tuple[str, bytes]:
+    """Return the checkpoint id and the bytes of its `checkpoint.json`."""
+    data = msgspec.json.format(msgspec.json.encode(manifest), indent=1)
+    return digest(data).hex()[:ID_LENGTH], data
+
+
+def decode_manifest(data: bytes, checkpoint_id: str) -> Manifest:
+    """Read a manifest. Raises NewerFormatError, or DamagedManifestError when it is not exactly what was sealed."""
+    if digest(data).hex()[:ID_LENGTH] != checkpoint_id:
+        try:
+            version = msgspec.json.decode(data, type=dict[str, Any]).get("format")
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            version = None
+        if not isinstance(version, int) or version <= FORMAT_VERSION:
+            raise DamagedManifestError(f"the manifest of checkpoint {checkpoint_id} does not match its id")
+    try:
+        head = msgspec.json.decode(data, type=_Head)
+        if head.format > FORMAT_VERSION:
+            raise NewerFormatError(
+                f"checkpoint {checkpoint_id} has format {head.format}, this release reads {FORMAT_VERSION}"
+            )
+        return _checked(msgspec.json.decode(data, type=Manifest))
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as cause:
+        raise DamagedManifestError(f"the manifest of checkpoint {checkpoint_id} is not valid: {cause}") from cause
+
+
+def _checked(manifest: Manifest) -> Manifest:
+    """Refuse what the types allow and git or the file system would take for something else."""
+    try:
+        paths = [component.tree_path for component in manifest.code]
+    except BadPathError as cause:
+        raise DamagedManifestError(f"a manifest names a component outside the tree: {cause.message}") from cause
+    commits = [
+        commit for component in manifest.code for commit in (component.base, component.head) if commit is not None
+    ]
+    if b"" not in paths or len(set(paths)) != len(paths):
+        raise DamagedManifestError("a manifest names no root component, or one component twice")
+    if not all(map(_OBJECT_ID.fullmatch, commits)):
+        raise DamagedManifestError("a manifest names a base or head that is no object id")
+    return manifest
+
+
+def check_rows(rows: Iterable[Entry | StagedEntry | HiddenEntry]) -> None:
+    """Raise DamagedManifestError or BadPathError when a row names an unsafe path or something that is no object id."""
+    for row in rows:
+        check_tree_path(row.path)
+        if not isinstance(row, Entry) and not _OBJECT_ID.fullmatch(row.oid):
+            raise DamagedManifestError("a staged row names something that is no object id")
+
+
+def encode_rows(rows: list[_RowType]) -> bytes:
+    """Encode the rows of a list object; an empty list is no bytes, so that no checkpoint depends on a chunk for it."""
+    return msgspec.msgpack.encode(rows) if rows else b""
+
+
+def decode_rows(data: bytes, row_type: type[_RowType]) -> list[_RowType]:
+    """Decode the rows of a list object. Raises DamagedManifestError."""
+    if not data:
+        return []
+    try:
+        return msgspec.msgpack.decode(data, type=list[row_type])  # type: ignore[valid-type]
+    except msgspec.MsgspecError as cause:
+        raise DamagedManifestError(f"a list of a checkpoint is not valid: {cause}") from cause
+
+
+def list_ref(content: Content, count: int) -> ListRef:
+    """Return the manifest's reference to a list object."""
+    return ListRef(content.id.hex(), content.size, count, content.chunks.hex() if content.chunks else None)
+
+
+def path_text(path: TreePath) -> str:
+    """Return a component's path as the manifest writes it."""
+    return to_text(path)
+
+
+class _Head(msgspec.Struct):
+    format: int
+
+
+def _unhex(text: str) -> bytes:
+    try:
+        return bytes.fromhex(text)
+    except ValueError as cause:
+        raise DamagedManifestError("a hash in a manifest is not hexadecimal") from cause

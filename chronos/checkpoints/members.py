@@ -1,0 +1,83 @@
+"""The readable files of a checkpoint: the patch from the base, and git's status. Restores read neither."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from chronos.checkpoints.capture import Capture
+from chronos.checkpoints.component import CapturedComponent
+from chronos.checkpoints.manifest import Entry, EntryKind
+from chronos.files import SafeRoot, display
+from chronos.git import EXECUTABLE_MODE, LINK_MODE, diff_from_base, new_file_patch
+from chronos.pool import digest
+
+_FILE_MODE = 0o100644
+_STATUS_LIMIT_BYTES = 64 * 1024
+
+
+def render_patch(capture: Capture, limit_bytes: int, scratch: Path) -> tuple[bytes, bool]:
+    """Return a patch from the bases to the captured tree that `git apply` accepts, and whether it is complete.
+
+    It is not complete above `limit_bytes`, where git converts a changed file, and where a conflict is unresolved.
+    `scratch` is a file name of ours.
+    """
+    contents = capture.state.contents()
+    if sum(content.size for content in contents) > limit_bytes:
+        return b"", False
+    pieces, complete = [], True
+    for part in capture.components.values():
+        patch, exact = _component_patch(part, scratch)
+        pieces.append(patch)
+        complete &= exact
+    text = b"".join(pieces)
+    return (text, complete) if len(text) <= limit_bytes else (b"", False)
+
+
+def render_status(capture: Capture) -> bytes:
+    """Return git's status of every component as lines, cut at 64 KiB."""
+    lines = []
+    for path, part in capture.components.items():
+        lines += [f"## {display(path)}"] if path else []
+        lines += [display(record) for record in part.status_output.split(b"\0") if record]
+    text = "\n".join(lines).encode("utf-8", "replace") + b"\n"
+    if len(text) <= _STATUS_LIMIT_BYTES:
+        return text
+    return (
+        text[:_STATUS_LIMIT_BYTES].rpartition(b"\n")[0] + b"\n# cut here; the entries of the checkpoint are complete\n"
+    )
+
+
+def _component_patch(part: CapturedComponent, scratch: Path) -> tuple[bytes, bool]:
+    state = part.state
+    in_base = [part.base_entries[path] for path in state.entries if path in part.base_entries]
+    fresh = [e for path, e in state.entries.items() if path not in part.base_entries and e.content is not None]
+    exact = not any(path in state.entries for path in part.converted) and not any(row.stage for row in state.staged)
+    prefix = state.path + b"/" if state.path else b""
+    pieces = [diff_from_base(part.repository, in_base, scratch, prefix)]
+    with SafeRoot(part.repository.root) as tree:
+        for entry in fresh:
+            data = _read_again(tree, entry)
+            if data is None:
+                exact = False
+                continue
+            pieces.append(new_file_patch(prefix + entry.path, _mode(entry), data, state.object_format))
+    return b"".join(pieces), exact
+
+
+def _read_again(tree: SafeRoot, entry: Entry) -> bytes | None:
+    """Return the bytes at the entry's path when they are still those that were captured."""
+    try:
+        if entry.kind is EntryKind.LINK:
+            data = tree.read_link(entry.path)
+        else:
+            with open(tree.open_file(entry.path), "rb") as stream:
+                data = stream.read()
+    except OSError:
+        return None
+    return data if entry.content is not None and digest(data) == entry.content.id else None
+
+
+def _mode(entry: Entry) -> int:
+    if entry.kind is EntryKind.LINK:
+        return LINK_MODE
+    return EXECUTABLE_MODE if entry.executable else _FILE_MODE

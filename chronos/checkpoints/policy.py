@@ -1,0 +1,111 @@
+"""What a capture may take: secret names, size limits, and include rules that lift both and reach into ignored paths."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import msgspec
+
+from chronos.checkpoints.manifest import Reason
+from chronos.config import Config
+from chronos.files import TreePath, read_limited
+from chronos.git import Repository
+
+INCLUDE_FILE = ".chronoinclude"
+_LARGEST_RULES_BYTES = 1024 * 1024
+_WILD = frozenset("*?[")
+
+# Names that hold secrets by convention: dotenv, OpenSSH, TLS and keystore formats, and the credential files of git,
+# netrc, PyPI, PostgreSQL, AWS, GCP and htpasswd. Templates of dotenv files hold none.
+_SECRET = re.compile(
+    rb"""(?ix) ^(?:
+      \.env.* | .*\.env
+    | id_(?:rsa|dsa|ecdsa|ed25519)(?:_sk)?
+    | .*\.(?:pem|key|p12|pfx|jks|keystore|kdbx|ppk)
+    | \.netrc | _netrc | \.pypirc | \.pgpass | \.git-credentials | \.htpasswd | \.my\.cnf
+    | credentials(?:\.json)? | client_secret.*\.json | service[-_]account.*\.json
+    | application_default_credentials\.json
+    )$"""
+)
+_TEMPLATE = re.compile(rb"(?i)\.(?:example|sample|template|dist|defaults?)(?:\.|$)|(?:^|[.\-_])example\.env$|\.pub$")
+
+
+class CapturePolicy(msgspec.Struct, frozen=True):
+    """The rules of one capture. `forced` paths (from the root) are taken whatever the other rules say."""
+
+    config: Config
+    patterns: tuple[str, ...] = ()
+    forced: frozenset[TreePath] = msgspec.field(default=frozenset())
+
+    @classmethod
+    def load(cls, root: Path, config: Config, forced: Sequence[TreePath] = ()) -> CapturePolicy:
+        """Read `.chronoinclude` and the configuration. Raises StorageError when the file cannot be read."""
+        path = root / INCLUDE_FILE
+        lines: list[str] = []
+        if path.is_file() and not path.is_symlink():
+            lines = read_limited(path, _LARGEST_RULES_BYTES).decode("utf-8", "surrogateescape").splitlines()
+        rules = [line.rstrip() for line in (*lines, *config.include)]
+        return cls(config, tuple(rule for rule in rules if rule and not rule.startswith("#")), frozenset(forced))
+
+    def included(self, repository: Repository, index: Path, component: TreePath) -> set[TreePath]:
+        """Return every path of the repository at `component` that an include rule names, ignored or not."""
+        patterns = _patterns_below(self.patterns, os.fsdecode(component))
+        if not patterns:
+            return set()
+        rules = [part for pattern in patterns for part in ("-x", os.fsencode(pattern))]
+        output = repository.command.with_index(index).output("ls-files", "-z", "-c", "-o", "-i", *rules)
+        return {path for path in output.split(b"\0") if path and not path.endswith(b"/")}
+
+    def refusal(self, path: TreePath, size: int, *, included: bool) -> Reason | None:
+        """Return why the file `path` of `size` bytes must stay out, or None when it may come in."""
+        if path in self.forced:
+            return None
+        if is_secret_name(path) and not self._names_exactly(path):
+            return Reason.SECRET
+        if size > self.config.max_file_bytes and not included:
+            return Reason.TOO_LARGE
+        return None
+
+    def _names_exactly(self, path: TreePath) -> bool:
+        """A secret is let in only by a rule without wildcards that is its name or its whole path."""
+        names = {os.fsencode(p.lstrip("/")) for p in self.patterns if not _WILD & set(p)}
+        return path in names or path.rpartition(b"/")[2] in names
+
+
+def _patterns_below(patterns: Sequence[str], component: str) -> list[str]:
+    """Rewrite rules that are relative to the root for the repository in the folder `component`."""
+    if not component:
+        return list(patterns)
+    found = []
+    for pattern in patterns:
+        sign, body = ("!", pattern[1:]) if pattern.startswith("!") else ("", pattern)
+        if "/" not in body.rstrip("/"):
+            found.append(pattern)
+            continue
+        found += [f"{sign}/{rest}" for rest in _rest_after(body.strip("/").split("/"), component.split("/"))]
+    return found
+
+
+def _rest_after(pattern: list[str], folders: list[str]) -> Iterator[str]:
+    """Yield what is left of an anchored rule once its first parts have matched `folders`."""
+    if not folders:
+        yield "/".join(pattern) or "**"
+    elif not pattern:
+        yield "**"
+    elif pattern[0] == "**":
+        yield from _rest_after(pattern, folders[1:])
+        yield from _rest_after(pattern[1:], folders)
+    elif fnmatchcase(folders[0], pattern[0]):
+        yield from _rest_after(pattern[1:], folders[1:])
+
+
+def is_secret_name(path: TreePath) -> bool:
+    """Tell whether the file name alone says that the content is a secret."""
+    name = path.rpartition(b"/")[2]
+    if _SECRET.match(name):
+        return not _TEMPLATE.search(name)
+    return path.endswith((b".aws/credentials", b".docker/config.json", b".kube/config"))

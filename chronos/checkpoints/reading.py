@@ -1,0 +1,145 @@
+"""Reading paths of one component into a sink: policy first, the stat cache next, the bytes last.
+
+A file whose stat moves while it is read is read again. What cannot be read, or may not be kept, becomes a receipt
+row and never silence.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterable
+
+import msgspec
+
+from chronos import clock
+from chronos.catalog import StatRow
+from chronos.checkpoints.manifest import Entry, EntryKind, Reason, ReceiptRow
+from chronos.checkpoints.policy import CapturePolicy
+from chronos.errors import BadPathError
+from chronos.files import FileStat, PathKind, SafeRoot, TreePath, check_tree_path, stat_of
+from chronos.pool import Content, ContentSink
+
+_ATTEMPTS = 3
+# A file changed in the tick of its capture can change again without a trace; ticks are 10 ms on Linux, 2 s on FAT.
+_SETTLED_NS = 50_000_000
+_COARSE_SETTLED_NS = 2_000_000_000
+
+
+class Budget(msgspec.Struct):
+    """The bytes that one capture may still take, over all components."""
+
+    left_bytes: int
+
+
+class PathReader(msgspec.Struct):
+    """Read the candidate paths of one component, and remember what they looked like."""
+
+    tree: SafeRoot
+    prefix: TreePath
+    policy: CapturePolicy
+    sink: ContentSink
+    known: dict[TreePath, StatRow]
+    included: set[TreePath]
+    budget: Budget
+    entries: dict[TreePath, Entry] = msgspec.field(default_factory=dict)
+    receipt: dict[TreePath, ReceiptRow] = msgspec.field(default_factory=dict)
+    torn: list[TreePath] = msgspec.field(default_factory=list)
+    fresh: dict[TreePath, StatRow] = msgspec.field(default_factory=dict)
+    _seen: dict[TreePath, FileStat | None] = msgspec.field(default_factory=dict)
+    _started_ns: int = msgspec.field(default_factory=clock.now_ns)
+
+    def read_all(self, present_in_base: set[TreePath], others: Iterable[TreePath]) -> None:
+        """Read every path; one that is gone is a deletion when the base has it. Then look at each once more."""
+        paths = sorted(path for path in present_in_base | set(others) if self._may_be_named(path))
+        for path in paths:
+            self._read(path, path in present_in_base)
+        for _ in range(_ATTEMPTS):
+            moved = [path for path in paths if self.tree.find_stat(path) != self._seen[path]]
+            if not moved:
+                break
+            for path in moved:
+                self._read(path, path in present_in_base)
+        else:
+            self.torn.extend(path for path in paths if self.tree.find_stat(path) != self._seen[path])
+        self.entries = dict(sorted(self.entries.items()))
+
+    def _may_be_named(self, path: TreePath) -> bool:
+        """Leave out what could never be written back: a name that is git's own folder somewhere."""
+        try:
+            check_tree_path(path)
+        except BadPathError as cause:
+            self._leave_out(path, Reason.UNREADABLE, 0, cause.message)
+            return False
+        return True
+
+    def _read(self, path: TreePath, is_in_base: bool) -> None:
+        self.entries.pop(path, None)
+        self.receipt.pop(path, None)
+        for attempt in range(_ATTEMPTS):
+            stat = self._seen[path] = self.tree.find_stat(path)
+            if stat is None or stat.kind is PathKind.FOLDER:
+                if is_in_base:
+                    self.entries[path] = Entry(path, EntryKind.DELETED)
+                return
+            try:
+                self._take(path, stat)
+                return
+            except OSError as cause:
+                if cause.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EINVAL) and attempt + 1 < _ATTEMPTS:
+                    continue
+                self._leave_out(path, Reason.UNREADABLE, stat.size, cause.strerror or str(cause))
+                return
+
+    def _take(self, path: TreePath, stat: FileStat) -> None:
+        full_path = self._from_root(path)
+        if stat.kind is PathKind.SPECIAL:
+            self._leave_out(path, Reason.SPECIAL, 0, "a FIFO, socket or device")
+            return
+        reason = self.policy.refusal(full_path, stat.size, included=path in self.included)
+        if reason is None and stat.size > self.budget.left_bytes and full_path not in self.policy.forced:
+            reason = Reason.OVER_LIMIT
+        if reason is not None:
+            self._leave_out(path, reason, stat.size)
+            return
+        self.budget.left_bytes -= stat.size
+        kind = EntryKind.LINK if stat.kind is PathKind.LINK else EntryKind.FILE
+        content = self._known_content(path, stat)
+        if content is None:
+            stat, content = self._read_content(path, stat)
+            self._remember(path, stat, content)
+        self.entries[path] = Entry(path, kind, kind is EntryKind.FILE and stat.is_executable, content)
+
+    def _read_content(self, path: TreePath, stat: FileStat) -> tuple[FileStat, Content]:
+        if stat.kind is PathKind.LINK:
+            return stat, self.sink.add_bytes(self.tree.read_link(path))
+        descriptor = self.tree.open_file(path)
+        try:
+            before = stat_of(os.fstat(descriptor))
+            content = self.sink.add_file(descriptor, before.size)
+        finally:
+            os.close(descriptor)
+        self._seen[path] = before
+        return before, content
+
+    def _known_content(self, path: TreePath, stat: FileStat) -> Content | None:
+        row = self.known.get(path)
+        if row is None or (row.size, row.mtime_ns, row.ctime_ns, row.inode, row.mode) != _key(stat):
+            return None
+        return msgspec.msgpack.decode(row.content, type=Content)
+
+    def _remember(self, path: TreePath, stat: FileStat, content: Content) -> None:
+        newest = max(stat.mtime_ns, stat.ctime_ns)
+        is_coarse = stat.mtime_ns % 1_000_000_000 == 0
+        if newest + (_COARSE_SETTLED_NS if is_coarse else _SETTLED_NS) < self._started_ns:
+            self.fresh[path] = StatRow(path, *_key(stat), msgspec.msgpack.encode(content), content.chunks or content.id)
+
+    def _leave_out(self, path: TreePath, reason: Reason, size: int, detail: str = "") -> None:
+        self.receipt[path] = ReceiptRow(self._from_root(path), reason, size, detail)
+
+    def _from_root(self, path: TreePath) -> TreePath:
+        return self.prefix + b"/" + path if self.prefix else path
+
+
+def _key(stat: FileStat) -> tuple[int, int, int, int, int]:
+    return stat.size, stat.mtime_ns, stat.ctime_ns, stat.inode, stat.mode

@@ -1,0 +1,144 @@
+"""Keeping the catalog equal to the folders. The folders are the truth; only what differs is read.
+
+A timeline whose folder times are those of the last agreement costs three `stat` calls. Damaged manifests and packs
+are left out of the catalog (verify names them); everything undamaged stays usable.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from chronos.catalog import Catalog, CheckpointRow, ChunkRow, TimelineMark
+from chronos.checkpoints.manifest import LARGEST_MANIFEST_BYTES, Manifest, decode_manifest, is_checkpoint_id
+from chronos.errors import ChronosError
+from chronos.files import read_limited, sync_folder
+from chronos.layout import MANIFEST, StoreLayout
+from chronos.pool import WrittenPack, read_pack_index
+
+
+def reconcile(catalog: Catalog, layout: StoreLayout) -> None:
+    """Bring every timeline's rows up to date with its folder."""
+    present = list_timelines(layout)
+    for timeline in present:
+        if catalog.find_mark(timeline) != read_mark(layout, timeline):
+            _reconcile_timeline(catalog, layout, timeline)
+    for timeline in set(catalog.timelines()) - set(present):
+        with catalog.transaction():
+            catalog.forget_timeline(timeline)
+
+
+def list_timelines(layout: StoreLayout) -> list[str]:
+    """Return the names of the timelines: every visible folder of the store."""
+    with os.scandir(layout.root) as found:
+        return sorted(
+            item.name for item in found if not item.name.startswith(".") and item.is_dir(follow_symlinks=False)
+        )
+
+
+def read_mark(layout: StoreLayout, timeline: str) -> TimelineMark:
+    """Return the folder times of a timeline as they are now."""
+    return TimelineMark(
+        _time_of(layout.timeline(timeline)), _time_of(layout.packs(timeline)), _time_of(layout.deleted(timeline))
+    )
+
+
+def checkpoint_row(manifest: Manifest, checkpoint_id: str, *, deleted: bool = False) -> CheckpointRow:
+    """Return the catalog's row for a manifest."""
+    return CheckpointRow(
+        checkpoint_id,
+        manifest.timeline,
+        manifest.sequence,
+        manifest.name,
+        manifest.description,
+        manifest.parents[0] if manifest.parents else None,
+        manifest.created_at,
+        manifest.trigger.value,
+        manifest.tags,
+        manifest.files_changed,
+        manifest.grade.value,
+        manifest.state,
+        deleted,
+    )
+
+
+def index_pack(catalog: Catalog, timeline: str, pack: WrittenPack) -> None:
+    """Add a pack to the catalog."""
+    rows = (
+        (chunk_id, ChunkRow(place.pack, place.offset, place.stored_bytes, place.raw_bytes, place.codec))
+        for chunk_id, place in pack.chunks
+    )
+    catalog.add_pack(timeline, pack.name, pack.size, rows)
+
+
+def _reconcile_timeline(catalog: Catalog, layout: StoreLayout, timeline: str) -> None:
+    mark = read_mark(layout, timeline)
+    with catalog.transaction():
+        _reconcile_packs(catalog, layout, timeline)
+        known = {row.checkpoint_id: row for row in catalog.list_checkpoints(timeline)}
+        known |= {row.checkpoint_id: row for row in catalog.list_checkpoints(timeline, deleted=True)}
+        found = dict.fromkeys(_checkpoint_folders(layout.timeline(timeline)), False)
+        found |= {name: True for name in _checkpoint_folders(layout.deleted(timeline)) if name not in found}
+        for checkpoint_id, deleted in found.items():
+            row = known.pop(checkpoint_id, None)
+            if row is None:
+                _add_checkpoint(catalog, layout, timeline, checkpoint_id, deleted)
+            elif row.deleted != deleted:
+                catalog.set_deleted(checkpoint_id, deleted)
+        for checkpoint_id in known:
+            catalog.remove_checkpoint(checkpoint_id)
+        catalog.set_mark(timeline, mark)
+
+
+def _reconcile_packs(catalog: Catalog, layout: StoreLayout, timeline: str) -> None:
+    known = catalog.pack_sizes(timeline)
+    found = _pack_files(layout.packs(timeline))
+    for name in set(known) - set(found):
+        catalog.remove_pack(name)
+    fresh = [name for name, size in found.items() if known.get(name) != size]
+    if fresh:
+        # A pack that a killed run renamed into place may not be durable yet, and new checkpoints will lean on it.
+        sync_folder(layout.packs(timeline))
+    for name in fresh:
+        catalog.remove_pack(name)
+        try:
+            index_pack(catalog, timeline, read_pack_index(layout.pack(timeline, name)))
+        except ChronosError:
+            continue
+
+
+def _add_checkpoint(catalog: Catalog, layout: StoreLayout, timeline: str, checkpoint_id: str, deleted: bool) -> None:
+    folder = layout.deleted(timeline) if deleted else layout.timeline(timeline)
+    try:
+        data = read_limited(folder / checkpoint_id / MANIFEST, LARGEST_MANIFEST_BYTES)
+        manifest = decode_manifest(data, checkpoint_id)
+    except ChronosError:
+        return
+    if manifest.timeline == timeline:
+        catalog.add_checkpoint(checkpoint_row(manifest, checkpoint_id, deleted=deleted))
+
+
+def _checkpoint_folders(folder: Path) -> list[str]:
+    try:
+        return [name for name in os.listdir(folder) if is_checkpoint_id(name)]
+    except FileNotFoundError:
+        return []
+
+
+def _pack_files(folder: Path) -> dict[str, int]:
+    try:
+        with os.scandir(folder) as found:
+            return {
+                item.name.removesuffix(".pack"): item.stat(follow_symlinks=False).st_size
+                for item in found
+                if item.name.endswith(".pack")
+            }
+    except FileNotFoundError:
+        return {}
+
+
+def _time_of(folder: Path) -> int:
+    try:
+        return folder.stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0

@@ -1,0 +1,195 @@
+"""What stands at any path of a state, with the hash of its bytes: entries from the pool, everything else from git."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from chronos.checkpoints.changes import ABSENT, Side, SideKind
+from chronos.checkpoints.manifest import ComponentKind, Entry, EntryKind
+from chronos.checkpoints.states import CodeState, ComponentState
+from chronos.files import SafeRoot, TreePath, is_inside
+from chronos.git import (
+    EXECUTABLE_MODE,
+    GITLINK_MODE,
+    LINK_MODE,
+    BlobReader,
+    Repository,
+    TreeEntry,
+    find_ref,
+    find_tree_entries,
+    has_tree_path,
+    hash_blob,
+)
+from chronos.pool import Content, HashingSink
+
+
+class Sides:
+    """Look up sides of one state. `repositories` are the components' repositories, by component path."""
+
+    def __init__(self, state: CodeState, repositories: dict[TreePath, Repository]) -> None:
+        self.state = state
+        self._repositories = repositories
+        self._blobs: dict[TreePath, TreeEntry] = {}
+        self._skipped: set[TreePath] = set()
+        self._readable: dict[TreePath, bool] = {}
+
+    def can_read_base(self, component: TreePath) -> bool:
+        """Tell whether the base commit of a component is (still) in its repository; without a base, yes."""
+        known = self._readable.get(component)
+        if known is None:
+            base, repository = self.state.components[component].base, self._repositories.get(component)
+            known = base is None or (repository is not None and find_ref(repository, f"{base}^{{tree}}") is not None)
+            self._readable[component] = known
+        return known
+
+    def is_unknown(self, path: TreePath) -> bool:
+        """Tell whether nothing can be said of `path`: left out by its capture, or as in a base that is gone."""
+        if self.state.is_left_out(path):
+            return True
+        return self.state.find_entry(path) is None and not self.can_read_base(self.component_of(path))
+
+    def load(self, paths: Iterable[TreePath]) -> None:
+        """Ask git, in few calls, for what the bases hold at those `paths` that have no entry."""
+        wanted: dict[TreePath, list[TreePath]] = {}
+        for path in paths:
+            owner = self.state.owner(path)
+            own = owner.own_path(path)
+            if own not in owner.entries and owner.base and self.can_read_base(owner.path):
+                wanted.setdefault(owner.path, []).append(own)
+        for component, own_paths in wanted.items():
+            state = self.state.components[component]
+            found = find_tree_entries(self._repositories[component], state.base, own_paths)
+            self._blobs |= {state.from_root(path): entry for path, entry in found.items()}
+            self._skipped |= {state.from_root(own) for own in state.skipped}
+
+    def find(self, path: TreePath) -> Side:
+        """Return what stands at `path`. A side from git has no content hash yet; see `resolve`."""
+        entry = self.state.find_entry(path)
+        if entry is not None:
+            return _side_of_entry(entry)
+        found = self._blobs.get(path)
+        if found is None or found.mode == GITLINK_MODE or path in self._skipped:
+            return ABSENT
+        component = self.component_of(path)
+        is_link = found.mode == LINK_MODE and self._repositories[component].setting(b"core.symlinks") != b"false"
+        kind = SideKind.LINK if is_link else SideKind.FILE
+        return Side(kind, found.mode == EXECUTABLE_MODE, None, found.oid, component)
+
+    def has_anything_at(self, path: TreePath) -> bool:
+        """Tell whether the state has a file at `path` or below it."""
+        owner = self.state.owner(path)
+        components = [component for folder, component in self.state.components.items() if is_inside(folder, path)]
+        if any(component.path for component in components):
+            return True
+        own = owner.own_path(path)
+        if any(is_inside(entry, own) for entry in owner.entries):
+            return True
+        repository = self._repositories.get(owner.path)
+        return bool(repository and owner.base and has_tree_path(repository, owner.base, own))
+
+    def component_of(self, path: TreePath) -> TreePath:
+        """Return the path of the component that owns `path`."""
+        return self.state.owner(path).path
+
+
+class BlobSource:
+    """Bytes of blobs as a checkout would write them, one running git for each component.
+
+    Attributes come from the working tree, or from `attributes`, a folder that is laid out like the root.
+    """
+
+    def __init__(self, repositories: dict[TreePath, Repository], attributes: Path | None = None) -> None:
+        self._repositories = repositories
+        self._attributes = attributes
+        self._readers: dict[tuple[TreePath, bool], BlobReader] = {}
+
+    def __enter__(self) -> BlobSource:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for reader in self._readers.values():
+            reader.__exit__()
+        self._readers.clear()
+
+    def can_read(self, side: Side) -> bool:
+        """Tell whether the repository that holds the side's bytes is there."""
+        return side.blob is None or side.component in self._repositories
+
+    def read(self, path: TreePath, side: Side) -> bytes:
+        """Return the bytes of a side that comes from git; `path` is from the root and picks the attributes."""
+        assert side.blob is not None
+        component = side.component
+        repository = self._repositories[component]
+        filters = side.kind is SideKind.FILE
+        key = component, filters
+        if key not in self._readers:
+            command = repository.checkout_command if filters else repository.command
+            if filters and self._attributes is not None:
+                folder = self._attributes / os.fsdecode(component)
+                folder.mkdir(parents=True, exist_ok=True)
+                command = command.at(folder, git_dir=repository.git_dir, work_tree=folder)
+            self._readers[key] = BlobReader(command, filters=filters)
+        own = path[len(component) + 1 :] if component else path
+        return self._readers[key].read(side.blob, own)
+
+    def resolve(self, path: TreePath, side: Side) -> Side:
+        """Return `side` with the hash of its bytes."""
+        if side.blob is None or side.content is not None:
+            return side
+        content = HashingSink().add_bytes(self.read(path, side))
+        return Side(side.kind, side.executable, content, side.blob, side.component)
+
+
+def side_on_disk(tree: SafeRoot, path: TreePath) -> Side | None:
+    """Return what stands at `path` on disk; None for a folder or special file. Raises OSError."""
+    stat = tree.find_stat(path)
+    if stat is None:
+        return ABSENT
+    if stat.kind.value == SideKind.LINK.value:
+        return Side(SideKind.LINK, False, HashingSink().add_bytes(tree.read_link(path)))
+    if stat.kind.value != SideKind.FILE.value:
+        return None
+    return Side(SideKind.FILE, stat.is_executable, content_on_disk(tree, path))
+
+
+def content_on_disk(tree: SafeRoot, path: TreePath) -> Content:
+    """Return the content hash of the regular file at `path`. Raises OSError."""
+    descriptor = tree.open_file(path)
+    try:
+        return HashingSink().add_file(descriptor, os.fstat(descriptor).st_size)
+    finally:
+        os.close(descriptor)
+
+
+def is_clean_blob(tree: SafeRoot, path: TreePath, oid: str) -> bool:
+    """Tell whether the bytes on disk are exactly those of the blob: the proof that git holds them."""
+    try:
+        stat = tree.find_stat(path)
+        if stat is not None and stat.kind.value == SideKind.LINK.value:
+            data = tree.read_link(path)
+        else:
+            with open(tree.open_file(path), "rb") as stream:
+                data = stream.read()
+    except OSError:
+        return False
+    return hash_blob("sha1" if len(oid) == 40 else "sha256", [data]) == oid
+
+
+def component_repository(state: ComponentState, parent: Repository) -> Repository | None:
+    """Return the repository of an absorbed submodule whose folder lost its `.git`, or None when its history is gone."""
+    if state.kind is not ComponentKind.SUBMODULE or state.git_dir is None:
+        return None
+    root = parent.root / os.fsdecode(state.path)
+    git_dir = (root / state.git_dir).resolve()
+    if not (git_dir / "HEAD").is_file() or parent.common_dir / "modules" not in git_dir.parents:
+        return None
+    return Repository(root, git_dir, git_dir, parent.base_command)
+
+
+def _side_of_entry(entry: Entry) -> Side:
+    if entry.kind is EntryKind.DELETED:
+        return ABSENT
+    kind = SideKind.LINK if entry.kind is EntryKind.LINK else SideKind.FILE
+    return Side(kind, entry.executable, entry.content)

@@ -1,0 +1,111 @@
+"""A code state in memory: what was captured or is sealed, by component, and what stands at any path of it.
+
+All paths here are relative to the root, across components: an embedded repository that lost its git folder is then
+simply files of its parent, and both sides of a comparison still speak of the same paths.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from chronos.checkpoints.manifest import ComponentKind, Entry, Grade, ReceiptRow, StagedEntry
+from chronos.files import TreePath
+from chronos.git import HiddenEntry
+from chronos.pool import Content, digest
+
+
+class ComponentState(msgspec.Struct):
+    """One repository (or plain folder) under the root. Entry paths are relative to `path`."""
+
+    path: TreePath
+    kind: ComponentKind
+    base: str | None
+    head: str | None
+    branch: str | None
+    object_format: str = "sha1"
+    git_dir: str | None = None
+    in_progress: tuple[str, ...] = ()
+    entries: dict[TreePath, Entry] = msgspec.field(default_factory=dict)
+    staged: list[StagedEntry] = msgspec.field(default_factory=list)
+    hidden: list[HiddenEntry] = msgspec.field(default_factory=list)
+
+    @property
+    def skipped(self) -> set[TreePath]:
+        """The paths that a sparse checkout keeps from the disk."""
+        return {entry.path for entry in self.hidden if entry.is_skipped}
+
+    def from_root(self, path: TreePath) -> TreePath:
+        """Turn a path of this component into one from the root."""
+        return self.path + b"/" + path if self.path else path
+
+    def own_path(self, path: TreePath) -> TreePath:
+        """Turn a path from the root into one of this component."""
+        return path[len(self.path) + 1 :] if self.path else path
+
+
+class CodeState(msgspec.Struct):
+    """The whole code state. `components` is keyed by path and always has the root (b'')."""
+
+    components: dict[TreePath, ComponentState]
+    receipt: list[ReceiptRow] = msgspec.field(default_factory=list)
+    grade: Grade = Grade.COMPLETE
+    warnings: list[str] = msgspec.field(default_factory=list)
+
+    def owner(self, path: TreePath) -> ComponentState:
+        """Return the component that holds `path`: the deepest one above it."""
+        folder = path
+        while folder:
+            folder = folder.rpartition(b"/")[0]
+            if folder in self.components:
+                return self.components[folder]
+        return self.components[b""]
+
+    def find_entry(self, path: TreePath) -> Entry | None:
+        """Return the entry at `path` from the root, or None when the path is as in its base (or absent from both)."""
+        owner = self.owner(path)
+        return owner.entries.get(owner.own_path(path))
+
+    def is_left_out(self, path: TreePath) -> ReceiptRow | None:
+        """Return the receipt row that says why `path`, or a folder above it, is not in here."""
+        folder = path
+        while folder:
+            row = self._receipt_by_path.get(folder)
+            if row is not None:
+                return row
+            folder = folder.rpartition(b"/")[0]
+        return None
+
+    @property
+    def _receipt_by_path(self) -> dict[TreePath, ReceiptRow]:
+        if self._by_path is None:
+            self._by_path = {row.path.rstrip(b"/"): row for row in self.receipt}
+        return self._by_path
+
+    _by_path: dict[TreePath, ReceiptRow] | None = None
+
+    def identity(self) -> str:
+        """Return a hash that is equal for equal states: components, entries, staged state and flags."""
+        parts = [
+            (
+                c.path,
+                c.kind,
+                c.base,
+                c.head,
+                c.branch,
+                c.git_dir,
+                c.in_progress,
+                [*c.entries.values()],
+                c.staged,
+                c.hidden,
+            )
+            for c in self.components.values()
+        ]
+        return digest(msgspec.msgpack.encode(parts)).hex()
+
+    def contents(self) -> list[Content]:
+        """Return every content that the entries and the staged state refer to."""
+        found: list[Content] = []
+        for component in self.components.values():
+            found += [entry.content for entry in component.entries.values() if entry.content is not None]
+            found += [row.content for row in component.staged if row.content is not None]
+        return found

@@ -1,0 +1,257 @@
+"""A store on disk: set up once, opened many times, its catalog kept equal to its folders.
+
+Everything that other rooms read from a store (manifests, lists, contents) comes through here, checked by hash.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from chronos import locks
+from chronos.catalog import Catalog, CatalogDamagedError, open_catalog
+from chronos.checkpoints.manifest import (
+    LARGEST_MANIFEST_BYTES,
+    Component,
+    Entry,
+    Grade,
+    ListRef,
+    Manifest,
+    ReceiptRow,
+    StagedEntry,
+    check_rows,
+    decode_manifest,
+    decode_rows,
+)
+from chronos.checkpoints.reconcile import reconcile
+from chronos.checkpoints.states import CodeState, ComponentState
+from chronos.config import Config
+from chronos.errors import NewerFormatError, UnsupportedError
+from chronos.files import read_limited, remove_tree, replace_durably, sync_folder, translate_os_errors
+from chronos.git import GitCommand, HiddenEntry
+from chronos.layout import FORMAT_VERSION, MAIN_TIMELINE, MANIFEST, StoreLayout
+from chronos.pool import ChunkLocation, PoolReader
+
+_MAGIC = "chronos"
+_STORE_ID_BYTES = 6
+
+
+class Store:
+    """An open store. Not shared between threads; several processes may have it open at once."""
+
+    def __init__(self, layout: StoreLayout, config: Config, store_id: str) -> None:
+        self.layout = layout
+        self.config = config
+        self.id = store_id
+        self.is_writable = os.access(layout.system, os.W_OK)
+        self._catalog: Catalog | None = None
+        self.pool = PoolReader(self.find_chunk, self.pack_path)
+
+    def close(self) -> None:
+        """Close the catalog and every open pack."""
+        self.pool.close()
+        if self._catalog is not None:
+            self._catalog.close()
+            self._catalog = None
+
+    @property
+    def catalog(self) -> Catalog:
+        """The catalog, opened and brought up to date at first use; in memory when the store cannot be written."""
+        if self._catalog is None:
+            self._catalog = self._open_catalog()
+        return self._catalog
+
+    def refresh(self) -> None:
+        """Bring the catalog up to date with the folders; a catalog that cannot be read is thrown away."""
+        try:
+            reconcile(self.catalog, self.layout)
+        except CatalogDamagedError:
+            self.discard_catalog()
+            reconcile(self.catalog, self.layout)
+
+    def discard_catalog(self) -> None:
+        """Throw the catalog away; it is built again from the folders when it is next used."""
+        self.close()
+        for suffix in ("", "-wal", "-shm", "-journal"):
+            path = Path(f"{self.layout.catalog}{suffix}")
+            with translate_os_errors(f"cannot remove {path}"):
+                if path.is_dir():
+                    remove_tree(path)
+                else:
+                    path.unlink(missing_ok=True)
+
+    def distrust(self, chunk_ids: list[bytes]) -> None:
+        """Build the catalog again without these chunks, so that new checkpoints write them anew."""
+        if self.is_writable:
+            self.discard_catalog()
+            self.refresh()
+            self.catalog.forget_chunks(chunk_ids)
+
+    @contextmanager
+    def fresh_index(self) -> Iterator[None]:
+        """Answer from an index built from the folders just now, in memory, for the length of the block."""
+        self.close()
+        self._catalog = open_catalog(None)
+        try:
+            reconcile(self._catalog, self.layout)
+            yield
+        finally:
+            self.close()
+
+    @contextmanager
+    def working_on(self, timeline: str) -> Iterator[None]:
+        """Hold the store lock shared and the lock of `timeline` exclusive, with an up-to-date catalog inside."""
+        timeout_s = self.config.lock_timeout_s
+        with (
+            locks.hold(self.layout.store_lock, shared=True, timeout_s=timeout_s),
+            locks.hold(self.layout.timeline_lock(timeline), timeout_s=timeout_s),
+        ):
+            self.refresh()
+            yield
+
+    @contextmanager
+    def exclusively(self) -> Iterator[None]:
+        """Hold the store lock exclusive, with an up-to-date catalog inside: nobody creates, restores or deletes."""
+        with locks.hold(self.layout.store_lock, timeout_s=self.config.lock_timeout_s):
+            self.refresh()
+            yield
+
+    @contextmanager
+    def temporary_folder(self) -> Iterator[Path]:
+        """Give a scratch folder on the store's file system; folders whose owner died are swept first."""
+        self.sweep_temporary()
+        with translate_os_errors(f"cannot write in {self.layout.temporary}"):
+            folder = self.layout.temporary / os.urandom(8).hex()
+            folder.mkdir(mode=0o700)
+        descriptor = locks.take_folder(folder)
+        try:
+            yield folder
+        finally:
+            remove_tree(folder)
+            if descriptor is not None:
+                os.close(descriptor)
+
+    def sweep_temporary(self) -> int:
+        """Remove scratch folders that no living process owns; return how many."""
+        swept = 0
+        for folder in self.layout.temporary.iterdir() if self.layout.temporary.is_dir() else ():
+            descriptor = locks.take_folder(folder)
+            if descriptor is not None:
+                remove_tree(folder)
+                os.close(descriptor)
+                swept += 1
+        return swept
+
+    def find_chunk(self, chunk_id: bytes) -> ChunkLocation | None:
+        """Return where a chunk lies, or None."""
+        row = self.catalog.find_chunk(chunk_id)
+        return ChunkLocation(*row) if row else None
+
+    def pack_path(self, name: str) -> Path:
+        """Return the path of an indexed pack."""
+        return self.layout.pack(self.catalog.pack_timeline(name) or MAIN_TIMELINE, name)
+
+    def read_manifest(self, timeline: str, checkpoint_id: str) -> Manifest:
+        """Read a live checkpoint's manifest. Raises DamagedManifestError or NewerFormatError."""
+        path = self.layout.checkpoint(timeline, checkpoint_id) / MANIFEST
+        return decode_manifest(read_limited(path, LARGEST_MANIFEST_BYTES), checkpoint_id)
+
+    def read_state(self, manifest: Manifest) -> CodeState:
+        """Read the whole code state of a checkpoint. Raises an IntegrityError when a list is damaged or missing."""
+        components = [self._read_component(component) for component in manifest.code]
+        return CodeState(
+            {component.path: component for component in components},
+            self._rows(manifest.receipt, ReceiptRow),
+            Grade(manifest.grade),
+            list(manifest.warnings),
+        )
+
+    def _read_component(self, component: Component) -> ComponentState:
+        entries = self._rows(component.entries, Entry)
+        staged = self._rows(component.staged, StagedEntry)
+        hidden = self._rows(component.hidden, HiddenEntry)
+        check_rows((*entries, *staged, *hidden))
+        return ComponentState(
+            component.tree_path,
+            component.kind,
+            component.base,
+            component.head,
+            component.branch,
+            component.object_format,
+            component.git_dir,
+            component.in_progress,
+            {entry.path: entry for entry in entries},
+            staged,
+            hidden,
+        )
+
+    def _rows(self, ref: ListRef, row_type: type) -> list:  # type: ignore[type-arg]
+        return decode_rows(self.pool.read_content(ref.content()), row_type)
+
+    def _open_catalog(self) -> Catalog:
+        path = self.layout.catalog if self.is_writable else None
+        try:
+            return open_catalog(path)
+        except CatalogDamagedError:
+            self.discard_catalog()
+            return open_catalog(path)
+
+
+def find_store(layout: StoreLayout, config: Config) -> Store | None:
+    """Open the store at `layout`, or return None when there is none. Raises NewerFormatError."""
+    if not layout.format_file.is_file():
+        return None
+    return Store(layout, config, _read_format(layout.format_file))
+
+
+def set_up_store(layout: StoreLayout, config: Config, git: GitCommand) -> bool:
+    """Make the store at `layout`, or whatever is missing of it; tell whether it is new.
+
+    The format file comes last: before it is there, the store is not.
+    """
+    is_new = not layout.format_file.is_file()
+    if is_new:
+        git.check_version()
+    elif not os.access(layout.system, os.W_OK):
+        return False
+    with translate_os_errors(f"cannot set up {layout.root}"):
+        layout.system.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for folder in (layout.locks, layout.temporary, layout.journals, layout.indexes, layout.packs(MAIN_TIMELINE)):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if is_new:
+            os.chmod(layout.root, 0o700)
+    if is_new or not (layout.inner_repository / "HEAD").is_file():
+        _finish_set_up(layout, config, git)
+    return is_new
+
+
+def _finish_set_up(layout: StoreLayout, config: Config, git: GitCommand) -> None:
+    with locks.hold(layout.store_lock, timeout_s=config.lock_timeout_s):
+        if not (layout.inner_repository / "HEAD").is_file():
+            _make_inner_repository(layout, git)
+        for folder in (layout.system, layout.root, layout.root.parent):
+            sync_folder(folder)
+        if not layout.format_file.is_file():
+            store_id = os.urandom(_STORE_ID_BYTES).hex()
+            replace_durably(layout.format_file, f"{_MAGIC} {FORMAT_VERSION}\n{store_id}\n".encode())
+
+
+def _make_inner_repository(layout: StoreLayout, git: GitCommand) -> None:
+    """Make it beside its place and rename it: a killed `git init` leaves locks that stop the next one."""
+    draft = layout.temporary / "inner.git"
+    remove_tree(draft)
+    remove_tree(layout.inner_repository)
+    git.at(layout.root).output("init", "-q", "--bare", "--template=", str(draft))
+    with translate_os_errors(f"cannot make {layout.inner_repository}"):
+        os.rename(draft, layout.inner_repository)
+
+
+def _read_format(path: Path) -> str:
+    fields = read_limited(path, 4096).decode("utf-8", "replace").split()
+    if len(fields) != 3 or fields[0] != _MAGIC or not fields[1].isdigit():
+        raise UnsupportedError(f"{path} is not a chronos format file", hint="restore it from a backup of the store")
+    if int(fields[1]) > FORMAT_VERSION:
+        raise NewerFormatError(f"this store has format {fields[1]}, this release reads {FORMAT_VERSION}")
+    return fields[2]

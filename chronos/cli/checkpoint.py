@@ -1,0 +1,177 @@
+"""`chrono checkpoint`: take, list, show, compare, restore, delete and search checkpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from chronos.cli import documents, plans, render
+from chronos.cli.options import CheckpointId, Json, OtherId, Paths, PlanOnly, Timeline, Yes
+from chronos.cli.session import Session
+from chronos.cli.views import Comparison, Page, WrittenOut
+from chronos.errors import UsageError
+from chronos.files import display
+
+_PAGE = 50
+
+app = typer.Typer(help="Take, look at, compare and restore checkpoints.", no_args_is_help=True, rich_markup_mode=None)
+
+
+@app.command()
+def create(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME", show_default=False, help="What to call it.")],
+    description: Annotated[str, typer.Option("-d", "--description", metavar="TEXT", help="What it is for.")] = "",
+    tag: Annotated[
+        list[str] | None,
+        typer.Option("--tag", metavar="T", show_default=False, help="A word to find it by; repeatable."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Take a checkpoint of everything as it is now.
+
+    What it does not hold, such as secrets, is counted and listed.
+    """
+    session = Session.of(context, as_json)
+    with session.engine() as engine:
+        created = engine.take_checkpoint(name, description, tags=tag or ())
+        session.show(created, documents.created, render.created)
+
+
+@app.command("list")
+def list_(
+    context: typer.Context,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Every timeline, and no limit unless --limit is given.")
+    ] = False,
+    limit: Annotated[
+        int | None, typer.Option("--limit", metavar="N", min=1, show_default=str(_PAGE), help="At most this many.")
+    ] = None,
+    timeline: Timeline = None,
+    as_json: Json = False,
+) -> None:
+    """List checkpoints, the newest first."""
+    session = Session.of(context, as_json)
+    if everything and timeline is not None:
+        raise UsageError("--all and --timeline exclude each other")
+    wanted = limit or (None if everything else _PAGE)
+    with session.engine() as engine:
+        rows = engine.list_checkpoints(timeline, limit=wanted, every_timeline=everything)
+        total = None if everything else engine.count_checkpoints(timeline)
+        session.show(Page(rows, total), documents.page, render.page)
+
+
+@app.command()
+def show(context: typer.Context, checkpoint: CheckpointId, as_json: Json = False) -> None:
+    """Show everything that a checkpoint says about itself."""
+    session = Session.of(context, as_json)
+    with session.engine() as engine:
+        session.show(engine.show_checkpoint(checkpoint), documents.details, render.details)
+
+
+@app.command()
+def diff(
+    context: typer.Context,
+    checkpoint: CheckpointId,
+    other: OtherId = None,
+    stat: Annotated[bool, typer.Option("--stat", help="Count lines.")] = False,
+    patch: Annotated[bool, typer.Option("--patch", "-p", help="Show the lines.")] = False,
+    path: Paths = None,
+    as_json: Json = False,
+) -> None:
+    """Show what has changed since a checkpoint, or from one to another."""
+    session = Session.of(context, as_json)
+    with session.engine() as engine:
+        has_patches = stat or patch
+        paths = session.from_root(engine, path)
+        differences = [] if has_patches and not as_json else engine.diff(checkpoint, other, paths=paths)
+        patches = engine.diff_patches(checkpoint, other, paths=paths) if has_patches else ()
+        view = render.patches if patch else render.statistics if stat else render.differences
+        session.show(Comparison(checkpoint, other, differences, patches, patch), documents.comparison, view)
+
+
+@app.command()
+def restore(
+    context: typer.Context,
+    checkpoint: CheckpointId,
+    plan_only: PlanOnly = False,
+    yes: Yes = False,
+    path: Paths = None,
+    include: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--include", metavar="P", show_default=False,
+            help="Replace this too though no checkpoint would hold it; the safety checkpoint takes it in. Repeatable.",
+        ),
+    ] = None,
+    head: Annotated[bool, typer.Option("--head", help="Move HEAD and its branch back too.")] = False,
+    into: Annotated[
+        Path | None, typer.Option("--into", metavar="DIR", show_default=False, help="Write into a new folder instead.")
+    ] = None,
+    plan_id: Annotated[
+        str | None, typer.Option("--plan-id", metavar="X", show_default=False, help="Only while the plan is this one.")
+    ] = None,
+    as_json: Json = False,
+) -> None:  # fmt: skip
+    """Give the files and the index the state of a checkpoint.
+
+    The state before is kept as a safety checkpoint, so that `chrono undo` takes a restore back. What no checkpoint
+    holds is never overwritten: it is kept and listed.
+    """
+    session = Session.of(context, as_json)
+    if into is not None:
+        if plan_only or head or include or plan_id:
+            raise UsageError("--into goes with --path only")
+        _write_out(session, checkpoint, into, path)
+        return
+    if not (yes or plan_only):
+        session.require_terminal("a restore overwrites and deletes files")
+    with session.engine() as engine:
+        paths, included = session.from_root(engine, path), session.from_root(engine, include)
+        if not yes or plan_only:
+            plan = engine.plan_restore(checkpoint, paths=paths, head=head, include=included)
+            session.show(plan, documents.plan, plans.plan)
+            if plan_only or plan.change_set.is_empty:
+                return
+            session.ask(f"Restore {display(checkpoint)}?")
+            plan_id = plan_id or plan.plan_id
+        outcome = engine.restore_checkpoint(checkpoint, paths=paths, head=head, include=included, plan_id=plan_id)
+        session.show(outcome, documents.outcome, plans.outcome)
+
+
+@app.command()
+def delete(context: typer.Context, checkpoint: CheckpointId, yes: Yes = False, as_json: Json = False) -> None:
+    """Delete a checkpoint; `chrono undo` brings it back."""
+    session = Session.of(context, as_json)
+    with session.engine() as engine:
+        row = engine.find_checkpoint(checkpoint)
+        if not yes:
+            session.require_terminal(f"this deletes checkpoint {row.checkpoint_id}")
+            render.to_delete(row)
+            session.ask("Delete it?")
+        gone = engine.delete_checkpoint(row.checkpoint_id, row.timeline)
+        session.show(gone, documents.deleted, render.deleted)
+
+
+@app.command()
+def search(
+    context: typer.Context,
+    text: Annotated[
+        str, typer.Argument(metavar="TEXT", show_default=False, help="Part of a name, description or tag.")
+    ],
+    timeline: Timeline = None,
+    as_json: Json = False,
+) -> None:
+    """Find checkpoints by name, description or tag."""
+    session = Session.of(context, as_json)
+    with session.engine() as engine:
+        session.show(Page(engine.search_checkpoints(text, timeline)), documents.page, render.page)
+
+
+def _write_out(session: Session, checkpoint: str, folder: Path, paths: Sequence[str] | None) -> None:
+    with session.engine() as engine:
+        written = engine.restore_into(checkpoint, folder, paths=session.from_root(engine, paths))
+        session.show(WrittenOut(checkpoint, folder.absolute(), written), documents.written_out, plans.written_out)

@@ -1,0 +1,226 @@
+"""The JSON documents of the commands: the keys that others rely on (design, section 9), and some more.
+
+Keys are only ever added. Paths are written by `chronos.files.to_text`, which is lossless; times are UTC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from chronos.files import to_text
+
+if TYPE_CHECKING:
+    from chronos.catalog import CheckpointRow
+    from chronos.checkpoints import Change, Created, Difference, Kept, Plan, ReceiptRow, Side
+    from chronos.cli.views import Comparison, History, Page, Setup, Step, WrittenOut
+    from chronos.engine import Details
+    from chronos.maintenance import Finding, StatusReport
+    from chronos.operations import Outcome
+
+Document: TypeAlias = dict[str, Any]
+
+
+def created(found: Created) -> Document:
+    """Describe what `checkpoint create` did."""
+    return {
+        "checkpoint_id": found.checkpoint_id,
+        "name": found.name,
+        "timeline": found.timeline,
+        "created": found.created,
+        "created_at": found.created_at,
+        "grade": found.grade.value,
+        "files_changed": found.files_changed,
+        "receipt": receipt(found.receipt),
+        "warnings": list(found.warnings),
+    }
+
+
+def checkpoint(row: CheckpointRow) -> Document:
+    """Describe one checkpoint of a list."""
+    return {
+        "checkpoint_id": row.checkpoint_id,
+        "name": row.name,
+        "description": row.description,
+        "timeline": row.timeline,
+        "parent": row.parent,
+        "created_at": row.created_at,
+        "trigger": row.trigger,
+        "tags": list(row.tags),
+        "files_changed": row.files_changed,
+        "grade": row.grade,
+        "sequence": row.sequence,
+    }
+
+
+def page(found: Page) -> Document:
+    """Describe a list of checkpoints; `total` is null when only matches were looked for."""
+    return {"checkpoints": [checkpoint(row) for row in found.rows], "total": found.total}
+
+
+def deleted(row: CheckpointRow) -> Document:
+    """Describe what `checkpoint delete` did."""
+    return {**checkpoint(row), "deleted": True}
+
+
+def details(found: Details) -> Document:
+    """Describe one checkpoint with everything that it says about itself."""
+    manifest = found.manifest
+    components = [
+        {"path": part.path, "kind": part.kind.value, "base": part.base, "head": part.head, "branch": part.branch,
+         "files_changed": part.entries.count, "staged": part.staged.count, "in_progress": list(part.in_progress)}
+        for part in manifest.code
+    ]  # fmt: skip
+    members = {name: {"bytes": part.bytes, "complete": part.complete} for name, part in manifest.members.items()}
+    return {
+        **checkpoint(found.row),
+        "parents": list(manifest.parents),
+        "code": components,
+        "receipt": receipt(found.receipt),
+        "left_out": dict(manifest.left_out),
+        "warnings": list(manifest.warnings),
+        "members": members,
+        "folder": str(found.folder),
+    }
+
+
+def receipt(rows: Iterable[ReceiptRow]) -> list[Document]:
+    """Describe what is not in a checkpoint."""
+    return [
+        {"path": to_text(row.path), "reason": row.reason.value, "bytes": row.size, "detail": row.detail} for row in rows
+    ]
+
+
+def plan(found: Plan) -> Document:
+    """Describe what a restore or a step would do. No memory store is planned yet, so `stores` is empty."""
+    change_set = found.change_set
+    head = change_set.head
+    ends = [] if head is None else [(head.branch_before, head.commit_before), (head.branch_after, head.commit_after)]
+    if change_set.head_undo:
+        ends.reverse()
+    return {
+        "plan_id": found.plan_id,
+        "grade": found.grade.value,
+        "writes": [_change(change, change.after) for change in found.writes],
+        "deletes": [_change(change, change.before) for change in found.deletes],
+        "stores": [],
+        "kept": kept(found.kept),
+        "warnings": list(found.warnings),
+        "indexes": [to_text(change.component) for change in change_set.indexes],
+        "head": dict(zip(("from", "to"), ({"branch": b, "commit": c} for b, c in ends), strict=False)) or None,
+    }
+
+
+def kept(rows: Sequence[Kept]) -> list[Document]:
+    """Describe paths that are left as they are."""
+    return [{"path": to_text(row.path), "reason": row.reason} for row in rows]
+
+
+def outcome(found: Outcome) -> Document:
+    """Describe what a restore, undo or redo did."""
+    return {
+        "operation": found.operation,
+        "summary": found.summary,
+        "safety": found.safety,
+        "written": found.written,
+        "deleted": found.deleted,
+        "kept": kept(found.kept),
+        "warnings": list(found.warnings),
+        "plan_id": found.plan.plan_id,
+    }
+
+
+def written_out(found: WrittenOut) -> Document:
+    """Describe a restore into another folder."""
+    return {"checkpoint": found.checkpoint, "into": str(found.folder), "written": found.written}
+
+
+def step(found: Step) -> Document:
+    """Describe what `undo` or `redo` would do."""
+    operation = found.operation
+    moves = [{"checkpoint_id": move.checkpoint_id, "back": not move.live} for move in operation.checkpoints]
+    return {**plan(found.plan), "operation": operation.operation, "summary": found.summary, "checkpoints": moves}
+
+
+def history(found: History) -> Document:
+    """Describe the operations of a timeline."""
+    rows = [
+        {"operation": item.operation, "kind": item.kind.value, "timeline": item.timeline, "at": item.at,
+         "summary": item.summary, "checkpoints": [move.checkpoint_id for move in item.checkpoints],
+         "safety": item.safety, "target": item.target, "undoes": item.undoes, "state": found.mark(item)}
+        for item in found.operations
+    ]  # fmt: skip
+    return {"timeline": found.timeline, "operations": rows, "undo": found.next_undo, "redo": found.next_redo}
+
+
+def comparison(found: Comparison) -> Document:
+    """Describe the differences from one state to another, with patches when they were asked for."""
+    patches = {patch.path: patch for patch in found.patches}
+    rows = []
+    for item in found.differences:
+        row = {**_difference(item), "old": _side(item.old), "new": _side(item.new)}
+        patch = patches.get(item.path)
+        if patch is not None:
+            row |= {"added": patch.added, "removed": patch.removed, "binary": patch.is_binary}
+            row |= {"patch": patch.text} if found.with_text else {}
+        rows.append(row)
+    return {"old": found.old, "new": found.new, "differences": rows}
+
+
+def status(found: StatusReport) -> Document:
+    """Describe where things stand."""
+    return {
+        "root": str(found.root),
+        "store": str(found.store),
+        "timeline": found.timeline,
+        "newest": checkpoint(found.newest) if found.newest else None,
+        "changed": [_difference(item) for item in found.changed],
+        "receipt": receipt(found.receipt),
+        "warnings": list(found.warnings),
+        "can_undo": found.can_undo,
+        "can_redo": found.can_redo,
+        "interrupted": found.interrupted,
+    }
+
+
+def setup(found: Setup) -> Document:
+    """Describe a store that was set up."""
+    return {
+        "root": str(found.root),
+        "store": str(found.store),
+        "timeline": found.timeline,
+        "excluded": receipt(found.receipt),
+        "config": found.settings,
+    }
+
+
+def findings(found: Sequence[Finding]) -> Document:
+    """Describe what a check found."""
+    rows = [
+        {
+            "severity": item.severity.name.lower(),
+            "subject": item.subject,
+            "problem": item.problem,
+            "remedy": item.remedy,
+        }
+        for item in found
+    ]
+    return {"findings": rows}
+
+
+def recovered(done: Sequence[str]) -> Document:
+    """Describe what `recover` did."""
+    return {"done": list(done)}
+
+
+def _difference(item: Difference) -> Document:
+    return {"path": to_text(item.path), "status": item.status}
+
+
+def _change(change: Change, side: Side) -> Document:
+    return {"path": to_text(change.path), **_side(side), "replaces": change.before.kind.value}
+
+
+def _side(side: Side) -> Document:
+    size = None if side.content is None else side.content.size
+    return {"kind": side.kind.value, "executable": side.executable, "bytes": size}

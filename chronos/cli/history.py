@@ -1,0 +1,90 @@
+"""`chrono log`, `undo` and `redo`: the operations of a timeline, and walking them both ways."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from chronos.cli import documents, plans, render
+from chronos.cli.options import Json, Overwrite, PlanOnly, Timeline, Yes
+from chronos.cli.session import Session
+from chronos.cli.views import History, Step
+from chronos.errors import ConfirmationNeededError
+
+if TYPE_CHECKING:
+    from chronos.engine import ChronosEngine
+
+
+def log(
+    context: typer.Context,
+    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, help="At most this many.")] = 50,
+    timeline: Timeline = None,
+    as_json: Json = False,
+) -> None:
+    """List what was done, the newest first.
+
+    Says what can be undone and redone.
+    """
+    from chronos.operations import build_stack
+
+    session = Session.of(context, as_json)
+    with session.engine() as engine:
+        operations = engine.list_operations(timeline)
+        stack = build_stack(operations[::-1])
+        found = History(
+            timeline or engine.timeline,
+            operations[:limit],
+            [operation.operation for operation in reversed(stack.done)],
+            [operation.operation for operation in reversed(stack.undone)],
+        )
+        session.show(found, documents.history, render.history)
+
+
+def undo(
+    context: typer.Context,
+    plan_only: PlanOnly = False,
+    yes: Yes = False,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+) -> None:
+    """Take back the last operation.
+
+    Paths that were edited since are kept and listed, unless --overwrite is given.
+    """
+    session = Session.of(context, as_json)
+    with session.engine() as engine:
+        _walk(session, engine, "undo", plan_only=plan_only, yes=yes, overwrite=overwrite)
+
+
+def redo(
+    context: typer.Context,
+    plan_only: PlanOnly = False,
+    yes: Yes = False,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+) -> None:
+    """Take back the last undo."""
+    session = Session.of(context, as_json)
+    with session.engine() as engine:
+        _walk(session, engine, "redo", plan_only=plan_only, yes=yes, overwrite=overwrite)
+
+
+def _walk(session: Session, engine: ChronosEngine, verb: str, *, plan_only: bool, yes: bool, overwrite: bool) -> None:
+    """Plan, show and ask as far as that is wanted, and take the step."""
+    plan_step, take_step = (engine.plan_undo, engine.undo) if verb == "undo" else (engine.plan_redo, engine.redo)
+    plan_id = None
+    if plan_only or not yes:
+        operation, plan = plan_step(overwrite=overwrite)
+        step = Step(f"{verb} {operation.summary}", operation, plan)
+        if plan_only:
+            session.show(step, documents.step, plans.step)
+            return
+        if session.is_interactive:
+            session.show(step, documents.step, plans.step)
+            session.ask(f"{verb.capitalize()}?")
+        elif not plan.change_set.is_empty:
+            raise ConfirmationNeededError(f"this {verb} writes or deletes files, and there is no terminal to ask on")
+        plan_id = plan.plan_id
+    view = plans.undone if verb == "undo" else plans.outcome
+    session.show(take_step(overwrite=overwrite, plan_id=plan_id), documents.outcome, view)

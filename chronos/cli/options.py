@@ -1,0 +1,28 @@
+"""The arguments and options that several commands share, each described once."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+CheckpointId = Annotated[
+    str, typer.Argument(metavar="ID", show_default=False, help="An id, a unique prefix, a name, @, @~2 or main@~1.")
+]
+OtherId = Annotated[
+    str | None,
+    typer.Argument(metavar="[ID2]", show_default=False, help="Another checkpoint; without it, the files now."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+PlanOnly = Annotated[bool, typer.Option("--plan", help="Show what would happen, and change nothing.")]
+Paths = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--path", metavar="P", show_default=False, help="Only this file or folder, from the root; repeatable."
+    ),
+]
+Timeline = Annotated[
+    str | None, typer.Option("--timeline", metavar="T", show_default=False, help="A timeline other than this one.")
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace also what was edited since.")]

@@ -1,0 +1,107 @@
+"""What people read before and after something is overwritten or deleted: the plan, and what came of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chronos.cli import output
+from chronos.cli.render import warnings
+from chronos.cli.tables import Cell, Column, Row, write_table
+from chronos.cli.wording import count
+from chronos.files import display
+
+if TYPE_CHECKING:
+    from chronos.checkpoints import Plan
+    from chronos.cli.views import Step, WrittenOut
+    from chronos.operations import Operation, Outcome
+
+_ABSENT = "absent"
+_COLUMNS = (Column("action", may_wrap=False), Column("path"), Column("why"))
+
+
+def plan(found: Plan) -> None:
+    """Show what a restore would do."""
+    if found.change_set.is_empty:
+        output.write("nothing to do: everything is as it was then")
+    if found.grade.value != "complete":
+        output.write(
+            f"the checkpoint is {found.grade.value}: it does not hold everything, see `chrono checkpoint show`"
+        )
+    write_table(_COLUMNS, _rows(found), titles=False, indent="  ", is_brief=True)
+    output.write(
+        f"plan {found.plan_id}: {len(found.writes)} to write, {len(found.deletes)} to delete, {len(found.kept)} to keep"
+    )
+    warnings(found.warnings)
+
+
+def step(found: Step) -> None:
+    """Show what `undo` or `redo` would do."""
+    output.write(display(found.summary))
+    for move in found.operation.checkpoints:
+        verb = "delete" if move.live else "bring back"
+        output.write(f"  {verb} checkpoint {move.checkpoint_id}")
+    if not is_only_about_checkpoints(found.operation):
+        plan(found.plan)
+
+
+def outcome(found: Outcome) -> None:
+    """Show what a restore or redo did."""
+    _outcome(found, "undo")
+
+
+def undone(found: Outcome) -> None:
+    """Show what an undo did."""
+    _outcome(found, "redo")
+
+
+def written_out(found: WrittenOut) -> None:
+    """Show a restore into another folder."""
+    output.write(f"{count(found.written, 'path')} written into {display(str(found.folder))}")
+
+
+def is_only_about_checkpoints(operation: Operation) -> bool:
+    """Tell whether taking `operation` back moves checkpoints and touches no file."""
+    return bool(operation.checkpoints) and not operation.has_changes
+
+
+def _outcome(found: Outcome, way_back: str) -> None:
+    if found.operation is None:
+        output.write("nothing to do: everything is as it was then")
+    else:
+        done = f"{found.written} written, {found.deleted} deleted, {len(found.kept)} kept"
+        output.write(f"{display(found.summary)}: {done}" if found.safety else display(found.summary))
+    rows: list[Row] = [(Cell("keep", "yellow"), display(row.path), display(row.reason)) for row in found.kept]
+    write_table(_COLUMNS, rows, titles=False, indent="  ", is_brief=True)
+    if found.operation is not None and found.safety:
+        output.write(f"the state before is checkpoint {found.safety}; `chrono {way_back}` goes back to it")
+    warnings(found.warnings)
+
+
+def _rows(found: Plan) -> list[Row]:
+    rows: list[Row] = []
+    for change in found.writes:
+        why = "new" if change.before.kind.value == _ABSENT else f"replaces a {change.before.kind.value}"
+        rows.append((Cell("write", "green"), display(change.path), why))
+    rows += [(Cell("delete", "red"), display(change.path), "") for change in found.deletes]
+    rows += [(Cell("keep", "yellow"), display(row.path), display(row.reason)) for row in found.kept]
+    for change_of_index in found.change_set.indexes:
+        where = f"{display(change_of_index.component)}/" if change_of_index.component else ""
+        rows.append((Cell("index", "cyan"), where, "the staged state comes back"))
+    if found.change_set.head is not None:
+        rows.append((Cell("head", "cyan"), "", _head(found)))
+    return rows
+
+
+def _head(found: Plan) -> str:
+    head = found.change_set.head
+    if head is None:
+        return ""
+    ends = [(head.branch_before, head.commit_before), (head.branch_after, head.commit_after)]
+    if found.change_set.head_undo:
+        ends.reverse()
+    return " to ".join(_position(branch, commit) for branch, commit in ends)
+
+
+def _position(branch: str | None, commit: str | None) -> str:
+    name = display(branch.removeprefix("refs/heads/")) if branch else "no branch"
+    return f"{name} at {commit[:12] if commit else 'no commit'}"

@@ -1,0 +1,86 @@
+"""The tree of commands, and running it: typer's own errors become ours here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from chronos import __version__
+from chronos.cli import checkpoint, completion, history, output, store
+from chronos.cli.session import Session
+from chronos.errors import UsageError
+
+PROGRAM = "chrono"
+# typer carries its own copy of click since 0.26; its public BadParameter leads to the base of usage errors either way.
+_TyperUsageError: type[Exception] = typer.BadParameter.__bases__[0]
+
+app = typer.Typer(
+    name=PROGRAM,
+    help="Checkpoints of a working tree: take one in a blink, restore any of them, undo everything.",
+    rich_markup_mode=None,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for _command in (
+    store.init, store.status, history.log, history.undo, history.redo, store.doctor, store.verify, store.recover,
+    completion.completion,
+):  # fmt: skip
+    app.command()(_command)
+app.command("_complete", hidden=True, context_settings={"ignore_unknown_options": True})(completion.complete)
+app.add_typer(checkpoint.app, name="checkpoint")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        output.write(f"{PROGRAM} {__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def chrono(
+    context: typer.Context,
+    root: Annotated[
+        Path | None,
+        typer.Option("--root", metavar="DIR", show_default=False, help="Work in this folder, not the current one."),
+    ] = None,
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Print the version.")
+    ] = False,
+) -> None:
+    """Checkpoints of a working tree: take one in a blink, restore any of them, undo everything."""
+    context.obj.root = root
+    if context.invoked_subcommand is None:
+        output.write(context.get_help())
+
+
+def command_tree() -> Any:
+    """Return the commands as click sees them."""
+    return typer.main.get_command(app)
+
+
+def run_program(words: list[str], as_json: bool) -> int:
+    """Run a command line and return its exit code. Raises ChronosError, also for a wrong command line."""
+    session = Session(as_json=as_json)
+    program = command_tree()
+    try:
+        # Not `program.main()`: it would take a broken pipe to git for one of standard output, and exit in silence.
+        with program.make_context(PROGRAM, words, obj=session) as context:
+            program.invoke(context)
+    except typer.Exit as cause:
+        return cause.exit_code
+    except output.ReaderGoneError:
+        return session.code
+    except _TyperUsageError as cause:
+        raise _translate_usage(cause) from cause
+    return session.code
+
+
+def _translate_usage(cause: Any) -> UsageError:
+    context = getattr(cause, "ctx", None)
+    message = cause.format_message().strip()
+    if type(cause).__name__ == "NoArgsIsHelpError":
+        message = "which command?"
+    return UsageError(message, hint=f"see `{context.command_path if context else PROGRAM} --help`")

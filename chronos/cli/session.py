@@ -1,0 +1,90 @@
+"""One run of `chrono`: the root and format that were asked for, the engine, the notices, the exit code."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import typer
+
+from chronos.cli import output
+from chronos.cli.progress import ProgressBar
+from chronos.errors import ConfirmationNeededError, RefusedError
+
+if TYPE_CHECKING:
+    from chronos.engine import ChronosEngine
+
+_Value = TypeVar("_Value")
+FOUND_SOMETHING = 1
+
+
+class Session:
+    """What the commands of one run share. `code` is the exit code when nothing fails."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self.as_json = as_json
+        self.root: Path | None = None
+        self.code = 0
+        self.notices: list[str] = []
+        self._progress = ProgressBar() if output.has_progress() and not as_json else None
+
+    @classmethod
+    def of(cls, context: typer.Context, as_json: bool) -> Session:
+        """Return the session of a command, which was given `--json` or not."""
+        session: Session = context.obj
+        session.as_json = as_json
+        return session
+
+    @property
+    def is_interactive(self) -> bool:
+        """Whether there is somebody to ask."""
+        return not self.as_json and output.is_interactive()
+
+    @contextmanager
+    def engine(self) -> Iterator[ChronosEngine]:
+        """Open the engine, and show what it has to tell afterwards."""
+        from chronos.app import open_engine
+
+        with open_engine(self.root, progress=self._progress) as engine:
+            self.notices = engine.notices
+            try:
+                yield engine
+            finally:
+                if self._progress is not None:
+                    self._progress.close()
+                if not self.as_json:
+                    for notice in engine.notices:
+                        output.write_error(f"chrono: {output.harmless(notice)}")
+
+    def from_root(self, engine: ChronosEngine, paths: Sequence[str] | None) -> list[str]:
+        """Return paths as they were typed, relative to the working folder, as paths from the root."""
+        folder = Path.cwd()
+        if folder == engine.root or not folder.is_relative_to(engine.root):
+            return list(paths or ())
+        return [os.path.normpath(folder.relative_to(engine.root) / path) for path in paths or ()]
+
+    def show(self, value: _Value, document: Callable[[_Value], dict[str, Any]], view: Callable[[_Value], None]) -> None:
+        """Render `value` in the format that was asked for."""
+        if self.as_json:
+            output.write_json({**document(value), "notices": list(self.notices)})
+        else:
+            view(value)
+
+    def found_something(self) -> None:
+        """Finish with the exit code for findings."""
+        self.code = FOUND_SOMETHING
+
+    def require_terminal(self, what: str) -> None:
+        """Raise ConfirmationNeededError when there is nobody to ask."""
+        if not self.is_interactive:
+            raise ConfirmationNeededError(f"{what}, and there is no terminal to ask on")
+
+    def ask(self, question: str) -> None:
+        """Ask before something is overwritten or deleted. Raises RefusedError when the answer is not yes."""
+        if not output.ask(question):
+            raise RefusedError("nothing was changed", hint="")
+        if self._progress is not None:
+            self._progress.restart()

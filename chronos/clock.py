@@ -1,0 +1,21 @@
+"""The only reader of the wall clock. Times are aware and UTC; order comes from sequence numbers, never from here."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+
+
+def now() -> datetime:
+    """Return the present moment in UTC."""
+    return datetime.now(UTC)
+
+
+def now_ns() -> int:
+    """Return the present moment in nanoseconds since the epoch, comparable with a file's `st_mtime_ns`."""
+    return time.time_ns()
+
+
+def to_text(moment: datetime) -> str:
+    """Render `moment` as ISO 8601 with microseconds and a final `Z`."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

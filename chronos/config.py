@@ -1,0 +1,125 @@
+"""Settings: defaults, then `[tool.chronos]` or `chronos.toml`, then environment variables, then arguments.
+
+This is the only reader of the environment; everything below gets values.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from chronos.errors import BadConfigError
+from chronos.files import read_limited
+
+_MIB = 1024 * 1024
+_LARGEST_FILE_BYTES = 4 * _MIB
+_TRUE = {"1", "true", "yes", "on"}
+_FALSE = {"0", "false", "no", "off"}
+
+
+class Config(msgspec.Struct, frozen=True):
+    """What can be set. Sizes are bytes, durations seconds."""
+
+    enabled: bool = True
+    timelines_dir: str = "data/timelines"
+    compress: bool = True
+    max_file_bytes: int = 50 * _MIB
+    max_capture_bytes: int = 2048 * _MIB
+    max_patch_bytes: int = 16 * _MIB
+    lock_timeout_s: float = 30.0
+    include: tuple[str, ...] = ()
+    environment_variables: tuple[str, ...] = ("CI", "LANG", "LC_ALL", "NODE_ENV", "PYTHONHASHSEED", "TZ", "VIRTUAL_ENV")
+
+
+class Surroundings(msgspec.Struct, frozen=True):
+    """What a front door takes from the world once: the environment and the folder it was called in."""
+
+    environment: Mapping[str, str]
+    folder: Path
+
+    @classmethod
+    def current(cls) -> Surroundings:
+        """Read the environment and working folder of this process."""
+        return cls(dict(os.environ), Path.cwd())
+
+
+# The names that the guide gave its users, and one name for each newer setting.
+ENVIRONMENT_NAMES = {
+    "enabled": "ENABLE_CHRONOS",
+    "timelines_dir": "CHRONOS_TIMELINES_DIR",
+    "compress": "CHRONOS_COMPRESS_SNAPSHOTS",
+    "max_file_bytes": "CHRONOS_MAX_FILE_BYTES",
+    "max_capture_bytes": "CHRONOS_MAX_CAPTURE_BYTES",
+    "max_patch_bytes": "CHRONOS_MAX_PATCH_BYTES",
+    "lock_timeout_s": "CHRONOS_LOCK_TIMEOUT",
+    "include": "CHRONOS_INCLUDE",
+    "environment_variables": "CHRONOS_ENVIRONMENT_VARIABLES",
+}
+
+
+def load(root: Path, environment: Mapping[str, str]) -> Config:
+    """Return the settings that hold in `root`. Raises BadConfigError."""
+    config = Config()
+    for name in ("pyproject.toml", "chronos.toml"):
+        config = _apply(config, _read_table(root / name), f"{name}: ")
+    found = {key: environment[name] for key, name in ENVIRONMENT_NAMES.items() if environment.get(name)}
+    return _apply(config, found, "environment: ")
+
+
+def _read_table(path: Path) -> Mapping[str, Any]:
+    if not path.is_file():
+        return {}
+    data = read_limited(path, _LARGEST_FILE_BYTES)
+    is_own = path.name == "chronos.toml"
+    if not is_own and b"tool.chronos" not in data:
+        return {}
+    import tomllib  # 10 ms, and most projects have no table for us
+
+    try:
+        document = tomllib.loads(data.decode("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as cause:
+        raise BadConfigError(f"{path.name} is not valid TOML: {cause}") from cause
+    table = document if is_own else document.get("tool", {}).get("chronos", {})
+    if not isinstance(table, dict):
+        raise BadConfigError(f"{path.name}: [tool.chronos] is not a table")
+    return {key: value for key, value in table.items() if not isinstance(value, dict)}
+
+
+def _apply(config: Config, values: Mapping[str, Any], where: str) -> Config:
+    known = set(Config.__struct_fields__)
+    for key, value in values.items():
+        if key not in known:
+            raise BadConfigError(f"{where}unknown setting {key!r}", hint=f"known: {', '.join(sorted(known))}")
+        config = msgspec.structs.replace(config, **{key: _convert(key, value, getattr(config, key), where)})
+    return config
+
+
+def _convert(key: str, value: Any, default: Any, where: str) -> Any:
+    problem = BadConfigError(f"{where}{key} = {value!r} is not a {type(default).__name__}")
+    if isinstance(default, bool):
+        if isinstance(value, bool):
+            return value
+        lowered = str(value).strip().lower()
+        if lowered not in _TRUE | _FALSE:
+            raise problem
+        return lowered in _TRUE
+    if isinstance(default, int | float):
+        try:
+            number = type(default)(value)
+        except (TypeError, ValueError):
+            raise problem from None
+        if isinstance(value, bool) or number < 0:
+            raise problem
+        return number
+    if isinstance(default, tuple):
+        items = value.split(os.pathsep) if isinstance(value, str) else value
+        if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
+            raise problem
+        return tuple(items)
+    if not isinstance(value, str) or not value:
+        raise problem
+    return value

@@ -1,0 +1,399 @@
+"""ChronosEngine: the verbs of the product, each a short call downward.
+
+It never prints or prompts. Ids are accepted as ids, unique prefixes, names (the newest with that name), `@` for the
+newest checkpoint, `@~2` for the second before it, or `main@~1`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from chronos import maintenance, operations
+from chronos.catalog import CatalogDamagedError, CheckpointRow
+from chronos.checkpoints import (
+    Created,
+    Difference,
+    Manifest,
+    Options,
+    Plan,
+    ReceiptRow,
+    StateDiff,
+    Store,
+    Trigger,
+    check_description,
+    check_name,
+    find_store,
+    list_timelines,
+    set_up_store,
+)
+from chronos.config import Config, Surroundings
+from chronos.errors import DisabledError, NothingToUndoError, UnknownCheckpointError, UnknownTimelineError, UsageError
+from chronos.files import parse_tree_path
+from chronos.git import GitCommand, TextPatch
+from chronos.locate import find_place
+from chronos.operations import Operation, OperationKind, Outcome, Workspace
+
+__all__ = ["ChronosEngine", "Details", "TimelineSummary"]
+
+
+class Details(msgspec.Struct, frozen=True):
+    """One checkpoint with everything that its manifest and receipt say."""
+
+    row: CheckpointRow
+    manifest: Manifest
+    receipt: tuple[ReceiptRow, ...]
+    folder: Path
+
+
+class TimelineSummary(msgspec.Struct, frozen=True):
+    """A timeline as lists show it. `head` is its newest checkpoint, `path` its working tree where that is known."""
+
+    name: str
+    path: Path | None
+    head: str | None
+    parent: str | None
+    checkpoints: int
+
+
+class ChronosEngine:
+    """Checkpoints of one working tree. Close it, or use it in a `with` block, to let go of its files.
+
+    `notices` collects things that a front door should show, such as an interrupted restore that was finished.
+    """
+
+    def __init__(
+        self,
+        root: Path | str | None = None,
+        *,
+        config: Config | None = None,
+        surroundings: Surroundings | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> None:
+        self._surroundings = surroundings or Surroundings.current()
+        self._git = GitCommand.find(self._surroundings.environment)
+        self._place = find_place(Path(root or self._surroundings.folder), self._surroundings, self._git, config)
+        self._progress = progress
+        self._store: Store | None = None
+        self._is_set_up = False
+        self.notices: list[str] = []
+
+    @property
+    def root(self) -> Path:
+        """The top of the working tree."""
+        return self._place.root
+
+    @property
+    def store_path(self) -> Path:
+        """The store's folder, which may not exist before the first checkpoint."""
+        return self._place.layout.root
+
+    @property
+    def timeline(self) -> str:
+        """The timeline of this working tree."""
+        return self._place.timeline
+
+    @property
+    def config(self) -> Config:
+        """The settings in force."""
+        return self._place.config
+
+    def close(self) -> None:
+        """Close the store."""
+        if self._store is not None:
+            self._store.close()
+            self._store = None
+
+    def __enter__(self) -> ChronosEngine:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def set_up(self) -> None:
+        """Make the store and hide it from git, as the first checkpoint does by itself."""
+        with self._workspace():
+            return
+
+    # checkpoints
+
+    def create_checkpoint(
+        self, name: str, description: str = "", timeline: str | None = None, *, tags: Sequence[str] = ()
+    ) -> str:
+        """Take a checkpoint and return its id. See `take_checkpoint` for the errors."""
+        return self.take_checkpoint(name, description, timeline, tags=tags).checkpoint_id
+
+    def take_checkpoint(
+        self,
+        name: str,
+        description: str = "",
+        timeline: str | None = None,
+        *,
+        tags: Sequence[str] = (),
+        trigger: Trigger = Trigger.MANUAL,
+    ) -> Created:
+        """Take a checkpoint and return all about it. It is durable when this returns.
+
+        Raises BadNameError, UnknownTimelineError, DisabledError, LockedError, StorageError, GitFailedError.
+        """
+        self._own_timeline(timeline)
+        for text in (name, *tags):
+            check_name(text)
+        description = check_description(description)
+        with self._workspace() as workspace:
+            return operations.create(workspace, name, description, tuple(tags), trigger=trigger)
+
+    def list_checkpoints(
+        self,
+        timeline: str | None = None,
+        *,
+        limit: int | None = None,
+        every_timeline: bool = False,
+        safety: bool = False,
+    ) -> list[CheckpointRow]:
+        """Return the checkpoints of a timeline (this one by default), the newest first. Takes no lock.
+
+        Those that restores took for safety are left out unless asked for.
+        """
+        store = self._find_store()
+        wanted = None if every_timeline else timeline or self.timeline
+        if timeline is not None and timeline not in (list_timelines(store.layout) if store else [self.timeline]):
+            raise UnknownTimelineError(f"no timeline is called {timeline!r}")
+        if store is None:
+            return []
+        return store.catalog.list_checkpoints(wanted, limit=-1 if limit is None else limit, safety=safety)
+
+    def count_checkpoints(self, timeline: str | None = None, *, safety: bool = False) -> int:
+        """Return how many checkpoints a timeline (this one by default) has."""
+        store = self._find_store()
+        return store.catalog.count_checkpoints(timeline or self.timeline, safety=safety) if store else 0
+
+    def find_checkpoint(self, checkpoint: str, timeline: str | None = None) -> CheckpointRow:
+        """Return the checkpoint that `checkpoint` means. Raises UnknownCheckpointError, AmbiguousCheckpointError."""
+        return operations.resolve(self._find_store(), checkpoint, timeline or self.timeline)
+
+    def show_checkpoint(self, checkpoint: str, timeline: str | None = None) -> Details:
+        """Return everything that a checkpoint says about itself. Raises IntegrityError when it is damaged."""
+        row = self.find_checkpoint(checkpoint, timeline)
+        store = self._required_store()
+        manifest = store.read_manifest(row.timeline, row.checkpoint_id)
+        state = store.read_state(manifest)
+        return Details(row, manifest, tuple(state.receipt), store.layout.checkpoint(row.timeline, row.checkpoint_id))
+
+    def search_checkpoints(self, text: str, timeline: str | None = None) -> list[CheckpointRow]:
+        """Return checkpoints with `text` in name, description or tags, the newest first."""
+        store = self._find_store()
+        return store.catalog.search(text, timeline) if store and operations.is_storable(text) else []
+
+    def delete_checkpoint(self, checkpoint: str, timeline: str | None = None) -> CheckpointRow:
+        """Delete a checkpoint and return it; `undo` brings it back until gc takes it."""
+        row = self.find_checkpoint(checkpoint, timeline)
+        with self._workspace() as workspace:
+            operations.delete(workspace, row)
+        return row
+
+    # restore, undo, redo
+
+    def plan_restore(
+        self,
+        checkpoint: str,
+        timeline: str | None = None,
+        *,
+        paths: Sequence[str] = (),
+        head: bool = False,
+        include: Sequence[str] = (),
+    ) -> Plan:
+        """Return what `restore_checkpoint` with the same arguments would do."""
+        row = self.find_checkpoint(checkpoint, timeline)
+        with self._workspace() as workspace:
+            return operations.plan_restore(workspace, row, _options(workspace, paths, head, include))
+
+    def restore_checkpoint(
+        self,
+        checkpoint: str,
+        timeline: str | None = None,
+        *,
+        paths: Sequence[str] = (),
+        head: bool = False,
+        include: Sequence[str] = (),
+        plan_id: str | None = None,
+    ) -> Outcome:
+        """Give the working tree the state of a checkpoint, or only `paths` of it.
+
+        What is there now is held by a safety checkpoint first; bytes that nothing holds are kept and listed, unless
+        `include` names them. With `plan_id` the plan must still be the one that was shown. `head` moves HEAD and its
+        branch too. Raises ChangedMeanwhileError, IntegrityError, LockedError, StorageError, VerifyFailedError.
+        """
+        row = self.find_checkpoint(checkpoint, timeline)
+        with self._workspace() as workspace:
+            return operations.restore(workspace, row, _options(workspace, paths, head, include), plan_id)
+
+    def restore_into(
+        self, checkpoint: str, folder: Path | str, timeline: str | None = None, *, paths: Sequence[str] = ()
+    ) -> int:
+        """Write the state of a checkpoint into the new folder `folder`; return the number of paths written."""
+        row = self.find_checkpoint(checkpoint, timeline)
+        with self._workspace() as workspace:
+            return operations.restore_into(workspace, row, Path(folder), tuple(map(parse_tree_path, paths)))
+
+    def plan_undo(self, *, overwrite: bool = False) -> tuple[Operation, Plan]:
+        """Return the operation that `undo` takes back, and what that does. Raises NothingToUndoError."""
+        return self._plan_step(OperationKind.UNDO, overwrite)
+
+    def plan_redo(self, *, overwrite: bool = False) -> tuple[Operation, Plan]:
+        """Return the undo that `redo` takes back, and what that does. Raises NothingToUndoError."""
+        return self._plan_step(OperationKind.REDO, overwrite)
+
+    def undo(self, *, overwrite: bool = False, plan_id: str | None = None) -> Outcome:
+        """Take back the last operation of this timeline. Paths edited since are kept, unless `overwrite`."""
+        return self._step(OperationKind.UNDO, overwrite, plan_id)
+
+    def redo(self, *, overwrite: bool = False, plan_id: str | None = None) -> Outcome:
+        """Take back the last undo of this timeline."""
+        return self._step(OperationKind.REDO, overwrite, plan_id)
+
+    def recover(self, *, abort: bool = False) -> list[str]:
+        """Finish an interrupted restore (or with `abort` take it back), sweep what crashes left, say what was done."""
+        if not self._place.layout.system.exists():
+            return []
+        with self._workspace() as workspace:
+            return maintenance.recover(workspace, abort=abort)
+
+    # looking
+
+    def diff(self, old: str, new: str | None = None, *, paths: Sequence[str] = ()) -> list[Difference]:
+        """Return what differs from checkpoint `old` to checkpoint `new`, or to the working tree now."""
+        with self._diff(old, new) as found:
+            return found.differences(tuple(map(parse_tree_path, paths)))
+
+    def diff_patches(self, old: str, new: str | None = None, *, paths: Sequence[str] = ()) -> Iterator[TextPatch]:
+        """Yield a patch for each path that differs, in the order of `diff`."""
+        with self._diff(old, new) as found:
+            yield from found.patches(found.differences(tuple(map(parse_tree_path, paths))))
+
+    def status(self) -> maintenance.StatusReport:
+        """Compare the working tree with the newest checkpoint, from a capture in memory."""
+        if self._find_store() is None:
+            return maintenance.StatusReport(self.root, self.store_path, self.timeline)
+        with self._workspace() as workspace:
+            return maintenance.report_status(workspace)
+
+    def list_operations(self, timeline: str | None = None, *, limit: int | None = None) -> list[Operation]:
+        """Return the operations of a timeline, the newest first."""
+        store = self._find_store()
+        if store is None:
+            return []
+        found = operations.read_operations(store, timeline or self.timeline)[::-1]
+        return found if limit is None else found[:limit]
+
+    def list_timelines(self) -> list[TimelineSummary]:
+        """Return the timelines of the store, `main` first."""
+        store = self._find_store()
+        names = list_timelines(store.layout) if store else []
+        found = [self._summarise(store, name) for name in names] if store else []
+        return sorted(found, key=lambda summary: (summary.name != "main", summary.name))
+
+    def verify(self) -> list[maintenance.Finding]:
+        """Check every checkpoint, pack, list and base ref by hash; return what is wrong, the worst first."""
+        if self._find_store() is None:
+            return []
+        with self._workspace() as workspace:
+            return maintenance.verify(workspace)
+
+    def doctor(self) -> list[maintenance.Finding]:
+        """Look at the surroundings: versions, permissions, what git shows of us, what could destroy the store."""
+        if self._find_store() is None:
+            return maintenance.examine(self._git, self._place.repository, None)
+        with self._workspace() as workspace:
+            return maintenance.examine(self._git, self._place.repository, workspace)
+
+    def _own_timeline(self, timeline: str | None) -> None:
+        if timeline not in (None, self.timeline):
+            raise UnknownTimelineError(
+                f"this working tree is timeline {self.timeline!r}, not {timeline!r}",
+                hint="run chrono in the working tree of that timeline",
+            )
+
+    def _find_store(self) -> Store | None:
+        if self._store is None:
+            self._store = find_store(self._place.layout, self._place.config)
+        if self._store is not None:
+            self._store.refresh()
+        return self._store
+
+    def _required_store(self) -> Store:
+        store = self._find_store()
+        if store is None:
+            raise UnknownCheckpointError(
+                "there are no checkpoints here yet", hint="run `chrono checkpoint create NAME`"
+            )
+        return store
+
+    def _set_up_store(self) -> None:
+        """Hide the store, then make it; a plain folder hides it with the store's own inner repository."""
+        place = self._place
+        if not place.repository.is_plain:
+            operations.hide_store(place.root, place.repository, place.layout)
+        set_up_store(place.layout, place.config, self._git)
+        if place.repository.is_plain:
+            operations.hide_store(place.root, place.repository, place.layout)
+        self._is_set_up = True
+
+    @contextmanager
+    def _workspace(self) -> Iterator[Workspace]:
+        """Give the verbs their place of work, setting the store up at first use; a broken catalog is built again."""
+        place = self._place
+        if not place.config.enabled:
+            raise DisabledError("chronos is switched off (ENABLE_CHRONOS=false)")
+        if not self._is_set_up:
+            self._set_up_store()
+        store = self._required_store()
+        workspace = Workspace(
+            place.root, place.repository, place.timeline, store, place.config, self._git,
+            self._surroundings.environment, self.notices, self._progress,
+        )  # fmt: skip
+        try:
+            yield workspace
+        except CatalogDamagedError:
+            store.discard_catalog()
+            raise
+
+    @contextmanager
+    def _diff(self, old: str, new: str | None) -> Iterator[StateDiff]:
+        rows = [self.find_checkpoint(name) for name in (old, new) if name is not None]
+        with (
+            self._workspace() as workspace,
+            operations.open_diff(workspace, rows[0], rows[1] if new else None) as found,
+        ):
+            yield found
+
+    def _plan_step(self, kind: OperationKind, overwrite: bool) -> tuple[Operation, Plan]:
+        self._require_steps(kind)
+        with self._workspace() as workspace:
+            return operations.plan_step(workspace, kind, Options(overwrite=overwrite))
+
+    def _step(self, kind: OperationKind, overwrite: bool, plan_id: str | None) -> Outcome:
+        self._require_steps(kind)
+        with self._workspace() as workspace:
+            return operations.step(workspace, kind, Options(overwrite=overwrite), plan_id)
+
+    def _require_steps(self, kind: OperationKind) -> None:
+        if self._find_store() is None:
+            raise NothingToUndoError(f"nothing to {kind.value}: there are no checkpoints here yet")
+
+    def _summarise(self, store: Store, name: str) -> TimelineSummary:
+        rows = store.catalog.list_checkpoints(name, limit=1)
+        path = self.root if name == self.timeline else None
+        return TimelineSummary(
+            name, path, rows[0].checkpoint_id if rows else None, None, store.catalog.count_checkpoints(name)
+        )
+
+
+def _options(workspace: Workspace, paths: Sequence[str], head: bool, include: Sequence[str]) -> Options:
+    if head and paths:
+        raise UsageError("HEAD cannot be moved for some paths only", hint="leave out --head or --path")
+    forced = workspace.expand(tuple(map(parse_tree_path, include)))
+    return Options(tuple(map(parse_tree_path, paths)), head, forced=forced)

@@ -1,0 +1,244 @@
+"""The one tree of errors: what went wrong, what to type next, and which exit code it means.
+
+Every error that a caller can meet is a class here, so that `docs/errors.md` is generated from this file.
+The six families carry the exit code; a leaf carries the stable `code` that JSON output shows.
+"""
+
+from __future__ import annotations
+
+
+class ChronosError(Exception):
+    """A bug of ours: nothing that the caller did explains it."""
+
+    code = "internal"
+    exit_code = 70
+    http_status = 500
+    default_hint = "please report this with the command that you ran"
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = self.default_hint if hint is None else hint
+
+
+class UsageError(ChronosError):
+    """The request itself is wrong: an unknown name, a bad option."""
+
+    code = "usage"
+    exit_code = 2
+    http_status = 400
+    default_hint = "see `chrono --help`"
+
+
+class StateError(ChronosError):
+    """The request is fine but the moment is wrong."""
+
+    code = "wrong_moment"
+    exit_code = 3
+    http_status = 409
+    default_hint = "run `chrono status` to see where things stand"
+
+
+class IntegrityError(ChronosError):
+    """Stored data is damaged or does not match its own hash."""
+
+    code = "integrity"
+    exit_code = 4
+    http_status = 500
+    default_hint = "run `chrono verify` to see what is damaged and what is not"
+
+
+class OutsideError(ChronosError):
+    """Something outside failed: git, the disk, the operating system."""
+
+    code = "outside"
+    exit_code = 5
+    http_status = 502
+    default_hint = "fix the cause named above and run the command again; nothing was lost"
+
+
+class UnsupportedError(ChronosError):
+    """A version, format or platform that this release does not serve."""
+
+    code = "unsupported"
+    exit_code = 6
+    http_status = 501
+    default_hint = "upgrade the older side"
+
+
+class RefusedError(ChronosError):
+    """Refused on purpose, because it could destroy work."""
+
+    code = "refused"
+    exit_code = 7
+    http_status = 403
+    default_hint = "look at the plan first"
+
+
+class BadNameError(UsageError):
+    """A checkpoint, timeline or tag name that is empty, too long, or could be taken for an option or a path."""
+
+    code = "bad_name"
+    default_hint = "use letters, digits, spaces and . _ - : # @ / +, at most 120 characters, not starting with - or @"
+
+
+class UnknownCheckpointError(UsageError):
+    """No checkpoint answers to this id, prefix, name or relative position."""
+
+    code = "unknown_checkpoint"
+    default_hint = "run `chrono checkpoint list`"
+
+
+class AmbiguousCheckpointError(UsageError):
+    """A prefix that more than one checkpoint begins with."""
+
+    code = "ambiguous_checkpoint"
+    default_hint = "give more characters of the id"
+
+
+class UnknownTimelineError(UsageError):
+    """No timeline of this name has checkpoints or a folder."""
+
+    code = "unknown_timeline"
+    default_hint = "run `chrono log` to see the timelines"
+
+
+class BadPathError(UsageError):
+    """A path that leaves the tree, names git's own folder, or is not a legal file name."""
+
+    code = "bad_path"
+    default_hint = "give a path inside the working tree, relative to its top"
+
+
+class BadConfigError(UsageError):
+    """A setting with a value of the wrong type or range."""
+
+    code = "bad_config"
+    default_hint = "see the configuration table in README.md"
+
+
+class NothingToUndoError(StateError):
+    """There is no operation left to undo or redo on this timeline."""
+
+    code = "nothing_to_undo"
+    default_hint = "run `chrono log` to see the operations"
+
+
+class ChangedMeanwhileError(StateError):
+    """The working tree changed between the plan and its execution."""
+
+    code = "changed_meanwhile"
+    default_hint = "look at the new plan and run the command again"
+
+
+class LockedError(StateError):
+    """Another chrono process holds the lock and did not let go in time."""
+
+    code = "locked"
+    default_hint = "wait for it, or raise CHRONOS_LOCK_TIMEOUT"
+
+
+class DisabledError(StateError):
+    """Chronos is switched off by configuration."""
+
+    code = "disabled"
+    default_hint = "set ENABLE_CHRONOS=true, or remove `enabled = false` from the configuration"
+
+
+class InterruptedOperationError(StateError):
+    """A restore was cut short and could not be finished by itself."""
+
+    code = "interrupted_operation"
+    default_hint = "run `chrono recover`"
+
+
+class DamagedManifestError(IntegrityError):
+    """A checkpoint.json that is not valid or does not hash to the id of its folder."""
+
+    code = "damaged_manifest"
+
+
+class DamagedPackError(IntegrityError):
+    """A pack whose footer or frames cannot be read."""
+
+    code = "damaged_pack"
+
+
+class MissingChunkError(IntegrityError):
+    """A chunk that a checkpoint needs and no pack holds."""
+
+    code = "missing_chunk"
+
+
+class DamagedJournalError(IntegrityError):
+    """A journal or operation record that cannot be read."""
+
+    code = "damaged_journal"
+
+
+class VerifyFailedError(IntegrityError):
+    """After a restore the tree is not what the plan promised."""
+
+    code = "restore_differs"
+    default_hint = "run `chrono undo` to go back to the state before the restore"
+
+
+class GitFailedError(OutsideError):
+    """A git command failed or warned about something that we depend on."""
+
+    code = "git_failed"
+
+
+class GitMissingError(OutsideError):
+    """There is no git on the PATH."""
+
+    code = "git_missing"
+    default_hint = "install git 2.38 or newer"
+
+
+class StorageError(OutsideError):
+    """The operating system refused a read or a write: full disk, no permission, broken device."""
+
+    code = "storage"
+
+
+class GitTooOldError(UnsupportedError):
+    """The installed git is older than 2.38."""
+
+    code = "git_too_old"
+    default_hint = "install git 2.38 or newer"
+
+
+class NewerFormatError(UnsupportedError):
+    """The store or a checkpoint was written by a newer chronomancer."""
+
+    code = "newer_format"
+    default_hint = "upgrade with `pipx upgrade chronomancer`"
+
+
+class UnsupportedRepositoryError(UnsupportedError):
+    """A kind of repository that has no working tree to capture, such as a bare one."""
+
+    code = "unsupported_repository"
+    default_hint = "run chrono in a folder with files: a working tree, or a plain folder"
+
+
+class DangerousRootError(RefusedError):
+    """A home folder, a file-system root or a system folder is no project."""
+
+    code = "dangerous_root"
+    default_hint = "go into a project folder, or name one with --root"
+
+
+class ConfirmationNeededError(RefusedError):
+    """A step that overwrites or deletes was asked for without a terminal and without --yes."""
+
+    code = "confirmation_needed"
+    default_hint = "look at it with --plan, then add --yes"
+
+
+class TargetNotEmptyError(RefusedError):
+    """`--into` names a folder that already has something in it."""
+
+    code = "target_not_empty"
+    default_hint = "give a folder that does not exist yet"

@@ -1,0 +1,38 @@
+"""The floor's door to the file system: names of paths, durable writes, and one contained root for trees."""
+
+from chronos.files.durable import (
+    link_or_copy,
+    publish_folder,
+    read_limited,
+    remove_tree,
+    replace_durably,
+    sync_file_system,
+    sync_folder,
+    translate_os_errors,
+    write_new,
+)
+from chronos.files.paths import TreePath, check_tree_path, display, from_text, is_inside, parse_tree_path, to_text
+from chronos.files.safe_root import FileStat, PathKind, SafeRoot, stat_of
+
+__all__ = [
+    "FileStat",
+    "PathKind",
+    "SafeRoot",
+    "TreePath",
+    "check_tree_path",
+    "display",
+    "from_text",
+    "is_inside",
+    "link_or_copy",
+    "parse_tree_path",
+    "publish_folder",
+    "read_limited",
+    "remove_tree",
+    "replace_durably",
+    "stat_of",
+    "sync_file_system",
+    "sync_folder",
+    "to_text",
+    "translate_os_errors",
+    "write_new",
+]

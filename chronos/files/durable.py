@@ -1,0 +1,128 @@
+"""Writes that survive a power cut: the bytes are synced, then the name, then the folder that holds the name.
+
+git and most programs sync the file and forget the folder; measured, that loses acknowledged work on ext4 and xfs.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from chronos.errors import IntegrityError, StorageError
+
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+
+
+@contextmanager
+def translate_os_errors(what: str) -> Iterator[None]:
+    """Turn an OSError inside the block into a StorageError that says what was being done."""
+    try:
+        yield
+    except OSError as cause:
+        reason = cause.strerror or str(cause)
+        hint = None
+        if cause.errno in (errno.ENOSPC, errno.EDQUOT):
+            hint = "free some space and run the command again; nothing was lost"
+        elif cause.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+            hint = "check the permissions of that folder and that its file system is not read-only"
+        raise StorageError(f"{what}: {reason}", hint=hint) from cause
+
+
+def write_all(descriptor: int, data: bytes | memoryview) -> None:
+    """Write every byte of `data`, however short the single writes are."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def write_new(path: Path, data: bytes, *, sync: bool = True) -> None:
+    """Create the file `path` (it must not exist) with `data`, private to its owner and synced."""
+    with translate_os_errors(f"cannot write {path}"):
+        descriptor = os.open(path, _NEW_FILE, 0o600)
+        try:
+            write_all(descriptor, data)
+            if sync:
+                os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def replace_durably(path: Path, data: bytes) -> None:
+    """Replace the file `path` by `data` in one step: a crash leaves the old content or the new one."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with translate_os_errors(f"cannot write {path}"):
+        temporary.unlink(missing_ok=True)
+    try:
+        write_new(temporary, data)
+        with translate_os_errors(f"cannot write {path}"):
+            os.replace(temporary, path)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def publish_folder(temporary: Path, final: Path) -> None:
+    """Rename a finished folder into place: the commit point. Its own entries are synced before, its parent after."""
+    sync_folder(temporary)
+    with translate_os_errors(f"cannot create {final}"):
+        os.rename(temporary, final)
+    sync_folder(final.parent)
+
+
+def sync_folder(path: Path) -> None:
+    """Make the names inside the folder `path` durable."""
+    with translate_os_errors(f"cannot sync {path}"):
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def sync_file_system(path: Path) -> None:
+    """Make everything written to the file system of `path` durable (Linux `syncfs`; `sync` where that is missing)."""
+    import ctypes  # only a new base or a restore needs it
+
+    with translate_os_errors(f"cannot sync the file system of {path}"):
+        syncfs = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
+        if syncfs is None:
+            os.sync()
+            return
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            if syncfs(descriptor) != 0:
+                code = ctypes.get_errno()
+                raise OSError(code, os.strerror(code))
+        finally:
+            os.close(descriptor)
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Give `target` the content of the immutable file `source`, sharing its blocks where the file system can."""
+    with translate_os_errors(f"cannot write {target}"):
+        try:
+            os.link(source, target)
+        except OSError as cause:
+            if cause.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP):
+                raise
+            write_new(target, source.read_bytes())
+
+
+def read_limited(path: Path, limit_bytes: int) -> bytes:
+    """Read a file of at most `limit_bytes`. Raises IntegrityError when it is larger, StorageError otherwise."""
+    with translate_os_errors(f"cannot read {path}"), open(path, "rb") as stream:
+        data = stream.read(limit_bytes + 1)
+    if len(data) > limit_bytes:
+        raise IntegrityError(f"{path} is larger than {limit_bytes} bytes")
+    return data
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a folder of our own store with all its content; it may be gone already."""
+    shutil.rmtree(path, ignore_errors=True)

@@ -1,0 +1,93 @@
+"""Reading `git status --porcelain=v2 -z`: every path that differs from HEAD or the index, in one process."""
+
+from __future__ import annotations
+
+import msgspec
+
+from chronos.files import TreePath
+from chronos.git.objects import TreeEntry
+
+ARGUMENTS = (
+    "status",
+    "--porcelain=v2",
+    "-z",
+    "--branch",
+    "--untracked-files=all",
+    "--ignored=matching",
+    "--no-renames",
+    "--ignore-submodules=dirty",
+)
+
+
+class StagedRow(msgspec.Struct, frozen=True):
+    """One index entry that differs from HEAD: stage 0, or 1-3 of a conflict. `mode` 0 means removed from the index."""
+
+    path: TreePath
+    mode: int
+    oid: str
+    stage: int = 0
+    is_intent: bool = False
+
+
+class Status(msgspec.Struct):
+    """What status said.
+
+    `tracked` paths differ from HEAD on disk or in the index, each with what HEAD has there; `not_in_head` are those
+    that HEAD does not have.
+    """
+
+    commit: str | None = None
+    branch: str | None = None
+    tracked: dict[TreePath, TreeEntry] = msgspec.field(default_factory=dict)
+    not_in_head: list[TreePath] = msgspec.field(default_factory=list)
+    untracked: list[TreePath] = msgspec.field(default_factory=list)
+    nested: list[TreePath] = msgspec.field(default_factory=list)
+    ignored: list[TreePath] = msgspec.field(default_factory=list)
+    staged: list[StagedRow] = msgspec.field(default_factory=list)
+
+
+def parse_status(output: bytes) -> Status:
+    """Parse the NUL-terminated records of porcelain version 2 (git-status(1), "Porcelain Format Version 2")."""
+    status = Status()
+    for record in output.split(b"\0"):
+        kind = record[:2]
+        if kind == b"1 ":
+            _ordinary(status, record)
+        elif kind == b"? ":
+            path = record[2:]
+            (status.nested if path.endswith(b"/") else status.untracked).append(path.rstrip(b"/"))
+        elif kind == b"! ":
+            status.ignored.append(record[2:])
+        elif kind == b"u ":
+            _unmerged(status, record)
+        elif record.startswith(b"# branch.oid ") and not record.endswith(b"(initial)"):
+            status.commit = record.rpartition(b" ")[2].decode("ascii")
+        elif record.startswith(b"# branch.head ") and not record.endswith(b"(detached)"):
+            status.branch = record[len(b"# branch.head ") :].decode("utf-8", "surrogateescape")
+    return status
+
+
+def _ordinary(status: Status, record: bytes) -> None:
+    _, states, submodule, head_mode, index_mode, _, head_oid, index_oid, path = record.split(b" ", 8)
+    if submodule[:1] != b"S":
+        _tracked(status, path, head_mode, head_oid)
+    if states[:1] != b".":
+        status.staged.append(StagedRow(path, int(index_mode, 8), index_oid.decode("ascii")))
+    if states[1:] == b"A":
+        status.staged.append(StagedRow(path, 0, index_oid.decode("ascii"), is_intent=True))
+
+
+def _unmerged(status: Status, record: bytes) -> None:
+    _, _, submodule, mode1, mode2, mode3, _, oid1, oid2, oid3, path = record.split(b" ", 10)
+    if submodule[:1] != b"S":
+        _tracked(status, path, mode2, oid2)  # stage 2 of a conflict is HEAD's side
+    for stage, mode, oid in ((1, mode1, oid1), (2, mode2, oid2), (3, mode3, oid3)):
+        if int(mode, 8):
+            status.staged.append(StagedRow(path, int(mode, 8), oid.decode("ascii"), stage))
+
+
+def _tracked(status: Status, path: TreePath, mode: bytes, oid: bytes) -> None:
+    if int(mode, 8):
+        status.tracked[path] = TreeEntry(path, int(mode, 8), oid.decode("ascii"))
+    else:
+        status.not_in_head.append(path)

@@ -1,0 +1,102 @@
+"""Where everything lies in a store. Only names: nothing here reads or writes.
+
+The layout is format 1 of `docs/format.md`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+FORMAT_VERSION = 1
+MAIN_TIMELINE = "main"
+MANIFEST = "checkpoint.json"
+PATCH = "fs_diff.patch.zst"
+STATUS = "git_status.txt"
+ENVIRONMENT = "env_config.json"
+
+
+class StoreLayout(msgspec.Struct, frozen=True):
+    """The paths of one store, by default `data/timelines` under the root."""
+
+    root: Path
+
+    @property
+    def inner_repository(self) -> Path:
+        """A bare repository that makes `git clean -fdx` of the parent skip the store; also serves plain folders."""
+        return self.root / ".git"
+
+    @property
+    def system(self) -> Path:
+        """The folder of the store's own files."""
+        return self.root / ".store"
+
+    @property
+    def format_file(self) -> Path:
+        """Format version and store id."""
+        return self.system / "format"
+
+    @property
+    def catalog(self) -> Path:
+        """The rebuildable index."""
+        return self.system / "catalog.sqlite"
+
+    @property
+    def operations(self) -> Path:
+        """The operation log."""
+        return self.system / "operations.jsonl"
+
+    @property
+    def journals(self) -> Path:
+        """Operations in progress."""
+        return self.system / "journal"
+
+    @property
+    def locks(self) -> Path:
+        """Lock files; their content is for messages only."""
+        return self.system / "locks"
+
+    @property
+    def temporary(self) -> Path:
+        """Unfinished work, one folder for each living owner."""
+        return self.system / "tmp"
+
+    @property
+    def indexes(self) -> Path:
+        """Private copies of git indexes, a cache."""
+        return self.system / "index"
+
+    @property
+    def store_lock(self) -> Path:
+        """Shared by most work, exclusive for what removes packs or folders."""
+        return self.locks / "store"
+
+    @property
+    def log_lock(self) -> Path:
+        """Held for the length of one append to the operation log."""
+        return self.locks / "operations"
+
+    def timeline_lock(self, timeline: str) -> Path:
+        """The exclusive lock of one timeline."""
+        return self.locks / f"timeline-{timeline}"
+
+    def timeline(self, timeline: str) -> Path:
+        """The folder of a timeline."""
+        return self.root / timeline
+
+    def packs(self, timeline: str) -> Path:
+        """The packs that were written by a timeline's checkpoints."""
+        return self.root / timeline / "packs"
+
+    def pack(self, timeline: str, name: str) -> Path:
+        """One pack."""
+        return self.root / timeline / "packs" / f"{name}.pack"
+
+    def checkpoint(self, timeline: str, checkpoint_id: str) -> Path:
+        """The folder of a sealed checkpoint."""
+        return self.root / timeline / checkpoint_id
+
+    def deleted(self, timeline: str) -> Path:
+        """Deleted checkpoints, until gc takes them."""
+        return self.root / timeline / ".deleted"

@@ -1,0 +1,90 @@
+"""Kernel locks between processes: a holder that dies lets go by itself, so no lock is ever stale.
+
+Two levels guard a store: most work holds the store lock shared and one timeline's lock exclusive; what removes
+packs or folders holds the store lock exclusive. The file's text names the holder and is for the message only.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from chronos.errors import LockedError, StorageError
+
+_FIRST_PAUSE_S = 0.002
+_LONGEST_PAUSE_S = 0.05
+
+
+@contextmanager
+def hold(path: Path, *, shared: bool = False, timeout_s: float) -> Iterator[None]:
+    """Hold the lock at `path` for the length of the block. Raises LockedError after `timeout_s` seconds."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as cause:
+        raise StorageError(f"cannot open the lock {path}: {cause.strerror}") from cause
+    try:
+        _acquire(descriptor, path, fcntl.LOCK_SH if shared else fcntl.LOCK_EX, timeout_s)
+        if not shared:
+            _sign(descriptor)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def is_held(path: Path) -> bool:
+    """Tell whether some living process holds the lock at `path` exclusively."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _acquire(descriptor: int, path: Path, kind: int, timeout_s: float) -> None:
+    deadline = time.monotonic() + timeout_s
+    pause_s = _FIRST_PAUSE_S
+    while True:
+        try:
+            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                holder = os.pread(descriptor, 200, 0).decode("utf-8", "replace").strip() or "another process"
+                raise LockedError(f"{path.name} is held by {holder}; gave up after {timeout_s:g} s") from None
+        time.sleep(pause_s)
+        pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+
+
+def _sign(descriptor: int) -> None:
+    command = os.path.basename(sys.argv[0]) if sys.argv else "python"
+    text = f"process {os.getpid()} ({command})\n".encode()
+    with suppress(OSError):  # a full disk must not take the lock away: the text is for a message only
+        os.pwrite(descriptor, text, 0)
+        os.ftruncate(descriptor, len(text))
+
+
+def take_folder(path: Path) -> int | None:
+    """Lock the folder `path` itself and return the descriptor that holds the lock, or None when it is taken or gone."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if path.exists():
+            return descriptor
+    except OSError:
+        pass
+    os.close(descriptor)
+    return None

@@ -1,0 +1,54 @@
+"""Where things stand now against the newest checkpoint."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from chronos.catalog import CheckpointRow
+from chronos.checkpoints import Difference, ReceiptRow, StateDiff, capture_in_memory
+from chronos.files import SafeRoot
+from chronos.operations import Workspace, build_stack, list_interrupted, read_operations
+
+
+class StatusReport(msgspec.Struct, frozen=True):
+    """What `chrono status` shows. `can_undo` and `can_redo` are the summaries of the next steps."""
+
+    root: Path
+    store: Path
+    timeline: str
+    newest: CheckpointRow | None = None
+    changed: tuple[Difference, ...] = ()
+    receipt: tuple[ReceiptRow, ...] = ()
+    warnings: tuple[str, ...] = ()
+    can_undo: str | None = None
+    can_redo: str | None = None
+    interrupted: int = 0
+
+
+def report_status(workspace: Workspace) -> StatusReport:
+    """Compare the working tree with the newest checkpoint of its timeline, from a capture in memory."""
+    store = workspace.store
+    store.refresh()
+    newest = next(iter(store.catalog.list_checkpoints(workspace.timeline, limit=1, safety=False)), None)
+    capture = capture_in_memory(store, workspace.repository, workspace.policy())
+    changed: tuple[Difference, ...] = ()
+    if newest is not None:
+        old = store.read_state(store.read_manifest(newest.timeline, newest.checkpoint_id))
+        repositories = {path: part.repository for path, part in capture.components.items()}
+        with SafeRoot(workspace.root) as tree:
+            changed = tuple(StateDiff(old, capture.state, repositories, store.pool, tree).differences())
+    stack = build_stack(read_operations(store, workspace.timeline))
+    return StatusReport(
+        workspace.root,
+        store.layout.root,
+        workspace.timeline,
+        newest,
+        changed,
+        tuple(capture.state.receipt),
+        tuple(capture.state.warnings),
+        stack.done[-1].summary if stack.done else None,
+        stack.undone[-1].summary.removeprefix("undo ") if stack.undone else None,
+        len(list_interrupted(store)),
+    )

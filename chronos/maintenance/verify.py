@@ -1,0 +1,175 @@
+"""Checking a store by hash, from its truth: manifests, members, lists, chunks, packs, base refs, log and journals.
+
+The catalog is not asked where something lies; a fresh index is built from the packs. Checking does not stop at the
+first problem, and names what each one costs.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from chronos.checkpoints import (
+    LARGEST_JOURNAL_BYTES,
+    LARGEST_MANIFEST_BYTES,
+    CodeState,
+    Manifest,
+    Store,
+    decode_journal,
+    decode_manifest,
+    is_checkpoint_id,
+    list_timelines,
+)
+from chronos.errors import ChronosError
+from chronos.files import read_limited, to_text
+from chronos.git import find_ref, list_base_refs
+from chronos.layout import MANIFEST
+from chronos.maintenance.findings import Finding, Severity
+from chronos.operations import Workspace, count_damaged_lines, list_interrupted
+from chronos.pool import check_pack, digest
+
+_RESTORE_OTHERS = "every checkpoint not named here still restores; get this one back from a backup or delete it"
+
+
+def verify(workspace: Workspace) -> list[Finding]:
+    """Return everything that is wrong with the store, errors first."""
+    check = _Check(workspace)
+    with workspace.store.fresh_index():
+        findings = list(check.run())
+    if any(finding.severity is Severity.ERROR for finding in findings):
+        workspace.store.distrust(check.damaged_chunks())
+    return sorted(findings, key=lambda finding: -finding.severity)
+
+
+class _Check:
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._store: Store = workspace.store
+        self._good: dict[bytes, bool] = {}
+
+    def run(self) -> Iterator[Finding]:
+        """Check everything."""
+        bases: set[str] = set()
+        for timeline in list_timelines(self._store.layout):
+            yield from self._packs(timeline)
+            for folder in _checkpoint_folders(self._store, timeline):
+                yield from self._checkpoint(timeline, folder, bases)
+        yield from self._base_refs(bases)
+        yield from self._journals()
+        lines = count_damaged_lines(self._store)
+        if lines:
+            yield Finding(
+                Severity.WARNING, "operations.jsonl", f"{lines} unreadable lines", "the steps in them cannot be undone"
+            )
+
+    def _packs(self, timeline: str) -> Iterator[Finding]:
+        folder = self._store.layout.packs(timeline)
+        for path in sorted(folder.glob("*.pack")) if folder.is_dir() else []:
+            try:
+                check_pack(path)
+            except ChronosError as cause:
+                subject = f"pack {timeline}/{path.name}"
+                yield Finding(Severity.ERROR, subject, cause.message, "restore the file from a backup")
+
+    def _checkpoint(self, timeline: str, folder: Path, bases: set[str]) -> Iterator[Finding]:
+        subject = f"checkpoint {folder.name}"
+        try:
+            manifest = decode_manifest(read_limited(folder / MANIFEST, LARGEST_MANIFEST_BYTES), folder.name)
+        except ChronosError as cause:
+            yield Finding(Severity.ERROR, subject, cause.message, _RESTORE_OTHERS)
+            return
+        if manifest.timeline != timeline:
+            yield Finding(
+                Severity.ERROR, subject, f"it belongs to timeline {manifest.timeline}", "move its folder back"
+            )
+        yield from self._members(subject, folder, manifest)
+        bases |= {component.base for component in manifest.code if component.base and not component.path}
+        try:
+            state = self._store.read_state(manifest)
+        except ChronosError as cause:
+            yield Finding(Severity.ERROR, subject, cause.message, _RESTORE_OTHERS)
+            return
+        yield from self._contents(subject, state)
+
+    def _members(self, subject: str, folder: Path, manifest: Manifest) -> Iterator[Finding]:
+        for name, member in manifest.members.items():
+            path = folder / os.path.basename(name)
+            try:
+                data = read_limited(path, member.bytes + 1)
+            except ChronosError as cause:
+                yield Finding(Severity.WARNING, subject, cause.message, "restores do not need it")
+                continue
+            if digest(data).hex() != member.blake3:
+                yield Finding(Severity.WARNING, subject, f"{name} is damaged", "restores do not need it")
+
+    def _contents(self, subject: str, state: CodeState) -> Iterator[Finding]:
+        for component in state.components.values():
+            rows = [(entry.path, entry.content) for entry in component.entries.values() if entry.content]
+            rows += [(row.path, row.content) for row in component.staged if row.content]
+            for path, content in rows:
+                try:
+                    damaged = [chunk for chunk in self._store.pool.chunk_ids(content) if not self._is_good(chunk)]
+                except ChronosError:
+                    damaged = [content.id]
+                if damaged:
+                    name = to_text(component.from_root(path))
+                    yield Finding(Severity.ERROR, subject, f"the content of {name} is lost or damaged", _RESTORE_OTHERS)
+
+    def _base_refs(self, bases: set[str]) -> Iterator[Finding]:
+        repository = self._workspace.repository
+        if repository.is_plain:
+            return
+        refs = list_base_refs(repository, self._store.id)
+        for commit in sorted(bases):
+            if refs.get(commit) == commit:
+                continue
+            if find_ref(repository, f"{commit}^{{tree}}") is None:
+                yield Finding(
+                    Severity.ERROR, f"base {commit}", "the commit is gone from the repository",
+                    "fetch it again, or restore what checkpoints on it captured with --path",
+                )  # fmt: skip
+            else:
+                yield Finding(
+                    Severity.WARNING, f"base {commit}", "its base ref is missing or was rewritten",
+                    f"git update-ref refs/chronos/base/{self._store.id}/{commit} {commit}",
+                )  # fmt: skip
+
+    def _journals(self) -> Iterator[Finding]:
+        for path in list_interrupted(self._store):
+            try:
+                journal = decode_journal(read_limited(path, LARGEST_JOURNAL_BYTES), path.name)
+            except ChronosError as cause:
+                yield Finding(
+                    Severity.ERROR,
+                    f"journal {path.name}",
+                    cause.message,
+                    "its safety checkpoint holds the state before",
+                )
+                continue
+            yield Finding(
+                Severity.WARNING, f"journal {path.name}", f"{journal.summary} was interrupted", "chrono recover"
+            )
+
+    def damaged_chunks(self) -> list[bytes]:
+        """Return the ids of chunks that checkpoints need and that could not be read."""
+        return [chunk_id for chunk_id, good in self._good.items() if not good]
+
+    def _is_good(self, chunk_id: bytes) -> bool:
+        known = self._good.get(chunk_id)
+        if known is None:
+            try:
+                self._store.pool.read_chunk(chunk_id)
+                known = True
+            except ChronosError:
+                known = False
+            self._good[chunk_id] = known
+        return known
+
+
+def _checkpoint_folders(store: Store, timeline: str) -> list[Path]:
+    found = []
+    for folder in (store.layout.timeline(timeline), store.layout.deleted(timeline)):
+        if folder.is_dir():
+            found += [folder / name for name in sorted(os.listdir(folder)) if is_checkpoint_id(name)]
+    return found

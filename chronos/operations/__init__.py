@@ -1,0 +1,34 @@
+"""Operations: what people and agents ask for, logged so that each can be undone and redone."""
+
+from chronos.operations.checkpoints import create, delete, is_storable, resolve
+from chronos.operations.journals import list_interrupted, settle, sweep_leftovers
+from chronos.operations.log import Operation, OperationKind, count_damaged_lines, read_operations
+from chronos.operations.looking import open_diff, restore_into
+from chronos.operations.restore import Outcome, plan_restore, plan_step, restore, step
+from chronos.operations.stack import Stack, build_stack
+from chronos.operations.workspace import Workspace, hide_store
+
+__all__ = [
+    "Operation",
+    "OperationKind",
+    "Outcome",
+    "Stack",
+    "Workspace",
+    "build_stack",
+    "count_damaged_lines",
+    "create",
+    "delete",
+    "hide_store",
+    "is_storable",
+    "list_interrupted",
+    "open_diff",
+    "plan_restore",
+    "plan_step",
+    "read_operations",
+    "resolve",
+    "restore",
+    "restore_into",
+    "settle",
+    "step",
+    "sweep_leftovers",
+]

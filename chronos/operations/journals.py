@@ -1,0 +1,180 @@
+"""Carrying a change set out so that a crash at any point can be finished or taken back.
+
+The journal is written before the first change and names every side of every path. After the last change the
+operation is logged, and the journal moves to `.store/changes`, where undo finds it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from chronos.checkpoints import (
+    LARGEST_JOURNAL_BYTES,
+    Applied,
+    Applier,
+    ChangeSet,
+    Journal,
+    Store,
+    decode_journal,
+    encode_journal,
+)
+from chronos.errors import ChronosError, InterruptedOperationError, OutsideError, StorageError, VerifyFailedError
+from chronos.files import TreePath, read_limited, remove_tree, replace_durably, sync_folder, translate_os_errors
+from chronos.git import Repository, open_repository
+from chronos.operations.log import CheckpointMove, Operation, OperationKind, append, read_operations, stamp
+from chronos.operations.workspace import Workspace
+
+
+def carry_out(
+    workspace: Workspace, journal: Journal, repositories: dict[TreePath, Repository],
+    verify: Callable[[Applied], None], moves: tuple[CheckpointMove, ...] = (),
+) -> Applied:  # fmt: skip
+    """Write the journal, apply its changes, call `verify`, and log the operation. The timeline's lock must be held.
+
+    An operation that fails its verification is logged all the same, so that it can be undone; its trash stays.
+    """
+    store = workspace.store
+    path = _journal_path(store, journal)
+    replace_durably(path, encode_journal(journal))
+    applied = Applier(repositories, store.pool, _trash_path(store, journal)).apply(
+        journal.change_set, workspace.progress
+    )
+    try:
+        verify(applied)
+    except VerifyFailedError:
+        _close(store, journal, moves, keep_trash=True)
+        raise
+    _close(store, journal, moves)
+    return applied
+
+
+def read_changes(store: Store, operation: Operation) -> ChangeSet:
+    """Return what a logged operation changed in the tree. Raises DamagedJournalError or StorageError."""
+    if not operation.has_changes:
+        return ChangeSet()
+    path = _changes_folder(store) / f"{operation.operation}.json"
+    return decode_journal(read_limited(path, LARGEST_JOURNAL_BYTES), path.name).change_set
+
+
+def list_interrupted(store: Store) -> list[Path]:
+    """Return the journals of operations that were cut short."""
+    if not store.layout.journals.is_dir():
+        return []
+    return sorted(path for path in store.layout.journals.iterdir() if path.suffix == ".json" and path.name[0] != ".")
+
+
+def sweep_leftovers(workspace: Workspace) -> int:
+    """Remove trash folders and drafts whose journal is closed or was never finished; return how many."""
+    store, swept = workspace.store, 0
+    for draft in (
+        *store.layout.system.glob(".*.tmp"),
+        *(workspace.repository.common_dir / "info").glob(".exclude.*.tmp"),
+    ):
+        draft.unlink(missing_ok=True)
+        swept += 1
+    if store.layout.journals.is_dir():
+        for path in sorted(store.layout.journals.iterdir()):
+            is_draft = path.suffix == ".tmp"
+            is_trash = path.suffix == ".trash" and not path.with_suffix(".json").exists()
+            if is_trash:
+                remove_tree(path)
+            elif is_draft:
+                path.unlink(missing_ok=True)
+            swept += is_draft or is_trash
+    return swept
+
+
+def settle(workspace: Workspace, *, abort: bool = False) -> list[str]:
+    """Finish (or with `abort` take back) what was interrupted on this timeline; return what was done, as sentences.
+
+    The timeline's lock must be held, so whoever wrote a journal is gone. Raises InterruptedOperationError.
+    """
+    store, done = workspace.store, []
+    for path in list_interrupted(store):
+        journal = decode_journal(read_limited(path, LARGEST_JOURNAL_BYTES), path.name)
+        if journal.timeline != workspace.timeline:
+            continue
+        if any(known.operation == journal.operation for known in read_operations(store, journal.timeline)):
+            _archive(store, journal)
+            continue
+        try:
+            done.append(_settle_one(workspace, journal, abort=abort))
+        except ChronosError as cause:
+            kind = StorageError if isinstance(cause, OutsideError) else InterruptedOperationError
+            raise kind(
+                f"the interrupted {journal.kind} could not be finished: {cause.message}",
+                hint="fix that and run `chrono recover`, or take it back with `chrono recover --abort`",
+            ) from cause
+    return done
+
+
+def _settle_one(workspace: Workspace, journal: Journal, *, abort: bool) -> str:
+    store = workspace.store
+    changes = journal.change_set.inverted() if abort else journal.change_set
+    applier = Applier(_repositories(workspace, changes), store.pool, _trash_path(store, journal))
+    applied = applier.apply(changes)
+    if abort:
+        _journal_path(store, journal).unlink(missing_ok=True)
+        remove_tree(_trash_path(store, journal))
+    else:
+        _close(store, journal, ())
+    verb = "took back" if abort else "finished"
+    kept = f"; {len(applied.kept)} edited paths were kept" if applied.kept else ""
+    return f"{verb} the interrupted {journal.kind} ({journal.summary}){kept}"
+
+
+def _repositories(workspace: Workspace, changes: ChangeSet) -> dict[TreePath, Repository]:
+    found = {b"": workspace.repository}
+    wanted = {side.component for change in changes.changes for side in (change.before, change.after)}
+    wanted |= {change.component for change in changes.indexes}
+    for component in sorted(wanted - {b""}):
+        root = workspace.root / os.fsdecode(component)
+        link = next((git_dir for path, git_dir in changes.links if path == component), None)
+        if link is not None and not (root / ".git").exists():
+            git_dir = (root / link).resolve()
+            found[component] = Repository(root, git_dir, git_dir, workspace.git)
+        elif (root / ".git").exists():
+            found[component] = open_repository(root, workspace.git)
+    return found
+
+
+def _close(store: Store, journal: Journal, moves: tuple[CheckpointMove, ...], *, keep_trash: bool = False) -> None:
+    operation = Operation(
+        journal.operation,
+        OperationKind(journal.kind),
+        journal.timeline,
+        stamp(),
+        journal.summary,
+        moves,
+        has_changes=True,
+        safety=journal.safety,
+        target=journal.target,
+        undoes=journal.undoes,
+    )
+    append(store, operation)
+    _archive(store, journal, keep_trash=keep_trash)
+
+
+def _archive(store: Store, journal: Journal, *, keep_trash: bool = False) -> None:
+    folder = _changes_folder(store)
+    with translate_os_errors(f"cannot write in {folder}"):
+        folder.mkdir(mode=0o700, exist_ok=True)
+        os.replace(_journal_path(store, journal), folder / f"{journal.operation}.json")
+    sync_folder(folder)
+    sync_folder(store.layout.journals)
+    if not keep_trash:
+        remove_tree(_trash_path(store, journal))
+
+
+def _journal_path(store: Store, journal: Journal) -> Path:
+    return store.layout.journals / f"{journal.operation}.json"
+
+
+def _trash_path(store: Store, journal: Journal) -> Path:
+    return store.layout.journals / f"{journal.operation}.trash"
+
+
+def _changes_folder(store: Store) -> Path:
+    return store.layout.system / "changes"

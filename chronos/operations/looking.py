@@ -1,0 +1,102 @@
+"""Reading verbs that need two states: diff, and writing a checkpoint out into another folder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from chronos.catalog import CheckpointRow
+from chronos.checkpoints import BlobSource, CodeState, SideKind, Sides, StateDiff, capture_in_memory
+from chronos.errors import TargetNotEmptyError
+from chronos.files import SafeRoot, TreePath, is_inside, remove_tree, sync_file_system, translate_os_errors
+from chronos.git import Repository, common_dir_of, list_tree, open_repository
+from chronos.operations.workspace import Workspace
+
+
+@contextmanager
+def open_diff(workspace: Workspace, old: CheckpointRow, new: CheckpointRow | None) -> Iterator[StateDiff]:
+    """Give the comparison of a checkpoint with another one, or with the working tree as it is now."""
+    store = workspace.store
+    before = store.read_state(store.read_manifest(old.timeline, old.checkpoint_id))
+    if new is not None:
+        after = store.read_state(store.read_manifest(new.timeline, new.checkpoint_id))
+        yield StateDiff(before, after, _repositories(workspace, before, after), store.pool, None)
+        return
+    capture = capture_in_memory(store, workspace.repository, workspace.policy())
+    repositories = {path: part.repository for path, part in capture.components.items()}
+    with SafeRoot(workspace.root) as tree:
+        yield StateDiff(before, capture.state, repositories, store.pool, tree)
+
+
+def restore_into(workspace: Workspace, row: CheckpointRow, folder: Path, paths: tuple[TreePath, ...]) -> int:
+    """Write the state of a checkpoint into `folder`, which must be new or empty; return how many paths were written.
+
+    The files are written beside it and renamed into place, so that the folder is whole or not there.
+    """
+    folder = Path(os.path.abspath(folder))
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise TargetNotEmptyError(f"{folder} is not empty")
+    store = workspace.store
+    state = store.read_state(store.read_manifest(row.timeline, row.checkpoint_id))
+    repositories = _repositories(workspace, state, state)
+    scratch = folder.with_name(f".{folder.name}.{os.getpid()}.chronos")
+    try:
+        with translate_os_errors(f"cannot write {folder}"):
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            scratch.mkdir()
+            count = _write_out(workspace, state, repositories, scratch, paths)
+            sync_file_system(scratch)
+            if folder.exists():
+                folder.rmdir()
+            os.rename(scratch, folder)
+    finally:
+        remove_tree(scratch)
+    return count
+
+
+def _write_out(
+    workspace: Workspace,
+    state: CodeState,
+    repositories: dict[TreePath, Repository],
+    target: Path,
+    folders: tuple[TreePath, ...],
+) -> int:
+    paths: set[TreePath] = set()
+    sides = Sides(state, repositories)
+    for path, component in state.components.items():
+        paths |= {component.from_root(own) for own in component.entries}
+        if not sides.can_read_base(path):
+            commit = (component.base or "")[:12]
+            workspace.notices.append(f"the base commit {commit} is gone; only what was captured is written")
+        elif component.base is not None:
+            paths |= {component.from_root(entry.path) for entry in list_tree(repositories[path], component.base)}
+    wanted = sorted(path for path in paths if not folders or any(is_inside(path, folder) for folder in folders))
+    sides.load(wanted)
+    found = [(path, side) for path in wanted if (side := sides.find(path)).kind is not SideKind.ABSENT]
+    found.sort(key=lambda item: item[1].kind is SideKind.LINK)
+    with SafeRoot(target) as tree, BlobSource(repositories) as blobs:
+        for number, (path, side) in enumerate(found):
+            tree.make_parents(path)
+            if side.blob is not None:
+                pieces = iter([blobs.read(path, side)])
+            else:
+                pieces = workspace.store.pool.iter_content(side.content) if side.content else iter([])
+            if side.kind is SideKind.LINK:
+                tree.write_link(path, b"".join(pieces))
+            else:
+                tree.write_file(path, pieces, executable=side.executable)
+            if workspace.progress is not None:
+                workspace.progress(number + 1, len(found))
+    return len(found)
+
+
+def _repositories(workspace: Workspace, *states: CodeState) -> dict[TreePath, Repository]:
+    """Return the repositories of the states' components that are still there."""
+    found = {b"": workspace.repository}
+    for path in {path for state in states for path in state.components if path}:
+        root = workspace.root / os.fsdecode(path)
+        if common_dir_of(root) is not None:
+            found[path] = open_repository(root, workspace.git)
+    return found

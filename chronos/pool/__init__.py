@@ -1,0 +1,26 @@
+"""The pool: pieces of content named by their BLAKE3, compressed and kept in packs. Owns zstandard and blake3."""
+
+from chronos.pool.chunker import FILE_PROFILE, LIST_PROFILE, ChunkProfile
+from chronos.pool.codec import compress_text, decompress_text, digest
+from chronos.pool.content import Content, ContentSink, HashingSink, PoolWriter
+from chronos.pool.pack import ChunkLocation, PackFile, WrittenPack, check_pack, read_pack_index
+from chronos.pool.reader import PoolReader
+
+__all__ = [
+    "FILE_PROFILE",
+    "LIST_PROFILE",
+    "ChunkLocation",
+    "ChunkProfile",
+    "Content",
+    "ContentSink",
+    "HashingSink",
+    "PackFile",
+    "PoolReader",
+    "PoolWriter",
+    "WrittenPack",
+    "check_pack",
+    "compress_text",
+    "decompress_text",
+    "digest",
+    "read_pack_index",
+]

@@ -1,0 +1,72 @@
+"""Hashing and compression of single pieces: BLAKE3 names, zstd frames, and decompression with a byte budget.
+
+`ZstdDecompressor.decompress(max_output_size=…)` ignores its limit when the frame states a size (43 bytes can become
+1 GiB), so everything here decompresses as a stream and stops one byte past what is allowed.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+import zstandard
+from blake3 import blake3
+
+from chronos.errors import DamagedPackError
+
+_LEVEL = 3
+_LARGEST_WINDOW_BYTES = 128 * 1024 * 1024
+
+
+class Codec(IntEnum):
+    """How a chunk lies in its pack."""
+
+    RAW = 0
+    ZSTD = 1
+
+
+def digest(data: bytes | memoryview) -> bytes:
+    """Return the 32-byte BLAKE3 of `data`."""
+    return blake3(data).digest()
+
+
+class Compressor:
+    """A reusable zstd compressor that keeps what does not shrink as it is."""
+
+    def __init__(self, *, enabled: bool = True) -> None:
+        self._zstd = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=False) if enabled else None
+
+    def encode(self, data: bytes) -> tuple[Codec, bytes]:
+        """Return the codec and the stored form of `data`."""
+        if self._zstd is None or len(data) < 64:
+            return Codec.RAW, data
+        packed = self._zstd.compress(data)
+        return (Codec.ZSTD, packed) if len(packed) < len(data) else (Codec.RAW, data)
+
+
+def decode(codec: int, stored: bytes, raw_bytes: int) -> bytes:
+    """Return the `raw_bytes` bytes behind `stored`. Raises DamagedPackError on anything else."""
+    data = stored if codec == Codec.RAW else _inflate(stored, raw_bytes)
+    if len(data) != raw_bytes:
+        raise DamagedPackError(f"a chunk has {len(data)} bytes where {raw_bytes} were recorded")
+    return data
+
+
+def compress_text(data: bytes) -> bytes:
+    """Compress a whole member file."""
+    return zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True).compress(data)
+
+
+def decompress_text(data: bytes, limit_bytes: int) -> bytes:
+    """Decompress a whole member file of at most `limit_bytes`. Raises DamagedPackError."""
+    text = _inflate(data, limit_bytes)
+    if len(text) > limit_bytes:
+        raise DamagedPackError(f"a compressed member is larger than {limit_bytes} bytes")
+    return text
+
+
+def _inflate(stored: bytes, limit_bytes: int) -> bytes:
+    try:
+        reader = zstandard.ZstdDecompressor(max_window_size=_LARGEST_WINDOW_BYTES).stream_reader(stored)
+        return reader.read(limit_bytes + 1)
+    except zstandard.ZstdError as cause:
+        raise DamagedPackError(f"a zstd frame is damaged: {cause}") from cause

@@ -1,0 +1,132 @@
+"""Putting content in: a whole file, link target or list becomes a `Content`, its chunks go to a sink.
+
+Two sinks share one chunking: `PoolWriter` keeps what the pool does not hold yet, `HashingSink` keeps nothing and is
+how a state is captured in memory. The same bytes give the same `Content` in both.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+from blake3 import blake3
+
+from chronos.pool.chunker import FILE_PROFILE, ChunkProfile
+from chronos.pool.codec import Compressor, digest
+from chronos.pool.pack import PACK_LIMIT_BYTES, PackWriter, WrittenPack
+
+CHUNK_ID_BYTES = 32
+
+
+class Content(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """A reference to bytes in the pool.
+
+    `id` is the BLAKE3 of the whole content and `size` its length in bytes. Content of one chunk is that chunk;
+    longer content names in `chunks` the chunk that holds the concatenated ids of its pieces. Empty content has none.
+    """
+
+    id: bytes
+    size: int
+    chunks: bytes | None = None
+
+
+class ContentSink(Protocol):
+    """Where captured bytes go."""
+
+    def add_bytes(self, data: bytes, profile: ChunkProfile = FILE_PROFILE) -> Content:
+        """Take `data` in."""
+        ...
+
+    def add_file(self, descriptor: int, size: int) -> Content:
+        """Take in what the open file `descriptor` holds, about `size` bytes long. Raises OSError."""
+        ...
+
+
+class HashingSink:
+    """Compute contents without keeping any byte."""
+
+    def add_bytes(self, data: bytes, profile: ChunkProfile = FILE_PROFILE) -> Content:
+        """See ContentSink."""
+        if len(data) > profile.whole_bytes:
+            return self._cut(io.BytesIO(data), profile)
+        whole = digest(data)
+        if data:
+            self._keep(whole, data)
+        return Content(whole, len(data))
+
+    def add_file(self, descriptor: int, size: int) -> Content:
+        """See ContentSink."""
+        if size <= FILE_PROFILE.whole_bytes:
+            data = _read_up_to(descriptor, FILE_PROFILE.whole_bytes + 1)
+            if len(data) <= FILE_PROFILE.whole_bytes:
+                return self.add_bytes(data)
+            os.lseek(descriptor, 0, os.SEEK_SET)
+        with open(descriptor, "rb", closefd=False) as stream:
+            return self._cut(stream, FILE_PROFILE)
+
+    def _cut(self, stream: io.BufferedIOBase, profile: ChunkProfile) -> Content:
+        whole, size, ids = blake3(), 0, bytearray()
+        for piece in profile.cut(stream):  # type: ignore[arg-type]
+            whole.update(piece)
+            size += len(piece)
+            chunk_id = digest(piece)
+            self._keep(chunk_id, piece)
+            ids += chunk_id
+        if len(ids) <= CHUNK_ID_BYTES:
+            return Content(whole.digest(), size)
+        return Content(whole.digest(), size, self._add_list(bytes(ids)))
+
+    def _add_list(self, ids: bytes) -> bytes:
+        list_id = digest(ids)
+        self._keep(list_id, ids)
+        return list_id
+
+    def _keep(self, chunk_id: bytes, data: bytes) -> None:
+        """Keep one chunk; this sink keeps none."""
+
+
+class PoolWriter(HashingSink):
+    """Write new chunks into packs under a temporary folder; what `is_known` has already is not written again."""
+
+    def __init__(self, folder: Path, is_known: Callable[[bytes], bool], *, compress: bool = True) -> None:
+        self._folder = folder
+        self._is_known = is_known
+        self._compressor = Compressor(enabled=compress)
+        self._fresh: set[bytes] = set()
+        self._open: PackWriter | None = None
+        self._finished: list[WrittenPack] = []
+
+    def finish(self) -> list[WrittenPack]:
+        """Seal and sync the packs and return them; they still lie in the temporary folder."""
+        if self._open is not None:
+            self._finished.append(self._open.finish())
+            self._open = None
+        return self._finished
+
+    def abandon(self) -> None:
+        """Let go of an unfinished pack after an error."""
+        if self._open is not None:
+            self._open.abandon()
+
+    def _keep(self, chunk_id: bytes, data: bytes) -> None:
+        if chunk_id in self._fresh or self._is_known(chunk_id):
+            return
+        if self._open is not None and self._open.size + len(data) > PACK_LIMIT_BYTES:
+            self._finished.append(self._open.finish())
+            self._open = None
+        if self._open is None:
+            self._open = PackWriter(self._folder / f"{len(self._finished)}.pack", self._compressor)
+        self._open.add(chunk_id, data)
+        self._fresh.add(chunk_id)
+
+
+def _read_up_to(descriptor: int, limit_bytes: int) -> bytes:
+    pieces = []
+    while limit_bytes > 0 and (piece := os.read(descriptor, limit_bytes)):
+        pieces.append(piece)
+        limit_bytes -= len(piece)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)

@@ -1,0 +1,70 @@
+"""Getting content out: chunks are found through a look-up that the catalog gives, and checked by hash as they come."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from chronos.errors import DamagedPackError, MissingChunkError
+from chronos.pool.content import CHUNK_ID_BYTES, Content
+from chronos.pool.pack import ChunkLocation, PackFile
+
+_OPEN_PACKS = 16
+
+
+class PoolReader:
+    """Read chunks and whole contents from the packs of a store."""
+
+    def __init__(self, find_chunk: Callable[[bytes], ChunkLocation | None], pack_path: Callable[[str], Path]) -> None:
+        self._find_chunk = find_chunk
+        self._pack_path = pack_path
+        self._packs: OrderedDict[str, PackFile] = OrderedDict()
+
+    def close(self) -> None:
+        """Close every open pack."""
+        while self._packs:
+            self._packs.popitem()[1].close()
+
+    def read_chunk(self, chunk_id: bytes) -> bytes:
+        """Return one chunk. Raises MissingChunkError or DamagedPackError."""
+        location = self._find_chunk(chunk_id)
+        if location is None:
+            raise MissingChunkError(f"no pack holds chunk {chunk_id.hex()[:16]}")
+        return self._open(location.pack).read(chunk_id, location)
+
+    def iter_content(self, content: Content) -> Iterator[bytes]:
+        """Yield the bytes of `content` piece by piece."""
+        if content.chunks is None:
+            if content.size:
+                yield self.read_chunk(content.id)
+            return
+        for chunk_id in self.chunk_ids(content)[1:]:
+            yield self.read_chunk(chunk_id)
+
+    def read_content(self, content: Content) -> bytes:
+        """Return all bytes of `content`. Raises DamagedPackError when their number is not the recorded one."""
+        data = b"".join(self.iter_content(content))
+        if len(data) != content.size:
+            raise DamagedPackError(f"content {content.id.hex()[:16]} has {len(data)} bytes, not {content.size}")
+        return data
+
+    def chunk_ids(self, content: Content) -> list[bytes]:
+        """Return every chunk that `content` needs, its chunk list first. Raises MissingChunkError, DamagedPackError."""
+        if content.chunks is None:
+            return [content.id] if content.size else []
+        ids = self.read_chunk(content.chunks)
+        if len(ids) % CHUNK_ID_BYTES:
+            raise DamagedPackError(f"chunk list {content.chunks.hex()[:16]} is damaged")
+        pieces = [ids[start : start + CHUNK_ID_BYTES] for start in range(0, len(ids), CHUNK_ID_BYTES)]
+        return [content.chunks, *pieces]
+
+    def _open(self, name: str) -> PackFile:
+        pack = self._packs.get(name)
+        if pack is None:
+            pack = self._packs[name] = PackFile(self._pack_path(name))
+            if len(self._packs) > _OPEN_PACKS:
+                self._packs.popitem(last=False)[1].close()
+        else:
+            self._packs.move_to_end(name)
+        return pack
