@@ -1,0 +1,1 @@
+"""Tests of Chronomancer: real git, real files, a sealed environment."""

@@ -1,0 +1,1 @@
+"""Checkpoints: what a capture takes, and what comes back."""

@@ -1,0 +1,152 @@
+"""Bad names, ids, paths and roots get a clear error, and nothing happens."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Program
+from tests.support import RepoBuilder
+
+BAD_NAMES = [
+    "", " ", "../x", "a/../b", "-x", "--json", "@", "@x", "x" * 121, "x" * 300, "a\nb", "a\x1b[2J", "a\x07",
+    "a\\b", "$(touch x)", "`x`", "a;b", "a|b", "*", "~root",
+]  # fmt: skip
+BAD_IDS = [
+    "../x",
+    "../../etc/passwd",
+    "/etc/passwd",
+    "x" * 300,
+    "a\x1b[2J",
+    "@~99",
+    "nope@",
+    "@~",
+    "%",
+    "_",
+    "*",
+    "main/..",
+]
+
+
+@pytest.mark.parametrize("name", BAD_NAMES, ids=repr)
+def test_bad_checkpoint_names_are_refused_and_nothing_is_taken(chrono: Program, repo: RepoBuilder, name: str) -> None:
+    before = repo.paths()
+    result = chrono.run("checkpoint", "create", "--json", "--", name)
+    assert result.code == 2
+    assert chrono.good("checkpoint", "list").out == "no checkpoints\n"
+    assert repo.paths() == before
+
+
+def test_a_refused_name_leaves_no_store_behind(chrono: Program, repo: RepoBuilder) -> None:
+    before = repo.state()
+    chrono.run("checkpoint", "create", "--", "../x")
+    assert not repo.exists("data")
+    assert repo.state() == before
+
+
+@pytest.mark.parametrize("words", [("status",), ("doctor",), ("init",)])
+def test_looking_leaves_nothing_in_the_status_of_git(
+    chrono: Program, repo: RepoBuilder, words: tuple[str, ...]
+) -> None:
+    before = repo.status()
+    chrono.good(*words)
+    assert repo.status() == before
+
+
+@pytest.mark.parametrize("tag", ["", "../x", "-x", "x" * 300, "a\x1b"], ids=repr)
+def test_bad_tags_are_refused(chrono: Program, tag: str) -> None:
+    result = chrono.run("checkpoint", "create", "one", f"--tag={tag}", "--json")
+    assert (result.code, result.error["code"]) == (2, "bad_name")
+
+
+def test_a_name_that_looks_like_an_option_is_a_usage_error(chrono: Program) -> None:
+    assert chrono.run("checkpoint", "create", "-x").code == 2
+    assert chrono.run("checkpoint", "create", "--rm").code == 2
+
+
+@pytest.mark.parametrize("wanted", BAD_IDS, ids=repr)
+def test_unknown_and_malicious_ids_are_refused(chrono: Program, repo: RepoBuilder, wanted: str) -> None:
+    chrono.create("one")
+    repo.write("a.txt", "edited\n")
+    before = repo.state()
+    for words in (("restore", "--yes"), ("delete", "--yes")):
+        result = chrono.run("checkpoint", *words, "--json", "--", wanted)
+        assert result.code == 2, words
+        assert result.error["code"] == "unknown_checkpoint"
+        assert len(result.error["message"]) < 400
+    assert repo.state() == before
+
+
+def test_an_id_before_the_first_checkpoint_is_unknown(chrono: Program) -> None:
+    for words in (("show", "x"), ("diff", "x"), ("restore", "x", "--yes"), ("delete", "x", "--yes")):
+        result = chrono.run("checkpoint", *words, "--json")
+        assert (result.code, result.error["code"]) == (2, "unknown_checkpoint")
+
+
+def test_an_ambiguous_prefix_names_the_candidates(chrono: Program, repo: RepoBuilder) -> None:
+    engine = repo.engine()
+    ids = [engine.create_checkpoint(f"number {number}") for number in range(17)]  # two of them share a first digit
+    prefix = next(one[0] for one in ids if sum(other.startswith(one[0]) for other in ids) > 1)
+    result = chrono.run("checkpoint", "show", prefix, "--json")
+    assert (result.code, result.error["code"]) == (2, "ambiguous_checkpoint")
+    named = [checkpoint_id for checkpoint_id in ids if checkpoint_id in result.error["message"]]
+    assert len(named) >= 2
+
+
+@pytest.mark.parametrize(
+    "path", ["..", "../x", "/etc/passwd", "", ".git", "a/.git/config", ".GIT/x", "a//b", "x" * 5000]
+)
+def test_paths_that_leave_the_tree_are_refused(chrono: Program, repo: RepoBuilder, path: str) -> None:
+    chrono.create("one")
+    repo.write("a.txt", "edited\n")
+    before = repo.state()
+    result = chrono.run("checkpoint", "restore", "one", "--yes", f"--path={path}", "--json")
+    assert (result.code, result.error["code"]) == (2, "bad_path")
+    assert repo.state() == before
+
+
+def test_a_plain_folder_works_like_a_repository(folder: RepoBuilder) -> None:
+    chrono = Program(folder.root, folder.environment)
+    folder.write("a.txt", "one\n")
+    chrono.create("one")
+    folder.write("a.txt", "two\n")
+    assert chrono.good("checkpoint", "diff", "one").out == "M  a.txt\n"
+    chrono.good("checkpoint", "restore", "one", "--yes")
+    assert folder.read("a.txt") == b"one\n"
+    chrono.good("undo", "--yes")
+    assert folder.read("a.txt") == b"two\n"
+    assert chrono.good("verify").out == "nothing is wrong\n"
+
+
+@pytest.mark.parametrize("command", [("status",), ("checkpoint", "create", "x"), ("init",), ("checkpoint", "list")])
+def test_home_and_system_folders_are_refused(sealed: dict[str, str], tmp_path: Path, command: tuple[str, ...]) -> None:
+    home = Path(sealed["HOME"])
+    before = sorted(home.rglob("*"))
+    for root in (home, home.parent, Path("/"), Path("/etc")):
+        result = Program(tmp_path, sealed).run("--root", str(root), *command, "--json")
+        assert (result.code, result.error["code"]) == (7, "dangerous_root"), root
+    assert sorted(home.rglob("*")) == before
+
+
+def test_a_root_that_does_not_exist_is_named(chrono: Program) -> None:
+    result = chrono.run("--root", "/no/such/folder", "status", "--json")
+    assert result.code == 5
+    assert "/no/such/folder" in result.error["message"]
+
+
+def test_an_unknown_timeline_is_named(chrono: Program) -> None:
+    chrono.create("one")
+    result = chrono.run("checkpoint", "list", "--timeline", "nope", "--json")
+    assert (result.code, result.error["code"]) == (2, "unknown_timeline")
+
+
+def test_arguments_that_are_no_utf8_give_valid_json(chrono: Program) -> None:
+    chrono.create("one")
+    result = chrono.run("checkpoint", "show", b"caf\xe9", "--json")
+    assert result.error["code"] == "unknown_checkpoint"
+    assert chrono.run("checkpoint", "search", b"caf\xe9", "--json").code in (0, 2)
+
+
+def test_wrong_commands_that_are_no_utf8_give_valid_json(chrono: Program) -> None:
+    assert chrono.run("checkpoint", b"caf\xe9", "--json").error["code"] == "usage"

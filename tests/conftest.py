@@ -1,0 +1,56 @@
+"""Every test runs sealed: its own home, git configuration and clock zone, no network, and a watched real home."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.register_assert_rewrite("tests.support")
+
+from chronos import ChronosEngine  # noqa: E402 - the rewrite has to be asked for first
+from tests.faults.summary import pytest_terminal_summary  # noqa: E402, F401 - xdist's controller looks here
+from tests.support import RepoBuilder, make_home, sealed_environment, set_tripwires  # noqa: E402
+from tests.support.sealing import seal_process, watched_in_home  # noqa: E402
+
+
+@pytest.fixture(scope="session", autouse=True)
+def sealed_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Seal the process once, set the tripwires, and at the end look whether the real home was touched."""
+    before = watched_in_home()
+    seal_process(make_home(tmp_path_factory.mktemp("session") / "home"))
+    set_tripwires()
+    yield
+    assert watched_in_home() == before, "the real home was touched"
+
+
+@pytest.fixture(autouse=True)
+def sealed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """Give each test a home of its own; return the environment that goes with it."""
+    environment = sealed_environment(make_home(tmp_path / "home"))
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    return environment
+
+
+@pytest.fixture
+def repo(tmp_path: Path, sealed: dict[str, str]) -> Iterator[RepoBuilder]:
+    """A new, empty git repository."""
+    builder = RepoBuilder(tmp_path / "repo", sealed)
+    yield builder
+    builder.close()
+
+
+@pytest.fixture
+def folder(tmp_path: Path, sealed: dict[str, str]) -> Iterator[RepoBuilder]:
+    """A plain folder that is no repository."""
+    builder = RepoBuilder(tmp_path / "plain", sealed, git=False)
+    yield builder
+    builder.close()
+
+
+@pytest.fixture
+def engine(repo: RepoBuilder) -> ChronosEngine:
+    """An engine for `repo`, closed with it."""
+    return repo.engine()

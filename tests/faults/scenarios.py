@@ -1,0 +1,185 @@
+"""The commands that are cut short: for each one a prepared repository, and the states that are allowed afterwards."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.faults.harness import KILL, Call, Killpoint, Outcome
+from tests.faults.tree import STORE, TreeState, UserGit, look_at_git, look_at_tree
+from tests.faults.world import World, edit_again, edit_once, edit_twice, make_repository
+
+_UNDO = ("undo", "--yes", "--json")
+_REDO = ("redo", "--yes", "--json")
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One command on one prepared repository.
+
+    After a fault and recovery the tree is `old` or `new`. `kept` are the checkpoints that must still be listed,
+    `removes` those that the command deletes. `reverse` is the command that takes it back, if it took effect in spite of
+    the fault. Where `reaches_new` is false, both states are a success.
+    """
+
+    name: str
+    prepared: Path
+    arguments: tuple[str, ...]
+    old: TreeState
+    new: TreeState
+    user_git: UserGit
+    kept: frozenset[str]
+    calls: tuple[Call, ...]
+    removes: frozenset[str] = frozenset()
+    reverse: tuple[str, ...] = ()
+    reaches_new: bool = True
+
+    def is_done(self, state: TreeState, listed: frozenset[str]) -> bool:
+        """Tell whether the command took effect, so that it has to be taken back before it can be done again."""
+        if self.removes:
+            return not self.removes & listed
+        return not self.reaches_new or (self.old != self.new and state == self.new)
+
+    def copy_to(self, root: Path) -> None:
+        """Put a fresh copy of the prepared repository at `root`."""
+        shutil.copytree(self.prepared, root, symlinks=True)
+
+
+class Workshop:
+    """Builds scenarios, each once."""
+
+    def __init__(self, folder: Path, tracer: Killpoint) -> None:
+        self.folder = folder
+        self.tracer = tracer
+        self.world = World(folder)
+        self._built: dict[str, Scenario] = {}
+
+    def scenario(self, name: str) -> Scenario:
+        """Return the scenario `name`, built on first use."""
+        if name not in self._built:
+            self._built[name] = _BUILDERS[name](self)
+        return self._built[name]
+
+    def trace(self, root: Path, arguments: tuple[str, ...], *, point: int = 0, action: str = "count") -> Outcome:
+        """Run `chrono` on `root` under the tracer."""
+        argv = self.world.argv(root, arguments)
+        return self.tracer.run(argv, cwd=root, environment=self.world.environment, point=point, action=action)
+
+    def repository(self, name: str) -> tuple[Path, str, str]:
+        """Make a repository with two checkpoints and later work; return it and the two ids."""
+        root = self.folder / "prepared" / name
+        make_repository(self.world, root)
+        edit_once(self.world, root)
+        first = self.world.must(root, "checkpoint", "create", "first")["checkpoint_id"]
+        edit_twice(self.world, root)
+        second = self.world.must(root, "checkpoint", "create", "second")["checkpoint_id"]
+        edit_again(self.world, root)
+        return root, first, second
+
+    def look(self, root: Path) -> TreeState:
+        """Read the state of the working tree."""
+        return look_at_tree(root, self.world.environment)
+
+    def listed(self, root: Path) -> frozenset[str]:
+        """Return the ids of all checkpoints that `chrono` lists, safety checkpoints included."""
+        rows = self.world.must(root, "checkpoint", "list", "--all")["checkpoints"]
+        return frozenset(row["checkpoint_id"] for row in rows)
+
+    def finish(
+        self,
+        root: Path,
+        arguments: tuple[str, ...],
+        *,
+        removes: frozenset[str] = frozenset(),
+        reverse: tuple[str, ...] = (),
+    ) -> Scenario:
+        """Complete a scenario with what one undisturbed run on a copy does."""
+        trial = root.with_name(f"{root.name}-undisturbed")
+        shutil.copytree(root, trial, symlinks=True)
+        has_store = (root / STORE).exists()
+        outcome = self.trace(trial, arguments)
+        assert outcome.exit_code == 0, f"{arguments} fails without any fault: {outcome.stderr or outcome.stdout}"
+        return Scenario(
+            name=root.name,
+            prepared=root,
+            arguments=arguments,
+            old=self.look(root),
+            new=self.look(trial),
+            user_git=look_at_git(root, self.world.environment),
+            kept=(self.listed(root) if has_store else frozenset()) - removes,
+            calls=outcome.calls,
+            removes=removes,
+            reverse=reverse,
+        )
+
+
+def _first_create(workshop: Workshop) -> Scenario:
+    root = workshop.folder / "prepared" / "first"
+    make_repository(workshop.world, root)
+    edit_once(workshop.world, root)
+    return workshop.finish(root, ("checkpoint", "create", "first", "--json"))
+
+
+def _create(workshop: Workshop) -> Scenario:
+    root, _, _ = workshop.repository("create")
+    return workshop.finish(root, ("checkpoint", "create", "third", "--json"))
+
+
+def _restore(workshop: Workshop) -> Scenario:
+    root, first, _ = workshop.repository("restore")
+    return workshop.finish(root, ("checkpoint", "restore", first, "--yes", "--json"), reverse=_UNDO)
+
+
+def _undo(workshop: Workshop) -> Scenario:
+    root, first, _ = workshop.repository("undo")
+    workshop.world.must(root, "checkpoint", "restore", first, "--yes")
+    return workshop.finish(root, _UNDO, reverse=_REDO)
+
+
+def _redo(workshop: Workshop) -> Scenario:
+    root, first, _ = workshop.repository("redo")
+    workshop.world.must(root, "checkpoint", "restore", first, "--yes")
+    workshop.world.must(root, "undo", "--yes")
+    return workshop.finish(root, _REDO, reverse=_UNDO)
+
+
+def _delete(workshop: Workshop) -> Scenario:
+    root, first, _ = workshop.repository("delete")
+    return workshop.finish(
+        root, ("checkpoint", "delete", first, "--yes", "--json"), removes=frozenset({first}), reverse=_UNDO
+    )
+
+
+def _recover(workshop: Workshop) -> Scenario:
+    """A restore that was killed in the middle of its writes to the tree: the crash before the crash."""
+    restore = workshop.scenario("restore")
+    root = workshop.folder / "prepared" / "recover"
+    restore.copy_to(root)
+    inside = (restore.prepared.with_name("restore-undisturbed"), Path(".git"), STORE)
+    in_tree = [call.number for call in restore.calls if _is_in_tree(Path(call.target), inside)]
+    workshop.trace(root, restore.arguments, point=in_tree[len(in_tree) // 2], action=KILL)
+    half_way = workshop.finish(root, ("recover", "--yes", "--json"))
+    allowed = {"old": restore.old, "new": restore.new}
+    assert half_way.old not in allowed.values(), "the prepared kill left nothing half-way"
+    return Scenario(
+        **{**vars(half_way), **allowed, "kept": restore.kept, "user_git": restore.user_git, "reaches_new": False}
+    )
+
+
+def _is_in_tree(target: Path, inside: tuple[Path, Path, Path]) -> bool:
+    root, *hidden = inside
+    return target.is_relative_to(root) and not any(target.is_relative_to(root / folder) for folder in hidden)
+
+
+_BUILDERS: dict[str, Callable[[Workshop], Scenario]] = {
+    "first": _first_create,
+    "create": _create,
+    "restore": _restore,
+    "undo": _undo,
+    "redo": _redo,
+    "delete": _delete,
+    "recover": _recover,
+}
+NAMES = tuple(_BUILDERS)

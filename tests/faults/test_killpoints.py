@@ -1,0 +1,200 @@
+"""Each command, cut short at every call that could change something, leaves the old state or the new one and no damage.
+
+`CHRONO_FAULT_STEP=k` takes every k-th point (1: all of them). `CHRONO_FAULT_POINTS=57,58` takes just these, to replay a
+failure. What ran is printed at the end of the run and stored with each test as the property "fault points".
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.faults import strace_log
+from tests.faults.checks import (
+    OUTSIDE_FAILED,
+    check_not_swallowed,
+    check_recovery,
+    check_refusal,
+    must_not_be_swallowed,
+)
+from tests.faults.harness import KILL, KILL_AFTER, Killpoint, Outcome, TracerError, fail_from_then_on, fail_once
+from tests.faults.scenarios import NAMES, Scenario, Workshop
+from tests.faults.summary import POINTS
+
+EIO, ENOSPC, EROFS = 5, 28, 30
+KILL_STEP, ERROR_STEP = 20, 96
+_SHOWN_VIOLATIONS = 12
+# Read at once: the session is sealed, environment included, before the first test runs.
+_CHOSEN_POINTS = os.environ.get("CHRONO_FAULT_POINTS")
+_CHOSEN_STEP = os.environ.get("CHRONO_FAULT_STEP")
+_WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+_THREADS = max(1, (os.cpu_count() or 1) // _WORKERS)
+# One worker builds a scenario and runs all of its tests.
+EACH_COMMAND = pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.xdist_group(f"faults-{name}")) for name in NAMES]
+)
+Check = Callable[[Workshop, Scenario, Path, Outcome, int], list[str]]
+Choice = Callable[[Scenario], list[int]]
+Strike = Callable[[str, str, Check, Choice], None]
+
+
+@pytest.fixture(scope="session")
+def workshop(killpoint: Killpoint, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
+    """The prepared repositories, shared by all tests here: each test works on copies."""
+    workshop = Workshop(tmp_path_factory.mktemp("workshop"), killpoint)
+    yield workshop
+    workshop.world.close()
+
+
+def _every(default_step: int, offset: int) -> Choice:
+    """Choose every k-th point from the `offset`-th on (modulo k), at least one."""
+
+    def choose(scenario: Scenario) -> list[int]:
+        last, step = len(scenario.calls), int(_CHOSEN_STEP or default_step)
+        return list(range(1 + offset % step, last + 1, step)) or [last]
+
+    return choose
+
+
+def _promises(scenario: Scenario) -> list[int]:
+    """Choose every call that makes something durable or visible."""
+    return [call.number for call in scenario.calls if must_not_be_swallowed(call)]
+
+
+@dataclass(frozen=True)
+class Battery:
+    """One action against one command at many points."""
+
+    workshop: Workshop
+    scenario: Scenario
+    action: str
+    check: Check
+    folder: Path
+
+    def strike_all(self, points: Sequence[int]) -> tuple[str, list[str]]:
+        """Strike at all `points`, several at a time; return what ran, for the report, and every violation."""
+        with ThreadPoolExecutor(_THREADS) as threads:
+            results = list(threads.map(self.strike, points))
+        violations = [violation for _, found in results for violation in found]
+        struck = sum(hits > 0 for hits, _ in results)
+        if not struck:
+            violations.append("no point was reached: nothing was tested")
+        what, of = f"{self.scenario.name} {self.action}", len(self.scenario.calls)
+        return f"{what}: {len(points)} of {of} points ran, {struck} struck, {len(violations)} violations", violations
+
+    def strike(self, point: int) -> tuple[int, list[str]]:
+        """Run the command with the fault on a fresh copy; return how often it struck and what is wrong afterwards."""
+        root = self.folder / f"point{point}"
+        self.scenario.copy_to(root)
+        try:
+            outcome = self.workshop.trace(root, self.scenario.arguments, point=point, action=self.action)
+        except TracerError as trouble:
+            return 0, [str(trouble)]
+        violations = self.check(self.workshop, self.scenario, root, outcome, point)
+        if not violations:
+            shutil.rmtree(root)
+        where = f"{self.scenario.name} {self.action} at {outcome.call_at(point)}"
+        return outcome.hits, [f"{where}\n    {violation}" for violation in violations]
+
+
+@pytest.fixture
+def strike(workshop: Workshop, tmp_path: Path, record_property: Callable[[str, object], None]) -> Strike:
+    """A function that runs the chosen points, reports what ran, and fails with the violations."""
+
+    def strike(name: str, action: str, check: Check, choose: Choice) -> None:
+        scenario = workshop.scenario(name)
+        points = [int(point) for point in _CHOSEN_POINTS.split(",")] if _CHOSEN_POINTS else choose(scenario)
+        summary, violations = Battery(workshop, scenario, action, check, tmp_path).strike_all(points)
+        record_property(POINTS, summary)
+        shown = "\n".join(violations[:_SHOWN_VIOLATIONS])
+        assert not violations, f"{summary}; repositories are kept in {tmp_path}\n{shown}"
+
+    return strike
+
+
+def _after_kill(workshop: Workshop, scenario: Scenario, root: Path, outcome: Outcome, _point: int) -> list[str]:
+    """The tracer killed everything (or the command ended before the point), so only the disk can tell."""
+    return check_recovery(workshop, scenario, root, outcome)
+
+
+def _after_error(workshop: Workshop, scenario: Scenario, root: Path, outcome: Outcome, point: int) -> list[str]:
+    """The command lived on: it must also say what happened, and may not claim a success that it does not have."""
+    violations = check_refusal(outcome) + check_not_swallowed(outcome, point)
+    claims_new = outcome.exit_code == 0 and scenario.reaches_new
+    if claims_new and (difference := workshop.look(root).difference(scenario.new)):
+        violations.append(f"exit code 0, but the tree is not the new state: {difference}")
+    return violations + check_recovery(workshop, scenario, root, outcome)
+
+
+def _only_the_claim(_w: Workshop, _s: Scenario, _root: Path, outcome: Outcome, point: int) -> list[str]:
+    return check_not_swallowed(outcome, point)
+
+
+@pytest.mark.parametrize("action", [KILL, KILL_AFTER])
+@EACH_COMMAND
+def test_a_killed_command_leaves_the_old_state_or_the_new_one(strike: Strike, name: str, action: str) -> None:
+    """Killed before or behind a call; sampled runs take different points for the two."""
+    strike(name, action, _after_kill, _every(KILL_STEP, 0 if action == KILL else KILL_STEP // 2))
+
+
+@pytest.mark.parametrize("error", [ENOSPC, EIO])
+@EACH_COMMAND
+def test_a_failing_call_is_reported_and_leaves_no_damage(strike: Strike, name: str, error: int) -> None:
+    """One call fails, the rest of the machine is fine: exit code 5 with one line, or a success that is one."""
+    strike(name, fail_once(error), _after_error, _every(ERROR_STEP, error))
+
+
+@pytest.mark.parametrize("error", [ENOSPC, EIO])
+@EACH_COMMAND
+def test_a_disk_that_stays_broken_is_reported_and_leaves_no_damage(strike: Strike, name: str, error: int) -> None:
+    """From some call on nothing can be written, so not even cleaning up works; later the disk is fine again."""
+    strike(name, fail_from_then_on(error), _after_error, _every(ERROR_STEP, error + ERROR_STEP // 2))
+
+
+@EACH_COMMAND
+def test_a_success_is_never_claimed_after_a_failed_sync_or_rename(strike: Strike, name: str) -> None:
+    """Every call that makes data durable or visible fails once; this is cheap, so no point is left out."""
+    strike(name, fail_once(EIO), _only_the_claim, _promises)
+
+
+@EACH_COMMAND
+def test_a_command_changes_nothing_that_the_tracer_does_not_see(workshop: Workshop, name: str, tmp_path: Path) -> None:
+    """With every counted call refused, each byte stays: the points really are all places where a crash matters."""
+    root = tmp_path / "refused"
+    scenario = workshop.scenario(name)
+    scenario.copy_to(root)
+    before = _every_byte(root)
+    outcome = workshop.trace(root, scenario.arguments, point=1, action=fail_from_then_on(EROFS))
+    assert _every_byte(root) == before
+    assert outcome.exit_code == OUTSIDE_FAILED
+    assert not check_refusal(outcome)
+
+
+@EACH_COMMAND
+def test_a_command_makes_no_system_call_of_an_unknown_kind(
+    workshop: Workshop, killpoint: Killpoint, name: str, tmp_path: Path
+) -> None:
+    """Every name that strace sees is judged, and the only writable shared mapping is SQLite's own."""
+    if strace_log.find_strace() is None:
+        pytest.skip("strace is missing: nothing to compare the tracer with")
+    root, world = tmp_path / "watched", workshop.world
+    scenario = workshop.scenario(name)
+    scenario.copy_to(root)
+    argv = world.argv(root, scenario.arguments)
+    seen = strace_log.run(argv, cwd=root, environment=world.environment, folder=tmp_path / "strace")
+    assert not sorted({call.name for call in seen} - strace_log.HARMLESS - killpoint.names())
+    mapped = {call.target for call in seen if call.name == "mmap" and "PROT_WRITE, MAP_SHARED" in call.arguments}
+    assert not {target for target in mapped if target and not target.endswith("-shm")}
+
+
+def _every_byte(root: Path) -> dict[str, object]:
+    return {
+        path.relative_to(root).as_posix(): path.read_bytes() if path.is_file() else path.lstat().st_mode
+        for path in root.rglob("*")
+    }

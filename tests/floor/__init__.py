@@ -1,0 +1,1 @@
+"""The floor: contained paths, durable writes, the tripwires of the tests themselves."""

@@ -1,0 +1,1 @@
+"""Operations: restore, undo, redo, and what may go wrong around them."""

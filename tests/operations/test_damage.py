@@ -1,0 +1,268 @@
+"""Damage to any file of a store is named by verify, and everything that is undamaged still restores."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from chronos import ChronosEngine
+from chronos.errors import ChronosError, IntegrityError
+from chronos.maintenance import Severity
+from tests.support import RepoBuilder, git_folder_digest
+
+
+@pytest.fixture
+def work(repo: RepoBuilder) -> RepoBuilder:
+    """Two checkpoints, each with content of its own, in two packs."""
+    repo.write("a.txt", "base\n")
+    repo.commit()
+    with repo.engine() as engine:
+        repo.write("a.txt", "first\n" * 50)
+        engine.create_checkpoint("first")
+        repo.write("a.txt", "second\n" * 50)
+        engine.create_checkpoint("second")
+    repo.write("a.txt", "now\n")
+    return repo
+
+
+def flip(path: Path, offset: int | None = None) -> None:
+    """Flip one bit in the middle of `path`, or at `offset`."""
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2 if offset is None else offset] ^= 0x04
+    path.chmod(0o600)
+    path.write_bytes(data)
+
+
+def subjects(engine: ChronosEngine, severity: Severity = Severity.WARNING) -> str:
+    return "\n".join(f"{f.subject}: {f.problem}" for f in engine.verify() if f.severity >= severity)
+
+
+def folder_of(repo: RepoBuilder, name: str) -> Path:
+    with repo.engine() as engine:
+        return engine.show_checkpoint(name).folder
+
+
+def pack_of(repo: RepoBuilder, name: str) -> Path:
+    with repo.engine() as engine:
+        (pack,) = engine.show_checkpoint(name).manifest.packs
+    return repo.store / "main/packs" / f"{pack}.pack"
+
+
+def check_restores(repo: RepoBuilder, checkpoint: str, content: bytes) -> None:
+    with repo.engine() as engine:
+        engine.restore_checkpoint(checkpoint)
+        assert repo.read("a.txt") == content
+        engine.undo()
+        assert repo.read("a.txt") == b"now\n"
+
+
+def test_an_undamaged_store_has_no_findings(work: RepoBuilder) -> None:
+    assert subjects(work.engine(), Severity.NOTE) == ""
+
+
+def test_a_damaged_manifest_is_named_and_the_others_restore(work: RepoBuilder) -> None:
+    folder = folder_of(work, "second")
+    flip(folder / "checkpoint.json")
+    engine = work.engine()
+    assert folder.name in subjects(engine, Severity.ERROR)
+    with pytest.raises(IntegrityError):
+        engine.restore_checkpoint(folder.name)
+    assert work.read("a.txt") == b"now\n"
+    check_restores(work, "first", b"first\n" * 50)
+
+
+def check_restores_or_refuses(repo: RepoBuilder, engine: ChronosEngine, checkpoint: str, content: bytes) -> None:
+    """What can still be read comes back exactly; otherwise nothing is touched."""
+    before = repo.state()
+    try:
+        engine.restore_checkpoint(checkpoint)
+    except IntegrityError:
+        assert repo.state() == before, "nothing is touched before everything could be read"
+    else:
+        assert repo.read("a.txt") == content
+        engine.undo()
+        assert repo.state() == before
+
+
+@pytest.mark.parametrize("where", ["header", "frame", "index", "footer"])
+def test_a_damaged_pack_is_named_and_the_others_restore(work: RepoBuilder, where: str) -> None:
+    pack = pack_of(work, "second")
+    size = pack.stat().st_size
+    flip(pack, {"header": 2, "frame": 30, "index": size - 52 - 60, "footer": size - 20}[where])
+    engine = work.engine()
+    assert pack.name in subjects(engine, Severity.ERROR)
+    check_restores_or_refuses(work, engine, "second", b"second\n" * 50)
+    check_restores(work, "first", b"first\n" * 50)
+
+
+@pytest.mark.parametrize("way", ["deleted", "truncated", "emptied", "a broken frame"])
+def test_a_lost_pack_is_named_and_the_others_restore(work: RepoBuilder, way: str) -> None:
+    pack = pack_of(work, "first")
+    if way == "deleted":
+        pack.unlink()
+    elif way == "a broken frame":
+        flip(pack, 30)
+    else:
+        pack.write_bytes(b"" if way == "emptied" else pack.read_bytes()[:-10])
+    engine = work.engine()
+    named = subjects(engine, Severity.ERROR)
+    assert engine.find_checkpoint("first").checkpoint_id in named or pack.name in named
+    if way != "truncated":
+        with pytest.raises(IntegrityError):
+            engine.restore_checkpoint("first")
+    check_restores_or_refuses(work, engine, "first", b"first\n" * 50)
+    check_restores(work, "second", b"second\n" * 50)
+
+
+@pytest.mark.parametrize("where", ["frame", "footer"])
+def test_a_new_checkpoint_does_not_lean_on_a_pack_that_verify_called_damaged(work: RepoBuilder, where: str) -> None:
+    pack = pack_of(work, "first")
+    flip(pack, 30 if where == "frame" else pack.stat().st_size - 20)
+    with work.engine() as engine:
+        assert pack.name in subjects(engine, Severity.ERROR)
+        work.write("a.txt", "first\n" * 50)  # the content that the damaged pack held
+        engine.create_checkpoint("third")
+    (work.store / ".store/catalog.sqlite").unlink()
+    work.write("a.txt", "now\n")
+    check_restores(work, "third", b"first\n" * 50)
+
+
+@pytest.mark.parametrize("member", ["fs_diff.patch.zst", "git_status.txt", "env_config.json"])
+@pytest.mark.parametrize("way", ["flipped", "deleted"])
+def test_a_damaged_member_is_named_and_restores_do_not_need_it(work: RepoBuilder, member: str, way: str) -> None:
+    path = folder_of(work, "second") / member
+    if way == "flipped":
+        flip(path)
+    else:
+        path.unlink()
+    engine = work.engine()
+    assert member in subjects(engine)
+    check_restores(work, "second", b"second\n" * 50)
+
+
+@pytest.mark.parametrize("way", ["deleted", "garbage", "flipped", "empty", "newer"])
+def test_a_broken_catalog_is_built_again(work: RepoBuilder, way: str) -> None:
+    catalog = work.store / ".store/catalog.sqlite"
+    with work.engine() as engine:
+        before = engine.list_checkpoints()
+    for side in (f"{catalog}-wal", f"{catalog}-shm"):
+        Path(side).unlink(missing_ok=True)
+    data = catalog.read_bytes()
+    catalog.unlink()
+    if way == "garbage":
+        catalog.write_bytes(b"this is no database at all" * 1000)
+    elif way == "flipped":
+        catalog.write_bytes(data[:30] + bytes(byte ^ 0xFF for byte in data[30:8000]) + data[8000:])
+    elif way == "empty":
+        catalog.write_bytes(b"")
+    elif way == "newer":
+        catalog.write_bytes(data[:60] + (99).to_bytes(4, "big") + data[64:])
+    engine = work.engine()
+    assert engine.list_checkpoints() == before
+    assert subjects(engine) == ""
+    engine.close()
+    check_restores(work, "first", b"first\n" * 50)
+
+
+def test_a_catalog_damaged_under_an_open_engine_is_survived(work: RepoBuilder) -> None:
+    engine = work.engine()
+    engine.list_checkpoints()
+    catalog = work.store / ".store/catalog.sqlite"
+    for path in (catalog, Path(f"{catalog}-wal")):
+        if path.exists():
+            path.write_bytes(b"\xff" * 4096)
+    for _ in range(2):  # the first call may fail, loudly; the next one must work
+        try:
+            engine.create_checkpoint("third")
+            break
+        except ChronosError:
+            continue
+    fresh = work.engine()
+    assert {"first", "second", "third"} == {row.name for row in fresh.list_checkpoints()}
+    assert subjects(fresh) == ""
+
+
+def test_a_damaged_line_of_the_operation_log_is_named_and_skipped(work: RepoBuilder) -> None:
+    log = work.store / ".store/operations.jsonl"
+    flip(log, 3)
+    engine = work.engine()
+    assert "operations.jsonl" in subjects(engine)
+    assert [row.name for row in engine.list_checkpoints()] == ["second", "first"]
+    engine.undo()
+    assert [row.name for row in engine.list_checkpoints()] == ["first"]
+    engine.close()
+
+
+@pytest.mark.parametrize("tail", [b'{"operation": "cut sho', b"\0" * 100, b"\xff\xfe\n\n", b"[" * 100_000])
+def test_a_torn_line_at_the_end_of_the_log_is_no_obstacle(work: RepoBuilder, tail: bytes) -> None:
+    log = work.store / ".store/operations.jsonl"
+    log.write_bytes(log.read_bytes() + tail)
+    engine = work.engine()
+    engine.create_checkpoint("third")
+    engine.undo()
+    engine.undo()
+    assert [row.name for row in engine.list_checkpoints()] == ["first"]
+    assert "operations.jsonl" in subjects(engine)
+
+
+def test_a_lost_operation_log_loses_no_checkpoint(work: RepoBuilder) -> None:
+    (work.store / ".store/operations.jsonl").unlink()
+    engine = work.engine()
+    assert [operation.summary for operation in engine.list_operations()] == ["create second", "create first"]
+    engine.close()
+    check_restores(work, "first", b"first\n" * 50)
+
+
+def test_damaged_change_records_of_an_operation_stop_its_undo_and_nothing_else(work: RepoBuilder) -> None:
+    engine = work.engine()
+    engine.restore_checkpoint("first")
+    (record,) = (work.store / ".store/changes").iterdir()
+    flip(record)
+    before = work.state()
+    with pytest.raises(IntegrityError):
+        engine.undo()
+    assert work.state() == before
+    engine.restore_checkpoint("second")
+    assert work.read("a.txt") == b"second\n" * 50
+
+
+def test_a_rewritten_base_ref_is_named_and_mended_by_the_next_checkpoint(work: RepoBuilder) -> None:
+    # faults.md: `git filter-branch -- --all` rewrites the base refs.
+    base = work.head()
+    (ref,) = work.git("for-each-ref", "--format=%(refname)", "refs/chronos").split()
+    work.git("update-ref", ref, work.git("commit-tree", "-m", "other", f"{base}^{{tree}}"))
+    engine = work.engine()
+    assert base in subjects(engine)
+    engine.create_checkpoint("third")
+    assert work.git("rev-parse", ref) == base
+    assert subjects(engine) == ""
+
+
+def test_a_lost_base_ref_is_named_and_mended_by_the_next_checkpoint(work: RepoBuilder) -> None:
+    (ref,) = work.git("for-each-ref", "--format=%(refname)", "refs/chronos").split()
+    work.git("update-ref", "-d", ref)
+    engine = work.engine()
+    assert work.head() in subjects(engine)
+    engine.create_checkpoint("third")
+    assert subjects(engine) == ""
+
+
+def test_a_base_survives_a_rewrite_of_history_and_git_gc(work: RepoBuilder) -> None:
+    work.git("checkout", "-q", "--orphan", "fresh")
+    work.git("commit", "-q", "-m", "a new beginning")
+    work.git("branch", "-q", "-D", "main")
+    work.git("reflog", "expire", "--expire=now", "--all")
+    work.git("gc", "-q", "--prune=now")
+    engine = work.engine()
+    assert subjects(engine) == ""
+    engine.restore_checkpoint("first")
+    assert work.read("a.txt") == b"first\n" * 50
+
+
+def test_verify_changes_nothing_but_its_own_cache(work: RepoBuilder) -> None:
+    before = git_folder_digest(work.store)
+    work.engine().verify()
+    after = git_folder_digest(work.store)
+    changed = {path for path in {*before, *after} if before.get(path) != after.get(path)}
+    assert {path for path in changed if b"catalog.sqlite" not in path and b"/locks/" not in path} == set()

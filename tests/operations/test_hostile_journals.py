@@ -1,0 +1,74 @@
+"""Hostile journals, as if a restore had been cut short: refused before anything is written, and named by verify."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from chronos.errors import ChronosError
+from tests.support import RepoBuilder, git_folder_digest, tree_digest
+from tests.support.forging import ESCAPES, plant
+
+
+@pytest.fixture
+def work(repo: RepoBuilder) -> RepoBuilder:
+    repo.write("a.txt", "base\n")
+    repo.commit()
+    repo.write("a.txt", "wanted\n")
+    with repo.engine() as engine:
+        engine.create_checkpoint("wanted")
+    repo.write("a.txt", "now\n")
+    return repo
+
+
+@pytest.mark.parametrize("path", ESCAPES[:12], ids=lambda path: ascii(path[:20]))
+def test_a_journal_that_leaves_the_tree_is_refused(work: RepoBuilder, path: bytes) -> None:
+    place = plant(work, path)
+    outside, before = tree_digest(work.root.parent, without=(b"repo", b"home")), work.state()
+    hooks = git_folder_digest(work.root / ".git")
+    engine = work.engine()
+    for call in (engine.recover, lambda: engine.restore_checkpoint("wanted"), lambda: engine.create_checkpoint("x")):
+        with pytest.raises(ChronosError) as caught:
+            call()
+        assert caught.value.exit_code != 70
+    assert work.state() == before
+    assert git_folder_digest(work.root / ".git") == hooks
+    assert tree_digest(work.root.parent, without=(b"repo", b"home")) == outside
+    assert any(place.name in finding.subject for finding in engine.verify())
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"format": 2},
+        {"surprise": 1},
+        {"change_set": []},
+        {"operation": "../../../../outside"},
+        {"timeline": 7},
+        {"kind": "create-a-shell"},
+    ],
+    ids=str,
+)
+def test_a_journal_of_a_wrong_shape_is_refused_and_named(work: RepoBuilder, changes: dict[str, Any]) -> None:
+    place = plant(work, b"new.txt", **changes)
+    before = work.state()
+    engine = work.engine()
+    with pytest.raises(ChronosError) as caught:
+        engine.recover()
+    assert caught.value.exit_code != 70
+    assert work.state() == before
+    assert any(place.name in finding.subject and finding.severity for finding in engine.verify())
+
+
+@pytest.mark.parametrize("data", [b"", b"\xff", b"[" * 100_000, b"{}", b"null"], ids=lambda data: ascii(data[:8]))
+def test_a_journal_of_garbage_is_named_and_reading_still_works(work: RepoBuilder, data: bytes) -> None:
+    place = work.store / ".store/journal/0123456789ab.json"
+    place.write_bytes(data)
+    engine = work.engine()
+    assert any(place.name in finding.subject for finding in engine.verify())
+    assert [row.name for row in engine.list_checkpoints()] == ["wanted"]
+    assert engine.diff("wanted") != []
+    place.unlink()
+    engine.restore_checkpoint("wanted")
+    assert work.read("a.txt") == b"wanted\n"

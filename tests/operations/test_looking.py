@@ -1,0 +1,190 @@
+"""Reading verbs: diff, status, search, show. They say what is true and change nothing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from chronos import ChronosEngine
+from tests.support import RepoBuilder
+from tests.support.sealing import PROJECT
+
+
+@pytest.fixture
+def work(repo: RepoBuilder) -> RepoBuilder:
+    for name in ("a.txt", "b.txt", "c.txt", "folder/d.txt"):
+        repo.write(name, "one\ntwo\n")
+    repo.write("run", "#!/bin/sh\n")
+    repo.link("link", "a.txt")
+    repo.commit()
+    return repo
+
+
+def statuses(engine: ChronosEngine, old: str, new: str | None = None, *, paths: tuple[str, ...] = ()) -> dict[str, str]:
+    return {os.fsdecode(found.path): found.status for found in engine.diff(old, new, paths=paths)}
+
+
+def change_all(repo: RepoBuilder) -> None:
+    repo.write("a.txt", "one\n2\n")
+    repo.remove("b.txt")
+    repo.write("new\n.txt", "new\n")
+    repo.path("run").chmod(0o755)
+    repo.write("link", "a file now\n")
+
+
+def test_a_diff_names_every_change_and_its_kind(work: RepoBuilder) -> None:
+    engine = work.engine()
+    old = engine.create_checkpoint("old")
+    assert statuses(engine, old) == {}
+    change_all(work)
+    wanted = {"a.txt": "M", "b.txt": "D", "new\n.txt": "A", "run": "T", "link": "T"}
+    assert statuses(engine, old) == wanted
+    new = engine.create_checkpoint("new")
+    assert statuses(engine, old, new) == wanted
+    assert statuses(engine, new, old) == {**wanted, "b.txt": "A", "new\n.txt": "D"}
+    assert statuses(engine, new) == {}
+
+
+def test_a_diff_sees_through_commits_in_between(work: RepoBuilder) -> None:
+    engine = work.engine()
+    old = engine.create_checkpoint("old")
+    change_all(work)
+    before = engine.create_checkpoint("before the commit")
+    work.commit()
+    after = engine.create_checkpoint("after the commit")
+    assert statuses(engine, before, after) == {}, "the same files, though the base is another"
+    assert statuses(engine, old, after) == statuses(engine, old, before)
+
+
+def test_a_diff_can_be_narrowed_to_paths(work: RepoBuilder) -> None:
+    engine = work.engine()
+    old = engine.create_checkpoint("old")
+    change_all(work)
+    work.write("folder/d.txt", "changed\n")
+    assert statuses(engine, old, paths=("folder",)) == {"folder/d.txt": "M"}
+    assert statuses(engine, old, paths=("a.txt", "b.txt")) == {"a.txt": "M", "b.txt": "D"}
+    assert statuses(engine, old, paths=("c.txt",)) == {}
+
+
+def test_patches_show_the_lines_that_changed(work: RepoBuilder) -> None:
+    engine = work.engine()
+    old = engine.create_checkpoint("old")
+    change_all(work)
+    work.write("blob", b"\0\1\2")
+    patches = {patch.path: patch for patch in engine.diff_patches(old)}
+    assert (patches[b"a.txt"].added, patches[b"a.txt"].removed) == (1, 1)
+    assert "-two\n+2" in patches[b"a.txt"].text
+    assert patches[b"b.txt"].removed == 2
+    assert patches[b"blob"].is_binary
+    assert "new mode 100755" in patches[b"run"].text
+
+
+def test_a_diff_reaches_into_submodules_and_embedded_repositories(work: RepoBuilder) -> None:
+    inner = RepoBuilder(work.root / "inner", work.environment)
+    inner.write("x.txt", "x\n")
+    inner.commit()
+    engine = work.engine()
+    old = engine.create_checkpoint("old")
+    inner.write("x.txt", "changed\n")
+    inner.write("y.txt", "y\n")
+    assert statuses(engine, old) == {"inner/x.txt": "M", "inner/y.txt": "A"}
+
+
+def test_what_a_checkpoint_left_out_is_no_difference(work: RepoBuilder) -> None:
+    work.write("large.bin", b"x" * 5000)
+    engine = work.engine(CHRONOS_MAX_FILE_BYTES="4000")
+    old = engine.create_checkpoint("old")
+    work.write("large.bin", b"small")
+    assert statuses(engine, old) == {}
+
+
+def test_status_compares_with_the_newest_checkpoint(work: RepoBuilder) -> None:
+    engine = work.engine()
+    engine.create_checkpoint("old")
+    work.write("a.txt", "changed\n")
+    report = engine.status()
+    assert report.newest is not None
+    assert report.newest.name == "old"
+    assert [found.path for found in report.changed] == [b"a.txt"]
+    assert (report.can_undo, report.can_redo, report.interrupted) == ("create old", None, 0)
+    engine.undo()
+    report = engine.status()
+    assert (report.newest, report.can_undo, report.can_redo) == (None, None, "create old")
+
+
+def test_search_finds_names_descriptions_and_tags_literally(work: RepoBuilder) -> None:
+    engine = work.engine()
+    engine.create_checkpoint("Before Migration", "the 100% plan", tags=["green_build"])
+    engine.create_checkpoint("other")
+    for text in ("migration", "100%", "green_b"):
+        assert [row.name for row in engine.search_checkpoints(text)] == ["Before Migration"]
+    for text in ("%", "_", "100_", "nothing"):
+        found = [row.name for row in engine.search_checkpoints(text)]
+        assert found == (["Before Migration"] if text in ("%", "_") else [])
+
+
+def test_a_name_means_its_newest_checkpoint_and_a_prefix_must_be_unique(work: RepoBuilder) -> None:
+    from chronos.errors import AmbiguousCheckpointError
+
+    engine = work.engine()
+    ids = [engine.create_checkpoint("same name") for _ in range(17)]
+    assert engine.find_checkpoint("same name").checkpoint_id == ids[-1]
+    shared = next(first for first in "0123456789abcdef" if sum(one.startswith(first) for one in ids) > 1)
+    with pytest.raises(AmbiguousCheckpointError):
+        engine.find_checkpoint(shared)
+    for number, checkpoint in enumerate(reversed(ids)):
+        assert engine.find_checkpoint(f"@~{number}").checkpoint_id == checkpoint
+        assert engine.find_checkpoint(f"main@~{number}").checkpoint_id == checkpoint
+        assert engine.find_checkpoint(checkpoint).checkpoint_id == checkpoint
+
+
+READ_ONLY = """
+import sys
+from chronos import ChronosEngine
+from chronos.errors import ChronosError
+with ChronosEngine(root=sys.argv[1]) as engine:
+    print(*(row.name for row in engine.list_checkpoints()))
+    print(engine.show_checkpoint("wanted").manifest.files_changed)
+    print(len(engine.list_operations()), len(engine.search_checkpoints("want")))
+    print(len(engine.verify()), len(engine.diff("wanted", "wanted")))
+    print(engine.restore_into("wanted", sys.argv[2]), open(sys.argv[2] + "/a.txt").read().strip())
+    try:
+        engine.create_checkpoint("more")
+    except ChronosError as error:
+        print(error.exit_code, error.code)
+"""
+
+
+@pytest.mark.skipif(os.getuid() != 0 or not shutil.which("setpriv"), reason="needs root and setpriv to be another user")
+def test_a_store_that_cannot_be_written_can_be_read_and_says_why_it_takes_no_more() -> None:
+    as_other = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", sys.executable, "-c"]
+    if subprocess.run([*as_other, "import blake3"], capture_output=True).returncode:
+        pytest.skip(f"another user may not run {sys.executable}")
+    with tempfile.TemporaryDirectory(prefix="chronos-read-only-") as top:
+        os.chmod(top, 0o755)
+        home = Path(top, "home")
+        home.mkdir()
+        (home / "gitconfig").write_text("[user]\nname=a\nemail=b@example.invalid\n[safe]\ndirectory=*\n")
+        environment = {**os.environ, "HOME": str(home), "GIT_CONFIG_GLOBAL": str(home / "gitconfig")}
+        repo = RepoBuilder(Path(top, "repo"), environment)
+        repo.write("a.txt", "a\n")
+        repo.commit()
+        repo.write("a.txt", "edited\n")
+        with repo.engine() as engine:
+            engine.create_checkpoint("wanted")
+        subprocess.run(["chmod", "-R", "a+rX,a-w", str(repo.root)], check=True)
+        Path(top, "space").mkdir()
+        Path(top, "space").chmod(0o777)
+        shutil.copytree(PROJECT / "chronos", Path(top, "code/chronos"))
+        done = subprocess.run(
+            [*as_other, READ_ONLY, str(repo.root), f"{top}/space/out"],
+            env={**environment, "PYTHONPATH": f"{top}/code"}, capture_output=True, text=True, cwd=top,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr[-3000:]
+        assert done.stdout.splitlines() == ["wanted", "1", "1 1", "0 0", "1 edited", "5 storage"]

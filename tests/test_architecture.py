@@ -1,0 +1,127 @@
+"""The shape of the code: who owns which library, how large things may be, which doors rooms use, what nobody does."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parent.parent / "chronos"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+OWNERS = {
+    "subprocess": {"chronos.process"},
+    "fcntl": {"chronos.locks"},
+    "ctypes": {"chronos.files"},
+    "shutil": {"chronos.files", "chronos.process", "chronos.git", "chronos.maintenance"},
+    "sqlite3": {"chronos.catalog"},
+    "pygit2": {"chronos.git"},
+    "git": {"chronos.git"},
+    "zstandard": {"chronos.pool"},
+    "blake3": {"chronos.pool"},
+    "pyfastcdc": {"chronos.pool"},
+    "typer": {"chronos.cli"},
+    "click": {"chronos.cli"},
+    "rich": {"chronos.cli"},
+    "tomllib": {"chronos.config"},
+    "lancedb": set(),
+    "yaml": set(),
+    "psutil": set(),
+    "jsonpatch": set(),
+}
+FORBIDDEN = {"pickle", "marshal", "shelve", "dill", "tarfile", "zipfile"}
+VAGUE_NAMES = {"utils", "util", "helpers", "helper", "common", "misc", "manager", "base"}
+LONGEST_MODULE = 400
+LONGEST_FUNCTION = 50
+CLI = "chronos.cli"
+
+
+def module_name(path: Path) -> str:
+    relative = path.relative_to(PACKAGE.parent).with_suffix("")
+    return ".".join(part for part in relative.parts if part != "__init__")
+
+
+def room_of(module: str) -> str:
+    return ".".join(module.split(".")[:2])
+
+
+def imports_of(tree: ast.AST) -> Iterator[tuple[str, int]]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node.lineno) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            yield node.module, node.lineno
+
+
+@pytest.fixture(params=MODULES, ids=module_name)
+def module(request: pytest.FixtureRequest) -> tuple[str, Path, ast.Module]:
+    path: Path = request.param
+    return module_name(path), path, ast.parse(path.read_text("utf-8"))
+
+
+def test_each_library_is_imported_by_its_owner_only(module: tuple[str, Path, ast.Module]) -> None:
+    name, _, tree = module
+    for imported, line in imports_of(tree):
+        library = imported.split(".")[0]
+        assert library not in FORBIDDEN, f"{name}:{line} imports {library}"
+        assert room_of(name) in OWNERS.get(library, {room_of(name)}), f"{name}:{line} imports {library}"
+
+
+def test_rooms_are_entered_by_their_door(module: tuple[str, Path, ast.Module]) -> None:
+    name, _, tree = module
+    for imported, line in imports_of(tree):
+        parts = imported.split(".")
+        if parts[0] == "chronos" and len(parts) > 2:
+            assert room_of(imported) == room_of(name), f"{name}:{line} reaches into {imported}"
+
+
+def test_modules_and_functions_stay_small(module: tuple[str, Path, ast.Module]) -> None:
+    name, path, tree = module
+    assert len(path.read_text("utf-8").splitlines()) <= LONGEST_MODULE, name
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            length = (node.end_lineno or node.lineno) - node.lineno + 1
+            assert length <= LONGEST_FUNCTION, f"{name}.{node.name} has {length} lines"
+
+
+def test_every_module_says_what_it_is_for_and_has_a_telling_name(module: tuple[str, Path, ast.Module]) -> None:
+    name, _, tree = module
+    assert ast.get_docstring(tree), name
+    assert name.rpartition(".")[2] not in VAGUE_NAMES, name
+
+
+def test_only_the_cli_prints_or_prompts(module: tuple[str, Path, ast.Module]) -> None:
+    name, _, tree = module
+    if room_of(name) == CLI:
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            assert node.func.id not in {"print", "input", "eval", "exec"}, f"{name}:{node.lineno}"
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "sys":
+            assert node.attr not in {"stdout", "stderr", "stdin"}, f"{name}:{node.lineno}"
+
+
+def test_only_config_reads_the_environment(module: tuple[str, Path, ast.Module]) -> None:
+    name, _, tree = module
+    if name == "chronos.config" or room_of(name) == CLI:
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute):
+            assert node.attr not in {"environ", "environb", "getenv", "getcwd"}, f"{name}:{node.lineno}"
+
+
+def test_foreign_exceptions_are_not_swallowed_below_the_front_doors(module: tuple[str, Path, ast.Module]) -> None:
+    name, _, tree = module
+    if name in {"chronos.cli.main", "chronos.process"}:
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ExceptHandler) and isinstance(node.type, ast.Name):
+            assert node.type.id != "Exception", f"{name}:{node.lineno}"
+        assert not (isinstance(node, ast.ExceptHandler) and node.type is None), f"{name}: bare except"
+
+
+def test_every_owner_still_exists() -> None:
+    rooms = {room_of(module_name(path)) for path in MODULES}
+    assert {owner for owners in OWNERS.values() for owner in owners} <= rooms
