@@ -1,0 +1,73 @@
+"""The run as Markdown: the judged bars first, then every median, then what it was measured with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from benchmarks.bars import Row, Verdict
+from benchmarks.results import Missing, Outcome, Samples, show
+
+_NOTES = """\
+Every figure is a median; in each situation our runs and the peers' alternate, and each run is preceded by the same
+step (flush, then change one line of one file). Whole processes are timed by hyperfine without a shell, the others
+with `time.perf_counter` in one Python process. `git stash create` leaves out untracked files; borg and restic leave
+out `.git`; stepback reads every file each time. A ratio is ours divided by the peer's.
+"""
+
+_WORDS = {
+    Verdict.MET: "met",
+    Verdict.MISSED: "missed",
+    Verdict.UNKNOWN: "not measured",
+    Verdict.LEFT_OUT: "left out",
+}
+
+
+def render(rows: Sequence[Row], outcomes: Mapping[str, Outcome], conditions: Mapping[str, str]) -> str:
+    """Return the whole report."""
+    judged = [[row.work, row.ours, row.reference, row.ratio, row.bar, row.verdict.value] for row in rows]
+    parts = [
+        "# Benchmarks\n",
+        "Written by `python -m benchmarks --write`; do not edit.\n",
+        _NOTES,
+        f"## Bars: {summarize(rows)}\n",
+        _table(["work", "chrono", "peer", "ratio", "bar", "result"], judged),
+        "## All medians\n",
+        _table(["situation", "program", "median", "fastest", "slowest", "runs"], _medians(outcomes)),
+        "## Measured with\n",
+        _table(["what", "value"], conditions.items()),
+    ]
+    return "\n".join(parts)
+
+
+def summarize(rows: Sequence[Row]) -> str:
+    """Return how many bars were met, missed and not measured, in one line."""
+    count = {verdict: sum(row.verdict is verdict for row in rows) for verdict in Verdict}
+    return ", ".join(f"{number} {_WORDS[verdict]}" for verdict, number in count.items() if number) or "none asked for"
+
+
+def list_medians(outcomes: Mapping[str, Outcome]) -> str:
+    """Return the medians of one situation in one line, for people who watch a run."""
+    found = ((key.partition("/")[2], _spread(outcome)[0]) for key, outcome in outcomes.items())
+    return ", ".join(f"{program} {median}" for program, median in found)
+
+
+def _medians(outcomes: Mapping[str, Outcome]) -> list[list[str]]:
+    return [[*key.split("/", 1), *_spread(outcome)] for key, outcome in outcomes.items()]
+
+
+def _spread(outcome: Outcome) -> list[str]:
+    if isinstance(outcome, Missing):
+        return [f"**{outcome.reason}**", "", "", ""]
+    return [*_figures(outcome), str(len(outcome.values))]
+
+
+def _figures(samples: Samples) -> list[str]:
+    return [show(value, samples.unit) for value in (samples.median, min(samples.values), max(samples.values))]
+
+
+def _table(head: Sequence[str], rows: Iterable[Iterable[str]]) -> str:
+    lines = [
+        "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+        for cells in (head, ["---"] * len(head), *rows)
+    ]
+    return "\n".join(lines) + "\n"
