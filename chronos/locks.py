@@ -62,6 +62,8 @@ def _acquire(descriptor: int, path: Path, kind: int, timeout_s: float) -> None:
             if time.monotonic() >= deadline:
                 holder = os.pread(descriptor, 200, 0).decode("utf-8", "replace").strip() or "another process"
                 raise LockedError(f"{path.name} is held by {holder}; gave up after {timeout_s:g} s") from None
+        except OSError as cause:
+            raise StorageError(f"cannot lock {path}: {cause.strerror}") from cause
         time.sleep(pause_s)
         pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
 
@@ -75,16 +77,22 @@ def _sign(descriptor: int) -> None:
 
 
 def take_folder(path: Path) -> int | None:
-    """Lock the folder `path` itself and return the descriptor that holds the lock, or None when it is taken or gone."""
+    """Lock the folder `path` itself and return the descriptor that holds the lock, or None when it is taken or gone.
+
+    Raises OSError when the file system or the limits of the process allow no lock.
+    """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if path.exists():
             return descriptor
-    except OSError:
+    except BlockingIOError:
         pass
+    except OSError:
+        os.close(descriptor)
+        raise
     os.close(descriptor)
     return None

@@ -157,7 +157,7 @@ def encode_journal(journal: Journal) -> bytes:
 
 
 def decode_journal(data: bytes, name: str) -> Journal:
-    """Decode a journal and check every path in it. Raises DamagedJournalError or BadPathError."""
+    """Decode a journal and check every path in it. Raises IntegrityError (damaged journal or rows) or BadPathError."""
     try:
         journal = msgspec.json.decode(data, type=Journal)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as cause:

@@ -41,6 +41,8 @@ from chronos.git import (
 from chronos.pool import ContentSink, digest
 
 _SHA1_HEX = 40
+# Status says so of a file that shrinks while it is hashed, or gives an error, and reports it as modified (git 2.39).
+_LISTED_ALL_THE_SAME = (b"error: short read while indexing ", b"error: read error while indexing ")
 
 
 class CaptureContext(msgspec.Struct):
@@ -113,9 +115,10 @@ class ComponentCapture:
         done = command.run(*STATUS_ARGUMENTS, quiet=False)
         unlisted = []
         for line in done.stderr.splitlines():
-            if not line.startswith(b"warning: could not open directory '"):
+            if line.startswith(b"warning: could not open directory '"):
+                unlisted.append(line.partition(b"'")[2].rpartition(b"'")[0].rstrip(b"/"))
+            elif not line.startswith(_LISTED_ALL_THE_SAME):
                 raise GitFailedError(f"git status: {line.decode('utf-8', 'replace')}")
-            unlisted.append(line.partition(b"'")[2].rpartition(b"'")[0].rstrip(b"/"))
         return done.stdout, unlisted
 
     def _index_facts(self, identity: str) -> IndexFacts:

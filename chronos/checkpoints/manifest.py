@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from enum import Enum
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
@@ -21,6 +21,9 @@ from chronos.pool import Content, digest
 
 ID_LENGTH = 16
 LARGEST_MANIFEST_BYTES = 16 * 1024 * 1024
+# What JSON readers everywhere, and SQLite, hold exactly (RFC 8259, section 6).
+LARGEST_NUMBER = 2**53 - 1
+_Number = Annotated[int, msgspec.Meta(ge=0, le=LARGEST_NUMBER)]
 _ID = re.compile(r"[0-9a-f]{16}")
 _OBJECT_ID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
@@ -117,8 +120,8 @@ class ListRef(_Document, frozen=True):
     """A list object in the pool: BLAKE3 and length of its bytes, its chunk list if it has one, its number of rows."""
 
     blake3: str
-    bytes: int
-    count: int
+    bytes: _Number
+    count: _Number
     chunks: str | None = None
 
     def content(self) -> Content:
@@ -151,7 +154,7 @@ class Member(_Document, frozen=True):
     """A file beside the manifest: BLAKE3 and size of the stored bytes; `complete` is false for a patch that is not."""
 
     blake3: str
-    bytes: int
+    bytes: _Number
     complete: bool = True
 
 
@@ -160,7 +163,7 @@ class Manifest(_Document, frozen=True):
 
     format: int
     timeline: str
-    sequence: int
+    sequence: _Number
     name: str
     description: str
     parents: tuple[str, ...]
@@ -170,7 +173,7 @@ class Manifest(_Document, frozen=True):
     state: str
     code: tuple[Component, ...]
     receipt: ListRef
-    left_out: dict[str, int]
+    left_out: dict[str, _Number]
     members: dict[str, Member]
     packs: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
@@ -233,11 +236,14 @@ def _checked(manifest: Manifest) -> Manifest:
 
 
 def check_rows(rows: Iterable[Entry | StagedEntry | HiddenEntry]) -> None:
-    """Raise DamagedManifestError or BadPathError when a row names an unsafe path or something that is no object id."""
-    for row in rows:
-        check_tree_path(row.path)
-        if not isinstance(row, Entry) and not _OBJECT_ID.fullmatch(row.oid):
-            raise DamagedManifestError("a staged row names something that is no object id")
+    """Raise DamagedManifestError when a row names an unsafe path or something that is no object id."""
+    try:
+        for row in rows:
+            check_tree_path(row.path)
+            if not isinstance(row, Entry) and not _OBJECT_ID.fullmatch(row.oid):
+                raise DamagedManifestError("a staged row names something that is no object id")
+    except BadPathError as cause:
+        raise DamagedManifestError(f"a list of a checkpoint names an {cause.message}") from cause
 
 
 def encode_rows(rows: list[_RowType]) -> bytes:

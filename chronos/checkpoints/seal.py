@@ -18,6 +18,7 @@ from chronos import clock, locks
 from chronos.catalog import CatalogDamagedError, CheckpointRow
 from chronos.checkpoints.capture import Capture
 from chronos.checkpoints.manifest import (
+    LARGEST_NUMBER,
     Component,
     Entry,
     ListRef,
@@ -78,7 +79,7 @@ def seal(
     manifest = Manifest(
         FORMAT_VERSION,
         timeline,
-        store.catalog.highest_sequence(timeline) + 1,
+        min(store.catalog.highest_sequence(timeline) + 1, LARGEST_NUMBER),
         request.name,
         request.description,
         request.parents or ((parent.checkpoint_id,) if parent else ()),

@@ -122,22 +122,24 @@ class Store:
     def temporary_folder(self) -> Iterator[Path]:
         """Give a scratch folder on the store's file system; folders whose owner died are swept first."""
         self.sweep_temporary()
-        with translate_os_errors(f"cannot write in {self.layout.temporary}"):
+        descriptor = None
+        while descriptor is None:  # another sweep may take the folder away before it is locked
             folder = self.layout.temporary / os.urandom(8).hex()
-            folder.mkdir(mode=0o700)
-        descriptor = locks.take_folder(folder)
+            with translate_os_errors(f"cannot write in {self.layout.temporary}"):
+                folder.mkdir(mode=0o700)
+                descriptor = locks.take_folder(folder)
         try:
             yield folder
         finally:
             remove_tree(folder)
-            if descriptor is not None:
-                os.close(descriptor)
+            os.close(descriptor)
 
     def sweep_temporary(self) -> int:
         """Remove scratch folders that no living process owns; return how many."""
         swept = 0
         for folder in self.layout.temporary.iterdir() if self.layout.temporary.is_dir() else ():
-            descriptor = locks.take_folder(folder)
+            with translate_os_errors(f"cannot sweep {folder}"):
+                descriptor = locks.take_folder(folder)
             if descriptor is not None:
                 remove_tree(folder)
                 os.close(descriptor)

@@ -139,9 +139,14 @@ def read_pack_index(path: Path) -> WrittenPack:
         stream.seek(offset)
         index = stream.read(count * _RECORD.size)
     name = checksum.hex()[:32]
-    if digest(index) != checksum or path.stem != name:
+    records = list(_RECORD.iter_unpack(index))
+    if (
+        digest(index) != checksum
+        or path.stem != name
+        or any(start + stored > offset for _, start, stored, *_ in records)
+    ):
         raise DamagedPackError(f"pack {path.name} has a damaged index")
-    return WrittenPack(name, path, size, _locations(name, list(_RECORD.iter_unpack(index))))
+    return WrittenPack(name, path, size, _locations(name, records))
 
 
 def check_pack(path: Path) -> None:
