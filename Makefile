@@ -32,6 +32,8 @@ unit: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -q -n 2 --dist loadgroup
 
 bench: $(VENV)/installed-dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	$(BIN)/python -m compileall -q chronos
 	$(BIN)/python -m benchmarks --write
 
 docs: $(VENV)/installed-dev
