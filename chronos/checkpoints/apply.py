@@ -18,7 +18,7 @@ import msgspec
 from chronos.checkpoints.changes import Change, ChangeSet, HeadChange, IndexChange, SideKind
 from chronos.checkpoints.plan import Kept
 from chronos.checkpoints.sides import BlobSource, side_on_disk
-from chronos.errors import BadPathError, StateError
+from chronos.errors import BadPathError, GitFailedError, StateError
 from chronos.files import PathKind, SafeRoot, TreePath, display, sync_file_system, translate_os_errors
 from chronos.git import BranchMove, Head, Repository, StagedRow, move_head, read_head, restore_blobs, write_staged_state
 from chronos.pool import PoolReader
@@ -162,11 +162,11 @@ class Applier:
             self.result.warnings.append(f"the index of {name} is left alone because HEAD is elsewhere")
             return
         wanted = {row.oid: self._pool.read_content(row.content) for row in change.after.staged if row.content}
-        restore_blobs(repository, wanted)
         rows = [StagedRow(r.path, r.mode, r.oid, r.stage, r.is_intent) for r in change.after.staged]
         try:
+            restore_blobs(repository, wanted)
             write_staged_state(repository, change.after.head, rows, change.after.hidden, self._trash / "index")
-        except StateError as cause:
+        except (StateError, GitFailedError) as cause:
             self.result.warnings.append(f"the index of {name} is left alone: {cause.message}")
 
     def _keep(self, path: TreePath, reason: str) -> None:

@@ -37,6 +37,7 @@ from chronos.git import (
     parse_status,
     read_index_facts,
     refresh_private_copy,
+    settle_intents,
 )
 from chronos.pool import ContentSink, digest
 
@@ -84,6 +85,7 @@ class ComponentCapture:
         output, unlisted = self._run_status()
         self._status = parse_status(output)
         self._facts = self._index_facts(identity)
+        settle_intents(repository, self._index, self._status, self._facts.hidden)
         self._loose: list[TreePath] = []
         commit = self._status.commit
         state = ComponentState(

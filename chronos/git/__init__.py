@@ -5,14 +5,12 @@ from chronos.git.conversion import attributes_fingerprint, is_converting, list_c
 from chronos.git.index import (
     HiddenEntry,
     IndexFacts,
-    check_index_is_free,
     identity_of,
     list_index_paths,
     read_index_facts,
     refresh_private_copy,
-    restore_blobs,
-    write_staged_state,
 )
+from chronos.git.intents import settle_intents
 from chronos.git.objects import (
     EXECUTABLE_MODE,
     GITLINK_MODE,
@@ -45,6 +43,7 @@ from chronos.git.repository import (
     open_repository,
     plain_folder,
 )
+from chronos.git.staging import restore_blobs, wait_for_index, write_staged_state
 from chronos.git.status import ARGUMENTS as STATUS_ARGUMENTS
 from chronos.git.status import StagedRow, Status, parse_status
 
@@ -65,7 +64,6 @@ __all__ = [
     "TextPatch",
     "TreeEntry",
     "attributes_fingerprint",
-    "check_index_is_free",
     "common_dir_of",
     "create_base_ref",
     "diff_contents",
@@ -94,5 +92,7 @@ __all__ = [
     "read_index_facts",
     "refresh_private_copy",
     "restore_blobs",
+    "settle_intents",
+    "wait_for_index",
     "write_staged_state",
 ]

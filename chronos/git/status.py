@@ -20,7 +20,10 @@ ARGUMENTS = (
 
 
 class StagedRow(msgspec.Struct, frozen=True):
-    """One index entry that differs from HEAD: stage 0, or 1-3 of a conflict. `mode` 0 means removed from the index."""
+    """One index entry that differs from HEAD: stage 0, or 1-3 of a conflict. `mode` 0 means removed from the index.
+
+    An intent to add has the mode and the id (of the empty blob) that the index has.
+    """
 
     path: TreePath
     mode: int
@@ -33,7 +36,8 @@ class Status(msgspec.Struct):
     """What status said.
 
     `tracked` paths differ from HEAD on disk or in the index, each with what HEAD has there; `not_in_head` are those
-    that HEAD does not have.
+    that HEAD does not have. `deleted` paths are gone from the disk and as in HEAD otherwise, which git also says of an
+    intent to add whose file is gone; `intents` are those that can be nothing else.
     """
 
     commit: str | None = None
@@ -44,6 +48,8 @@ class Status(msgspec.Struct):
     nested: list[TreePath] = msgspec.field(default_factory=list)
     ignored: list[TreePath] = msgspec.field(default_factory=list)
     staged: list[StagedRow] = msgspec.field(default_factory=list)
+    deleted: list[TreePath] = msgspec.field(default_factory=list)
+    intents: list[TreePath] = msgspec.field(default_factory=list)
 
 
 def parse_status(output: bytes) -> Status:
@@ -71,10 +77,14 @@ def _ordinary(status: Status, record: bytes) -> None:
     _, states, submodule, head_mode, index_mode, _, head_oid, index_oid, path = record.split(b" ", 8)
     if submodule[:1] != b"S":
         _tracked(status, path, head_mode, head_oid)
-    if states[:1] != b".":
+    if states in (b"DA", b"DD"):  # taken out of the index and added again with `git add -N`
+        status.staged.append(StagedRow(path, 0, "0" * len(index_oid)))
+    elif states[:1] != b".":
         status.staged.append(StagedRow(path, int(index_mode, 8), index_oid.decode("ascii")))
-    if states[1:] == b"A":
-        status.staged.append(StagedRow(path, 0, index_oid.decode("ascii"), is_intent=True))
+    if states[1:] == b"A" or states == b"DD":
+        status.intents.append(path)
+    elif states == b".D" and path in status.tracked:
+        status.deleted.append(path)
 
 
 def _unmerged(status: Status, record: bytes) -> None:

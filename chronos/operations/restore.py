@@ -39,7 +39,7 @@ from chronos.checkpoints import (
 )
 from chronos.errors import ChangedMeanwhileError, NothingToUndoError, VerifyFailedError
 from chronos.files import SafeRoot, TreePath, display
-from chronos.git import Repository, check_index_is_free
+from chronos.git import Repository, wait_for_index
 from chronos.operations.checkpoints import move_checkpoint
 from chronos.operations.journals import carry_out, read_changes, settle
 from chronos.operations.log import (
@@ -144,7 +144,7 @@ def _execute(
         return Outcome(None, summary, plan, safety, 0, 0, tuple(plan.kept), tuple(plan.warnings))
     _check_contents(workspace, plan, prepared.repositories)
     for change in plan.change_set.indexes:
-        check_index_is_free(prepared.repositories[change.component])
+        wait_for_index(prepared.repositories[change.component])
     journal = Journal(
         JOURNAL_FORMAT,
         new_operation_id(),
@@ -255,6 +255,9 @@ def _check_contents(workspace: Workspace, plan: Plan, repositories: dict[TreePat
             elif change.after.content is not None:
                 for _ in workspace.store.pool.iter_content(change.after.content):
                     pass
+    for index in plan.change_set.indexes:
+        for content in (row.content for row in index.after.staged if row.content is not None):
+            workspace.store.pool.read_content(content)
 
 
 def _verify(workspace: Workspace, prepared: _Prepared, applied: Applied) -> None:

@@ -58,6 +58,54 @@ def stage_intent(repo: RepoBuilder) -> None:
     repo.git("add", "-N", "intended.txt")
 
 
+def intend(repo: RepoBuilder, *names: str) -> None:
+    for name in names:
+        repo.write(name, "not yet staged\n")
+        repo.git("add", "-N", name)
+
+
+def stage_intent_of_a_file_that_is_gone(repo: RepoBuilder) -> None:
+    intend(repo, "intended.txt", "folder/intended.txt")
+    repo.remove("intended.txt")
+    repo.remove("folder/intended.txt")
+
+
+def stage_intent_and_change_its_type(repo: RepoBuilder) -> None:
+    intend(repo, "to run", "to link", "to folder")
+    repo.write("to run", "not yet staged\n", executable=True)
+    repo.link("to link", "a.txt")
+    repo.remove("to folder")
+    repo.write("to folder/inner", "untracked\n")
+
+
+def stage_intent_of_a_link_and_of_a_program(repo: RepoBuilder) -> None:
+    repo.link("link", "nowhere")
+    repo.write("program", "#!/bin/sh\n", executable=True)
+    repo.git("add", "-N", "link", "program")
+    repo.write("link", "a file now\n")
+    repo.write("program", "#!/bin/sh\n", executable=False)
+
+
+def stage_intent_over_a_tracked_path(repo: RepoBuilder) -> None:
+    repo.git("rm", "-q", "--cached", "a.txt", "b.txt")
+    repo.git("add", "-N", "a.txt", "b.txt")
+    repo.remove("b.txt")
+
+
+def stage_intent_with_flags(repo: RepoBuilder) -> None:
+    intend(repo, "skipped", "assumed")
+    repo.git("update-index", "--skip-worktree", "skipped")
+    repo.git("update-index", "--assume-unchanged", "assumed")
+
+
+def delete_an_empty_tracked_file(repo: RepoBuilder) -> None:
+    repo.write("empty", "")
+    repo.write("other empty", "")
+    repo.commit()
+    repo.remove("empty")
+    repo.git("update-index", "--assume-unchanged", "other empty")
+
+
 def stage_mode_only(repo: RepoBuilder) -> None:
     repo.git("update-index", "--chmod=+x", "a.txt")
 
@@ -95,6 +143,11 @@ STAGINGS: list[Callable[[RepoBuilder], None]] = [
     unstage_from_index_only,
     stage_rename,
     stage_intent,
+    stage_intent_of_a_file_that_is_gone,
+    stage_intent_and_change_its_type,
+    stage_intent_of_a_link_and_of_a_program,
+    stage_intent_over_a_tracked_path,
+    delete_an_empty_tracked_file,
     stage_mode_only,
     stage_link,
     stage_and_put_back,
@@ -133,6 +186,15 @@ def test_staged_state_comes_back(
 ) -> None:
     start(repo)
     staging(repo)
+    check_round_trip(repo, damage)
+
+
+@pytest.mark.parametrize("damage", [unstage, remove_the_index])
+def test_an_intent_that_a_flag_hides_from_status_comes_back(
+    repo: RepoBuilder, damage: Callable[[RepoBuilder], None]
+) -> None:
+    start(repo)
+    stage_intent_with_flags(repo)
     check_round_trip(repo, damage)
 
 

@@ -49,9 +49,13 @@ class Conflict:
 
 @dataclass(frozen=True)
 class IntendNth:
-    """`git add --intent-to-add` for one of the paths that are on disk and not in the index."""
+    """`git add --intent-to-add` for one of the paths that are on disk and not in the index.
+
+    `afterwards` is what becomes of the file: "kept", "gone", "program" or "link".
+    """
 
     number: int
+    afterwards: str = "kept"
 
 
 @dataclass(frozen=True)
@@ -81,7 +85,7 @@ def index_edits(paths: st.SearchStrategy[bytes]) -> st.SearchStrategy[IndexEdit]
         st.builds(Stage, paths),
         st.builds(StageOther, paths, nodes()),
         st.builds(Unstage, paths),
-        st.builds(IntendNth, st.integers(0, 9)),
+        st.builds(IntendNth, st.integers(0, 9), st.sampled_from(("kept", "gone", "program", "link"))),
         st.builds(Conflict, paths, conflicts),
         st.builds(FlagNth, st.integers(0, 9), st.sampled_from(("--assume-unchanged", "--skip-worktree"))),
     )
@@ -100,7 +104,7 @@ def apply_to_index(repo: RepoBuilder, edits: Sequence[IndexEdit]) -> None:
     rows = [row for edit in edits for row in _rows(repo, edit)]
     if rows:
         repo.git("update-index", "-z", "--index-info", input=b"".join(row + b"\0" for row in rows))
-    intended = [edit.number for edit in edits if isinstance(edit, IntendNth)]
+    intended = [edit for edit in edits if isinstance(edit, IntendNth)]
     if intended:
         _intend(repo, intended)
     flagged = [edit for edit in edits if isinstance(edit, FlagNth)]
@@ -152,12 +156,19 @@ def _on_disk(repo: RepoBuilder, path: bytes) -> Node | None:
     return File(place.read_bytes(), os.access(place, os.X_OK)) if place.is_file() else None
 
 
-def _intend(repo: RepoBuilder, numbers: list[int]) -> None:
+def _intend(repo: RepoBuilder, edits: list[IntendNth]) -> None:
     listed = set(_listed(repo))
     found = [path for path in sorted(tree_digest(repo.root)) if path not in listed]
-    if found:
-        paths = sorted({found[number % len(found)] for number in numbers})
-        repo.git("--literal-pathspecs", "add", "--intent-to-add", "--", *paths)
+    chosen = {found[edit.number % len(found)]: edit.afterwards for edit in edits} if found else {}
+    if chosen:
+        repo.git("--literal-pathspecs", "add", "--intent-to-add", "--", *sorted(chosen))
+    for path, afterwards in chosen.items():
+        if afterwards == "gone":
+            repo.remove(path)
+        elif afterwards == "program":
+            repo.write(path, "#!/bin/sh\n", executable=True)
+        elif afterwards == "link":
+            repo.link(path, "intended")
 
 
 def _flag(repo: RepoBuilder, edits: list[FlagNth]) -> None:

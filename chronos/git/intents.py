@@ -1,0 +1,65 @@
+"""Intents to add (`git add -N`): finding them in an index, and putting them into another one.
+
+git reports an intent as missing from the index, and in some states (its file is gone, a flag hides it) like an entry
+that HEAD has as well. What tells it apart: it records the empty blob, and HEAD has nothing at its path.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from chronos.files import SafeRoot, TreePath
+from chronos.git.index import HiddenEntry
+from chronos.git.objects import EXECUTABLE_MODE, GITLINK_MODE, LINK_MODE, find_tree_entries, hash_blob
+from chronos.git.repository import Repository
+from chronos.git.status import StagedRow, Status
+
+_EMPTY = frozenset(hash_blob(object_format, [b""]) for object_format in ("sha1", "sha256"))
+
+
+def settle_intents(repository: Repository, index: Path, status: Status, hidden: Iterable[HiddenEntry]) -> None:
+    """Add the intents of the index file `index` to `status.staged`, and correct what status says of their paths."""
+    staged = {row.path for row in status.staged}
+    deleted = {path for path in status.deleted if status.tracked[path].oid in _EMPTY}
+    flagged = {entry.path for entry in hidden if entry.oid in _EMPTY and not entry.is_gitlink} - staged
+    doubtful = sorted(deleted | flagged)
+    in_head = find_tree_entries(repository, status.commit, doubtful) if doubtful else {}
+    found = sorted({*status.intents, *(path for path in doubtful if path not in in_head)})
+    if not found:
+        return
+    status.staged += _intent_rows(repository, index, found)
+    for path in found:
+        if path in deleted and status.tracked.pop(path, None) is not None:
+            status.not_in_head.append(path)
+
+
+def add_intents(repository: Repository, index: Path, rows: Sequence[StagedRow], folder: Path) -> None:
+    """Add the intents `rows` to the index file `index`; the empty folder `folder` serves as the working tree."""
+    if not rows:
+        return
+    with SafeRoot(folder) as tree:
+        for row in rows:
+            tree.make_parents(row.path)
+            if row.mode == LINK_MODE:
+                tree.write_link(row.path, b"nowhere")
+            else:
+                tree.write_file(row.path, [], executable=row.mode == EXECUTABLE_MODE)
+    command = repository.command.at(folder, git_dir=repository.git_dir, work_tree=folder).with_index(
+        index, refresh=True
+    )
+    kept = command.with_settings(
+        [("core.fileMode", "true"), ("core.symlinks", "true"), ("core.sparseCheckout", "false")]
+    )
+    paths = b"".join(row.path + b"\0" for row in rows)
+    kept.output("add", "-N", "-f", "--pathspec-from-file=-", "--pathspec-file-nul", input_bytes=paths)
+
+
+def _intent_rows(repository: Repository, index: Path, paths: Sequence[TreePath]) -> Iterator[StagedRow]:
+    """Yield the index entries at `paths`; an embedded repository has none that could be made again."""
+    output = repository.command.with_index(index).output("ls-files", "-s", "-z", "--", *paths)
+    for record in filter(None, output.split(b"\0")):
+        head, _, path = record.partition(b"\t")
+        mode, oid, _ = head.split(b" ")
+        if int(mode, 8) != GITLINK_MODE:
+            yield StagedRow(path, int(mode, 8), oid.decode("ascii"), is_intent=True)
