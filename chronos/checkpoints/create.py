@@ -11,6 +11,7 @@ from chronos.checkpoints.capture import Capture, capture_code
 from chronos.checkpoints.manifest import Grade, ReceiptRow, Trigger
 from chronos.checkpoints.policy import CapturePolicy
 from chronos.checkpoints.seal import Request, seal
+from chronos.checkpoints.secrets import find_secret
 from chronos.checkpoints.store import Store
 from chronos.errors import BadNameError
 from chronos.files import display
@@ -63,11 +64,13 @@ def take_checkpoint(
     """
     newest = next(iter(store.catalog.list_checkpoints(request.timeline, limit=1)), None)
     with store.temporary_folder() as scratch:
-        writer = PoolWriter(scratch, store.catalog.has_chunk, compress=store.config.compress)
+        compress = store.config.compress
+        writer = PoolWriter(scratch, store.catalog.has_chunk, compress=compress, inspect=find_secret)
         try:
             capture = capture_code(store, repository, policy, writer)
             if request.trigger is not Trigger.MANUAL and newest and _has_state(newest, capture):
                 return _outcome(newest.checkpoint_id, newest.name, newest.created_at, False, request, capture), capture
+            capture.state.warnings += _warn_of_secrets(capture, writer)
             checkpoint_id, manifest = seal(store, capture, writer, request, newest, scratch)
         finally:
             writer.abandon()
@@ -77,6 +80,18 @@ def take_checkpoint(
 def capture_in_memory(store: Store, repository: Repository, policy: CapturePolicy) -> Capture:
     """Capture the state without keeping any of it."""
     return capture_code(store, repository, policy, HashingSink())
+
+
+def _warn_of_secrets(capture: Capture, writer: PoolWriter) -> list[str]:
+    """Name the paths whose content is new to the store and looks like a secret: losing work would be worse."""
+    found = {}
+    for component in capture.state.components.values() if writer.remarks else ():
+        contents = [(row.path, row.content) for row in component.entries.values()]
+        contents += [(row.path, row.content) for row in component.staged]
+        for path, content in contents:
+            if content is not None and content.id in writer.remarks:
+                found[component.from_root(path)] = writer.remarks[content.id]
+    return [f"{display(path)} seems to hold a secret: {what}" for path, what in sorted(found.items())]
 
 
 def _has_state(row: CheckpointRow, capture: Capture) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from chronos.checkpoints.secrets import find_secret
 from chronos.files import read_limited, to_text
 from chronos.pool import digest
 
@@ -20,9 +21,7 @@ _LOCK_FILES = (
 )  # fmt: skip
 _LARGEST_LOCK_FILE_BYTES = 64 * 1024 * 1024
 _SECRET_NAME = re.compile(r"(?i)secret|token|passw|passphrase|credential|api_?key|private|auth")
-_SECRET_VALUE = re.compile(
-    r"://[^/\s:@]+:[^/\s@]+@|^(?:ghp|gho|github_pat|sk|xox[abp]|AKIA)[-_A-Za-z0-9]{12,}|-----BEGIN"
-)
+_USER_AND_PASSWORD = re.compile(r"://[^/\s:@]+:[^/\s@]+@")
 
 
 def describe_environment(
@@ -40,7 +39,9 @@ def describe_environment(
 
 
 def _is_safe(name: str, value: str | None) -> bool:
-    return value is not None and not _SECRET_NAME.search(name) and not _SECRET_VALUE.search(value)
+    if value is None or _SECRET_NAME.search(name) or _USER_AND_PASSWORD.search(value):
+        return False
+    return find_secret(os.fsencode(value)) is None
 
 
 def _lock_files(root: Path) -> dict[str, str]:

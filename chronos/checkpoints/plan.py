@@ -114,7 +114,8 @@ class Planner:
         if self._options.paths and self._target.components[b""].staged != self._present.state.components[b""].staged:
             self.plan.warnings.append("the index is left alone because only some paths are restored")
         self.plan.change_set = ChangeSet(tuple(changes), indexes, head, links=tuple(self._links))
-        self.plan.warnings += self._target.warnings
+        if self._target.grade is Grade.TORN:
+            self.plan.warnings += self._target.warnings
         return self.plan
 
     def _warn_of_nothing(self, wanted: Sides) -> None:

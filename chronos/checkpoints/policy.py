@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from chronos.checkpoints.manifest import Reason
+from chronos.checkpoints.secrets import is_secret_name
 from chronos.config import Config
 from chronos.files import TreePath, read_limited
 from chronos.git import Repository
@@ -18,20 +18,6 @@ from chronos.git import Repository
 INCLUDE_FILE = ".chronoinclude"
 _LARGEST_RULES_BYTES = 1024 * 1024
 _WILD = frozenset("*?[")
-
-# Names that hold secrets by convention: dotenv, OpenSSH, TLS and keystore formats, and the credential files of git,
-# netrc, PyPI, PostgreSQL, AWS, GCP and htpasswd. Templates of dotenv files hold none.
-_SECRET = re.compile(
-    rb"""(?ix) ^(?:
-      \.env.* | .*\.env
-    | id_(?:rsa|dsa|ecdsa|ed25519)(?:_sk)?
-    | .*\.(?:pem|key|p12|pfx|jks|keystore|kdbx|ppk)
-    | \.netrc | _netrc | \.pypirc | \.pgpass | \.git-credentials | \.htpasswd | \.my\.cnf
-    | credentials(?:\.json)? | client_secret.*\.json | service[-_]account.*\.json
-    | application_default_credentials\.json
-    )$"""
-)
-_TEMPLATE = re.compile(rb"(?i)\.(?:example|sample|template|dist|defaults?)(?:\.|$)|(?:^|[.\-_])example\.env$|\.pub$")
 
 
 class CapturePolicy(msgspec.Struct, frozen=True):
@@ -101,11 +87,3 @@ def _rest_after(pattern: list[str], folders: list[str]) -> Iterator[str]:
         yield from _rest_after(pattern[1:], folders)
     elif fnmatchcase(folders[0], pattern[0]):
         yield from _rest_after(pattern[1:], folders[1:])
-
-
-def is_secret_name(path: TreePath) -> bool:
-    """Tell whether the file name alone says that the content is a secret."""
-    name = path.rpartition(b"/")[2]
-    if _SECRET.match(name):
-        return not _TEMPLATE.search(name)
-    return path.endswith((b".aws/credentials", b".docker/config.json", b".kube/config"))

@@ -90,15 +90,36 @@ class HashingSink:
 
 
 class PoolWriter(HashingSink):
-    """Write new chunks into packs under a temporary folder; what `is_known` has already is not written again."""
+    """Write new chunks into packs under a temporary folder; what `is_known` has already is not written again.
 
-    def __init__(self, folder: Path, is_known: Callable[[bytes], bool], *, compress: bool = True) -> None:
+    `inspect` looks at each new chunk; what it has to say is kept in `remarks`, by the id of the content.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        is_known: Callable[[bytes], bool],
+        *,
+        compress: bool = True,
+        inspect: Callable[[bytes], str | None] | None = None,
+    ) -> None:
+        self.remarks: dict[bytes, str] = {}
         self._folder = folder
         self._is_known = is_known
+        self._inspect = inspect
+        self._remark: str | None = None
         self._compressor = Compressor(enabled=compress)
         self._fresh: set[bytes] = set()
         self._open: PackWriter | None = None
         self._finished: list[WrittenPack] = []
+
+    def add_bytes(self, data: bytes, profile: ChunkProfile = FILE_PROFILE) -> Content:
+        """See ContentSink."""
+        return self._remarked(super().add_bytes(data, profile))
+
+    def add_file(self, descriptor: int, size: int) -> Content:
+        """See ContentSink."""
+        return self._remarked(super().add_file(descriptor, size))
 
     def finish(self) -> list[WrittenPack]:
         """Seal and sync the packs and return them; they still lie in the temporary folder."""
@@ -122,6 +143,14 @@ class PoolWriter(HashingSink):
             self._open = PackWriter(self._folder / f"{len(self._finished)}.pack", self._compressor)
         self._open.add(chunk_id, data)
         self._fresh.add(chunk_id)
+        if self._inspect is not None:
+            self._remark = self._remark or self._inspect(data)
+
+    def _remarked(self, content: Content) -> Content:
+        if self._remark is not None:
+            self.remarks[content.id] = self._remark
+            self._remark = None
+        return content
 
 
 def _read_up_to(descriptor: int, limit_bytes: int) -> bytes:

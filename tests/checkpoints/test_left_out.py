@@ -272,3 +272,44 @@ def _readable_python() -> str:
     if subprocess.run(able, capture_output=True).returncode:
         pytest.skip(f"another user may not run {sys.executable}")
     return sys.executable
+
+
+KEYS = {
+    "deploy.py": 'KEY = "AKIA' + 'Q3EXAMPLE7EXAMPL"\n',
+    "ci.yml": "token: ghp_" + "a1B2" * 9 + "\n",
+    "notes.txt": "-----BEGIN " + "OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAA\n",
+}
+
+
+def test_a_secret_inside_another_file_is_captured_and_warned_of_once(repo: RepoBuilder) -> None:
+    # pains.md row 25: a scan at capture; leaving the file out would lose work.
+    start(repo)
+    for name, text in KEYS.items():
+        repo.write(name, text)
+    repo.write("prose.txt", "AKIA is how such keys begin, ghp_ and sk-ant- too\n")
+    engine = repo.engine()
+    created = engine.take_checkpoint("wanted")
+    assert created.receipt == ()
+    assert created.grade.value == "complete"
+    assert created.warnings == (
+        "ci.yml seems to hold a secret: a GitHub token",
+        "deploy.py seems to hold a secret: an AWS access key",
+        "notes.txt seems to hold a secret: a private key",
+    )
+    assert engine.show_checkpoint(created.checkpoint_id).manifest.warnings == created.warnings
+    assert engine.take_checkpoint("again").warnings == ()
+    repo.remove(*KEYS)
+    assert engine.restore_checkpoint(created.checkpoint_id).warnings == ()
+    assert {name: repo.read(name).decode() for name in KEYS} == KEYS
+
+
+def test_a_secret_deep_in_a_large_file_and_in_the_index_alone_is_warned_of(repo: RepoBuilder) -> None:
+    start(repo)
+    repo.write("large.log", "a line of a log\n" * 200_000 + KEYS["deploy.py"] + "another line\n" * 200_000)
+    repo.write("staged.py", KEYS["ci.yml"])
+    repo.git("add", "staged.py")
+    repo.write("staged.py", "cleaned up\n")
+    assert repo.engine().take_checkpoint("wanted").warnings == (
+        "large.log seems to hold a secret: an AWS access key",
+        "staged.py seems to hold a secret: a GitHub token",
+    )
