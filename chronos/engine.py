@@ -258,6 +258,7 @@ class ChronosEngine:
     def recover(self, *, abort: bool = False) -> list[str]:
         """Finish an interrupted restore (or with `abort` take it back), sweep what crashes left, say what was done."""
         if not self._place.layout.system.exists():
+            operations.sweep_hiding_drafts(self._place.repository, self._place.layout)
             return []
         with self._workspace() as workspace:
             return maintenance.recover(workspace, abort=abort)

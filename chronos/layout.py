@@ -77,6 +77,11 @@ class StoreLayout(msgspec.Struct, frozen=True):
         """Held for the length of one append to the operation log."""
         return self.locks / "operations"
 
+    @property
+    def refs_lock(self) -> Path:
+        """Held while base refs are made or swept."""
+        return self.locks / "refs"
+
     def timeline_lock(self, timeline: str) -> Path:
         """The exclusive lock of one timeline."""
         return self.locks / f"timeline-{timeline}"

@@ -108,7 +108,7 @@ def pin_bases(store: Store, capture: Capture) -> None:
     for part in capture.components.values():
         base = part.state.base
         if base is not None and not has_base_ref(part.repository, store.id, base):
-            with locks.hold(store.layout.locks / "refs", timeout_s=store.config.lock_timeout_s):
+            with locks.hold(store.layout.refs_lock, timeout_s=store.config.lock_timeout_s):
                 create_base_ref(part.repository, store.id, base)
 
 

@@ -67,6 +67,22 @@ def replace_durably(path: Path, data: bytes) -> None:
     sync_folder(path.parent)
 
 
+def sweep_drafts(folder: Path, name: str = "") -> int:
+    """Remove what processes that were killed inside `replace_durably` left in `folder`; return how many.
+
+    With `name` only drafts of the file of that name.
+    """
+    swept = 0
+    with translate_os_errors(f"cannot sweep {folder}"):
+        for draft in os.listdir(folder) if folder.is_dir() else ():
+            parts = draft.split(".")
+            is_draft = len(parts) > 3 and not parts[0] and parts[-1] == "tmp" and parts[-2].isdigit()
+            if is_draft and name in ("", ".".join(parts[1:-2])) and not _is_alive(int(parts[-2])):
+                (folder / draft).unlink(missing_ok=True)
+                swept += 1
+    return swept
+
+
 def publish_folder(temporary: Path, final: Path) -> None:
     """Rename a finished folder into place: the commit point. Its own entries are synced before, its parent after."""
     sync_folder(temporary)
@@ -121,6 +137,16 @@ def read_limited(path: Path, limit_bytes: int) -> bytes:
     if len(data) > limit_bytes:
         raise IntegrityError(f"{path} is larger than {limit_bytes} bytes")
     return data
+
+
+def _is_alive(process_id: int) -> bool:
+    try:
+        os.kill(process_id, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
 
 
 def remove_tree(path: Path) -> None:

@@ -34,6 +34,7 @@ from chronos.git.refs import (
     list_base_refs,
     move_head,
     read_head,
+    sweep_base_ref_locks,
 )
 from chronos.git.repository import (
     Repository,
@@ -93,6 +94,7 @@ __all__ = [
     "refresh_private_copy",
     "restore_blobs",
     "settle_intents",
+    "sweep_base_ref_locks",
     "wait_for_index",
     "write_staged_state",
 ]

@@ -55,6 +55,15 @@ def create_base_ref(repository: Repository, store_id: str, commit: str) -> None:
         raise GitFailedError(f"the base ref {name} does not point at its commit")
 
 
+def sweep_base_ref_locks(repository: Repository, store_id: str) -> int:
+    """Remove the locks that killed runs left at our own refs; return how many. See `create_base_ref` for the lock."""
+    swept = 0
+    for lock in (repository.common_dir / BASE_REFS / store_id).glob("*.lock"):
+        lock.unlink(missing_ok=True)
+        swept += 1
+    return swept
+
+
 def list_base_refs(repository: Repository, store_id: str) -> dict[str, str]:
     """Return the store's base refs: the commit in the name → the commit it points at."""
     output = repository.command.output("for-each-ref", "--format=%(refname) %(objectname)", f"{BASE_REFS}/{store_id}/")

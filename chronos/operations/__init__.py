@@ -6,7 +6,7 @@ from chronos.operations.log import Operation, OperationKind, count_damaged_lines
 from chronos.operations.looking import open_diff, restore_into
 from chronos.operations.restore import Outcome, plan_restore, plan_step, restore, step
 from chronos.operations.stack import Stack, build_stack
-from chronos.operations.workspace import Workspace, hide_store
+from chronos.operations.workspace import Workspace, hide_store, sweep_hiding_drafts
 
 __all__ = [
     "Operation",
@@ -30,5 +30,6 @@ __all__ = [
     "restore_into",
     "settle",
     "step",
+    "sweep_hiding_drafts",
     "sweep_leftovers",
 ]

@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from chronos import locks
 from chronos.checkpoints import (
     LARGEST_JOURNAL_BYTES,
     Applied,
@@ -21,10 +22,18 @@ from chronos.checkpoints import (
     encode_journal,
 )
 from chronos.errors import ChronosError, InterruptedOperationError, OutsideError, StorageError, VerifyFailedError
-from chronos.files import TreePath, read_limited, remove_tree, replace_durably, sync_folder, translate_os_errors
-from chronos.git import Repository, open_repository
+from chronos.files import (
+    TreePath,
+    read_limited,
+    remove_tree,
+    replace_durably,
+    sweep_drafts,
+    sync_folder,
+    translate_os_errors,
+)
+from chronos.git import Repository, open_repository, sweep_base_ref_locks
 from chronos.operations.log import CheckpointMove, Operation, OperationKind, append, read_operations, stamp
-from chronos.operations.workspace import Workspace
+from chronos.operations.workspace import Workspace, sweep_hiding_drafts
 
 
 def carry_out(
@@ -66,23 +75,17 @@ def list_interrupted(store: Store) -> list[Path]:
 
 
 def sweep_leftovers(workspace: Workspace) -> int:
-    """Remove trash folders and drafts whose journal is closed or was never finished; return how many."""
-    store, swept = workspace.store, 0
-    for draft in (
-        *store.layout.system.glob(".*.tmp"),
-        *(workspace.repository.common_dir / "info").glob(".exclude.*.tmp"),
-    ):
-        draft.unlink(missing_ok=True)
-        swept += 1
+    """Remove what killed processes left: trash whose journal is closed, drafts, locks of base refs; return how many."""
+    store, repository = workspace.store, workspace.repository
+    swept = sweep_drafts(store.layout.system) + sweep_drafts(store.layout.journals)
+    swept += sweep_hiding_drafts(repository, store.layout)
+    with locks.hold(store.layout.refs_lock, timeout_s=store.config.lock_timeout_s):
+        swept += sweep_base_ref_locks(repository, store.id)
     if store.layout.journals.is_dir():
         for path in sorted(store.layout.journals.iterdir()):
-            is_draft = path.suffix == ".tmp"
-            is_trash = path.suffix == ".trash" and not path.with_suffix(".json").exists()
-            if is_trash:
+            if path.suffix == ".trash" and not path.with_suffix(".json").exists():
                 remove_tree(path)
-            elif is_draft:
-                path.unlink(missing_ok=True)
-            swept += is_draft or is_trash
+                swept += 1
     return swept
 
 

@@ -11,7 +11,7 @@ import msgspec
 
 from chronos.checkpoints import CapturePolicy, Request, Store, Trigger, describe_environment
 from chronos.config import Config
-from chronos.files import PathKind, SafeRoot, TreePath, replace_durably, translate_os_errors
+from chronos.files import PathKind, SafeRoot, TreePath, replace_durably, sweep_drafts, translate_os_errors
 from chronos.git import GitCommand, Repository
 from chronos.layout import StoreLayout
 
@@ -89,6 +89,11 @@ def hide_store(root: Path, repository: Repository, layout: StoreLayout) -> None:
         lines += PLAIN_FOLDER_EXCLUDES
         _ignore_beside_store(layout)
     _add_lines(repository.common_dir / "info" / "exclude", lines)
+
+
+def sweep_hiding_drafts(repository: Repository, layout: StoreLayout) -> int:
+    """Remove what killed processes left of hiding the store; return how many files. There need not be a store yet."""
+    return sweep_drafts(repository.common_dir / "info", "exclude") + sweep_drafts(layout.root.parent, ".gitignore")
 
 
 def _inside_worktree(root: Path, repository: Repository, layout: StoreLayout) -> Path | None:
