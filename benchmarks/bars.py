@@ -59,7 +59,7 @@ def list_bars(scale: Scale) -> list[Bar]:
         Bar(f"`chrono checkpoint list`, {scale.listed:,} checkpoints", "start/list", 0.120),
         Bar("`chrono --version`", "start/version", 0.070),
         Bar("disk per checkpoint of a one-line edit, allocated", "series/allocated", 36, unit="KiB"),
-        Bar("disk per checkpoint of a one-line edit, file sizes", "series/sizes", 6, unit="KiB"),
+        Bar("disk per checkpoint of a one-line edit, sum of file sizes", "series/sizes", 6, unit="KiB"),
         Bar(f"peak memory, capturing {scale.large_file_bytes / 1e9:g} GB in one file", "memory/peak", 250, unit="MB"),
     ]
 
