@@ -13,9 +13,9 @@ step (flush, then change one line of one file). Whole processes are timed by hyp
 with `time.perf_counter` in one Python process. `git stash create` leaves out untracked files; borg and restic leave
 out `.git`; stepback reads every file each time. A ratio is ours divided by the peer's.
 
-Disk is weighed twice. The bar is for 1,000 one-line edits of a tree that is clean otherwise. Where 35 other paths differ
-too, every checkpoint has the readable patch of all of them again, because each `fs_diff.patch.zst` stands for itself;
-only leaving out what the parent's patch says already would bring that under the bar.
+Disk is weighed twice. The bar is for 1,000 one-line edits of a tree that is clean otherwise. Where 35 other paths
+differ too, every checkpoint has the readable patch of all of them again, because each `fs_diff.patch.zst` stands for
+itself; only leaving out what the parent's patch says already would bring that under the bar.
 """
 
 _WORDS = {
