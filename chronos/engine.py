@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from chronos import maintenance, operations
-from chronos.catalog import CatalogDamagedError, CheckpointRow
+from chronos.catalog import CheckpointRow
 from chronos.checkpoints import (
     Created,
     Difference,
@@ -26,16 +26,14 @@ from chronos.checkpoints import (
     Trigger,
     check_description,
     check_name,
-    find_store,
     list_timelines,
-    set_up_store,
 )
 from chronos.config import Config, Surroundings
-from chronos.errors import DisabledError, NothingToUndoError, UnknownCheckpointError, UnknownTimelineError, UsageError
+from chronos.errors import NothingToUndoError, UnknownTimelineError, UsageError
 from chronos.files import parse_tree_path
 from chronos.git import GitCommand, TextPatch
 from chronos.locate import find_place
-from chronos.operations import Operation, OperationKind, Outcome, Workspace
+from chronos.operations import OpenPlace, Operation, OperationKind, Outcome, Workspace
 
 __all__ = ["ChronosEngine", "Details", "TimelineSummary"]
 
@@ -73,39 +71,35 @@ class ChronosEngine:
         surroundings: Surroundings | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> None:
-        self._surroundings = surroundings or Surroundings.current()
-        self._git = GitCommand.find(self._surroundings.environment)
-        self._place = find_place(Path(root or self._surroundings.folder), self._surroundings, self._git, config)
-        self._progress = progress
-        self._store: Store | None = None
-        self._is_set_up = False
+        surroundings = surroundings or Surroundings.current()
+        git = GitCommand.find(surroundings.environment)
+        place = find_place(Path(root or surroundings.folder), surroundings, git, config)
         self.notices: list[str] = []
+        self._here = OpenPlace(place, git, surroundings.environment, self.notices, progress)
 
     @property
     def root(self) -> Path:
         """The top of the working tree."""
-        return self._place.root
+        return self._here.place.root
 
     @property
     def store_path(self) -> Path:
         """The store's folder, which may not exist before the first checkpoint."""
-        return self._place.layout.root
+        return self._here.place.layout.root
 
     @property
     def timeline(self) -> str:
         """The timeline of this working tree."""
-        return self._place.timeline
+        return self._here.place.timeline
 
     @property
     def config(self) -> Config:
         """The settings in force."""
-        return self._place.config
+        return self._here.place.config
 
     def close(self) -> None:
         """Close the store."""
-        if self._store is not None:
-            self._store.close()
-            self._store = None
+        self._here.close()
 
     def __enter__(self) -> ChronosEngine:
         return self
@@ -115,7 +109,7 @@ class ChronosEngine:
 
     def set_up(self) -> None:
         """Make the store and hide it from git, as the first checkpoint does by itself."""
-        with self._workspace():
+        with self._here.workspace():
             return
 
     # checkpoints
@@ -143,7 +137,7 @@ class ChronosEngine:
         for text in (name, *tags):
             check_name(text)
         description = check_description(description)
-        with self._workspace() as workspace:
+        with self._here.workspace() as workspace:
             return operations.create(workspace, name, description, tuple(tags), trigger=trigger)
 
     def list_checkpoints(
@@ -158,7 +152,7 @@ class ChronosEngine:
 
         Those that restores took for safety are left out unless asked for.
         """
-        store = self._find_store()
+        store = self._here.find_store()
         wanted = None if every_timeline else timeline or self.timeline
         if timeline is not None and timeline not in (list_timelines(store.layout) if store else [self.timeline]):
             raise UnknownTimelineError(f"no timeline is called {timeline!r}")
@@ -168,30 +162,30 @@ class ChronosEngine:
 
     def count_checkpoints(self, timeline: str | None = None, *, safety: bool = False) -> int:
         """Return how many checkpoints a timeline (this one by default) has."""
-        store = self._find_store()
+        store = self._here.find_store()
         return store.catalog.count_checkpoints(timeline or self.timeline, safety=safety) if store else 0
 
     def find_checkpoint(self, checkpoint: str, timeline: str | None = None) -> CheckpointRow:
         """Return the checkpoint that `checkpoint` means. Raises UnknownCheckpointError, AmbiguousCheckpointError."""
-        return operations.resolve(self._find_store(), checkpoint, timeline or self.timeline)
+        return operations.resolve(self._here.find_store(), checkpoint, timeline or self.timeline)
 
     def show_checkpoint(self, checkpoint: str, timeline: str | None = None) -> Details:
         """Return everything that a checkpoint says about itself. Raises IntegrityError when it is damaged."""
         row = self.find_checkpoint(checkpoint, timeline)
-        store = self._required_store()
+        store = self._here.get_store()
         manifest = store.read_manifest(row.timeline, row.checkpoint_id)
         state = store.read_state(manifest)
         return Details(row, manifest, tuple(state.receipt), store.layout.checkpoint(row.timeline, row.checkpoint_id))
 
     def search_checkpoints(self, text: str, timeline: str | None = None) -> list[CheckpointRow]:
         """Return checkpoints with `text` in name, description or tags, the newest first."""
-        store = self._find_store()
+        store = self._here.find_store()
         return store.catalog.search(text, timeline) if store and operations.is_storable(text) else []
 
     def delete_checkpoint(self, checkpoint: str, timeline: str | None = None) -> CheckpointRow:
         """Delete a checkpoint and return it; `undo` brings it back until gc takes it."""
         row = self.find_checkpoint(checkpoint, timeline)
-        with self._workspace() as workspace:
+        with self._here.workspace() as workspace:
             operations.delete(workspace, row)
         return row
 
@@ -208,7 +202,7 @@ class ChronosEngine:
     ) -> Plan:
         """Return what `restore_checkpoint` with the same arguments would do."""
         row = self.find_checkpoint(checkpoint, timeline)
-        with self._workspace() as workspace:
+        with self._here.workspace() as workspace:
             return operations.plan_restore(workspace, row, _options(workspace, paths, head, include))
 
     def restore_checkpoint(
@@ -228,7 +222,7 @@ class ChronosEngine:
         branch too. Raises ChangedMeanwhileError, IntegrityError, LockedError, StorageError, VerifyFailedError.
         """
         row = self.find_checkpoint(checkpoint, timeline)
-        with self._workspace() as workspace:
+        with self._here.workspace() as workspace:
             return operations.restore(workspace, row, _options(workspace, paths, head, include), plan_id)
 
     def restore_into(
@@ -236,7 +230,7 @@ class ChronosEngine:
     ) -> int:
         """Write the state of a checkpoint into the new folder `folder`; return the number of paths written."""
         row = self.find_checkpoint(checkpoint, timeline)
-        with self._workspace() as workspace:
+        with self._here.workspace() as workspace:
             return operations.restore_into(workspace, row, Path(folder), tuple(map(parse_tree_path, paths)))
 
     def plan_undo(self, *, overwrite: bool = False) -> tuple[Operation, Plan]:
@@ -257,10 +251,10 @@ class ChronosEngine:
 
     def recover(self, *, abort: bool = False) -> list[str]:
         """Finish an interrupted restore (or with `abort` take it back), sweep what crashes left, say what was done."""
-        if not self._place.layout.system.exists():
-            operations.sweep_hiding_drafts(self._place.repository, self._place.layout)
+        if not self._here.place.layout.system.exists():
+            operations.sweep_hiding_drafts(self._here.place.repository, self._here.place.layout)
             return []
-        with self._workspace() as workspace:
+        with self._here.workspace() as workspace:
             return maintenance.recover(workspace, abort=abort)
 
     # looking
@@ -270,21 +264,23 @@ class ChronosEngine:
         with self._diff(old, new) as found:
             return found.differences(tuple(map(parse_tree_path, paths)))
 
-    def diff_patches(self, old: str, new: str | None = None, *, paths: Sequence[str] = ()) -> Iterator[TextPatch]:
-        """Yield a patch for each path that differs, in the order of `diff`."""
+    def diff_patches(
+        self, old: str, new: str | None = None, *, paths: Sequence[str] = ()
+    ) -> Iterator[tuple[Difference, TextPatch]]:
+        """Yield what `diff` returns, each with its patch."""
         with self._diff(old, new) as found:
             yield from found.patches(found.differences(tuple(map(parse_tree_path, paths))))
 
     def status(self) -> maintenance.StatusReport:
         """Compare the working tree with the newest checkpoint, from a capture in memory."""
-        if self._find_store() is None:
+        if self._here.find_store() is None:
             return maintenance.StatusReport(self.root, self.store_path, self.timeline)
-        with self._workspace() as workspace:
+        with self._here.workspace() as workspace:
             return maintenance.report_status(workspace)
 
     def list_operations(self, timeline: str | None = None, *, limit: int | None = None) -> list[Operation]:
         """Return the operations of a timeline, the newest first."""
-        store = self._find_store()
+        store = self._here.find_store()
         if store is None:
             return []
         found = operations.read_operations(store, timeline or self.timeline)[::-1]
@@ -292,24 +288,24 @@ class ChronosEngine:
 
     def list_timelines(self) -> list[TimelineSummary]:
         """Return the timelines of the store, `main` first."""
-        store = self._find_store()
+        store = self._here.find_store()
         names = list_timelines(store.layout) if store else []
         found = [self._summarise(store, name) for name in names] if store else []
         return sorted(found, key=lambda summary: (summary.name != "main", summary.name))
 
     def verify(self) -> list[maintenance.Finding]:
         """Check every checkpoint, pack, list and base ref by hash; return what is wrong, the worst first."""
-        if self._find_store() is None:
+        if self._here.find_store() is None:
             return []
-        with self._workspace() as workspace:
+        with self._here.workspace() as workspace:
             return maintenance.verify(workspace)
 
     def doctor(self) -> list[maintenance.Finding]:
         """Look at the surroundings: versions, permissions, what git shows of us, what could destroy the store."""
-        if self._find_store() is None:
-            return maintenance.examine(self._git, self._place.repository, None)
-        with self._workspace() as workspace:
-            return maintenance.examine(self._git, self._place.repository, workspace)
+        if self._here.find_store() is None:
+            return maintenance.examine(self._here.git, self._here.place.repository, None)
+        with self._here.workspace() as workspace:
+            return maintenance.examine(self._here.git, self._here.place.repository, workspace)
 
     def _own_timeline(self, timeline: str | None) -> None:
         if timeline not in (None, self.timeline):
@@ -318,71 +314,27 @@ class ChronosEngine:
                 hint="run chrono in the working tree of that timeline",
             )
 
-    def _find_store(self) -> Store | None:
-        if self._store is None:
-            self._store = find_store(self._place.layout, self._place.config)
-        if self._store is not None:
-            self._store.refresh()
-        return self._store
-
-    def _required_store(self) -> Store:
-        store = self._find_store()
-        if store is None:
-            raise UnknownCheckpointError(
-                "there are no checkpoints here yet", hint="run `chrono checkpoint create NAME`"
-            )
-        return store
-
-    def _set_up_store(self) -> None:
-        """Hide the store, then make it; a plain folder hides it with the store's own inner repository."""
-        place = self._place
-        if not place.repository.is_plain:
-            operations.hide_store(place.root, place.repository, place.layout)
-        set_up_store(place.layout, place.config, self._git)
-        if place.repository.is_plain:
-            operations.hide_store(place.root, place.repository, place.layout)
-        self._is_set_up = True
-
-    @contextmanager
-    def _workspace(self) -> Iterator[Workspace]:
-        """Give the verbs their place of work, setting the store up at first use; a broken catalog is built again."""
-        place = self._place
-        if not place.config.enabled:
-            raise DisabledError("chronos is switched off (ENABLE_CHRONOS=false)")
-        if not self._is_set_up:
-            self._set_up_store()
-        store = self._required_store()
-        workspace = Workspace(
-            place.root, place.repository, place.timeline, store, place.config, self._git,
-            self._surroundings.environment, self.notices, self._progress,
-        )  # fmt: skip
-        try:
-            yield workspace
-        except CatalogDamagedError:
-            store.discard_catalog()
-            raise
-
     @contextmanager
     def _diff(self, old: str, new: str | None) -> Iterator[StateDiff]:
         rows = [self.find_checkpoint(name) for name in (old, new) if name is not None]
         with (
-            self._workspace() as workspace,
+            self._here.workspace() as workspace,
             operations.open_diff(workspace, rows[0], rows[1] if new else None) as found,
         ):
             yield found
 
     def _plan_step(self, kind: OperationKind, overwrite: bool) -> tuple[Operation, Plan]:
         self._require_steps(kind)
-        with self._workspace() as workspace:
+        with self._here.workspace() as workspace:
             return operations.plan_step(workspace, kind, Options(overwrite=overwrite))
 
     def _step(self, kind: OperationKind, overwrite: bool, plan_id: str | None) -> Outcome:
         self._require_steps(kind)
-        with self._workspace() as workspace:
+        with self._here.workspace() as workspace:
             return operations.step(workspace, kind, Options(overwrite=overwrite), plan_id)
 
     def _require_steps(self, kind: OperationKind) -> None:
-        if self._find_store() is None:
+        if self._here.find_store() is None:
             raise NothingToUndoError(f"nothing to {kind.value}: there are no checkpoints here yet")
 
     def _summarise(self, store: Store, name: str) -> TimelineSummary:

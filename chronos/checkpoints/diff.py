@@ -50,13 +50,13 @@ class StateDiff:
         with BlobSource(self._repositories) as blobs:
             return [found for path in paths if (found := self._compare(blobs, path)) is not None]
 
-    def patches(self, differences: list[Difference]) -> Iterator[TextPatch]:
-        """Yield a patch for each difference."""
+    def patches(self, differences: list[Difference]) -> Iterator[tuple[Difference, TextPatch]]:
+        """Yield each difference with its patch."""
         with BlobSource(self._repositories) as blobs:
             for item in differences:
                 old = self._bytes(blobs, item.path, item.old, on_disk=False)
                 new = self._bytes(blobs, item.path, item.new, on_disk=self._live is not None)
-                yield diff_contents(item.path, old, new, _mode(item.old), _mode(item.new))
+                yield item, diff_contents(item.path, old, new, _mode(item.old), _mode(item.new))
 
     def _candidates(self) -> set[TreePath]:
         found: set[TreePath] = set()

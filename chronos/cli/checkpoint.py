@@ -87,7 +87,7 @@ def diff(
     with session.engine() as engine:
         has_patches = stat or patch
         paths = session.from_root(engine, path)
-        differences = [] if has_patches and not as_json else engine.diff(checkpoint, other, paths=paths)
+        differences = [] if has_patches else engine.diff(checkpoint, other, paths=paths)
         patches = engine.diff_patches(checkpoint, other, paths=paths) if has_patches else ()
         view = render.patches if patch else render.statistics if stat else render.differences
         session.show(Comparison(checkpoint, other, differences, patches, patch), documents.comparison, view)

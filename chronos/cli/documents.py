@@ -155,15 +155,10 @@ def history(found: History) -> Document:
 
 def comparison(found: Comparison) -> Document:
     """Describe the differences from one state to another, with patches when they were asked for."""
-    patches = {patch.path: patch for patch in found.patches}
-    rows = []
-    for item in found.differences:
-        row = {**_difference(item), "old": _side(item.old), "new": _side(item.new)}
-        patch = patches.get(item.path)
-        if patch is not None:
-            row |= {"added": patch.added, "removed": patch.removed, "binary": patch.is_binary}
-            row |= {"patch": patch.text} if found.with_text else {}
-        rows.append(row)
+    rows = [_both_sides(item) for item in found.differences]
+    for item, patch in found.patches:
+        lines = {"added": patch.added, "removed": patch.removed, "binary": patch.is_binary}
+        rows.append(_both_sides(item) | lines | ({"patch": patch.text} if found.with_text else {}))
     return {"old": found.old, "new": found.new, "differences": rows}
 
 
@@ -215,6 +210,10 @@ def recovered(done: Sequence[str]) -> Document:
 
 def _difference(item: Difference) -> Document:
     return {"path": to_text(item.path), "status": item.status}
+
+
+def _both_sides(item: Difference) -> Document:
+    return {**_difference(item), "old": _side(item.old), "new": _side(item.new)}
 
 
 def _change(change: Change, side: Side) -> Document:

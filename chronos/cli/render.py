@@ -124,7 +124,7 @@ def statistics(found: Comparison) -> None:
     """Show how many lines differ at each path."""
     rows: list[Row] = []
     added = removed = 0
-    for patch in found.patches:
+    for _, patch in found.patches:
         added, removed = added + patch.added, removed + patch.removed
         if patch.is_binary:
             rows.append((display(patch.path), "binary", ""))
@@ -139,7 +139,7 @@ def statistics(found: Comparison) -> None:
 
 def patches(found: Comparison) -> None:
     """Show the differences as patches."""
-    for patch in found.patches:
+    for _, patch in found.patches:
         write_patch(patch.text)
 
 

@@ -39,12 +39,12 @@ class WrittenOut(msgspec.Struct, frozen=True):
 
 
 class Comparison(msgspec.Struct, frozen=True):
-    """Differences from `old` to `new` (None is the working tree); patches where lines are to be counted or shown."""
+    """Differences from `old` to `new` (None is the working tree), or each with its patch where lines are asked for."""
 
     old: str
     new: str | None
     differences: Sequence[Difference]
-    patches: Iterable[TextPatch] = ()
+    patches: Iterable[tuple[Difference, TextPatch]] = ()
     with_text: bool = False
 
 

@@ -4,11 +4,13 @@ from chronos.operations.checkpoints import create, delete, is_storable, resolve
 from chronos.operations.journals import list_interrupted, settle, sweep_leftovers
 from chronos.operations.log import Operation, OperationKind, count_damaged_lines, read_operations
 from chronos.operations.looking import open_diff, restore_into
+from chronos.operations.opening import OpenPlace
 from chronos.operations.restore import Outcome, plan_restore, plan_step, restore, step
 from chronos.operations.stack import Stack, build_stack
-from chronos.operations.workspace import Workspace, hide_store, sweep_hiding_drafts
+from chronos.operations.workspace import Workspace, sweep_hiding_drafts
 
 __all__ = [
+    "OpenPlace",
     "Operation",
     "OperationKind",
     "Outcome",
@@ -18,7 +20,6 @@ __all__ = [
     "count_damaged_lines",
     "create",
     "delete",
-    "hide_store",
     "is_storable",
     "list_interrupted",
     "open_diff",

@@ -77,7 +77,7 @@ def test_patches_show_the_lines_that_changed(work: RepoBuilder) -> None:
     old = engine.create_checkpoint("old")
     change_all(work)
     work.write("blob", b"\0\1\2")
-    patches = {patch.path: patch for patch in engine.diff_patches(old)}
+    patches = {patch.path: patch for _, patch in engine.diff_patches(old)}
     assert (patches[b"a.txt"].added, patches[b"a.txt"].removed) == (1, 1)
     assert "-two\n+2" in patches[b"a.txt"].text
     assert patches[b"b.txt"].removed == 2
