@@ -17,7 +17,14 @@ from chronos.checkpoints.changes import (
     decode_journal,
     encode_journal,
 )
-from chronos.checkpoints.create import Created, capture_in_memory, check_description, check_name, take_checkpoint
+from chronos.checkpoints.create import (
+    Created,
+    PendingCheckpoint,
+    capture_in_memory,
+    check_description,
+    check_name,
+    open_checkpoint,
+)
 from chronos.checkpoints.diff import Difference, StateDiff
 from chronos.checkpoints.environment import describe_environment
 from chronos.checkpoints.manifest import (
@@ -69,6 +76,7 @@ __all__ = [
     "Kept",
     "Manifest",
     "Options",
+    "PendingCheckpoint",
     "Plan",
     "Planner",
     "Reason",
@@ -93,8 +101,8 @@ __all__ = [
     "find_store",
     "is_checkpoint_id",
     "list_timelines",
+    "open_checkpoint",
     "own_folders",
     "set_up_store",
     "side_on_disk",
-    "take_checkpoint",
 ]

@@ -57,7 +57,10 @@ class CaptureContext(msgspec.Struct):
 
 
 class CapturedComponent(msgspec.Struct):
-    """One component with everything that its capture found out. `nested` are folders that may be repositories."""
+    """One component with everything that its capture found out.
+
+    `nested` are folders that may be repositories; `is_sparse` says that skip-worktree keeps some path from the disk.
+    """
 
     state: ComponentState
     repository: Repository
@@ -71,6 +74,7 @@ class CapturedComponent(msgspec.Struct):
     base_entries: dict[TreePath, TreeEntry] = msgspec.field(default_factory=dict)
     stats: tuple[list[StatRow], list[TreePath]] = msgspec.field(default_factory=lambda: ([], []))
     store_is_visible: bool = False
+    is_sparse: bool = False
 
 
 class ComponentCapture:
@@ -198,11 +202,10 @@ class ComponentCapture:
             if entry.is_gitlink or entry.path in not_in_head:
                 continue
             stat = tree.find_stat(entry.path)
-            if entry.is_skipped:
-                present += [entry.path] if stat is not None else []
-            elif stat is None or stat.kind is PathKind.FOLDER:
-                gone.append(entry.path)
-            elif not _is_unchanged(tree, stat, entry):
+            if stat is None or stat.kind is PathKind.FOLDER:
+                self.result.is_sparse |= entry.is_skipped
+                gone += [] if entry.is_skipped else [entry.path]
+            elif entry.is_skipped or not _is_unchanged(tree, stat, entry):
                 present.append(entry.path)
         return present, gone
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import msgspec
 
@@ -55,26 +58,47 @@ def check_description(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-def take_checkpoint(
-    store: Store, repository: Repository, policy: CapturePolicy, request: Request
-) -> tuple[Created, Capture]:
-    """Capture the state and seal it. The locks of `Store.working_on` must be held.
+class PendingCheckpoint:
+    """A state that has been captured and not sealed: until `seal`, nothing of it is visible."""
 
-    An automatic or safety checkpoint of a state that the newest checkpoint has already is not written again.
-    """
+    def __init__(
+        self, store: Store, request: Request, newest: CheckpointRow | None, scratch: Path, writer: PoolWriter,
+        capture: Capture,
+    ) -> None:  # fmt: skip
+        self.capture = capture
+        self._store = store
+        self._request = request
+        self._newest = newest
+        self._scratch = scratch
+        self._writer = writer
+
+    def seal(self) -> Created:
+        """Make the checkpoint visible and durable; an automatic or safety one only when the newest has another state.
+
+        Raises StorageError or GitFailedError, and then nothing has become visible.
+        """
+        newest, request, capture = self._newest, self._request, self.capture
+        if request.trigger is not Trigger.MANUAL and newest and _has_state(newest, capture):
+            return _outcome(newest.checkpoint_id, newest.name, newest.created_at, False, request, capture)
+        capture.state.warnings += _warn_of_secrets(capture, self._writer)
+        checkpoint_id, manifest = seal(self._store, capture, self._writer, request, newest, self._scratch)
+        return _outcome(checkpoint_id, manifest.name, manifest.created_at, True, request, capture)
+
+
+@contextmanager
+def open_checkpoint(
+    store: Store, repository: Repository, policy: CapturePolicy, request: Request
+) -> Iterator[PendingCheckpoint]:
+    """Capture the state, to be sealed inside the block or not at all. The locks of `Store.working_on` must be held."""
     newest = next(iter(store.catalog.list_checkpoints(request.timeline, limit=1)), None)
     with store.temporary_folder() as scratch:
         compress = store.config.compress
         writer = PoolWriter(scratch, store.catalog.has_chunk, compress=compress, inspect=find_secret)
         try:
             capture = capture_code(store, repository, policy, writer)
-            if request.trigger is not Trigger.MANUAL and newest and _has_state(newest, capture):
-                return _outcome(newest.checkpoint_id, newest.name, newest.created_at, False, request, capture), capture
-            capture.state.warnings += _warn_of_secrets(capture, writer)
-            checkpoint_id, manifest = seal(store, capture, writer, request, newest, scratch)
+            yield PendingCheckpoint(store, request, newest, scratch, writer, capture)
         finally:
             writer.abandon()
-    return _outcome(checkpoint_id, manifest.name, manifest.created_at, True, request, capture), capture
 
 
 def capture_in_memory(store: Store, repository: Repository, policy: CapturePolicy) -> Capture:

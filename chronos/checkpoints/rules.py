@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from chronos.checkpoints.changes import SideKind
 from chronos.checkpoints.sides import BlobSource, Sides
 from chronos.checkpoints.states import CodeState
 from chronos.files import TreePath
@@ -56,6 +57,8 @@ class StateRules:
 
     def _read(self, blobs: BlobSource, path: TreePath) -> bytes | None:
         side = self._sides.find(path)
+        if side.kind is not SideKind.FILE:
+            return None  # git does without a rules file that is a symlink
         if side.blob is not None:
             return blobs.read(path, side)
         return self._pool.read_content(side.content) if side.content is not None else None

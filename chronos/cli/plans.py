@@ -22,7 +22,8 @@ _COLUMNS = (Column("action", may_wrap=False), Column("path"), Column("why"))
 def plan(found: Plan) -> None:
     """Show what a restore would do."""
     if found.change_set.is_empty:
-        output.write("nothing to do: everything is as it was then")
+        rest = "what differs is kept" if found.kept else "everything is as it was then"
+        output.write(f"nothing to do: {rest}")
     if found.grade.value != "complete":
         output.write(
             f"the checkpoint is {found.grade.value}: it does not hold everything, see `chrono checkpoint show`"

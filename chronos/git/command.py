@@ -47,6 +47,10 @@ _FLAGS = (
     "--no-replace-objects",
     *(part for setting in _SETTINGS for part in ("-c", setting)),
 )
+# git does without a `.gitignore` or `.gitattributes` that is a symlink or unreadable, the same way in every command.
+_NO_RULES = re.compile(
+    rb"(?m)^warning: unable to access '.*': (?:Too many levels of symbolic links|Permission denied)\n"
+)
 _KEPT_VARIABLES = (
     "PATH",
     "HOME",
@@ -125,6 +129,8 @@ class GitCommand(msgspec.Struct, frozen=True):
         With `quiet=False` warnings are allowed; the caller reads them from the result.
         """
         done = process.run(self.argv(arguments), environment=self.environment, cwd=self.cwd, input_bytes=input_bytes)
+        if done.stderr:
+            done = msgspec.structs.replace(done, stderr=_NO_RULES.sub(b"", done.stderr))
         if done.returncode not in ok or (quiet and done.stderr.strip()):
             raise _failure(arguments, done)
         return done

@@ -25,13 +25,13 @@ def settle_intents(repository: Repository, index: Path, status: Status, hidden: 
     flagged = {entry.path for entry in hidden if entry.oid in _EMPTY and not entry.is_gitlink} - staged
     doubtful = sorted(deleted | flagged)
     in_head = find_tree_entries(repository, status.commit, doubtful) if doubtful else {}
-    found = sorted({*status.intents, *(path for path in doubtful if path not in in_head)})
-    if not found:
-        return
-    status.staged += _intent_rows(repository, index, found)
-    for path in found:
-        if path in deleted and status.tracked.pop(path, None) is not None:
-            status.not_in_head.append(path)
+    fresh = [path for path in doubtful if path not in in_head]
+    for path in fresh:
+        status.tracked.pop(path, None)
+    status.not_in_head += [path for path in fresh if path not in status.not_in_head]
+    found = sorted({*status.intents, *fresh})
+    if found:
+        status.staged += _intent_rows(repository, index, found)
 
 
 def add_intents(repository: Repository, index: Path, rows: Sequence[StagedRow], folder: Path) -> None:

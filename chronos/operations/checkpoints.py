@@ -12,7 +12,7 @@ from chronos.checkpoints import (
     Trigger,
     is_checkpoint_id,
     list_timelines,
-    take_checkpoint,
+    open_checkpoint,
 )
 from chronos.errors import AmbiguousCheckpointError, StateError, UnknownCheckpointError
 from chronos.files import display, sync_folder, translate_os_errors
@@ -37,7 +37,8 @@ def create(
     store = workspace.store
     with store.working_on(workspace.timeline):
         workspace.notices += settle(workspace)
-        created, _ = take_checkpoint(store, workspace.repository, workspace.policy(), request)
+        with open_checkpoint(store, workspace.repository, workspace.policy(), request) as pending:
+            created = pending.seal()
         if created.created and trigger is Trigger.MANUAL:
             move = (CheckpointMove(created.checkpoint_id, True),)
             _log(store, OperationKind.CREATE, workspace.timeline, f"create {name}", move)

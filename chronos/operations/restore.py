@@ -7,6 +7,7 @@ an undo, inverted. Each is logged with its own change set, so any number of step
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import msgspec
@@ -26,6 +27,7 @@ from chronos.checkpoints import (
     Judge,
     Kept,
     Options,
+    PendingCheckpoint,
     Plan,
     Planner,
     SideKind,
@@ -34,8 +36,8 @@ from chronos.checkpoints import (
     Trigger,
     capture_in_memory,
     drop_blocked,
+    open_checkpoint,
     side_on_disk,
-    take_checkpoint,
 )
 from chronos.errors import ChangedMeanwhileError, NothingToUndoError, VerifyFailedError
 from chronos.files import SafeRoot, TreePath, display
@@ -56,7 +58,7 @@ from chronos.operations.workspace import Workspace
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What a restore, undo or redo did. `safety` is the checkpoint that holds the state before it."""
+    """What a restore, undo or redo did. `safety` is the checkpoint that holds the state before, if anything changed."""
 
     operation: str | None
     summary: str
@@ -95,11 +97,11 @@ def restore(workspace: Workspace, row: CheckpointRow, options: Options, expected
     with store.working_on(workspace.timeline):
         workspace.notices += settle(workspace)
         state = _read_target(workspace, row)
-        safety, capture = _take_safety(workspace, f"before restore of {row.name}", options.forced)
-        prepared = _prepare_restore(workspace, state, capture, options)
-        _check_expected(prepared.plan, expected)
-        summary = f"restore {row.name}"
-        return _execute(workspace, prepared, "restore", summary, safety, target=row.checkpoint_id)
+        with _open_safety(workspace, f"before restore of {row.name}", options.forced) as safety:
+            prepared = _prepare_restore(workspace, state, safety.capture, options)
+            _check_expected(prepared.plan, expected)
+            summary = f"restore {row.name}"
+            return _execute(workspace, prepared, "restore", summary, safety, target=row.checkpoint_id)
 
 
 def plan_step(workspace: Workspace, kind: OperationKind, options: Options) -> tuple[Operation, Plan]:
@@ -128,30 +130,32 @@ def step(workspace: Workspace, kind: OperationKind, options: Options, expected: 
             )
             append(store, done)
             return Outcome(done.operation, summary, Plan(ChangeSet()), None, 0, 0, (), ())
-        safety, capture = _take_safety(workspace, f"before {summary}", _touched(workspace, operation))
-        prepared = _prepare_step(workspace, operation, capture, options)
-        _check_expected(prepared.plan, expected)
-        verb: JournalKind = "undo" if kind is OperationKind.UNDO else "redo"
-        return _execute(workspace, prepared, verb, summary, safety, undoes=operation.operation)
+        with _open_safety(workspace, f"before {summary}", _touched(workspace, operation)) as safety:
+            prepared = _prepare_step(workspace, operation, safety.capture, options)
+            _check_expected(prepared.plan, expected)
+            verb: JournalKind = "undo" if kind is OperationKind.UNDO else "redo"
+            return _execute(workspace, prepared, verb, summary, safety, undoes=operation.operation)
 
 
 def _execute(
-    workspace: Workspace, prepared: _Prepared, kind: JournalKind, summary: str, safety: str,
+    workspace: Workspace, prepared: _Prepared, kind: JournalKind, summary: str, safety: PendingCheckpoint,
     *, target: str | None = None, undoes: str | None = None,
 ) -> Outcome:  # fmt: skip
+    """Seal the safety checkpoint and carry the plan out. A restore that changes nothing leaves nothing behind."""
     plan = prepared.plan
     if plan.change_set.is_empty and undoes is None:
-        return Outcome(None, summary, plan, safety, 0, 0, tuple(plan.kept), tuple(plan.warnings))
+        return Outcome(None, summary, plan, None, 0, 0, tuple(plan.kept), tuple(plan.warnings))
     _check_contents(workspace, plan, prepared.repositories)
     for change in plan.change_set.indexes:
         wait_for_index(prepared.repositories[change.component])
+    held_by = safety.seal().checkpoint_id
     journal = Journal(
         JOURNAL_FORMAT,
         new_operation_id(),
         kind,
         workspace.timeline,
         summary,
-        safety,
+        held_by,
         plan.change_set,
         target,
         undoes,
@@ -166,7 +170,7 @@ def _execute(
         journal.operation,
         summary,
         plan,
-        safety,
+        held_by,
         applied.written,
         applied.deleted,
         (*plan.kept, *applied.kept),
@@ -179,10 +183,11 @@ def _read_target(workspace: Workspace, row: CheckpointRow) -> CodeState:
     return workspace.store.read_state(manifest)
 
 
-def _take_safety(workspace: Workspace, name: str, forced: frozenset[TreePath]) -> tuple[str, Capture]:
+def _open_safety(
+    workspace: Workspace, name: str, forced: frozenset[TreePath]
+) -> AbstractContextManager[PendingCheckpoint]:
     request = workspace.request(name[:120], Trigger.SAFETY)
-    created, capture = take_checkpoint(workspace.store, workspace.repository, workspace.policy(forced), request)
-    return created.checkpoint_id, capture
+    return open_checkpoint(workspace.store, workspace.repository, workspace.policy(forced), request)
 
 
 def _prepare_restore(workspace: Workspace, state: CodeState, capture: Capture, options: Options) -> _Prepared:

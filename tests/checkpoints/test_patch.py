@@ -188,3 +188,18 @@ def test_a_conflict_makes_the_patch_incomplete(repo: RepoBuilder) -> None:
 def test_nothing_changed_is_an_empty_patch(work: RepoBuilder) -> None:
     engine = work.engine()
     assert patch_of(engine, engine.create_checkpoint("wanted")) == (b"", True)
+
+
+def test_a_patch_of_a_sparse_checkout_is_not_called_complete(repo: RepoBuilder) -> None:
+    """It says nothing of the paths that are kept from the disk, so a full checkout would not become this tree."""
+    repo.write("here/a.txt", "a\n")
+    repo.write("elsewhere/b.txt", "b\n")
+    repo.commit()
+    repo.git("sparse-checkout", "set", "here")
+    repo.write("here/a.txt", "edited\n")
+    engine = repo.engine()
+    text, complete = patch_of(engine, engine.create_checkpoint("sparse"))
+    assert not complete
+    assert b"+edited" in text
+    repo.git("sparse-checkout", "disable")
+    assert patch_of(engine, engine.create_checkpoint("full"))[1]

@@ -219,3 +219,16 @@ def test_the_engine_reads_nothing_from_the_environment_of_the_process(
     engine.close()
     assert work.store.is_dir()
     assert not (tmp_path / "elsewhere").exists()
+
+
+@pytest.mark.parametrize("name", [".gitignore", ".gitattributes"])
+@pytest.mark.parametrize("is_tracked", [True, False])
+def test_a_rules_file_that_is_a_symlink_stops_no_checkpoint(work: RepoBuilder, name: str, is_tracked: bool) -> None:
+    """git warns that it does without the file; it does so in every command, so both sides of a restore agree."""
+    work.write("rules", "*.log\n" if name == ".gitignore" else "*.txt text\n")
+    work.link(name, "rules")
+    if is_tracked:
+        work.commit()
+    work.write("some.log", "a log\n")
+    work.write("b.txt", "edited\r\n")
+    check_round_trip(work)

@@ -84,3 +84,25 @@ def test_a_plan_id_that_was_made_up_is_refused(work: RepoBuilder) -> None:
     with pytest.raises(ChangedMeanwhileError):
         engine.restore_checkpoint(checkpoint, plan_id="0" * 16)
     assert work.read("a.txt") == b"wrecked\n"
+
+
+def test_a_restore_of_what_is_there_already_leaves_nothing_behind(work: RepoBuilder) -> None:
+    # pains.md row 22 (opencode#32529): undoing a turn without changes altered the tree.
+    engine = work.engine()
+    work.write("a.txt", "edited\n")
+    checkpoint = engine.create_checkpoint("wanted")
+    work.write(".env", "TOKEN=1\n")
+    before = work.state(), engine.list_checkpoints(safety=True), engine.list_operations()
+    outcome = engine.restore_checkpoint(checkpoint)
+    assert (outcome.operation, outcome.safety) == (None, None)
+    assert (work.state(), engine.list_checkpoints(safety=True), engine.list_operations()) == before
+
+
+def test_a_restore_that_stops_before_it_touches_anything_leaves_no_safety_checkpoint(work: RepoBuilder) -> None:
+    engine = work.engine()
+    checkpoint = engine.create_checkpoint("wanted")
+    work.write("a.txt", "wrecked\n")
+    before = engine.list_checkpoints(safety=True)
+    with pytest.raises(ChangedMeanwhileError):
+        engine.restore_checkpoint(checkpoint, plan_id="0" * 16)
+    assert engine.list_checkpoints(safety=True) == before

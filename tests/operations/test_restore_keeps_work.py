@@ -213,3 +213,16 @@ def test_nothing_to_do_is_no_operation(work: RepoBuilder) -> None:
     assert (outcome.written, outcome.deleted, outcome.kept, outcome.warnings) == (0, 0, (), ())
     assert work.state() == before
     assert len(engine.list_operations()) == operations
+
+
+def test_a_gitignore_that_was_a_symlink_ignored_nothing(repo: RepoBuilder) -> None:
+    """git does without such a file, so what came later was absent then and goes; its target is no list of rules."""
+    repo.write("a.txt", "a\n")
+    repo.link(".gitignore", "later.txt")
+    repo.commit()
+    engine = repo.engine()
+    checkpoint = engine.create_checkpoint("wanted")
+    repo.write("later.txt", "later\n")
+    outcome = engine.restore_checkpoint(checkpoint)
+    assert outcome.kept == ()
+    assert not repo.path("later.txt").exists()
