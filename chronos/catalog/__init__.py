@@ -1,6 +1,15 @@
 """The catalog: a SQLite index over checkpoints and chunks. A cache; deleting it loses nothing."""
 
 from chronos.catalog.database import Catalog, CatalogDamagedError, open_catalog
-from chronos.catalog.rows import CheckpointRow, ChunkRow, StatRow, TimelineMark
+from chronos.catalog.rows import CheckpointRow, ChunkPlace, ChunkRow, StatRow, TimelineMark
 
-__all__ = ["Catalog", "CatalogDamagedError", "CheckpointRow", "ChunkRow", "StatRow", "TimelineMark", "open_catalog"]
+__all__ = [
+    "Catalog",
+    "CatalogDamagedError",
+    "CheckpointRow",
+    "ChunkPlace",
+    "ChunkRow",
+    "StatRow",
+    "TimelineMark",
+    "open_catalog",
+]

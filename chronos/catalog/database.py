@@ -14,10 +14,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from chronos.catalog.rows import CheckpointRow, ChunkRow, StatRow, TimelineMark
+from chronos.catalog.rows import CheckpointRow, ChunkPlace, ChunkRow, StatRow, TimelineMark
 from chronos.errors import OutsideError
 
-_VERSION = 1
+_VERSION = 2
 _BUSY_MS = 10_000
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS timelines (name TEXT PRIMARY KEY, folder_ns INT, packs_ns INT, deleted_ns INT) WITHOUT ROWID;
@@ -25,9 +25,10 @@ CREATE TABLE IF NOT EXISTS checkpoints (
   id TEXT PRIMARY KEY, timeline TEXT, sequence INT, name TEXT, description TEXT, parent TEXT, created_at TEXT,
   trigger TEXT, tags TEXT, files_changed INT, grade TEXT, state TEXT, deleted INT) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS checkpoints_by_timeline ON checkpoints (timeline, sequence);
-CREATE TABLE IF NOT EXISTS packs (number INTEGER PRIMARY KEY, name TEXT UNIQUE, timeline TEXT, size INT);
+CREATE TABLE IF NOT EXISTS packs (
+  number INTEGER PRIMARY KEY, timeline TEXT, name TEXT, size INT, UNIQUE (timeline, name));
 CREATE TABLE IF NOT EXISTS chunks (
-  id BLOB PRIMARY KEY, pack INT, offset INT, stored INT, raw INT, codec INT) WITHOUT ROWID;
+  id BLOB, pack INT, offset INT, stored INT, raw INT, codec INT, PRIMARY KEY (id, pack)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS stats (
   component TEXT, path BLOB, size INT, mtime_ns INT, ctime_ns INT, inode INT, mode INT, content BLOB, chunk BLOB,
   PRIMARY KEY (component, path)) WITHOUT ROWID;
@@ -115,7 +116,7 @@ class Catalog:
         self._run("DELETE FROM checkpoints WHERE timeline = ?", [(timeline,)])
         self._run("DELETE FROM timelines WHERE name = ?", [(timeline,)])
         for name in list(self.pack_sizes(timeline)):
-            self.remove_pack(name)
+            self.remove_pack(timeline, name)
 
     # checkpoints
 
@@ -192,18 +193,20 @@ class Catalog:
 
     # packs and chunks
 
-    def add_pack(self, timeline: str, name: str, size: int, chunks: Iterable[tuple[bytes, ChunkRow]]) -> None:
-        """Index a pack and its chunks; a chunk that is already known stays where it is."""
-        number = self._insert(
-            "INSERT OR REPLACE INTO packs (name, timeline, size) VALUES (?, ?, ?)", (name, timeline, size)
+    def add_pack(self, timeline: str, name: str, size: int, chunks: Iterable[tuple[bytes, ChunkPlace]]) -> None:
+        """Index a pack and its chunks. A chunk may lie in several packs."""
+        self.remove_pack(timeline, name)
+        number = self._insert("INSERT INTO packs (timeline, name, size) VALUES (?, ?, ?)", (timeline, name, size))
+        self._run(
+            "INSERT OR IGNORE INTO chunks VALUES (?, ?, ?, ?, ?, ?)",
+            [(chunk_id, number, *place) for chunk_id, place in chunks],
         )
-        rows = [(chunk_id, number, row.offset, row.stored_bytes, row.raw_bytes, row.codec) for chunk_id, row in chunks]
-        self._run("INSERT OR IGNORE INTO chunks VALUES (?, ?, ?, ?, ?, ?)", rows)
 
-    def remove_pack(self, name: str) -> None:
-        """Forget a pack and the chunks that were known to be in it."""
-        self._run("DELETE FROM chunks WHERE pack = (SELECT number FROM packs WHERE name = ?)", [(name,)])
-        self._run("DELETE FROM packs WHERE name = ?", [(name,)])
+    def remove_pack(self, timeline: str, name: str) -> None:
+        """Forget a pack and what lies in it."""
+        number = "SELECT number FROM packs WHERE timeline = ? AND name = ?"
+        self._run(f"DELETE FROM chunks WHERE pack = ({number})", [(timeline, name)])
+        self._run("DELETE FROM packs WHERE timeline = ? AND name = ?", [(timeline, name)])
 
     def forget_chunks(self, chunk_ids: Iterable[bytes]) -> None:
         """Forget where these chunks lie."""
@@ -213,23 +216,18 @@ class Catalog:
         """Return the indexed packs of a timeline with their sizes in bytes."""
         return dict(self._all("SELECT name, size FROM packs WHERE timeline = ?", (timeline,)))
 
-    def pack_timeline(self, name: str) -> str | None:
-        """Return the timeline whose folder holds the pack."""
-        rows = self._all("SELECT timeline FROM packs WHERE name = ?", (name,))
-        return rows[0][0] if rows else None
-
-    def find_chunk(self, chunk_id: bytes) -> ChunkRow | None:
-        """Return where a chunk lies."""
+    def find_chunks(self, chunk_id: bytes) -> list[ChunkRow]:
+        """Return every place where a chunk lies."""
         rows = self._all(
-            "SELECT packs.name, offset, stored, raw, codec FROM chunks JOIN packs ON packs.number = chunks.pack "
+            "SELECT timeline, name, offset, stored, raw, codec FROM chunks JOIN packs ON packs.number = chunks.pack "
             "WHERE chunks.id = ?",
             (chunk_id,),
         )
-        return ChunkRow(*rows[0]) if rows else None
+        return [ChunkRow(row[0], row[1], ChunkPlace(*row[2:])) for row in rows]
 
     def has_chunk(self, chunk_id: bytes) -> bool:
         """Tell whether some pack holds the chunk."""
-        return bool(self._all("SELECT 1 FROM chunks WHERE id = ?", (chunk_id,)))
+        return bool(self._all("SELECT 1 FROM chunks WHERE id = ? LIMIT 1", (chunk_id,)))
 
     # stat cache and other remembered facts
 

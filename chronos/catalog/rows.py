@@ -7,14 +7,21 @@ from typing import NamedTuple
 import msgspec
 
 
-class ChunkRow(NamedTuple):
-    """Where one chunk lies: pack name, byte offset, stored and raw length in bytes, codec."""
+class ChunkPlace(NamedTuple):
+    """Where one chunk lies in a pack: byte offset, stored and raw length in bytes, codec."""
 
-    pack: str
     offset: int
     stored_bytes: int
     raw_bytes: int
     codec: int
+
+
+class ChunkRow(NamedTuple):
+    """Where one chunk lies: the timeline and name of a pack, and the place in it."""
+
+    timeline: str
+    pack: str
+    place: ChunkPlace
 
 
 class CheckpointRow(msgspec.Struct, frozen=True):

@@ -9,18 +9,28 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 
-from chronos.checkpoints.changes import Change, ChangeSet, HeadChange, IndexChange, SideKind
+from chronos.checkpoints.changes import ABSENT, Change, ChangeSet, HeadChange, IndexChange, SideKind, StagedState
 from chronos.checkpoints.plan import Kept
 from chronos.checkpoints.sides import BlobSource, side_on_disk
 from chronos.errors import BadPathError, GitFailedError, StateError
 from chronos.files import PathKind, SafeRoot, TreePath, display, sync_file_system, translate_os_errors
-from chronos.git import BranchMove, Head, Repository, StagedRow, move_head, read_head, restore_blobs, write_staged_state
+from chronos.git import (
+    BranchMove,
+    Head,
+    IndexState,
+    Repository,
+    StagedRow,
+    move_head,
+    read_head,
+    restore_blobs,
+    write_index,
+)
 from chronos.pool import PoolReader
 
 _TAKEN = (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR, errno.EISDIR)
@@ -38,10 +48,20 @@ class Applied(msgspec.Struct):
 
 
 class Applier:
-    """Apply one change set under the timeline's lock, with a journal already on disk."""
+    """Apply one change set under the timeline's lock, with a journal already on disk.
 
-    def __init__(self, repositories: dict[TreePath, Repository], pool: PoolReader, trash: Path) -> None:
+    `seen` are the identities of the indexes (by component) that the change set was made from, where they are known.
+    """
+
+    def __init__(
+        self,
+        repositories: dict[TreePath, Repository],
+        pool: PoolReader,
+        trash: Path,
+        seen: Mapping[TreePath, str] | None = None,
+    ) -> None:
         self._repositories = repositories
+        self._seen = seen or {}
         self._root = repositories[b""]
         self._pool = pool
         self._trash = trash
@@ -95,13 +115,28 @@ class Applier:
         target.unlink(missing_ok=True)
         tree.move_out(change.path, target)
         with SafeRoot(self._trash) as trash:
-            if side_on_disk(trash, os.fsencode(target.name)) != now:
-                self._keep(change.path, f"edited while it was replaced; the newest bytes are in {target}")
-                return False
+            moved = side_on_disk(trash, os.fsencode(target.name))
+        if moved is ABSENT:
+            self._keep(change.path, "it could not be moved away")
+            return False
+        if moved != now:
+            self._put_back(tree, change.path, target)
+            return False
         if change.after.kind is SideKind.ABSENT:
             tree.remove_empty_folders(change.path)
             self.result.deleted += 1
         return True
+
+    def _put_back(self, tree: SafeRoot, path: TreePath, target: Path) -> None:
+        """Return what was edited in the moment of its move; where that cannot be, it is saved for good and named."""
+        try:
+            tree.move_in(target, path)
+            self._keep(path, "edited while it was replaced")
+        except OSError:
+            saved = self._trash.with_suffix(".saved")
+            saved.mkdir(mode=0o700, exist_ok=True)
+            os.rename(target, saved / target.name)
+            self._keep(path, f"edited while it was replaced; the newest bytes are in {saved / target.name}")
 
     def _clear_folder(self, tree: SafeRoot, change: Change) -> bool:
         stat = tree.find_stat(change.path)
@@ -161,16 +196,21 @@ class Applier:
         if repository is None or read_head(repository).commit != change.after.head:
             self.result.warnings.append(f"the index of {name} is left alone because HEAD is elsewhere")
             return
-        wanted = {row.oid: self._pool.read_content(row.content) for row in change.after.staged if row.content}
-        rows = [StagedRow(r.path, r.mode, r.oid, r.stage, r.is_intent) for r in change.after.staged]
+        blobs = {row.oid: self._pool.read_content(row.content) for row in change.after.staged if row.content}
         try:
-            restore_blobs(repository, wanted)
-            write_staged_state(repository, change.after.head, rows, change.after.hidden, self._trash / "index")
+            restore_blobs(repository, blobs)
+            scratch, seen = self._trash / "index", self._seen.get(change.component)
+            write_index(repository, _index_state(change.after), _index_state(change.before), scratch, seen)
         except (StateError, GitFailedError) as cause:
             self.result.warnings.append(f"the index of {name} is left alone: {cause.message}")
 
     def _keep(self, path: TreePath, reason: str) -> None:
         self.result.kept.append(Kept(path, reason))
+
+
+def _index_state(state: StagedState) -> IndexState:
+    rows = [StagedRow(row.path, row.mode, row.oid, row.stage, row.is_intent) for row in state.staged]
+    return IndexState(state.head, rows, state.hidden)
 
 
 def _deepest_first(changes: Iterable[Change]) -> list[Change]:

@@ -59,12 +59,14 @@ class CaptureContext(msgspec.Struct):
 class CapturedComponent(msgspec.Struct):
     """One component with everything that its capture found out.
 
-    `nested` are folders that may be repositories; `is_sparse` says that skip-worktree keeps some path from the disk.
+    `index` is our copy of the user's index, which had the identity `index_identity`. `nested` are folders that may be
+    repositories; `is_sparse` says that skip-worktree keeps some path from the disk.
     """
 
     state: ComponentState
     repository: Repository
     index: Path
+    index_identity: str
     status_output: bytes
     key: str
     receipt: list[ReceiptRow] = msgspec.field(default_factory=list)
@@ -103,7 +105,7 @@ class ComponentCapture:
             in_progress=repository.in_progress(),
             hidden=self._facts.hidden,
         )
-        self.result = CapturedComponent(state, repository, self._index, output, self._key)
+        self.result = CapturedComponent(state, repository, self._index, identity, output, self._key)
         rows = [ReceiptRow(state.from_root(p), Reason.UNREADABLE, 0, "git cannot list it") for p in unlisted]
         self.result.receipt += rows
 

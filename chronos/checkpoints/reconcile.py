@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from chronos.catalog import Catalog, CheckpointRow, ChunkRow, TimelineMark
+from chronos.catalog import Catalog, CheckpointRow, ChunkPlace, TimelineMark
 from chronos.checkpoints.manifest import LARGEST_MANIFEST_BYTES, Manifest, decode_manifest, is_checkpoint_id
 from chronos.errors import ChronosError
 from chronos.files import read_limited, sync_folder
@@ -65,7 +65,7 @@ def checkpoint_row(manifest: Manifest, checkpoint_id: str, *, deleted: bool = Fa
 def index_pack(catalog: Catalog, timeline: str, pack: WrittenPack) -> None:
     """Add a pack to the catalog."""
     rows = (
-        (chunk_id, ChunkRow(place.pack, place.offset, place.stored_bytes, place.raw_bytes, place.codec))
+        (chunk_id, ChunkPlace(place.offset, place.stored_bytes, place.raw_bytes, place.codec))
         for chunk_id, place in pack.chunks
     )
     catalog.add_pack(timeline, pack.name, pack.size, rows)
@@ -94,13 +94,13 @@ def _reconcile_packs(catalog: Catalog, layout: StoreLayout, timeline: str) -> No
     known = catalog.pack_sizes(timeline)
     found = _pack_files(layout.packs(timeline))
     for name in set(known) - set(found):
-        catalog.remove_pack(name)
+        catalog.remove_pack(timeline, name)
     fresh = [name for name, size in found.items() if known.get(name) != size]
     if fresh:
         # A pack that a killed run renamed into place may not be durable yet, and new checkpoints will lean on it.
         sync_folder(layout.packs(timeline))
     for name in fresh:
-        catalog.remove_pack(name)
+        catalog.remove_pack(timeline, name)
         try:
             index_pack(catalog, timeline, read_pack_index(layout.pack(timeline, name)))
         except ChronosError:

@@ -47,7 +47,7 @@ class Store:
         self.id = store_id
         self.is_writable = os.access(layout.system, os.W_OK)
         self._catalog: Catalog | None = None
-        self.pool = PoolReader(self.find_chunk, self.pack_path)
+        self.pool = PoolReader(self.find_chunks)
 
     def close(self) -> None:
         """Close the catalog and every open pack."""
@@ -146,14 +146,10 @@ class Store:
                 swept += 1
         return swept
 
-    def find_chunk(self, chunk_id: bytes) -> ChunkLocation | None:
-        """Return where a chunk lies, or None."""
-        row = self.catalog.find_chunk(chunk_id)
-        return ChunkLocation(*row) if row else None
-
-    def pack_path(self, name: str) -> Path:
-        """Return the path of an indexed pack."""
-        return self.layout.pack(self.catalog.pack_timeline(name) or MAIN_TIMELINE, name)
+    def find_chunks(self, chunk_id: bytes) -> list[tuple[Path, ChunkLocation]]:
+        """Return every pack that holds a chunk, and where in it."""
+        rows = self.catalog.find_chunks(chunk_id)
+        return [(self.layout.pack(row.timeline, row.pack), ChunkLocation(*row.place)) for row in rows]
 
     def read_manifest(self, timeline: str, checkpoint_id: str) -> Manifest:
         """Read a live checkpoint's manifest. Raises DamagedManifestError or NewerFormatError."""

@@ -150,6 +150,22 @@ class SafeRoot:
                 raise
             self._copy_out(path, folder, name, target)
 
+    def move_in(self, source: Path, path: TreePath) -> None:
+        """Move back what `move_out` moved to `source`. Raises FileExistsError when something stands at `path`."""
+        folder, name = self._parent(path)
+        try:
+            _rename_to_free_name(folder, name, source=os.fsencode(source))
+        except OSError as cause:
+            if cause.errno != errno.EXDEV:
+                raise
+            if source.is_symlink():
+                self.write_link(path, os.readlink(os.fsencode(source)))
+            else:
+                with open(source, "rb") as reader:
+                    executable = bool(os.fstat(reader.fileno()).st_mode & 0o100)
+                    self.write_file(path, iter(lambda: reader.read(1 << 20), b""), executable=executable)
+            source.unlink()
+
     def remove_empty_folders(self, path: TreePath) -> None:
         """Remove the folders above `path` that have become empty, up to the root."""
         parent = path.rpartition(b"/")[0]
@@ -191,6 +207,7 @@ class SafeRoot:
             with open(source, "rb") as reader, open(target, "xb") as writer:
                 while piece := reader.read(1 << 20):
                     writer.write(piece)
+                os.fchmod(writer.fileno(), stat.S_IMODE(found.st_mode))
                 os.fsync(writer.fileno())
         os.unlink(name, dir_fd=folder)
 
@@ -202,7 +219,7 @@ class SafeRoot:
             os.unlink(temporary, dir_fd=folder)
         try:
             yield folder, temporary
-            _rename_to_free_name(folder, temporary, name)
+            _rename_to_free_name(folder, name, temporary, folder)
         except BaseException:
             with suppress(OSError):
                 os.unlink(temporary, dir_fd=folder)
@@ -251,16 +268,16 @@ def _temporary_name(name: bytes) -> bytes:
     return b".chronos-%08x.tmp" % zlib.crc32(name)
 
 
-def _rename_to_free_name(folder: int, temporary: bytes, name: bytes) -> None:
+def _rename_to_free_name(folder: int, name: bytes, source: bytes, source_folder: int | None = None) -> None:
     """Rename without replacing: a link fails where the name is taken. Where links are unknown, look and rename."""
     try:
-        os.link(temporary, name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
+        os.link(source, name, src_dir_fd=source_folder, dst_dir_fd=folder, follow_symlinks=False)
     except OSError as cause:
         if cause.errno not in (errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS):
             raise
         with suppress(FileNotFoundError):
             os.stat(name, dir_fd=folder, follow_symlinks=False)
             raise FileExistsError(errno.EEXIST, "something stands there") from cause
-        os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+        os.rename(source, name, src_dir_fd=source_folder, dst_dir_fd=folder)
         return
-    os.unlink(temporary, dir_fd=folder)
+    os.unlink(source, dir_fd=source_folder)

@@ -44,7 +44,7 @@ from chronos.git.repository import (
     open_repository,
     plain_folder,
 )
-from chronos.git.staging import restore_blobs, wait_for_index, write_staged_state
+from chronos.git.staging import IndexState, restore_blobs, wait_for_index, write_index
 from chronos.git.status import ARGUMENTS as STATUS_ARGUMENTS
 from chronos.git.status import StagedRow, Status, parse_status
 
@@ -59,6 +59,7 @@ __all__ = [
     "Head",
     "HiddenEntry",
     "IndexFacts",
+    "IndexState",
     "Repository",
     "StagedRow",
     "Status",
@@ -96,5 +97,5 @@ __all__ = [
     "settle_intents",
     "sweep_base_ref_locks",
     "wait_for_index",
-    "write_staged_state",
+    "write_index",
 ]

@@ -8,9 +8,11 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
+
 from chronos.errors import GitFailedError, StateError
 from chronos.files import TreePath, remove_tree, sync_folder, translate_os_errors
-from chronos.git.index import HiddenEntry, lock_of, read_index_facts
+from chronos.git.index import HiddenEntry, identity_of, lock_of, read_index_facts
 from chronos.git.intents import add_intents
 from chronos.git.objects import BlobReader, write_blob
 from chronos.git.repository import Repository
@@ -20,32 +22,75 @@ _PATIENCE_S = 2.0
 _PAUSE_S = 0.02
 
 
-def write_staged_state(
-    repository: Repository,
-    commit: str | None,
-    rows: Sequence[StagedRow],
-    hidden: Sequence[HiddenEntry],
-    scratch: Path,
-) -> None:
-    """Make the user's index that of `commit` plus `rows`, with the flags of `hidden`, in one rename under git's lock.
+class IndexState(msgspec.Struct, frozen=True):
+    """Everything that an index says: the commit it began with, what differs from that, and the flags."""
 
-    Every blob that `rows` name must exist in the repository; `scratch` is a folder of ours. Raises StateError when
-    another git holds the index, GitFailedError when git refuses a row, and then the user's index is as it was.
+    commit: str | None
+    rows: Sequence[StagedRow]
+    hidden: Sequence[HiddenEntry]
+
+
+def write_index(
+    repository: Repository, wanted: IndexState, expected: IndexState, scratch: Path, seen: str | None = None
+) -> None:
+    """Make the user's index say what `wanted` says, in one rename under git's lock.
+
+    It must still say what `expected` says; `seen` is the identity (see `identity_of`) of the file that was known to.
+    Every blob of `wanted` must exist in the repository; `scratch` is a folder of ours. Raises StateError when another
+    git holds the index or has changed it, GitFailedError when git refuses a row; then the index is as it was.
     """
     remove_tree(scratch)
+    index = _build(repository, wanted, scratch / "wanted")
+    lock, draft = lock_of(repository.index), _draft_of(repository.index)
+    wait_for_index(repository)
+    with translate_os_errors(f"cannot write {repository.index}"):
+        try:
+            with open(draft, "xb") as target, open(index, "rb") as source:
+                shutil.copyfileobj(source, target, 1 << 20)
+                target.flush()
+                os.fsync(target.fileno())
+            os.link(draft, lock)
+            try:
+                if identity_of(repository.index) != seen:
+                    _check_unchanged(repository, index, expected, scratch)
+                os.rename(lock, repository.index)
+            except BaseException:
+                lock.unlink(missing_ok=True)
+                raise
+        except FileExistsError:
+            raise _held(lock) from None
+        finally:
+            draft.unlink(missing_ok=True)
+    sync_folder(repository.git_dir)
+
+
+def _build(repository: Repository, state: IndexState, scratch: Path) -> Path:
+    """Make a new index file that says what `state` says; return its path."""
     folder, index = scratch / "tree", scratch / "index"
     with translate_os_errors(f"cannot write {index}"):
         folder.mkdir(mode=0o700, parents=True)
-        _start_index(repository, commit, index)
+        _start_index(repository, state.commit, index)
     command = repository.command.with_index(index)
-    lines = [b"%o %s %d\t%s" % (row.mode, row.oid.encode(), row.stage, row.path) for row in _removals_first(rows)]
+    rows = _removals_first(state.rows)
+    lines = [b"%o %s %d\t%s" % (row.mode, row.oid.encode(), row.stage, row.path) for row in rows]
     if lines:
         command.output("update-index", "-z", "--add", "--index-info", input_bytes=b"\0".join(lines) + b"\0")
-    add_intents(repository, index, [row for row in rows if row.is_intent], folder)
-    _set_flag(repository, index, "--skip-worktree", [entry.path for entry in hidden if entry.is_skipped])
-    _set_flag(repository, index, "--assume-unchanged", [entry.path for entry in hidden if entry.tag.islower()])
+    add_intents(repository, index, [row for row in state.rows if row.is_intent], folder)
+    _set_flag(repository, index, "--skip-worktree", [entry.path for entry in state.hidden if entry.is_skipped])
+    _set_flag(repository, index, "--assume-unchanged", [entry.path for entry in state.hidden if entry.tag.islower()])
     command.run("update-index", "-q", "--refresh", ok=(0, 1), quiet=False)
-    _publish_index(repository, index)
+    return index
+
+
+def _check_unchanged(repository: Repository, index: Path, expected: IndexState, scratch: Path) -> None:
+    """Raise StateError unless the user's index says what `expected` or the new one in `index` says: stat data aside."""
+    now = _says(repository, repository.index)
+    if now not in (_says(repository, index), _says(repository, _build(repository, expected, scratch / "expected"))):
+        raise StateError(f"{repository.index} was changed meanwhile")
+
+
+def _says(repository: Repository, index: Path) -> bytes:
+    return repository.command.with_index(index).output("ls-files", "-s", "-v", "-z")
 
 
 def restore_blobs(repository: Repository, wanted: dict[str, bytes]) -> None:
@@ -110,25 +155,6 @@ def wait_for_index(repository: Repository) -> None:
         if time.monotonic() >= deadline:
             raise _held(lock)
         time.sleep(_PAUSE_S)
-
-
-def _publish_index(repository: Repository, scratch: Path) -> None:
-    """Put a finished index in place under git's own lock: a link of the whole draft, then one rename."""
-    lock, draft = lock_of(repository.index), _draft_of(repository.index)
-    wait_for_index(repository)
-    with translate_os_errors(f"cannot write {repository.index}"):
-        try:
-            with open(draft, "xb") as target, open(scratch, "rb") as source:
-                shutil.copyfileobj(source, target, 1 << 20)
-                target.flush()
-                os.fsync(target.fileno())
-            os.link(draft, lock)
-            os.rename(lock, repository.index)
-        except FileExistsError:
-            raise _held(lock) from None
-        finally:
-            draft.unlink(missing_ok=True)
-    sync_folder(repository.git_dir)
 
 
 def _held(lock: Path) -> StateError:

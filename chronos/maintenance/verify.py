@@ -136,6 +136,11 @@ class _Check:
                 )  # fmt: skip
 
     def _journals(self) -> Iterator[Finding]:
+        for folder in sorted(self._store.layout.journals.glob("*.saved")):
+            yield Finding(
+                Severity.NOTE, f"saved {folder.name}", "files that were edited while a restore replaced them",
+                f"look at {folder}, and remove it when you need them no more",
+            )  # fmt: skip
         for path in list_interrupted(self._store):
             try:
                 journal = decode_journal(read_limited(path, LARGEST_JOURNAL_BYTES), path.name)

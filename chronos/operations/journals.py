@@ -7,7 +7,7 @@ operation is logged, and the journal moves to `.store/changes`, where undo finds
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from chronos import locks
@@ -24,6 +24,7 @@ from chronos.checkpoints import (
 from chronos.errors import ChronosError, InterruptedOperationError, OutsideError, StorageError, VerifyFailedError
 from chronos.files import (
     TreePath,
+    display,
     read_limited,
     remove_tree,
     replace_durably,
@@ -32,30 +33,30 @@ from chronos.files import (
     translate_os_errors,
 )
 from chronos.git import Repository, open_repository, sweep_base_ref_locks
-from chronos.operations.log import CheckpointMove, Operation, OperationKind, append, read_operations, stamp
+from chronos.operations.log import Operation, OperationKind, append, read_operations, stamp
 from chronos.operations.workspace import Workspace, sweep_hiding_drafts
 
 
 def carry_out(
     workspace: Workspace, journal: Journal, repositories: dict[TreePath, Repository],
-    verify: Callable[[Applied], None], moves: tuple[CheckpointMove, ...] = (),
+    verify: Callable[[Applied], None], seen: Mapping[TreePath, str],
 ) -> Applied:  # fmt: skip
     """Write the journal, apply its changes, call `verify`, and log the operation. The timeline's lock must be held.
 
-    An operation that fails its verification is logged all the same, so that it can be undone; its trash stays.
+    `seen` are the identities of the indexes that the plan was made from. An operation that fails its verification is
+    logged all the same, so that it can be undone; its trash stays.
     """
     store = workspace.store
     path = _journal_path(store, journal)
     replace_durably(path, encode_journal(journal))
-    applied = Applier(repositories, store.pool, _trash_path(store, journal)).apply(
-        journal.change_set, workspace.progress
-    )
+    applier = Applier(repositories, store.pool, _trash_path(store, journal), seen)
+    applied = applier.apply(journal.change_set, workspace.progress)
     try:
         verify(applied)
     except VerifyFailedError:
-        _close(store, journal, moves, keep_trash=True)
+        _close(store, journal, keep_trash=True)
         raise
-    _close(store, journal, moves)
+    _close(store, journal)
     return applied
 
 
@@ -122,10 +123,10 @@ def _settle_one(workspace: Workspace, journal: Journal, *, abort: bool) -> str:
         _journal_path(store, journal).unlink(missing_ok=True)
         remove_tree(_trash_path(store, journal))
     else:
-        _close(store, journal, ())
+        _close(store, journal)
     verb = "took back" if abort else "finished"
-    kept = f"; {len(applied.kept)} edited paths were kept" if applied.kept else ""
-    return f"{verb} the interrupted {journal.kind} ({journal.summary}){kept}"
+    kept = [f"kept {display(row.path)}: {row.reason}" for row in applied.kept]
+    return "; ".join([f"{verb} the interrupted {journal.kind} ({journal.summary})", *kept, *applied.warnings])
 
 
 def _repositories(workspace: Workspace, changes: ChangeSet) -> dict[TreePath, Repository]:
@@ -143,14 +144,13 @@ def _repositories(workspace: Workspace, changes: ChangeSet) -> dict[TreePath, Re
     return found
 
 
-def _close(store: Store, journal: Journal, moves: tuple[CheckpointMove, ...], *, keep_trash: bool = False) -> None:
+def _close(store: Store, journal: Journal, *, keep_trash: bool = False) -> None:
     operation = Operation(
         journal.operation,
         OperationKind(journal.kind),
         journal.timeline,
         stamp(),
         journal.summary,
-        moves,
         has_changes=True,
         safety=journal.safety,
         target=journal.target,

@@ -164,7 +164,8 @@ def _execute(
     def verify(applied: Applied) -> None:
         _verify(workspace, prepared, applied)
 
-    applied = carry_out(workspace, journal, prepared.repositories, verify)
+    seen = {path: part.index_identity for path, part in prepared.present.components.items()}
+    applied = carry_out(workspace, journal, prepared.repositories, verify, seen)
     warnings = (*plan.warnings, *applied.warnings)
     return Outcome(
         journal.operation,

@@ -28,9 +28,8 @@ PACK_LIMIT_BYTES = 256 * 1024 * 1024
 
 
 class ChunkLocation(msgspec.Struct, frozen=True):
-    """Where one chunk lies: pack name, byte offset, stored and raw length in bytes, codec."""
+    """Where one chunk lies in a pack: byte offset, stored and raw length in bytes, codec."""
 
-    pack: str
     offset: int
     stored_bytes: int
     raw_bytes: int
@@ -84,7 +83,7 @@ class PackWriter:
             os.fsync(self._stream.fileno())
             self._stream.close()
         name = checksum.hex()[:32]
-        return WrittenPack(name, self._path, self._written, _locations(name, self._records))
+        return WrittenPack(name, self._path, self._written, _locations(self._records))
 
     def abandon(self) -> None:
         """Close without finishing; the temporary folder is swept by its owner."""
@@ -146,7 +145,7 @@ def read_pack_index(path: Path) -> WrittenPack:
         or any(start + stored > offset for _, start, stored, *_ in records)
     ):
         raise DamagedPackError(f"pack {path.name} has a damaged index")
-    return WrittenPack(name, path, size, _locations(name, records))
+    return WrittenPack(name, path, size, _locations(records))
 
 
 def check_pack(path: Path) -> None:
@@ -168,5 +167,5 @@ def _open_private(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_CLOEXEC, 0o600)
 
 
-def _locations(name: str, records: list[tuple[bytes, int, int, int, int]]) -> tuple[tuple[bytes, ChunkLocation], ...]:
-    return tuple((record[0], ChunkLocation(name, *record[1:])) for record in records)
+def _locations(records: list[tuple[bytes, int, int, int, int]]) -> tuple[tuple[bytes, ChunkLocation], ...]:
+    return tuple((record[0], ChunkLocation(*record[1:])) for record in records)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from chronos.errors import DamagedPackError, MissingChunkError
+from chronos.errors import ChronosError, DamagedPackError, MissingChunkError, StorageError
 from chronos.pool.content import CHUNK_ID_BYTES, Content
 from chronos.pool.pack import ChunkLocation, PackFile
 
@@ -16,10 +16,9 @@ _OPEN_PACKS = 16
 class PoolReader:
     """Read chunks and whole contents from the packs of a store."""
 
-    def __init__(self, find_chunk: Callable[[bytes], ChunkLocation | None], pack_path: Callable[[str], Path]) -> None:
-        self._find_chunk = find_chunk
-        self._pack_path = pack_path
-        self._packs: OrderedDict[str, PackFile] = OrderedDict()
+    def __init__(self, find_chunks: Callable[[bytes], Sequence[tuple[Path, ChunkLocation]]]) -> None:
+        self._find_chunks = find_chunks
+        self._packs: OrderedDict[Path, PackFile] = OrderedDict()
 
     def close(self) -> None:
         """Close every open pack."""
@@ -27,11 +26,17 @@ class PoolReader:
             self._packs.popitem()[1].close()
 
     def read_chunk(self, chunk_id: bytes) -> bytes:
-        """Return one chunk. Raises MissingChunkError or DamagedPackError."""
-        location = self._find_chunk(chunk_id)
-        if location is None:
-            raise MissingChunkError(f"no pack holds chunk {chunk_id.hex()[:16]}")
-        return self._open(location.pack).read(chunk_id, location)
+        """Return one chunk, from the first pack that has it whole.
+
+        Raises MissingChunkError, and when every copy is damaged DamagedPackError or StorageError.
+        """
+        failure: ChronosError = MissingChunkError(f"no pack holds chunk {chunk_id.hex()[:16]}")
+        for path, location in self._find_chunks(chunk_id):
+            try:
+                return self._open(path).read(chunk_id, location)
+            except (DamagedPackError, StorageError) as cause:
+                failure = cause
+        raise failure
 
     def iter_content(self, content: Content) -> Iterator[bytes]:
         """Yield the bytes of `content` piece by piece."""
@@ -59,12 +64,12 @@ class PoolReader:
         pieces = [ids[start : start + CHUNK_ID_BYTES] for start in range(0, len(ids), CHUNK_ID_BYTES)]
         return [content.chunks, *pieces]
 
-    def _open(self, name: str) -> PackFile:
-        pack = self._packs.get(name)
+    def _open(self, path: Path) -> PackFile:
+        pack = self._packs.get(path)
         if pack is None:
-            pack = self._packs[name] = PackFile(self._pack_path(name))
+            pack = self._packs[path] = PackFile(path)
             if len(self._packs) > _OPEN_PACKS:
                 self._packs.popitem(last=False)[1].close()
         else:
-            self._packs.move_to_end(name)
+            self._packs.move_to_end(path)
         return pack

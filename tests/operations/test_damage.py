@@ -266,3 +266,44 @@ def test_verify_changes_nothing_but_its_own_cache(work: RepoBuilder) -> None:
     after = git_folder_digest(work.store)
     changed = {path for path in {*before, *after} if before.get(path) != after.get(path)}
     assert {path for path in changed if b"catalog.sqlite" not in path and b"/locks/" not in path} == set()
+
+
+def test_a_chunk_that_lies_in_two_packs_survives_the_loss_of_one(work: RepoBuilder) -> None:
+    original = pack_of(work, "second")
+    content = original.read_bytes()
+    original.unlink()
+    work.write("a.txt", "second\n" * 50)
+    with work.engine() as engine:
+        engine.verify()
+        engine.create_checkpoint("again, in a pack of its own")
+    original.write_bytes(content)
+    work.write("a.txt", "now\n")
+    for path in (original, pack_of(work, "again, in a pack of its own")):
+        held = path.read_bytes()
+        flip(path)
+        check_restores(work, "second", b"second\n" * 50)
+        path.write_bytes(held)
+
+
+def test_the_same_pack_in_two_timelines_is_two_packs(work: RepoBuilder, tmp_path: Path) -> None:
+    """Two timelines that take in the same bytes at the same time write the same pack, each its own."""
+    work.git("worktree", "add", "-q", "--detach", str(tmp_path / "other"))
+    other = RepoBuilder(tmp_path / "other", work.environment)
+    with work.engine() as engine, other.engine() as beside:
+        for pack in (work.store / "main/packs").iterdir():
+            pack.rename(pack.with_suffix(".away"))
+        beside.verify()
+        other.write("a.txt", "second\n" * 50)
+        beside.create_checkpoint("beside")
+        for pack in (work.store / "main/packs").iterdir():
+            pack.rename(pack.with_suffix(".pack"))
+        for name in ("second", "first", "beside"):
+            beside.restore_checkpoint(name)
+        engine.restore_checkpoint("second")
+        assert engine.verify() == []
+    for pack in (work.store / "main/packs").iterdir():
+        pack.unlink()
+    with other.engine() as beside:
+        other.write("a.txt", "now\n")
+        beside.restore_checkpoint("beside")
+        assert other.read("a.txt") == b"second\n" * 50

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -243,3 +244,91 @@ def test_symbolic_links_that_git_writes_as_files_come_back_as_they_are(work: Rep
     work.remove("link")
     engine.restore_checkpoint(checkpoint)
     assert_state(work, wanted, "after the restore")
+
+
+def test_an_edit_in_the_moment_of_the_move_goes_back_to_its_place(
+    work: RepoBuilder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the look at a file and its move a program wrote it again: those bytes are held nowhere else."""
+    engine = work.engine()
+    checkpoint = engine.create_checkpoint("wanted")
+    work.write("a.txt", "wrecked\n")
+    move_out = SafeRoot.move_out
+
+    def edit_then_move(tree: SafeRoot, path: bytes, target: Path) -> None:
+        work.write(path, "written in that moment\n")
+        move_out(tree, path, target)
+
+    monkeypatch.setattr(SafeRoot, "move_out", edit_then_move)
+    outcome = engine.restore_checkpoint(checkpoint)
+    assert work.read("a.txt") == b"written in that moment\n"
+    assert kept_paths(outcome.kept) == {"a.txt"}
+
+
+def test_an_edit_in_the_moment_of_the_move_whose_place_is_taken_is_saved(
+    work: RepoBuilder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = work.engine()
+    checkpoint = engine.create_checkpoint("wanted")
+    work.write("a.txt", "wrecked\n")
+    move_out = SafeRoot.move_out
+
+    def edit_move_and_write_again(tree: SafeRoot, path: bytes, target: Path) -> None:
+        work.write(path, "written in that moment\n")
+        move_out(tree, path, target)
+        work.write(path, "and once more\n")
+
+    monkeypatch.setattr(SafeRoot, "move_out", edit_move_and_write_again)
+    outcome = engine.restore_checkpoint(checkpoint)
+    monkeypatch.undo()
+    assert work.read("a.txt") == b"and once more\n"
+    (row,) = outcome.kept
+    engine.recover()
+    saved = Path(row.reason.rpartition(" ")[2])
+    assert saved.read_bytes() == b"written in that moment\n"
+    assert any("saved" in finding.subject for finding in engine.verify())
+
+
+def test_a_program_comes_back_when_the_store_is_on_another_file_system(
+    work: RepoBuilder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work.write("program", "#!/bin/sh\n", executable=True)
+    engine = work.engine()
+    checkpoint = engine.create_checkpoint("wanted")
+    work.write("program", "#!/bin/sh\nwrecked\n", executable=True)
+    rename = os.rename
+
+    def only_inside_one_folder(source: object, target: object, **folders: int | None) -> None:
+        if set(folders) == {"src_dir_fd"}:
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        rename(source, target, **folders)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(os, "rename", only_inside_one_folder)
+    outcome = engine.restore_checkpoint(checkpoint)
+    assert outcome.kept == ()
+    assert work.read("program") == b"#!/bin/sh\n"
+    assert os.access(work.path("program"), os.X_OK)
+    engine.undo()
+    assert work.read("program") == b"#!/bin/sh\nwrecked\n"
+
+
+def test_what_was_staged_since_the_plan_is_left_alone(work: RepoBuilder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A `git add` between the capture and the last step of a restore: its content may be nowhere else."""
+    work.write("a.txt", "staged\n")
+    work.git("add", "a.txt")
+    engine = work.engine()
+    checkpoint = engine.create_checkpoint("wanted")
+    work.git("reset", "-q", "--hard")
+    staged = work.git("hash-object", "-w", "--stdin", input=b"staged meanwhile\n")
+    write_file = SafeRoot.write_file
+
+    def stage_meanwhile(tree: SafeRoot, path: bytes, *rest: object, **more: object) -> None:
+        work.git("update-index", "--cacheinfo", f"100644,{staged},b.txt")
+        write_file(tree, path, *rest, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(SafeRoot, "write_file", stage_meanwhile)
+    outcome = engine.restore_checkpoint(checkpoint)
+    monkeypatch.undo()
+    assert work.read("a.txt") == b"staged\n"
+    assert work.git("diff", "--cached", "--name-only") == "b.txt"
+    assert any("index" in warning and "changed meanwhile" in warning for warning in outcome.warnings)

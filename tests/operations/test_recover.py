@@ -115,7 +115,7 @@ def test_an_edit_made_after_the_interruption_is_kept(work: RepoBuilder, monkeypa
     work.write("f1.txt", "edited by hand since\n")
     done = work.engine().recover()
     assert work.read("f1.txt") == b"edited by hand since\n"
-    assert any("1 edited path" in line for line in done)
+    assert any("kept f1.txt: edited since" in line for line in done)
 
 
 def test_an_interrupted_undo_is_finished_too(work: RepoBuilder, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -194,11 +194,11 @@ def _pool(
         writer = PoolWriter(Path(folder), lambda _: False, compress=compress)
         contents = [writer.add_bytes(piece, profile) for piece in data]
         packs = writer.finish()
-        chunks: dict[bytes, ChunkLocation] = {}
+        chunks: dict[bytes, list[tuple[Path, ChunkLocation]]] = {}
         for pack in packs:
-            pack.path.rename(pack.path.with_name(f"{pack.name}.pack"))
-            chunks |= dict(pack.chunks)
-        reader = PoolReader(chunks.get, lambda name: Path(folder) / f"{name}.pack")
+            final = pack.path.rename(pack.path.with_name(f"{pack.name}.pack"))
+            chunks |= {chunk: [(final, location)] for chunk, location in pack.chunks}
+        reader = PoolReader(lambda chunk: chunks.get(chunk, []))
         yield reader, contents, read_pack_index(Path(folder) / f"{packs[0].name}.pack") if packs else None  # type: ignore[misc]
         reader.close()
 
