@@ -60,16 +60,19 @@ class Store:
     def catalog(self) -> Catalog:
         """The catalog, opened and brought up to date at first use; in memory when the store cannot be written."""
         if self._catalog is None:
-            self._catalog = self._open_catalog()
+            self._catalog = self._open_fresh()
         return self._catalog
 
     def refresh(self) -> None:
         """Bring the catalog up to date with the folders; a catalog that cannot be read is thrown away."""
         try:
-            reconcile(self.catalog, self.layout)
+            if self._catalog is None:
+                self._catalog = self._open_fresh()
+            else:
+                reconcile(self._catalog, self.layout)
         except CatalogDamagedError:
             self.discard_catalog()
-            reconcile(self.catalog, self.layout)
+            self._catalog = self._open_fresh()
 
     def discard_catalog(self) -> None:
         """Throw the catalog away; it is built again from the folders when it is next used."""
@@ -187,6 +190,15 @@ class Store:
 
     def _rows(self, ref: ListRef, row_type: type) -> list:  # type: ignore[type-arg]
         return decode_rows(self.pool.read_content(ref.content()), row_type)
+
+    def _open_fresh(self) -> Catalog:
+        catalog = self._open_catalog()
+        try:
+            reconcile(catalog, self.layout)
+        except BaseException:
+            catalog.close()
+            raise
+        return catalog
 
     def _open_catalog(self) -> Catalog:
         path = self.layout.catalog if self.is_writable else None
