@@ -14,6 +14,7 @@ from chronos.checkpoints.changes import (
     Side,
     SideKind,
     StagedState,
+    SubmoduleLink,
     decode_journal,
     encode_journal,
 )
@@ -45,7 +46,7 @@ from chronos.checkpoints.policy import CapturePolicy
 from chronos.checkpoints.reconcile import list_timelines
 from chronos.checkpoints.rules import StateRules
 from chronos.checkpoints.seal import Request
-from chronos.checkpoints.sides import BlobSource, Sides, side_on_disk
+from chronos.checkpoints.sides import BlobSource, Sides, absorbed_repositories, linked_repository, side_on_disk
 from chronos.checkpoints.states import CodeState, ComponentState
 from chronos.checkpoints.store import Store, find_store, set_up_store
 
@@ -89,7 +90,9 @@ __all__ = [
     "StateDiff",
     "StateRules",
     "Store",
+    "SubmoduleLink",
     "Trigger",
+    "absorbed_repositories",
     "capture_in_memory",
     "check_description",
     "check_name",
@@ -100,6 +103,7 @@ __all__ = [
     "encode_journal",
     "find_store",
     "is_checkpoint_id",
+    "linked_repository",
     "list_timelines",
     "open_checkpoint",
     "own_folders",

@@ -15,9 +15,18 @@ from pathlib import Path
 
 import msgspec
 
-from chronos.checkpoints.changes import ABSENT, Change, ChangeSet, HeadChange, IndexChange, SideKind, StagedState
+from chronos.checkpoints.changes import (
+    ABSENT,
+    Change,
+    ChangeSet,
+    HeadChange,
+    IndexChange,
+    SideKind,
+    StagedState,
+    SubmoduleLink,
+)
 from chronos.checkpoints.plan import Kept
-from chronos.checkpoints.sides import BlobSource, side_on_disk
+from chronos.checkpoints.sides import BlobSource, linked_repository, side_on_disk
 from chronos.errors import BadPathError, GitFailedError, StateError
 from chronos.files import PathKind, SafeRoot, TreePath, display, sync_file_system, translate_os_errors
 from chronos.git import (
@@ -31,7 +40,7 @@ from chronos.git import (
     restore_blobs,
     write_index,
 )
-from chronos.pool import PoolReader
+from chronos.pool import PoolReader, digest
 
 _TAKEN = (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR, errno.EISDIR)
 
@@ -65,25 +74,28 @@ class Applier:
         self._root = repositories[b""]
         self._pool = pool
         self._trash = trash
+        self._moved: dict[TreePath, Path] = {}
         self.result = Applied()
 
     def apply(self, change_set: ChangeSet, progress: Progress | None = None) -> Applied:
         """Carry everything out and make it durable. Raises StorageError, IntegrityError or GitFailedError half-way."""
-        self._trash.mkdir(mode=0o700, exist_ok=True)
-        for component, git_dir in change_set.links:
-            self._link_submodule(component, git_dir)
+        with translate_os_errors(f"cannot write in {self._trash}"):
+            self._trash.mkdir(mode=0o700, exist_ok=True)
         with SafeRoot(self._root.root) as tree, BlobSource(self._repositories) as blobs:
-            self._change_paths(tree, blobs, change_set.changes, progress)
+            to_write = self._clear_paths(tree, change_set.changes)
+            for link in change_set.links:
+                with _named(link.component):
+                    self._change_link(tree, link)
+            self._write_paths(tree, blobs, to_write, progress)
         if change_set.head is not None:
-            self._move_head(change_set.head, undo=change_set.head_undo)
+            self._move_head(change_set.head)
         for change in change_set.indexes:
             self._write_index(change)
         sync_file_system(self._root.root)
         return self.result
 
-    def _change_paths(
-        self, tree: SafeRoot, blobs: BlobSource, changes: tuple[Change, ...], progress: Progress | None
-    ) -> None:
+    def _clear_paths(self, tree: SafeRoot, changes: tuple[Change, ...]) -> list[Change]:
+        """Make room at every path; return the changes that still have to write something, in order."""
         to_write = []
         for number, change in enumerate(_deepest_first(changes)):
             with _named(change.path):
@@ -93,6 +105,11 @@ class Applier:
         to_write.sort(
             key=lambda change: (change.after.kind is SideKind.LINK, _is_not_attributes(change.path), change.path)
         )
+        return to_write
+
+    def _write_paths(
+        self, tree: SafeRoot, blobs: BlobSource, to_write: list[Change], progress: Progress | None
+    ) -> None:
         for number, change in enumerate(to_write):
             with _named(change.path):
                 self._write(tree, blobs, change)
@@ -114,6 +131,7 @@ class Applier:
         target = self._trash / f"{number}"
         target.unlink(missing_ok=True)
         tree.move_out(change.path, target)
+        self._moved[change.path] = target
         with SafeRoot(self._trash) as trash:
             moved = side_on_disk(trash, os.fsencode(target.name))
         if moved is ABSENT:
@@ -146,13 +164,20 @@ class Applier:
         return False
 
     def _write(self, tree: SafeRoot, blobs: BlobSource, change: Change) -> None:
+        data = None
+        if change.after.blob is not None:
+            data = blobs.read(change.path, change.after)
+            if change.after.content is not None and digest(data) != change.after.content.id:
+                self._keep_old(tree, change.path, "git writes other bytes now than when the plan was made")
+                return
         try:
             tree.make_parents(change.path)
             _remove_empty_folder_tree(tree, change.path)
+            pieces = iter([data]) if data is not None else self._pieces(change)
             if change.after.kind is SideKind.LINK:
-                tree.write_link(change.path, b"".join(self._bytes(blobs, change)))
+                tree.write_link(change.path, b"".join(pieces))
             else:
-                tree.write_file(change.path, self._bytes(blobs, change), executable=change.after.executable)
+                tree.write_file(change.path, pieces, executable=change.after.executable)
         except OSError as cause:
             if cause.errno not in _TAKEN:
                 raise
@@ -160,33 +185,34 @@ class Applier:
             return
         self.result.written += 1
 
-    def _bytes(self, blobs: BlobSource, change: Change) -> Iterator[bytes]:
-        side = change.after
-        if side.blob is not None:
-            yield blobs.read(change.path, side)
-        elif side.content is not None:
-            yield from self._pool.iter_content(side.content)
+    def _pieces(self, change: Change) -> Iterator[bytes]:
+        return self._pool.iter_content(change.after.content) if change.after.content is not None else iter(())
 
-    def _link_submodule(self, component: TreePath, git_dir: str) -> None:
-        folder = self._root.root / os.fsdecode(component)
-        if self._root.common_dir / "modules" not in (folder / git_dir).resolve().parents:
-            raise BadPathError(f"{display(component)} would be linked to a git folder that is no submodule's")
-        folder.mkdir(parents=True, exist_ok=True)
-        link = folder / ".git"
-        if not link.exists():
-            link.write_text(f"gitdir: {git_dir}\n", "utf-8")
+    def _keep_old(self, tree: SafeRoot, path: TreePath, reason: str) -> None:
+        """Bring back what was moved away from `path`, which is not to be replaced after all."""
+        moved = self._moved.get(path)
+        if moved is not None and os.path.lexists(moved):
+            tree.move_in(moved, path)
+        self._keep(path, reason)
 
-    def _move_head(self, change: HeadChange, *, undo: bool) -> None:
+    def _change_link(self, tree: SafeRoot, link: SubmoduleLink) -> None:
+        """Make or remove the `.git` file of an absorbed submodule; one that says something else is left alone."""
+        if linked_repository(self._root, link.component, link.git_dir) is None:
+            raise BadPathError(f"{display(link.component)} would be linked to a git folder that is no submodule's")
+        try:
+            tree.set_git_link(link.component, link.git_dir if link.is_made else None, link.git_dir)
+        except OSError as cause:
+            if cause.errno not in (*_TAKEN, errno.ELOOP, errno.ENOENT):
+                raise
+            self._keep(link.component, "something else stands there now")
+
+    def _move_head(self, change: HeadChange) -> None:
         before = Head(change.branch_before, change.commit_before)
         after = Head(change.branch_after, change.commit_after)
-        branch = change.branch_after
-        forward = BranchMove(branch, change.displaced, change.commit_after) if branch else None
-        back = BranchMove(branch, change.commit_after, change.displaced) if branch else None
+        branch = change.moved_branch
+        move = BranchMove(branch, change.tip_before, change.tip_after) if branch else None
         try:
-            if undo:
-                move_head(self._root, after, before, back)
-            else:
-                move_head(self._root, before, after, forward)
+            move_head(self._root, before, after, move)
         except StateError as cause:
             self.result.warnings.append(cause.message)
 
@@ -228,9 +254,14 @@ def _remove_empty_folder_tree(tree: SafeRoot, path: TreePath) -> None:
     stat = tree.find_stat(path)
     if stat is None or stat.kind is not PathKind.FOLDER:
         return
-    for child in tree.list_folder(path):
-        _remove_empty_folder_tree(tree, child)
-    tree.remove_folder(path)
+    folders = [path]
+    for folder in folders:
+        for child in tree.list_folder(folder):
+            if os.path.basename(child).lower() == b".git":
+                raise OSError(errno.ENOTEMPTY, "a repository stands there")
+            folders.append(child)
+    for folder in reversed(folders):
+        tree.remove_folder(folder)
 
 
 @contextmanager

@@ -32,6 +32,11 @@ class Capture(msgspec.Struct):
     components: dict[TreePath, CapturedComponent] = msgspec.field(default_factory=dict)
     store_is_visible: bool = False
 
+    @property
+    def repositories(self) -> dict[TreePath, Repository]:
+        """The repositories of the components."""
+        return {path: part.repository for path, part in self.components.items()}
+
 
 def capture_code(store: Store, repository: Repository, policy: CapturePolicy, sink: ContentSink) -> Capture:
     """Capture the working tree at the repository's root, and every repository below it.

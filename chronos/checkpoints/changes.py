@@ -12,8 +12,9 @@ from typing import Literal
 
 import msgspec
 
-from chronos.checkpoints.manifest import StagedEntry, check_rows
-from chronos.errors import DamagedJournalError
+from chronos.checkpoints.manifest import StagedEntry, check_rows, is_object_id
+from chronos.checkpoints.states import ComponentState
+from chronos.errors import BadPathError, DamagedJournalError, DamagedManifestError
 from chronos.files import check_tree_path
 from chronos.git import HiddenEntry
 from chronos.pool import Content, digest
@@ -21,7 +22,6 @@ from chronos.pool import Content, digest
 LARGEST_JOURNAL_BYTES = 512 * 1024 * 1024
 JOURNAL_FORMAT = 1
 _OPERATION_ID = re.compile(r"[0-9a-f]{12}")
-_OBJECT_ID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
 
 class SideKind(str, Enum):
@@ -83,6 +83,11 @@ class StagedState(_Struct, frozen=True):
     staged: tuple[StagedEntry, ...]
     hidden: tuple[HiddenEntry, ...]
 
+    @classmethod
+    def of(cls, state: ComponentState) -> StagedState:
+        """Return what the index of a captured component says."""
+        return cls(state.head, tuple(state.staged), tuple(state.hidden))
+
 
 class IndexChange(_Struct, frozen=True):
     """What happens to the index of one component; it is made only while HEAD is the commit of the side it goes to."""
@@ -99,24 +104,44 @@ class IndexChange(_Struct, frozen=True):
 class HeadChange(_Struct, frozen=True):
     """Where HEAD goes: branch (full ref, None when detached) and commit on both sides.
 
-    `displaced` is the commit at which the branch that is moved *to* stood before; inverting puts it back there.
+    `moved_branch` is the branch whose tip is moved, if any, from `tip_before` to `tip_after` (None: it does not exist).
     """
 
     branch_before: str | None
     commit_before: str | None
     branch_after: str | None
     commit_after: str | None
-    displaced: str | None
+    moved_branch: str | None = None
+    tip_before: str | None = None
+    tip_after: str | None = None
+
+    def inverted(self) -> HeadChange:
+        """Return the change that takes this one back."""
+        return HeadChange(
+            self.branch_after, self.commit_after, self.branch_before, self.commit_before,
+            self.moved_branch, self.tip_after, self.tip_before,
+        )  # fmt: skip
+
+
+class SubmoduleLink(_Struct, frozen=True):
+    """The `.git` file of an absorbed submodule at `component`, which is made, or removed when `is_made` is false."""
+
+    component: bytes
+    git_dir: str
+    is_made: bool = True
+
+    def inverted(self) -> SubmoduleLink:
+        """Return the change that takes this one back."""
+        return SubmoduleLink(self.component, self.git_dir, not self.is_made)
 
 
 class ChangeSet(_Struct, frozen=True):
-    """All changes of one operation. `links` are absorbed submodules whose `.git` file has to be there again."""
+    """All changes of one operation."""
 
     changes: tuple[Change, ...] = ()
     indexes: tuple[IndexChange, ...] = ()
     head: HeadChange | None = None
-    head_undo: bool = False
-    links: tuple[tuple[bytes, str], ...] = ()
+    links: tuple[SubmoduleLink, ...] = ()
 
     @property
     def is_empty(self) -> bool:
@@ -128,12 +153,12 @@ class ChangeSet(_Struct, frozen=True):
         return digest(msgspec.msgpack.encode(self)).hex()[:16]
 
     def inverted(self) -> ChangeSet:
-        """Return the set that takes this one back. Submodule links stay."""
+        """Return the set that takes this one back."""
         return ChangeSet(
             tuple(change.inverted() for change in self.changes),
             tuple(change.inverted() for change in self.indexes),
-            self.head,
-            not self.head_undo if self.head else False,
+            self.head.inverted() if self.head else None,
+            tuple(link.inverted() for link in self.links),
         )
 
 
@@ -157,7 +182,7 @@ def encode_journal(journal: Journal) -> bytes:
 
 
 def decode_journal(data: bytes, name: str) -> Journal:
-    """Decode a journal and check every path in it. Raises IntegrityError (damaged journal or rows) or BadPathError."""
+    """Decode a journal and check every path, id and branch in it. Raises DamagedJournalError."""
     try:
         journal = msgspec.json.decode(data, type=Journal)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as cause:
@@ -166,10 +191,28 @@ def decode_journal(data: bytes, name: str) -> Journal:
         raise DamagedJournalError(f"the journal {name} has an unknown format")
     if not _OPERATION_ID.fullmatch(journal.operation) or not name.startswith(journal.operation):
         raise DamagedJournalError(f"the journal {name} names another operation")
-    for change in journal.change_set.changes:
-        check_tree_path(change.path)
-        if any(side.blob is not None and not _OBJECT_ID.fullmatch(side.blob) for side in (change.before, change.after)):
-            raise DamagedJournalError(f"the journal {name} names something that is no object id")
-    for index in journal.change_set.indexes:
-        check_rows((*index.before.staged, *index.before.hidden, *index.after.staged, *index.after.hidden))
+    try:
+        _check_change_set(journal.change_set)
+    except (BadPathError, DamagedManifestError) as cause:
+        raise DamagedJournalError(f"the journal {name} cannot be trusted: {cause.message}") from cause
     return journal
+
+
+def _check_change_set(change_set: ChangeSet) -> None:
+    """Refuse what the types allow and git or the file system would take for something else."""
+    components = [link.component for link in change_set.links] + [index.component for index in change_set.indexes]
+    for change in change_set.changes:
+        check_tree_path(change.path)
+        for side in (change.before, change.after):
+            components.append(side.component)
+            if side.blob is not None and not is_object_id(side.blob):
+                raise DamagedManifestError("a side names something that is no object id")
+    for component in components:
+        if component:
+            check_tree_path(component)
+    for index in change_set.indexes:
+        check_rows((*index.before.staged, *index.before.hidden, *index.after.staged, *index.after.hidden))
+    head = change_set.head
+    branches = (head.branch_before, head.branch_after, head.moved_branch) if head else ()
+    if not all(branch is None or branch.startswith("refs/heads/") for branch in branches):
+        raise DamagedManifestError("HEAD would go to something that is no branch")

@@ -37,6 +37,7 @@ from chronos.git import (
     parse_status,
     read_index_facts,
     refresh_private_copy,
+    settle_conflicts,
     settle_intents,
 )
 from chronos.pool import ContentSink, digest
@@ -60,7 +61,8 @@ class CapturedComponent(msgspec.Struct):
     """One component with everything that its capture found out.
 
     `index` is our copy of the user's index, which had the identity `index_identity`. `nested` are folders that may be
-    repositories; `is_sparse` says that skip-worktree keeps some path from the disk.
+    repositories; `is_patchable` is false where skip-worktree keeps a path from the disk, and where something stands in
+    the place of a submodule.
     """
 
     state: ComponentState
@@ -76,7 +78,7 @@ class CapturedComponent(msgspec.Struct):
     base_entries: dict[TreePath, TreeEntry] = msgspec.field(default_factory=dict)
     stats: tuple[list[StatRow], list[TreePath]] = msgspec.field(default_factory=lambda: ([], []))
     store_is_visible: bool = False
-    is_sparse: bool = False
+    is_patchable: bool = True
 
 
 class ComponentCapture:
@@ -91,6 +93,7 @@ class ComponentCapture:
         output, unlisted = self._run_status()
         self._status = parse_status(output)
         self._facts = self._index_facts(identity)
+        settle_conflicts(repository, self._status)
         settle_intents(repository, self._index, self._status, self._facts.hidden)
         self._loose: list[TreePath] = []
         commit = self._status.commit
@@ -168,6 +171,7 @@ class ComponentCapture:
             tracked = set()
         reader.read_all(tracked, self._without_own(others - tracked))
         state.entries = reader.entries
+        self.result.is_patchable &= not any(path in reader.entries for path in status.gitlinks)
         self.result.receipt += self._as_git_only(reader.receipt.values(), converted, status)
         self.result.torn = reader.torn
         if state.base is not None:
@@ -205,7 +209,7 @@ class ComponentCapture:
                 continue
             stat = tree.find_stat(entry.path)
             if stat is None or stat.kind is PathKind.FOLDER:
-                self.result.is_sparse |= entry.is_skipped
+                self.result.is_patchable &= not entry.is_skipped
                 gone += [] if entry.is_skipped else [entry.path]
             elif entry.is_skipped or not _is_unchanged(tree, stat, entry):
                 present.append(entry.path)

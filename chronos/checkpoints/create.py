@@ -19,7 +19,7 @@ from chronos.checkpoints.store import Store
 from chronos.errors import BadNameError
 from chronos.files import display
 from chronos.git import Repository
-from chronos.pool import HashingSink, PoolWriter
+from chronos.pool import ContentSink, HashingSink, PoolWriter
 
 _LONGEST_NAME = 120
 _LONGEST_DESCRIPTION = 10_000
@@ -59,13 +59,17 @@ def check_description(text: str) -> str:
 
 
 class PendingCheckpoint:
-    """A state that has been captured and not sealed: until `seal`, nothing of it is visible."""
+    """A state that has been captured and not sealed: until `seal`, nothing of it is visible.
+
+    What goes into `sink` until then is kept in the checkpoint's packs.
+    """
 
     def __init__(
         self, store: Store, request: Request, newest: CheckpointRow | None, scratch: Path, writer: PoolWriter,
         capture: Capture,
     ) -> None:  # fmt: skip
         self.capture = capture
+        self.sink: ContentSink = writer
         self._store = store
         self._request = request
         self._newest = newest

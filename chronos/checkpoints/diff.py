@@ -80,7 +80,7 @@ class StateDiff:
 
     def _compare(self, blobs: BlobSource, path: TreePath) -> Difference | None:
         old, new = self._old.find(path), self._new.find(path)
-        if old == new or self._old.is_unknown(path) or self._new.is_unknown(path):
+        if old == new or self._old.why_unknown(path) or self._new.why_unknown(path):
             return None
         old = blobs.resolve(path, old)
         new = blobs.resolve(path, new)

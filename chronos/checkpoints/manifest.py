@@ -193,6 +193,11 @@ def is_checkpoint_id(text: str) -> bool:
     return _ID.fullmatch(text) is not None
 
 
+def is_object_id(text: str) -> bool:
+    """Tell whether `text` has the form of a git object id."""
+    return _OBJECT_ID.fullmatch(text) is not None
+
+
 def encode_manifest(manifest: Manifest) -> tuple[str, bytes]:
     """Return the checkpoint id and the bytes of its `checkpoint.json`."""
     data = msgspec.json.format(msgspec.json.encode(manifest), indent=1)
@@ -230,7 +235,7 @@ def _checked(manifest: Manifest) -> Manifest:
     ]
     if b"" not in paths or len(set(paths)) != len(paths):
         raise DamagedManifestError("a manifest names no root component, or one component twice")
-    if not all(map(_OBJECT_ID.fullmatch, commits)):
+    if not all(map(is_object_id, commits)):
         raise DamagedManifestError("a manifest names a base or head that is no object id")
     return manifest
 
@@ -240,7 +245,7 @@ def check_rows(rows: Iterable[Entry | StagedEntry | HiddenEntry]) -> None:
     try:
         for row in rows:
             check_tree_path(row.path)
-            if not isinstance(row, Entry) and not _OBJECT_ID.fullmatch(row.oid):
+            if not isinstance(row, Entry) and not is_object_id(row.oid):
                 raise DamagedManifestError("a staged row names something that is no object id")
     except BadPathError as cause:
         raise DamagedManifestError(f"a list of a checkpoint names an {cause.message}") from cause

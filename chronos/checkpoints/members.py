@@ -18,8 +18,8 @@ _STATUS_LIMIT_BYTES = 64 * 1024
 def render_patch(capture: Capture, limit_bytes: int, scratch: Path) -> tuple[bytes, bool]:
     """Return a patch from the bases to the captured tree that `git apply` accepts, and whether it is complete.
 
-    It is not complete above `limit_bytes`, where git converts a changed file, where a conflict is unresolved, and in a
-    sparse checkout.
+    It is not complete above `limit_bytes`, where git converts a changed file, where a conflict is unresolved, in a
+    sparse checkout, and where something stands in the place of a submodule.
     `scratch` is a file name of ours.
     """
     contents = capture.state.contents()
@@ -52,7 +52,7 @@ def _component_patch(part: CapturedComponent, scratch: Path) -> tuple[bytes, boo
     state = part.state
     in_base = [part.base_entries[path] for path in state.entries if path in part.base_entries]
     fresh = [e for path, e in state.entries.items() if path not in part.base_entries and e.content is not None]
-    exact = not part.is_sparse and not any(row.stage for row in state.staged)
+    exact = part.is_patchable and not any(row.stage for row in state.staged)
     exact = exact and not any(path in state.entries for path in part.converted)
     prefix = state.path + b"/" if state.path else b""
     pieces = [diff_from_base(part.repository, in_base, scratch, prefix)]

@@ -7,26 +7,36 @@ a clean blob of its pinned base. A path counts as absent in a checkpoint only wh
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
 from chronos.checkpoints.capture import Capture
-from chronos.checkpoints.changes import Change, ChangeSet, HeadChange, IndexChange, Side, SideKind, StagedState
+from chronos.checkpoints.changes import (
+    Change,
+    ChangeSet,
+    HeadChange,
+    IndexChange,
+    Side,
+    SideKind,
+    StagedState,
+    SubmoduleLink,
+)
 from chronos.checkpoints.manifest import UNCAPTURED, ComponentKind, Grade
 from chronos.checkpoints.rules import ATTRIBUTES_FILE, StateRules
 from chronos.checkpoints.sides import (
     BlobSource,
     Sides,
-    component_repository,
+    absorbed_repositories,
     content_on_disk,
     is_clean_blob,
     side_on_disk,
 )
 from chronos.checkpoints.states import CodeState, ComponentState
 from chronos.files import PathKind, SafeRoot, TreePath, display, is_inside
-from chronos.git import Head, Repository, diff_trees, find_ref, list_tree
-from chronos.pool import PoolReader, digest
+from chronos.git import Repository, diff_trees, find_ref, list_tree
+from chronos.pool import ContentSink, PoolReader, digest
 
 
 class Options(msgspec.Struct, frozen=True):
@@ -78,35 +88,43 @@ class Plan(msgspec.Struct):
 
 
 class Planner:
-    """Compare a wanted state with the present capture."""
+    """Compare a wanted state with the present capture.
 
-    def __init__(self, target: CodeState, present: Capture, options: Options, pool: PoolReader, scratch: Path) -> None:
+    Where the two have other attributes, git would write other bytes later than it would have then: what a checkout in
+    the wanted state writes goes into `sink`, and comes from the pool.
+    """
+
+    def __init__(
+        self, target: CodeState, present: Capture, options: Options, pool: PoolReader, scratch: Path, sink: ContentSink
+    ) -> None:
         self._target = target
         self._present = present
         self._options = options
-        self.repositories = {path: part.repository for path, part in present.components.items()}
+        self._sink = sink
+        self.repositories = dict(present.repositories)
         self._root = self.repositories[b""]
         self.plan = Plan(ChangeSet(), grade=target.grade)
-        self._links: list[tuple[bytes, str]] = []
+        self._links: list[SubmoduleLink] = []
         self._rules = StateRules(target, self.repositories, pool, scratch)
 
     def restore(self) -> Plan:
         """Return the plan that gives the tree the target state."""
         self._adopt_missing_submodules()
         wanted, present = Sides(self._target, self.repositories), Sides(self._present.state, self.repositories)
-        paths = sorted(path for path in self._candidates(wanted) if self._options.covers(path))
+        candidates = self._candidates(wanted)
+        paths = sorted(path for path in candidates if self._options.covers(path))
         self._warn_of_nothing(wanted)
         wanted.load(paths)
         present.load(paths)
-        attributes = None
-        if any(path.rpartition(b"/")[2] == ATTRIBUTES_FILE for path in paths):
-            attributes = self._rules.attributes_folder(paths)
+        attributes = sink = None
+        if any(path.rpartition(b"/")[2] == ATTRIBUTES_FILE for path in candidates):
+            attributes, sink = self._rules.attributes_folder(paths), self._sink
         with (
             SafeRoot(self._root.root) as tree,
             BlobSource(self.repositories) as blobs,
             BlobSource(self.repositories, attributes) as target_blobs,
         ):
-            judge = Judge(tree, blobs, present, self.plan, target_blobs)
+            judge = Judge(tree, blobs, present, self.plan, target_blobs, sink)
             changes = [change for path in paths if (change := judge.change_towards(wanted, path)) is not None]
         changes = self._without_unseen(changes)
         changes = drop_blocked(changes, self._root.root, self.plan)
@@ -127,13 +145,13 @@ class Planner:
                 self.plan.warnings.append(f"there is nothing at {display(path)}, then or now")
 
     def _adopt_missing_submodules(self) -> None:
+        adopted = absorbed_repositories(self._target, self.repositories)
         for path, component in self._target.components.items():
             if path in self.repositories or not self._options.covers(path):
                 continue
-            repository = component_repository(component, self._root)
-            if repository is not None and component.git_dir is not None:
-                self.repositories[path] = repository
-                self._links.append((path, component.git_dir))
+            if path in adopted and component.git_dir is not None:
+                self.repositories[path] = adopted[path]
+                self._links.append(SubmoduleLink(path, component.git_dir))
             elif component.base is not None:
                 self.plan.warnings.append(f"{display(path)}: its repository is gone; only captured changes come back")
 
@@ -157,7 +175,8 @@ class Planner:
                 found |= {present.from_root(own) for own in present.entries}
             else:
                 self.plan.kept.append(Kept(path + b"/", "a repository that came after the checkpoint"))
-        return found | {row.path for row in self._present.state.receipt if row.reason in UNCAPTURED}
+        rows = (*self._present.state.receipt, *self._target.receipt)
+        return found | {row.path for row in rows if row.reason in UNCAPTURED}
 
     def _base_differences(
         self, wanted: ComponentState, present: ComponentState | None, repository: Repository
@@ -179,7 +198,7 @@ class Planner:
             present = self._present.state.components.get(path)
             if present is None or wanted.kind is ComponentKind.FOLDER:
                 continue
-            before, after = _staged_state(present), _staged_state(wanted)
+            before, after = StagedState.of(present), StagedState.of(wanted)
             if before == after:
                 continue
             if present.head == wanted.head or (self._options.head and not path):
@@ -194,27 +213,32 @@ class Planner:
         if not self._options.head or (wanted.head, wanted.branch) == (present.head, present.branch):
             return None
         branch = f"refs/heads/{wanted.branch}" if wanted.branch else None
-        displaced = find_ref(self._root, branch) if branch else present.head
-        now = Head(f"refs/heads/{present.branch}" if present.branch else None, present.head)
-        return HeadChange(now.branch, now.commit, branch, wanted.head, displaced)
+        now = f"refs/heads/{present.branch}" if present.branch else None
+        tip = find_ref(self._root, branch) if branch else None
+        return HeadChange(now, present.head, branch, wanted.head, branch, tip, wanted.head if branch else None)
 
 
 class Judge:
     """Decide path by path what may change; what must be kept is added to the plan."""
 
     def __init__(
-        self, tree: SafeRoot, blobs: BlobSource, present: Sides, plan: Plan, target_blobs: BlobSource | None = None
-    ) -> None:
+        self, tree: SafeRoot, blobs: BlobSource, present: Sides, plan: Plan, target_blobs: BlobSource | None = None,
+        sink: ContentSink | None = None,
+    ) -> None:  # fmt: skip
         self._tree = tree
         self._blobs = blobs
         self._target_blobs = target_blobs or blobs
+        self._sink = sink
         self._present = present
         self._plan = plan
 
     def change_towards(self, wanted: Sides, path: TreePath) -> Change | None:
         """Return the change that gives `path` what `wanted` has there, or None."""
         after = wanted.find(path)
-        if after.kind is SideKind.ABSENT and wanted.is_unknown(path):
+        unknown = wanted.why_unknown(path)
+        if unknown is not None:
+            if after.kind is not SideKind.ABSENT or not self._is_left_out_now(path):
+                self._plan.kept.append(Kept(path, f"the checkpoint does not hold it: {unknown}"))
             return None
         if self._is_left_out_now(path):
             if after.kind is not SideKind.ABSENT:
@@ -226,7 +250,7 @@ class Judge:
         before = self.present_at(path)
         if before is None:
             return None
-        after = self._target_blobs.resolve(path, after)
+        after = self._target_blobs.resolve(path, after, self._sink)
         return None if before.is_same(after) else Change(path, before, after)
 
     def change_back(self, change: Change, *, overwrite: bool) -> Change | None:
@@ -274,9 +298,10 @@ class Judge:
         self._plan.kept.append(Kept(path, f"not captured: {row.reason.value if row else 'left out'}"))
 
 
-def drop_blocked(changes: list[Change], root: Path, plan: Plan) -> list[Change]:
+def drop_blocked(changes: list[Change], root: Path, plan: Plan, links: Sequence[SubmoduleLink] = ()) -> list[Change]:
     """Keep paths whose place is taken by something that the plan does not clear away; return the other changes."""
     cleared = {c.path for c in changes if c.before.kind is not SideKind.ABSENT}
+    cleared |= {link.component + b"/.git" for link in links if not link.is_made}
     possible = []
     with SafeRoot(root) as tree:
         for change in changes:
@@ -288,10 +313,6 @@ def drop_blocked(changes: list[Change], root: Path, plan: Plan) -> list[Change]:
             else:
                 plan.kept.append(Kept(change.path, f"{display(blocker)} is in the way and not captured"))
     return possible
-
-
-def _staged_state(state: ComponentState) -> StagedState:
-    return StagedState(state.head, tuple(state.staged), tuple(state.hidden))
 
 
 def _find_blocker(tree: SafeRoot, path: TreePath, cleared: set[TreePath]) -> TreePath | None:
@@ -313,12 +334,16 @@ def _find_blocker(tree: SafeRoot, path: TreePath, cleared: set[TreePath]) -> Tre
 
 
 def _first_uncleared(tree: SafeRoot, folder: TreePath, cleared: set[TreePath]) -> TreePath | None:
-    for path in tree.list_folder(folder):
-        stat = tree.find_stat(path)
-        if stat is not None and stat.kind is PathKind.FOLDER:
-            found = _first_uncleared(tree, path, cleared)
-            if found is not None or os.path.basename(path) == b".git":
-                return found or path
-        elif path not in cleared:
-            return path
+    """Return something below `folder` that stays; an empty folder is in nobody's way, a repository is."""
+    pending = [folder]
+    while pending:
+        for path in tree.list_folder(pending.pop()):
+            if path in cleared:
+                continue
+            if os.path.basename(path).lower() == b".git":
+                return path
+            stat = tree.find_stat(path)
+            if stat is not None and stat.kind is not PathKind.FOLDER:
+                return path
+            pending.append(path)
     return None

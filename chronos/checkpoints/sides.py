@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from chronos.checkpoints.changes import ABSENT, Side, SideKind
-from chronos.checkpoints.manifest import ComponentKind, Entry, EntryKind
-from chronos.checkpoints.states import CodeState, ComponentState
+from chronos.checkpoints.manifest import ComponentKind, Entry, EntryKind, Reason
+from chronos.checkpoints.states import CodeState
 from chronos.files import SafeRoot, TreePath, is_inside
 from chronos.git import (
     EXECUTABLE_MODE,
@@ -22,7 +22,7 @@ from chronos.git import (
     has_tree_path,
     hash_blob,
 )
-from chronos.pool import Content, HashingSink
+from chronos.pool import Content, ContentSink, HashingSink
 
 
 class Sides:
@@ -44,11 +44,14 @@ class Sides:
             self._readable[component] = known
         return known
 
-    def is_unknown(self, path: TreePath) -> bool:
-        """Tell whether nothing can be said of `path`: left out by its capture, or as in a base that is gone."""
-        if self.state.is_left_out(path):
-            return True
-        return self.state.find_entry(path) is None and not self.can_read_base(self.component_of(path))
+    def why_unknown(self, path: TreePath) -> str | None:
+        """Return why nothing can be said of `path`: left out by its capture, or as in a base that is gone; or None."""
+        if self.state.find_entry(path) is not None:
+            return None
+        row = self.state.is_left_out(path)
+        if row is not None and row.reason is not Reason.GIT_ONLY:
+            return str(row.reason.value)
+        return None if self.can_read_base(self.component_of(path)) else "its base commit is gone"
 
     def load(self, paths: Iterable[TreePath]) -> None:
         """Ask git, in few calls, for what the bases hold at those `paths` that have no entry."""
@@ -134,10 +137,12 @@ class BlobSource:
         own = path[len(component) + 1 :] if component else path
         return self._readers[key].read(side.blob, own)
 
-    def resolve(self, path: TreePath, side: Side) -> Side:
-        """Return `side` with the hash of its bytes."""
+    def resolve(self, path: TreePath, side: Side, sink: ContentSink | None = None) -> Side:
+        """Return `side` with the hash of its bytes. With `sink` the bytes go there, and git is not asked again."""
         if side.blob is None or side.content is not None:
             return side
+        if sink is not None:
+            return Side(side.kind, side.executable, sink.add_bytes(self.read(path, side)))
         content = HashingSink().add_bytes(self.read(path, side))
         return Side(side.kind, side.executable, content, side.blob, side.component)
 
@@ -177,15 +182,25 @@ def is_clean_blob(tree: SafeRoot, path: TreePath, oid: str) -> bool:
     return hash_blob("sha1" if len(oid) == 40 else "sha256", [data]) == oid
 
 
-def component_repository(state: ComponentState, parent: Repository) -> Repository | None:
-    """Return the repository of an absorbed submodule whose folder lost its `.git`, or None when its history is gone."""
-    if state.kind is not ComponentKind.SUBMODULE or state.git_dir is None:
+def absorbed_repositories(state: CodeState, known: Mapping[TreePath, Repository]) -> dict[TreePath, Repository]:
+    """Return `known` and the repositories of absorbed submodules of `state` whose folders lost their `.git`."""
+    root = known[b""]
+    found = dict(known)
+    for path, component in state.components.items():
+        if path not in found and component.kind is ComponentKind.SUBMODULE and component.git_dir is not None:
+            repository = linked_repository(root, path, component.git_dir)
+            if repository is not None:
+                found[path] = repository
+    return found
+
+
+def linked_repository(parent: Repository, component: TreePath, git_dir: str) -> Repository | None:
+    """Return the repository that a `.git` file at `component` with `gitdir: GIT_DIR` leads to, if `parent` has it."""
+    root = parent.root / os.fsdecode(component)
+    place = (root / git_dir).resolve()
+    if not (place / "HEAD").is_file() or parent.common_dir / "modules" not in place.parents:
         return None
-    root = parent.root / os.fsdecode(state.path)
-    git_dir = (root / state.git_dir).resolve()
-    if not (git_dir / "HEAD").is_file() or parent.common_dir / "modules" not in git_dir.parents:
-        return None
-    return Repository(root, git_dir, git_dir, parent.base_command)
+    return Repository(root, place, place, parent.base_command)
 
 
 def _side_of_entry(entry: Entry) -> Side:

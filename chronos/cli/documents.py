@@ -96,8 +96,6 @@ def plan(found: Plan) -> Document:
     change_set = found.change_set
     head = change_set.head
     ends = [] if head is None else [(head.branch_before, head.commit_before), (head.branch_after, head.commit_after)]
-    if change_set.head_undo:
-        ends.reverse()
     return {
         "plan_id": found.plan_id,
         "grade": found.grade.value,
@@ -106,6 +104,7 @@ def plan(found: Plan) -> Document:
         "stores": [],
         "kept": kept(found.kept),
         "warnings": list(found.warnings),
+        "links": [{"path": to_text(link.component), "made": link.is_made} for link in change_set.links],
         "indexes": [to_text(change.component) for change in change_set.indexes],
         "head": dict(zip(("from", "to"), ({"branch": b, "commit": c} for b, c in ends), strict=False)) or None,
     }

@@ -85,6 +85,9 @@ def _rows(found: Plan) -> list[Row]:
         rows.append((Cell("write", "green"), display(change.path), why))
     rows += [(Cell("delete", "red"), display(change.path), "") for change in found.deletes]
     rows += [(Cell("keep", "yellow"), display(row.path), display(row.reason)) for row in found.kept]
+    for link in found.change_set.links:
+        what = "the submodule's .git is linked again" if link.is_made else "the submodule's .git is taken away again"
+        rows.append((Cell("link", "cyan"), display(link.component), what))
     for change_of_index in found.change_set.indexes:
         where = f"{display(change_of_index.component)}/" if change_of_index.component else ""
         rows.append((Cell("index", "cyan"), where, "the staged state comes back"))
@@ -98,8 +101,6 @@ def _head(found: Plan) -> str:
     if head is None:
         return ""
     ends = [(head.branch_before, head.commit_before), (head.branch_after, head.commit_after)]
-    if found.change_set.head_undo:
-        ends.reverse()
     return " to ".join(_position(branch, commit) for branch, commit in ends)
 
 

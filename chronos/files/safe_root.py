@@ -166,6 +166,26 @@ class SafeRoot:
                     self.write_file(path, iter(lambda: reader.read(1 << 20), b""), executable=executable)
             source.unlink()
 
+    def set_git_link(self, folder: TreePath, git_dir: str | None, replaced: str) -> None:
+        """Make the `.git` file of the submodule in `folder` lead to `git_dir`, or with None remove it.
+
+        One that leads somewhere else than `replaced` is left alone. Raises OSError, and FileExistsError when `.git` is
+        something else.
+        """
+        if git_dir is not None:
+            self.make_parents(folder + b"/x")
+        place, now = self._open_folder(folder), self._read_git_link(folder)
+        if now is not None and now != replaced:
+            raise FileExistsError(errno.EEXIST, "another .git stands there")
+        if git_dir is None and now is not None:
+            os.unlink(b".git", dir_fd=place)
+            self._forget()
+            self.remove_empty_folders(folder + b"/x")
+        elif git_dir is not None and now is None:
+            descriptor = os.open(b".git", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666, dir_fd=place)
+            with open(descriptor, "wb") as stream:
+                stream.write(b"gitdir: %s\n" % os.fsencode(git_dir))
+
     def remove_empty_folders(self, path: TreePath) -> None:
         """Remove the folders above `path` that have become empty, up to the root."""
         parent = path.rpartition(b"/")[0]
@@ -197,6 +217,16 @@ class SafeRoot:
             folder, name = self._parent(b"/".join(parts[:count]))
             with suppress(FileExistsError):
                 os.mkdir(name, 0o777, dir_fd=folder)
+
+    def _read_git_link(self, folder: TreePath) -> str | None:
+        try:
+            descriptor = os.open(b".git", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=self._open_folder(folder))
+        except FileNotFoundError:
+            return None
+        with open(descriptor, "rb") as stream:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise FileExistsError(errno.EEXIST, "a .git folder stands there")
+            return os.fsdecode(stream.read(4200)).removeprefix("gitdir: ").rstrip("\n")
 
     def _copy_out(self, path: TreePath, folder: int, name: bytes, target: Path) -> None:
         found = os.stat(name, dir_fd=folder, follow_symlinks=False)

@@ -46,7 +46,7 @@ from chronos.git.repository import (
 )
 from chronos.git.staging import IndexState, restore_blobs, wait_for_index, write_index
 from chronos.git.status import ARGUMENTS as STATUS_ARGUMENTS
-from chronos.git.status import StagedRow, Status, parse_status
+from chronos.git.status import StagedRow, Status, parse_status, settle_conflicts
 
 __all__ = [
     "EXECUTABLE_MODE",
@@ -94,6 +94,7 @@ __all__ = [
     "read_index_facts",
     "refresh_private_copy",
     "restore_blobs",
+    "settle_conflicts",
     "settle_intents",
     "sweep_base_ref_locks",
     "wait_for_index",

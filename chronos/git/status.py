@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from chronos.files import TreePath
-from chronos.git.objects import TreeEntry
+from chronos.git.objects import GITLINK_MODE, TreeEntry, find_tree_entries
+from chronos.git.repository import Repository
 
 ARGUMENTS = (
     "status",
@@ -37,7 +38,8 @@ class Status(msgspec.Struct):
 
     `tracked` paths differ from HEAD on disk or in the index, each with what HEAD has there; `not_in_head` are those
     that HEAD does not have. `deleted` paths are gone from the disk and as in HEAD otherwise, which git also says of an
-    intent to add whose file is gone; `intents` are those that can be nothing else.
+    intent to add whose file is gone; `intents` are those that can be nothing else. Of `unmerged` paths nothing more is
+    known before `settle_conflicts`; where HEAD has one of `gitlinks`, it has no file.
     """
 
     commit: str | None = None
@@ -50,6 +52,8 @@ class Status(msgspec.Struct):
     staged: list[StagedRow] = msgspec.field(default_factory=list)
     deleted: list[TreePath] = msgspec.field(default_factory=list)
     intents: list[TreePath] = msgspec.field(default_factory=list)
+    unmerged: list[TreePath] = msgspec.field(default_factory=list)
+    gitlinks: list[TreePath] = msgspec.field(default_factory=list)
 
 
 def parse_status(output: bytes) -> Status:
@@ -73,10 +77,17 @@ def parse_status(output: bytes) -> Status:
     return status
 
 
+def settle_conflicts(repository: Repository, status: Status) -> None:
+    """Say of unmerged paths what HEAD has there: git names the three sides only, of which none need be HEAD's."""
+    in_head = find_tree_entries(repository, status.commit, status.unmerged) if status.unmerged else {}
+    for path in status.unmerged:
+        entry = in_head.get(path)
+        _in_head(status, path, entry.mode if entry else 0, entry.oid if entry else "")
+
+
 def _ordinary(status: Status, record: bytes) -> None:
-    _, states, submodule, head_mode, index_mode, _, head_oid, index_oid, path = record.split(b" ", 8)
-    if submodule[:1] != b"S":
-        _tracked(status, path, head_mode, head_oid)
+    _, states, _, head_mode, index_mode, _, head_oid, index_oid, path = record.split(b" ", 8)
+    _in_head(status, path, int(head_mode, 8), head_oid.decode("ascii"))
     if states in (b"DA", b"DD"):  # taken out of the index and added again with `git add -N`
         status.staged.append(StagedRow(path, 0, "0" * len(index_oid)))
     elif states[:1] != b".":
@@ -88,16 +99,18 @@ def _ordinary(status: Status, record: bytes) -> None:
 
 
 def _unmerged(status: Status, record: bytes) -> None:
-    _, _, submodule, mode1, mode2, mode3, _, oid1, oid2, oid3, path = record.split(b" ", 10)
-    if submodule[:1] != b"S":
-        _tracked(status, path, mode2, oid2)  # stage 2 of a conflict is HEAD's side
+    _, _, _, mode1, mode2, mode3, _, oid1, oid2, oid3, path = record.split(b" ", 10)
+    status.unmerged.append(path)
     for stage, mode, oid in ((1, mode1, oid1), (2, mode2, oid2), (3, mode3, oid3)):
         if int(mode, 8):
             status.staged.append(StagedRow(path, int(mode, 8), oid.decode("ascii"), stage))
 
 
-def _tracked(status: Status, path: TreePath, mode: bytes, oid: bytes) -> None:
-    if int(mode, 8):
-        status.tracked[path] = TreeEntry(path, int(mode, 8), oid.decode("ascii"))
-    else:
-        status.not_in_head.append(path)
+def _in_head(status: Status, path: TreePath, mode: int, oid: str) -> None:
+    """Note what HEAD has at a path that differs; in place of a gitlink there may be a file now, which HEAD lacks."""
+    if mode and mode != GITLINK_MODE:
+        status.tracked[path] = TreeEntry(path, mode, oid)
+        return
+    status.not_in_head.append(path)
+    if mode:
+        status.gitlinks.append(path)

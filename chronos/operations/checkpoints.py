@@ -14,7 +14,7 @@ from chronos.checkpoints import (
     list_timelines,
     open_checkpoint,
 )
-from chronos.errors import AmbiguousCheckpointError, StateError, UnknownCheckpointError
+from chronos.errors import AmbiguousCheckpointError, OutsideError, StateError, UnknownCheckpointError
 from chronos.files import display, sync_folder, translate_os_errors
 from chronos.operations.journals import settle
 from chronos.operations.log import CheckpointMove, Operation, OperationKind, append, new_operation_id, stamp
@@ -36,7 +36,7 @@ def create(
     request = workspace.request(name, trigger, description, tags)
     store = workspace.store
     with store.working_on(workspace.timeline):
-        workspace.notices += settle(workspace)
+        workspace.notices += _settle_if_possible(workspace)
         with open_checkpoint(store, workspace.repository, workspace.policy(), request) as pending:
             created = pending.seal()
         if created.created and trigger is Trigger.MANUAL:
@@ -45,6 +45,14 @@ def create(
     if created.store_is_visible:
         workspace.hide_beside_store()
     return created
+
+
+def _settle_if_possible(workspace: Workspace) -> list[str]:
+    """An operation that cannot be settled now is no reason not to hold the tree as it is."""
+    try:
+        return settle(workspace)
+    except (StateError, OutsideError) as cause:
+        return [f"{cause.message}; this checkpoint holds the tree as it is now"]
 
 
 def delete(workspace: Workspace, row: CheckpointRow) -> None:

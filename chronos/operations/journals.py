@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from chronos import locks
@@ -20,8 +21,16 @@ from chronos.checkpoints import (
     Store,
     decode_journal,
     encode_journal,
+    linked_repository,
 )
-from chronos.errors import ChronosError, InterruptedOperationError, OutsideError, StorageError, VerifyFailedError
+from chronos.errors import (
+    ChronosError,
+    IntegrityError,
+    InterruptedOperationError,
+    OutsideError,
+    StorageError,
+    VerifyFailedError,
+)
 from chronos.files import (
     TreePath,
     display,
@@ -93,11 +102,17 @@ def sweep_leftovers(workspace: Workspace) -> int:
 def settle(workspace: Workspace, *, abort: bool = False) -> list[str]:
     """Finish (or with `abort` take back) what was interrupted on this timeline; return what was done, as sentences.
 
-    The timeline's lock must be held, so whoever wrote a journal is gone. Raises InterruptedOperationError.
+    A journal that cannot be read is only named, and set aside with `abort`: the safety checkpoint that its operation
+    took holds the state before. The timeline's lock must be held, so whoever wrote a journal is gone. Raises
+    InterruptedOperationError, or StorageError when something outside failed.
     """
     store, done = workspace.store, []
     for path in list_interrupted(store):
-        journal = decode_journal(read_limited(path, LARGEST_JOURNAL_BYTES), path.name)
+        try:
+            journal = decode_journal(read_limited(path, LARGEST_JOURNAL_BYTES), path.name)
+        except IntegrityError as cause:
+            done.append(_set_aside(path) if abort else f"{cause.message}; `chrono recover --abort` sets it aside")
+            continue
         if journal.timeline != workspace.timeline:
             continue
         if any(known.operation == journal.operation for known in read_operations(store, journal.timeline)):
@@ -114,13 +129,32 @@ def settle(workspace: Workspace, *, abort: bool = False) -> list[str]:
     return done
 
 
+def check_settled(workspace: Workspace) -> None:
+    """Raise InterruptedOperationError when an operation of this timeline was cut short: a plan must change nothing."""
+    for path in list_interrupted(workspace.store):
+        with suppress(IntegrityError):
+            journal = decode_journal(read_limited(path, LARGEST_JOURNAL_BYTES), path.name)
+            if journal.timeline == workspace.timeline:
+                raise InterruptedOperationError(f"the {journal.kind} ({journal.summary}) was interrupted")
+
+
+def _set_aside(path: Path) -> str:
+    aside = path.with_suffix(".damaged")
+    with translate_os_errors(f"cannot set {path} aside"):
+        os.replace(path, aside)
+    sync_folder(path.parent)
+    return f"the damaged journal {path.name} is set aside as {aside.name}"
+
+
 def _settle_one(workspace: Workspace, journal: Journal, *, abort: bool) -> str:
     store = workspace.store
     changes = journal.change_set.inverted() if abort else journal.change_set
     applier = Applier(_repositories(workspace, changes), store.pool, _trash_path(store, journal))
     applied = applier.apply(changes)
     if abort:
-        _journal_path(store, journal).unlink(missing_ok=True)
+        with translate_os_errors(f"cannot remove the journal of {journal.operation}"):
+            _journal_path(store, journal).unlink(missing_ok=True)
+        sync_folder(store.layout.journals)
         remove_tree(_trash_path(store, journal))
     else:
         _close(store, journal)
@@ -133,12 +167,12 @@ def _repositories(workspace: Workspace, changes: ChangeSet) -> dict[TreePath, Re
     found = {b"": workspace.repository}
     wanted = {side.component for change in changes.changes for side in (change.before, change.after)}
     wanted |= {change.component for change in changes.indexes}
+    links = {link.component: link.git_dir for link in changes.links}
     for component in sorted(wanted - {b""}):
         root = workspace.root / os.fsdecode(component)
-        link = next((git_dir for path, git_dir in changes.links if path == component), None)
-        if link is not None and not (root / ".git").exists():
-            git_dir = (root / link).resolve()
-            found[component] = Repository(root, git_dir, git_dir, workspace.git)
+        linked = linked_repository(workspace.repository, component, links.get(component, ""))
+        if linked is not None and component in links:
+            found[component] = linked
         elif (root / ".git").exists():
             found[component] = open_repository(root, workspace.git)
     return found

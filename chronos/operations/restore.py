@@ -7,7 +7,7 @@ an undo, inverted. Each is logged with its own change set, so any number of step
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -27,23 +27,24 @@ from chronos.checkpoints import (
     Judge,
     Kept,
     Options,
-    PendingCheckpoint,
     Plan,
     Planner,
     SideKind,
     Sides,
     StagedState,
+    Store,
     Trigger,
     capture_in_memory,
     drop_blocked,
+    linked_repository,
     open_checkpoint,
     side_on_disk,
 )
-from chronos.errors import ChangedMeanwhileError, NothingToUndoError, VerifyFailedError
+from chronos.errors import ChangedMeanwhileError, IntegrityError, NothingToUndoError, VerifyFailedError
 from chronos.files import SafeRoot, TreePath, display
 from chronos.git import Repository, wait_for_index
 from chronos.operations.checkpoints import move_checkpoint
-from chronos.operations.journals import carry_out, read_changes, settle
+from chronos.operations.journals import carry_out, check_settled, read_changes, settle
 from chronos.operations.log import (
     CheckpointMove,
     Operation,
@@ -55,6 +56,9 @@ from chronos.operations.log import (
 )
 from chronos.operations.stack import build_stack
 from chronos.operations.workspace import Workspace
+from chronos.pool import ContentSink, HashingSink
+
+_ATTEMPTS = 2
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -79,13 +83,16 @@ class _Prepared(msgspec.Struct):
     replan: Callable[[Capture], Plan]
 
 
+_Prepare = Callable[[Capture, ContentSink], _Prepared]
+
+
 def plan_restore(workspace: Workspace, row: CheckpointRow, options: Options) -> Plan:
-    """Return what a restore of `row` would do, from a capture in memory."""
+    """Return what a restore of `row` would do, from a capture in memory. Raises InterruptedOperationError."""
     with workspace.store.working_on(workspace.timeline):
-        workspace.notices += settle(workspace)
+        check_settled(workspace)
         state = _read_target(workspace, row)
         capture = capture_in_memory(workspace.store, workspace.repository, workspace.policy(options.forced))
-        return _prepare_restore(workspace, state, capture, options).plan
+        return _prepare_restore(workspace, state, options, capture, HashingSink()).plan
 
 
 def restore(workspace: Workspace, row: CheckpointRow, options: Options, expected: str | None = None) -> Outcome:
@@ -93,25 +100,25 @@ def restore(workspace: Workspace, row: CheckpointRow, options: Options, expected
 
     Raises ChangedMeanwhileError, IntegrityError (before anything is touched), StorageError, VerifyFailedError.
     """
-    store = workspace.store
-    with store.working_on(workspace.timeline):
+    with workspace.store.working_on(workspace.timeline):
         workspace.notices += settle(workspace)
         state = _read_target(workspace, row)
-        with _open_safety(workspace, f"before restore of {row.name}", options.forced) as safety:
-            prepared = _prepare_restore(workspace, state, safety.capture, options)
-            _check_expected(prepared.plan, expected)
-            summary = f"restore {row.name}"
-            return _execute(workspace, prepared, "restore", summary, safety, target=row.checkpoint_id)
+        task = _Task("restore", f"restore {row.name}", f"before restore of {row.name}", target=row.checkpoint_id)
+        prepare = partial(_prepare_restore, workspace, state, options)
+        return _execute(workspace, task, options.forced, prepare, expected)
 
 
 def plan_step(workspace: Workspace, kind: OperationKind, options: Options) -> tuple[Operation, Plan]:
-    """Return the operation that `undo` or `redo` would take back, and what that would do. Raises NothingToUndoError."""
+    """Return the operation that `undo` or `redo` would take back, and what that would do.
+
+    Raises NothingToUndoError, InterruptedOperationError.
+    """
     with workspace.store.working_on(workspace.timeline):
-        workspace.notices += settle(workspace)
+        check_settled(workspace)
         operation = _next_step(workspace, kind)
         policy = workspace.policy(_touched(workspace, operation))
         capture = capture_in_memory(workspace.store, workspace.repository, policy)
-        return operation, _prepare_step(workspace, operation, capture, options).plan
+        return operation, _prepare_step(workspace, operation, options, capture, HashingSink()).plan
 
 
 def step(workspace: Workspace, kind: OperationKind, options: Options, expected: str | None = None) -> Outcome:
@@ -130,53 +137,68 @@ def step(workspace: Workspace, kind: OperationKind, options: Options, expected: 
             )
             append(store, done)
             return Outcome(done.operation, summary, Plan(ChangeSet()), None, 0, 0, (), ())
-        with _open_safety(workspace, f"before {summary}", _touched(workspace, operation)) as safety:
-            prepared = _prepare_step(workspace, operation, safety.capture, options)
-            _check_expected(prepared.plan, expected)
-            verb: JournalKind = "undo" if kind is OperationKind.UNDO else "redo"
-            return _execute(workspace, prepared, verb, summary, safety, undoes=operation.operation)
+        verb: JournalKind = "undo" if kind is OperationKind.UNDO else "redo"
+        task = _Task(verb, summary, f"before {summary}", undoes=operation.operation)
+        prepare = partial(_prepare_step, workspace, operation, options)
+        return _execute(workspace, task, _touched(workspace, operation), prepare, expected)
+
+
+class _Task(msgspec.Struct, frozen=True):
+    """What is done, as the journal says it, and what the safety checkpoint is called."""
+
+    kind: JournalKind
+    summary: str
+    safety_name: str
+    target: str | None = None
+    undoes: str | None = None
 
 
 def _execute(
-    workspace: Workspace, prepared: _Prepared, kind: JournalKind, summary: str, safety: PendingCheckpoint,
-    *, target: str | None = None, undoes: str | None = None,
-) -> Outcome:  # fmt: skip
-    """Seal the safety checkpoint and carry the plan out. A restore that changes nothing leaves nothing behind."""
+    workspace: Workspace, task: _Task, forced: frozenset[TreePath], prepare: _Prepare, expected: str | None
+) -> Outcome:
+    """Capture, plan, seal the safety checkpoint and carry the plan out. What changes nothing leaves nothing behind.
+
+    What will be replaced is read back from the pool first: where a pack turns out to be damaged, its chunks are
+    distrusted and the safety checkpoint is taken again, with bytes of its own.
+    """
+    store, request = workspace.store, workspace.request(task.safety_name[:120], Trigger.SAFETY)
+    for _ in range(_ATTEMPTS):
+        with open_checkpoint(store, workspace.repository, workspace.policy(forced), request) as safety:
+            prepared = prepare(safety.capture, safety.sink)
+            plan = prepared.plan
+            _check_expected(plan, expected)
+            if plan.change_set.is_empty and task.undoes is None:
+                return Outcome(None, task.summary, plan, None, 0, 0, tuple(plan.kept), tuple(plan.warnings))
+            for change in plan.change_set.indexes:
+                wait_for_index(prepared.repositories[change.component])
+            held_by = safety.seal().checkpoint_id
+            lost = _lost_chunks(store, plan)
+            if not lost:
+                _check_contents(workspace, prepared)
+                return _apply(workspace, task, prepared, held_by)
+        store.distrust(lost)
+    raise IntegrityError("the bytes that would be replaced cannot be read back from the store; nothing was touched")
+
+
+def _apply(workspace: Workspace, task: _Task, prepared: _Prepared, safety: str) -> Outcome:
     plan = prepared.plan
-    if plan.change_set.is_empty and undoes is None:
-        return Outcome(None, summary, plan, None, 0, 0, tuple(plan.kept), tuple(plan.warnings))
-    _check_contents(workspace, plan, prepared.repositories)
-    for change in plan.change_set.indexes:
-        wait_for_index(prepared.repositories[change.component])
-    held_by = safety.seal().checkpoint_id
     journal = Journal(
-        JOURNAL_FORMAT,
-        new_operation_id(),
-        kind,
-        workspace.timeline,
-        summary,
-        held_by,
-        plan.change_set,
-        target,
-        undoes,
-    )
-
-    def verify(applied: Applied) -> None:
-        _verify(workspace, prepared, applied)
-
+        JOURNAL_FORMAT, new_operation_id(), task.kind, workspace.timeline, task.summary, safety, plan.change_set,
+        task.target, task.undoes,
+    )  # fmt: skip
     seen = {path: part.index_identity for path, part in prepared.present.components.items()}
-    applied = carry_out(workspace, journal, prepared.repositories, verify, seen)
-    warnings = (*plan.warnings, *applied.warnings)
-    return Outcome(
-        journal.operation,
-        summary,
-        plan,
-        held_by,
-        applied.written,
-        applied.deleted,
-        (*plan.kept, *applied.kept),
-        warnings,
-    )
+    applied = carry_out(workspace, journal, prepared.repositories, partial(_verify, workspace, prepared), seen)
+    kept, warnings = (*plan.kept, *applied.kept), (*plan.warnings, *applied.warnings)
+    return Outcome(journal.operation, task.summary, plan, safety, applied.written, applied.deleted, kept, warnings)
+
+
+def _lost_chunks(store: Store, plan: Plan) -> list[bytes]:
+    """Return the chunks of what the plan replaces or deletes that cannot be read back; git holds clean blobs."""
+    lost = []
+    for change in plan.change_set.changes:
+        if change.before.content is not None and change.before.blob is None:
+            lost += store.pool.damaged_chunks(change.before.content)
+    return lost
 
 
 def _read_target(workspace: Workspace, row: CheckpointRow) -> CodeState:
@@ -184,21 +206,16 @@ def _read_target(workspace: Workspace, row: CheckpointRow) -> CodeState:
     return workspace.store.read_state(manifest)
 
 
-def _open_safety(
-    workspace: Workspace, name: str, forced: frozenset[TreePath]
-) -> AbstractContextManager[PendingCheckpoint]:
-    request = workspace.request(name[:120], Trigger.SAFETY)
-    return open_checkpoint(workspace.store, workspace.repository, workspace.policy(forced), request)
-
-
-def _prepare_restore(workspace: Workspace, state: CodeState, capture: Capture, options: Options) -> _Prepared:
-    def make(present: Capture) -> tuple[Plan, Planner]:
+def _prepare_restore(
+    workspace: Workspace, state: CodeState, options: Options, capture: Capture, sink: ContentSink
+) -> _Prepared:
+    def make(present: Capture, sink: ContentSink) -> tuple[Plan, Planner]:
         with workspace.store.temporary_folder() as scratch:
-            planner = Planner(state, present, options, workspace.store.pool, scratch)
+            planner = Planner(state, present, options, workspace.store.pool, scratch, sink)
             return planner.restore(), planner
 
-    plan, planner = make(capture)
-    return _Prepared(plan, capture, planner.repositories, lambda present: make(present)[0])
+    plan, planner = make(capture, sink)
+    return _Prepared(plan, capture, planner.repositories, lambda present: make(present, HashingSink())[0])
 
 
 def _touched(workspace: Workspace, operation: Operation) -> frozenset[TreePath]:
@@ -206,7 +223,9 @@ def _touched(workspace: Workspace, operation: Operation) -> frozenset[TreePath]:
     return frozenset(change.path for change in read_changes(workspace.store, operation).changes)
 
 
-def _prepare_step(workspace: Workspace, operation: Operation, capture: Capture, options: Options) -> _Prepared:
+def _prepare_step(
+    workspace: Workspace, operation: Operation, options: Options, capture: Capture, _sink: ContentSink
+) -> _Prepared:
     wanted = read_changes(workspace.store, operation).inverted()
 
     def make(present: Capture) -> Plan:
@@ -214,21 +233,30 @@ def _prepare_step(workspace: Workspace, operation: Operation, capture: Capture, 
         plan.operation = operation.operation
         return plan
 
-    repositories = {path: part.repository for path, part in capture.components.items()}
-    return _Prepared(make(capture), capture, repositories, make)
+    return _Prepared(make(capture), capture, _repositories(wanted, capture), make)
+
+
+def _repositories(wanted: ChangeSet, present: Capture) -> dict[TreePath, Repository]:
+    """Return the repositories that are there, and those that the submodule links of the change set lead to."""
+    found = dict(present.repositories)
+    for link in wanted.links:
+        repository = linked_repository(found[b""], link.component, link.git_dir)
+        if repository is not None:
+            found.setdefault(link.component, repository)
+    return found
 
 
 def _plan_back(root: Path, wanted: ChangeSet, present: Capture, options: Options) -> Plan:
     plan = Plan(ChangeSet())
-    repositories = {path: part.repository for path, part in present.components.items()}
+    repositories = _repositories(wanted, present)
     sides = Sides(present.state, repositories)
     sides.load([change.path for change in wanted.changes])
     with SafeRoot(root) as tree, BlobSource(repositories) as blobs:
         judge = Judge(tree, blobs, sides, plan)
         found = (judge.change_back(change, overwrite=options.overwrite) for change in wanted.changes)
-        changes = drop_blocked([change for change in found if change is not None], root, plan)
+        changes = drop_blocked([change for change in found if change is not None], root, plan, wanted.links)
     indexes = tuple(change for change in wanted.indexes if _index_may_change(plan, present, change, options))
-    plan.change_set = ChangeSet(tuple(changes), indexes, wanted.head, wanted.head_undo)
+    plan.change_set = ChangeSet(tuple(changes), indexes, wanted.head, wanted.links)
     return plan
 
 
@@ -237,7 +265,7 @@ def _index_may_change(plan: Plan, present: Capture, change: IndexChange, options
     component = present.state.components.get(change.component)
     if component is None:
         return False
-    now = StagedState(component.head, tuple(component.staged), tuple(component.hidden))
+    now = StagedState.of(component)
     if now == change.after:
         return False
     if now != change.before and not options.overwrite:
@@ -252,18 +280,19 @@ def _check_expected(plan: Plan, expected: str | None) -> None:
         raise ChangedMeanwhileError("the tree changed since the plan was made; nothing was touched")
 
 
-def _check_contents(workspace: Workspace, plan: Plan, repositories: dict[TreePath, Repository]) -> None:
+def _check_contents(workspace: Workspace, prepared: _Prepared) -> None:
     """Read everything that will be written before anything is touched. Raises IntegrityError or GitFailedError."""
-    with BlobSource(repositories) as blobs:
+    pool, plan = workspace.store.pool, prepared.plan
+    with BlobSource(prepared.repositories) as blobs:
         for change in plan.writes:
             if change.after.blob is not None:
                 blobs.read(change.path, change.after)
             elif change.after.content is not None:
-                for _ in workspace.store.pool.iter_content(change.after.content):
+                for _ in pool.iter_content(change.after.content):
                     pass
     for index in plan.change_set.indexes:
         for content in (row.content for row in index.after.staged if row.content is not None):
-            workspace.store.pool.read_content(content)
+            pool.read_content(content)
 
 
 def _verify(workspace: Workspace, prepared: _Prepared, applied: Applied) -> None:

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from chronos.errors import ChronosError, DamagedPackError, MissingChunkError, StorageError
+from chronos.errors import ChronosError, DamagedPackError, IntegrityError, MissingChunkError, StorageError
 from chronos.pool.content import CHUNK_ID_BYTES, Content
 from chronos.pool.pack import ChunkLocation, PackFile
 
@@ -63,6 +63,22 @@ class PoolReader:
             raise DamagedPackError(f"chunk list {content.chunks.hex()[:16]} is damaged")
         pieces = [ids[start : start + CHUNK_ID_BYTES] for start in range(0, len(ids), CHUNK_ID_BYTES)]
         return [content.chunks, *pieces]
+
+    def damaged_chunks(self, content: Content) -> list[bytes]:
+        """Read everything of `content` and return the ids of the chunks that no pack has whole."""
+        try:
+            chunk_ids = self.chunk_ids(content)
+        except (IntegrityError, StorageError):
+            return [content.chunks or content.id]
+        return [chunk_id for chunk_id in chunk_ids if not self.has_whole(chunk_id)]
+
+    def has_whole(self, chunk_id: bytes) -> bool:
+        """Tell whether a chunk can be read."""
+        try:
+            self.read_chunk(chunk_id)
+        except (IntegrityError, StorageError):
+            return False
+        return True
 
     def _open(self, path: Path) -> PackFile:
         pack = self._packs.get(path)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
-from tests.support import RepoBuilder, assert_state, receipt_of, tree_digest
+from tests.support import RepoBuilder, assert_state, check_round_trip, receipt_of, tree_digest
 
 
 @pytest.fixture
@@ -269,3 +270,57 @@ def test_a_repository_without_commits_inside_the_tree_is_captured(repo: RepoBuil
     inner.remove("two.txt")
     engine.restore_checkpoint(checkpoint)
     assert tree_digest(repo.root) == wanted
+
+
+@pytest.mark.parametrize("kind", ["file", "staged file"])
+def test_a_file_in_the_place_of_a_submodule_is_captured(parent: RepoBuilder, kind: str) -> None:
+    engine = parent.engine()
+    with_submodule = engine.create_checkpoint("with the submodule")
+    shutil.rmtree(parent.path("sub dir"))
+    parent.write("sub dir", "my file\n")
+    if kind == "staged file":
+        parent.git("rm", "-q", "--cached", "sub dir")
+        parent.git("add", "sub dir")
+        parent.write("sub dir", "and edited again\n")
+    check_round_trip(parent, lambda tree: tree.remove("sub dir"), engine)
+    wanted = parent.state()
+    engine.restore_checkpoint(with_submodule)
+    assert parent.read("sub dir/lib.txt") == b"lib one\n"
+    engine.undo()
+    assert_state(parent, wanted, "after the undo")
+
+
+def test_a_link_in_the_place_of_a_submodule_is_captured_and_never_walked_through(parent: RepoBuilder) -> None:
+    """git's own status refuses such a tree unless it is told to leave submodules alone."""
+    engine = parent.engine()
+    with_submodule = engine.create_checkpoint("with the submodule")
+    shutil.rmtree(parent.path("sub dir"))
+    parent.path("other").mkdir()
+    parent.link("sub dir", "other")
+    with_link = engine.create_checkpoint("with a link")
+    damaged = tree_digest(parent.root)
+    assert [link.component for link in engine.plan_restore(with_submodule).change_set.links] == [b"sub dir"]
+    engine.restore_checkpoint(with_submodule)
+    assert parent.read("sub dir/lib.txt") == b"lib one\n"
+    assert parent.path("sub dir/.git").is_file()
+    assert list(parent.path("other").iterdir()) == []
+    engine.undo()
+    assert tree_digest(parent.root) == damaged
+    engine.redo()
+    assert parent.path("sub dir/.git").is_file()
+    outcome = engine.restore_checkpoint(with_link)
+    assert {row.path for row in outcome.kept} == {b"sub dir/", b"sub dir"}, "a repository is never taken away"
+
+
+def test_undo_takes_the_link_of_a_submodule_away_again(parent: RepoBuilder) -> None:
+    engine = parent.engine()
+    checkpoint = engine.create_checkpoint("with the submodule")
+    present = parent.state()
+    shutil.rmtree(parent.path("sub dir"))
+    lost = parent.state()
+    engine.restore_checkpoint(checkpoint)
+    assert_state(parent, present, "after the restore")
+    engine.undo()
+    assert_state(parent, lost, "after the undo")
+    engine.redo()
+    assert_state(parent, present, "after the redo")

@@ -152,9 +152,14 @@ def test_a_restore_that_cannot_be_finished_says_how_to_go_on(
 
     monkeypatch.setattr(SafeRoot, "write_file", full)
     with pytest.raises(StorageError, match="interrupted restore") as caught:
-        engine.create_checkpoint("the next command")
+        engine.undo()
     assert "recover" in caught.value.hint
-    assert [row.name for row in engine.list_checkpoints() if row.trigger == "manual"] == ["wanted"]
+    with pytest.raises(InterruptedOperationError):
+        engine.plan_restore(checkpoint)
+    half_way = work.state()
+    engine.create_checkpoint("the tree as it is, half way")
+    assert any("interrupted restore" in notice for notice in engine.notices)
+    assert work.state() == half_way
     monkeypatch.undo()
     engine.recover(abort=True)
     assert_state(work, wrecked, "after recover --abort")
