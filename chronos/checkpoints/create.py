@@ -77,12 +77,15 @@ class PendingCheckpoint:
         self._writer = writer
 
     def seal(self) -> Created:
-        """Make the checkpoint visible and durable; an automatic or safety one only when the newest has another state.
+        """Make the checkpoint visible and durable.
+
+        An automatic or safety one is not written when the newest has the same state and the pool has all its bytes.
 
         Raises StorageError or GitFailedError, and then nothing has become visible.
         """
         newest, request, capture = self._newest, self._request, self.capture
-        if request.trigger is not Trigger.MANUAL and newest and _has_state(newest, capture):
+        is_held = not self._writer.has_fresh_chunks and newest is not None and _has_state(newest, capture)
+        if request.trigger is not Trigger.MANUAL and newest is not None and is_held:
             return _outcome(newest.checkpoint_id, newest.name, newest.created_at, False, request, capture)
         capture.state.warnings += _warn_of_secrets(capture, self._writer)
         checkpoint_id, manifest = seal(self._store, capture, self._writer, request, newest, self._scratch)

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 
 import msgspec
 
-from chronos.checkpoints.changes import Side, SideKind
-from chronos.checkpoints.sides import BlobSource, Sides
+from chronos.checkpoints.changes import ABSENT, Side, SideKind
+from chronos.checkpoints.manifest import UNCAPTURED
+from chronos.checkpoints.rules import ATTRIBUTES_FILE, StateRules
+from chronos.checkpoints.sides import BlobSource, Sides, absorbed_repositories
 from chronos.checkpoints.states import CodeState
-from chronos.files import SafeRoot, TreePath, is_inside
+from chronos.files import SafeRoot, TreePath, display, is_inside, translate_os_errors
 from chronos.git import EXECUTABLE_MODE, LINK_MODE, Repository, TextPatch, diff_contents, diff_trees, list_tree
 from chronos.pool import PoolReader
 
+UNKNOWN = "?"
 _FILE_MODE = 0o100644
 
 
 class Difference(msgspec.Struct, frozen=True):
-    """One path that differs. `status` is A (added), M (modified), D (deleted) or T (another type or mode)."""
+    """One path that differs. `status` is A (added), M (modified), D (deleted), T (another type or mode) or ? (unknown).
+
+    Unknown is what one of the two left out, a secret or a large file, and nothing says that it is the same.
+    """
 
     path: TreePath
     status: str
@@ -26,40 +34,67 @@ class Difference(msgspec.Struct, frozen=True):
 
 
 class StateDiff:
-    """The differences from one state to another. `live` is the tree when the new state is what is on disk now."""
+    """The differences from one state to another. `live` is the tree when the new state is what is on disk now.
+
+    `scratch` is an empty folder of ours.
+    """
 
     def __init__(
         self,
         old: CodeState,
         new: CodeState,
-        repositories: dict[TreePath, Repository],
+        repositories: Mapping[TreePath, Repository],
         pool: PoolReader,
         live: SafeRoot | None,
+        scratch: Path,
     ) -> None:
-        self._old = Sides(old, repositories)
-        self._new = Sides(new, repositories)
-        self._repositories = repositories
+        self._repositories = absorbed_repositories(new, absorbed_repositories(old, repositories))
+        self._old = Sides(old, self._repositories)
+        self._new = Sides(new, self._repositories)
         self._pool = pool
         self._live = live
+        self._scratch = scratch
 
     def differences(self, folders: tuple[TreePath, ...] = ()) -> list[Difference]:
         """Return what differs, by path; only below `folders` when any are given."""
-        paths = sorted(path for path in self._candidates() if not folders or any(is_inside(path, f) for f in folders))
+        candidates = self._candidates()
+        paths = sorted(path for path in candidates if not folders or any(is_inside(path, f) for f in folders))
         self._old.load(paths)
         self._new.load(paths)
-        with BlobSource(self._repositories) as blobs:
-            return [found for path in paths if (found := self._compare(blobs, path)) is not None]
+        with self._open_blobs(paths, candidates) as (old_blobs, new_blobs):
+            return [found for path in paths if (found := self._compare(old_blobs, new_blobs, path)) is not None]
 
     def patches(self, differences: list[Difference]) -> Iterator[tuple[Difference, TextPatch]]:
-        """Yield each difference with its patch."""
-        with BlobSource(self._repositories) as blobs:
-            for item in differences:
-                old = self._bytes(blobs, item.path, item.old, on_disk=False)
-                new = self._bytes(blobs, item.path, item.new, on_disk=self._live is not None)
+        """Yield each difference that can be read on both sides with its patch."""
+        known = [item for item in differences if item.status != UNKNOWN]
+        paths = [item.path for item in known]
+        with self._open_blobs(paths, self._candidates()) as (old_blobs, new_blobs):
+            for item in known:
+                old = self._bytes(old_blobs, item.path, item.old, on_disk=False)
+                new = self._bytes(new_blobs, item.path, item.new, on_disk=self._live is not None)
                 yield item, diff_contents(item.path, old, new, _mode(item.old), _mode(item.new))
 
+    @contextmanager
+    def _open_blobs(self, paths: list[TreePath], candidates: set[TreePath]) -> Iterator[tuple[BlobSource, BlobSource]]:
+        """Give the blobs of both sides as a checkout in the state of that side writes them.
+
+        What is on disk now has its attributes there; so has the old state unless an attributes file differs.
+        """
+        is_same = self._live is not None and not any(path.rpartition(b"/")[2] == ATTRIBUTES_FILE for path in candidates)
+        old = None if is_same else self._attributes("old", self._old.state, paths)
+        new = None if self._live is not None else self._attributes("new", self._new.state, paths)
+        with BlobSource(self._repositories, old) as old_blobs, BlobSource(self._repositories, new) as new_blobs:
+            yield old_blobs, new_blobs
+
+    def _attributes(self, name: str, state: CodeState, paths: list[TreePath]) -> Path:
+        scratch = self._scratch / name
+        with translate_os_errors(f"cannot write in {scratch}"):
+            scratch.mkdir(exist_ok=True)
+        return StateRules(state, self._repositories, self._pool, scratch).attributes_folder(paths)
+
     def _candidates(self) -> set[TreePath]:
-        found: set[TreePath] = set()
+        rows = (*self._old.state.receipt, *self._new.state.receipt)
+        found = {row.path for row in rows if row.reason in UNCAPTURED}
         for path in {*self._old.state.components, *self._new.state.components}:
             old, new = self._old.state.components.get(path), self._new.state.components.get(path)
             for state in (old, new):
@@ -78,12 +113,16 @@ class StateDiff:
         sides = [side for side in (self._old, self._new) if component in side.state.components]
         return all(side.can_read_base(component) for side in sides)
 
-    def _compare(self, blobs: BlobSource, path: TreePath) -> Difference | None:
+    def _compare(self, old_blobs: BlobSource, new_blobs: BlobSource, path: TreePath) -> Difference | None:
         old, new = self._old.find(path), self._new.find(path)
-        if old == new or self._old.why_unknown(path) or self._new.why_unknown(path):
+        if self._old.why_unknown(path) or self._new.why_unknown(path):
+            rows = (self._old.state.is_left_out(path), self._new.state.is_left_out(path))
+            is_noted = any(row is not None and row.reason in UNCAPTURED for row in rows)
+            return Difference(path, UNKNOWN, ABSENT, ABSENT) if is_noted and rows[0] != rows[1] else None
+        if old == new:
             return None
-        old = blobs.resolve(path, old)
-        new = blobs.resolve(path, new)
+        old = old_blobs.resolve(path, old)
+        new = new_blobs.resolve(path, new)
         return None if old.is_same(new) else Difference(path, _status(old, new), old, new)
 
     def _bytes(self, blobs: BlobSource, path: TreePath, side: Side, *, on_disk: bool) -> bytes | None:
@@ -92,10 +131,11 @@ class StateDiff:
         if side.blob is not None:
             return blobs.read(path, side)
         if on_disk and self._live is not None:
-            if side.kind is SideKind.LINK:
-                return self._live.read_link(path)
-            with open(self._live.open_file(path), "rb") as stream:
-                return stream.read()
+            with translate_os_errors(f"cannot read {display(path)}"):
+                if side.kind is SideKind.LINK:
+                    return self._live.read_link(path)
+                with open(self._live.open_file(path), "rb") as stream:
+                    return stream.read()
         return self._pool.read_content(side.content)
 
 

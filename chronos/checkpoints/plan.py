@@ -291,7 +291,10 @@ class Judge:
         row = self._present.state.is_left_out(path)
         if row is None or self._present.state.find_entry(path) is not None:
             return False
-        return row.reason in UNCAPTURED or self._tree.find_stat(path) is not None
+        if row.reason in UNCAPTURED:
+            return True
+        stat = self._tree.find_stat(path)  # of a folder `drop_blocked` knows what in it stays
+        return stat is not None and not (stat.kind is PathKind.FOLDER and row.path.rstrip(b"/") == path)
 
     def _keep_left_out(self, path: TreePath) -> None:
         row = self._present.state.is_left_out(path)

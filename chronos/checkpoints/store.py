@@ -123,7 +123,16 @@ class Store:
 
     @contextmanager
     def temporary_folder(self) -> Iterator[Path]:
-        """Give a scratch folder on the store's file system; folders whose owner died are swept first."""
+        """Give a scratch folder on the store's file system; folders whose owner died are swept first.
+
+        A store that cannot be written is only looked at, and the system's temporary folder does for that.
+        """
+        if not self.is_writable:
+            import tempfile  # 4 ms, and only this needs it
+
+            with tempfile.TemporaryDirectory(prefix="chronos-") as name:
+                yield Path(name)
+            return
         self.sweep_temporary()
         descriptor = None
         while descriptor is None:  # another sweep may take the folder away before it is locked

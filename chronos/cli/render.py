@@ -218,7 +218,10 @@ def recovered(done: Sequence[str]) -> None:
 
 
 def _write_differences(items: Iterable[Difference], *, indent: str = "", is_brief: bool = False) -> None:
-    rows: list[Row] = [(Cell(item.status, _STATUS_STYLES.get(item.status, "")), display(item.path)) for item in items]
+    rows: list[Row] = []
+    for item in items:
+        note = "  (left out of one of the two)" if item.status == "?" else ""
+        rows.append((Cell(item.status, _STATUS_STYLES.get(item.status, "")), display(item.path) + note))
     write_table((Column("", may_wrap=False), Column("path")), rows, titles=False, indent=indent, is_brief=is_brief)
 
 

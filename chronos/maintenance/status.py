@@ -36,9 +36,9 @@ def report_status(workspace: Workspace) -> StatusReport:
     changed: tuple[Difference, ...] = ()
     if newest is not None:
         old = store.read_state(store.read_manifest(newest.timeline, newest.checkpoint_id))
-        repositories = {path: part.repository for path, part in capture.components.items()}
-        with SafeRoot(workspace.root) as tree:
-            changed = tuple(StateDiff(old, capture.state, repositories, store.pool, tree).differences())
+        with SafeRoot(workspace.root) as tree, store.temporary_folder() as scratch:
+            found = StateDiff(old, capture.state, capture.repositories, store.pool, tree, scratch)
+            changed = tuple(found.differences())
     stack = build_stack(read_operations(store, workspace.timeline))
     return StatusReport(
         workspace.root,

@@ -22,12 +22,12 @@ def open_diff(workspace: Workspace, old: CheckpointRow, new: CheckpointRow | Non
     before = store.read_state(store.read_manifest(old.timeline, old.checkpoint_id))
     if new is not None:
         after = store.read_state(store.read_manifest(new.timeline, new.checkpoint_id))
-        yield StateDiff(before, after, _repositories(workspace, before, after), store.pool, None)
+        with store.temporary_folder() as scratch:
+            yield StateDiff(before, after, _repositories(workspace, before, after), store.pool, None, scratch)
         return
     capture = capture_in_memory(store, workspace.repository, workspace.policy())
-    repositories = {path: part.repository for path, part in capture.components.items()}
-    with SafeRoot(workspace.root) as tree:
-        yield StateDiff(before, capture.state, repositories, store.pool, tree)
+    with SafeRoot(workspace.root) as tree, store.temporary_folder() as scratch:
+        yield StateDiff(before, capture.state, capture.repositories, store.pool, tree, scratch)
 
 
 def restore_into(workspace: Workspace, row: CheckpointRow, folder: Path, paths: tuple[TreePath, ...]) -> int:

@@ -113,6 +113,11 @@ class PoolWriter(HashingSink):
         self._open: PackWriter | None = None
         self._finished: list[WrittenPack] = []
 
+    @property
+    def has_fresh_chunks(self) -> bool:
+        """Whether anything came in that the pool does not hold yet."""
+        return bool(self._fresh)
+
     def add_bytes(self, data: bytes, profile: ChunkProfile = FILE_PROFILE) -> Content:
         """See ContentSink."""
         return self._remarked(super().add_bytes(data, profile))

@@ -307,3 +307,18 @@ def test_the_same_pack_in_two_timelines_is_two_packs(work: RepoBuilder, tmp_path
         other.write("a.txt", "now\n")
         beside.restore_checkpoint("beside")
         assert other.read("a.txt") == b"second\n" * 50
+
+
+def test_a_rotten_pack_never_costs_the_only_good_copy(work: RepoBuilder) -> None:
+    """What will be replaced is read back from the pool first; a damaged copy is no proof that the bytes are held."""
+    work.write("a.txt", "first\n" * 50)
+    flip(pack_of(work, "first"), 20)
+    with work.engine() as engine:
+        engine.restore_checkpoint("second")
+        assert work.read("a.txt") == b"second\n" * 50
+        engine.undo()
+        assert work.read("a.txt") == b"first\n" * 50
+        assert engine.verify() != []
+        work.write("a.txt", "now\n")
+        engine.restore_checkpoint("first")
+        assert work.read("a.txt") == b"first\n" * 50

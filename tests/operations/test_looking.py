@@ -96,14 +96,6 @@ def test_a_diff_reaches_into_submodules_and_embedded_repositories(work: RepoBuil
     assert statuses(engine, old) == {"inner/x.txt": "M", "inner/y.txt": "A"}
 
 
-def test_what_a_checkpoint_left_out_is_no_difference(work: RepoBuilder) -> None:
-    work.write("large.bin", b"x" * 5000)
-    engine = work.engine(CHRONOS_MAX_FILE_BYTES="4000")
-    old = engine.create_checkpoint("old")
-    work.write("large.bin", b"small")
-    assert statuses(engine, old) == {}
-
-
 def test_status_compares_with_the_newest_checkpoint(work: RepoBuilder) -> None:
     engine = work.engine()
     engine.create_checkpoint("old")
@@ -188,3 +180,47 @@ def test_a_store_that_cannot_be_written_can_be_read_and_says_why_it_takes_no_mor
         )  # fmt: skip
         assert done.returncode == 0, done.stderr[-3000:]
         assert done.stdout.splitlines() == ["wanted", "1", "1 1", "0 0", "1 edited", "5 storage"]
+
+
+def test_what_one_side_left_out_is_not_called_the_same(repo: RepoBuilder) -> None:
+    repo.write("big.bin", "committed\n")
+    repo.commit()
+    engine = repo.engine(CHRONOS_MAX_FILE_BYTES="1000")
+    repo.write("big.bin", "x" * 5000)
+    checkpoint = engine.create_checkpoint("left out")
+    assert engine.diff(checkpoint) == []
+    repo.write("big.bin", "small\n")
+    assert [(item.path, item.status) for item in engine.diff(checkpoint)] == [(b"big.bin", "?")]
+    assert [(item.path, item.status) for item in engine.status().changed] == [(b"big.bin", "?")]
+    assert list(engine.diff_patches(checkpoint)) == []
+
+
+def test_a_lost_submodule_differs(repo: RepoBuilder, tmp_path: Path) -> None:
+    library = RepoBuilder(tmp_path / "library", repo.environment)
+    library.write("lib.txt", "lib\n")
+    library.commit()
+    repo.git("submodule", "-q", "add", str(library.root), "sub")
+    repo.commit()
+    engine = repo.engine()
+    checkpoint = engine.create_checkpoint("whole")
+    shutil.rmtree(repo.path("sub"))
+    assert [(item.path, item.status) for item in engine.diff(checkpoint)] == [(b"sub/lib.txt", "D")]
+    assert [item.path for item in engine.status().changed] == [b"sub/lib.txt"]
+
+
+def test_each_side_of_a_diff_has_its_own_line_endings(repo: RepoBuilder) -> None:
+    """A clean file's bytes are those that a checkout wrote then, whatever today's attributes say."""
+    repo.write(".gitattributes", "*.txt text eol=crlf\n")
+    repo.write("a.txt", "one\r\ntwo\r\n")
+    repo.commit()
+    engine = repo.engine()
+    with_crlf = engine.create_checkpoint("crlf")
+    repo.write(".gitattributes", "*.txt text eol=lf\n")
+    repo.write("a.txt", "one\ntwo\n")
+    assert {item.path: item.status for item in engine.diff(with_crlf)} == {b".gitattributes": "M", b"a.txt": "M"}
+    texts = {item.path: patch.text for item, patch in engine.diff_patches(with_crlf)}
+    assert "-one\r" in texts[b"a.txt"]
+    engine.restore_checkpoint(with_crlf, paths=["a.txt"])
+    assert repo.read("a.txt") == b"one\r\ntwo\r\n"
+    engine.undo()
+    assert repo.read("a.txt") == b"one\ntwo\n"

@@ -226,3 +226,52 @@ def test_a_gitignore_that_was_a_symlink_ignored_nothing(repo: RepoBuilder) -> No
     outcome = engine.restore_checkpoint(checkpoint)
     assert outcome.kept == ()
     assert not repo.path("later.txt").exists()
+
+
+@pytest.mark.parametrize("way", ["large", "secret", "fifo"])
+def test_a_tracked_path_that_the_checkpoint_left_out_is_kept_and_not_made_up(repo: RepoBuilder, way: str) -> None:
+    """Its base content is not what it had then: exclusion is not absence, and not the base either."""
+    name = ".env" if way == "secret" else "big.bin"
+    repo.write(name, "committed\n")
+    repo.commit()
+    engine = repo.engine(CHRONOS_MAX_FILE_BYTES="1000")
+    if way == "fifo":
+        repo.remove(name)
+        os.mkfifo(repo.path(name))
+    else:
+        repo.write(name, "y" * 5000)
+    checkpoint = engine.create_checkpoint("left out")
+    repo.remove(name)
+    repo.write(name, "what I have now\n")
+    outcome = engine.restore_checkpoint(checkpoint)
+    assert repo.read(name) == b"what I have now\n"
+    assert kept_paths(outcome.kept) == {name}
+
+
+def test_a_path_that_the_checkpoint_left_out_and_that_is_gone_is_said(repo: RepoBuilder) -> None:
+    repo.write("a.txt", "a\n")
+    repo.commit()
+    repo.write("big.bin", "y" * 5000)
+    engine = repo.engine(CHRONOS_MAX_FILE_BYTES="1000")
+    checkpoint = engine.create_checkpoint("left out")
+    repo.remove("big.bin")
+    assert [row.reason for row in engine.plan_restore(checkpoint).kept] == [
+        "the checkpoint does not hold it: too large"
+    ]
+
+
+def test_an_included_folder_gives_way_to_the_file_that_was_there(repo: RepoBuilder) -> None:
+    repo.write(".gitignore", "out/\n")
+    repo.commit()
+    repo.write("out", "a file then\n")
+    engine = repo.engine()
+    checkpoint = engine.create_checkpoint("a file")
+    repo.remove("out")
+    repo.write("out/made", "ignored\n")
+    kept = engine.restore_checkpoint(checkpoint)
+    assert kept_paths(kept.kept) == {"out"}
+    assert repo.read("out/made") == b"ignored\n"
+    engine.restore_checkpoint(checkpoint, include=["out"])
+    assert repo.read("out") == b"a file then\n"
+    engine.undo()
+    assert repo.read("out/made") == b"ignored\n"
