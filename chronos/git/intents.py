@@ -11,18 +11,16 @@ from pathlib import Path
 
 from chronos.files import SafeRoot, TreePath
 from chronos.git.index import HiddenEntry
-from chronos.git.objects import EXECUTABLE_MODE, GITLINK_MODE, LINK_MODE, find_tree_entries, hash_blob
+from chronos.git.objects import EMPTY_BLOBS, EXECUTABLE_MODE, GITLINK_MODE, LINK_MODE, find_tree_entries
 from chronos.git.repository import Repository
 from chronos.git.status import StagedRow, Status
-
-_EMPTY = frozenset(hash_blob(object_format, [b""]) for object_format in ("sha1", "sha256"))
 
 
 def settle_intents(repository: Repository, index: Path, status: Status, hidden: Iterable[HiddenEntry]) -> None:
     """Add the intents of the index file `index` to `status.staged`, and correct what status says of their paths."""
     staged = {row.path for row in status.staged}
-    deleted = {path for path in status.deleted if status.tracked[path].oid in _EMPTY}
-    flagged = {entry.path for entry in hidden if entry.oid in _EMPTY and not entry.is_gitlink} - staged
+    deleted = {path for path in status.deleted if status.tracked[path].oid in EMPTY_BLOBS}
+    flagged = {entry.path for entry in hidden if entry.oid in EMPTY_BLOBS and not entry.is_gitlink} - staged
     doubtful = sorted(deleted | flagged)
     in_head = find_tree_entries(repository, status.commit, doubtful) if doubtful else {}
     fresh = [path for path in doubtful if path not in in_head]

@@ -146,3 +146,7 @@ def _tree_rows(output: bytes) -> Iterator[TreeEntry]:
             mode, kind, oid = head.split(b" ")
             if kind != b"tree":
                 yield TreeEntry(path, int(mode, 8), oid.decode("ascii"))
+
+
+# The id of the empty blob in SHA-1 and in SHA-256 repositories.
+EMPTY_BLOBS = tuple(hash_blob(object_format, [b""]) for object_format in ("sha1", "sha256"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import time
 from collections.abc import Sequence
@@ -14,10 +15,11 @@ from chronos.errors import GitFailedError, StateError
 from chronos.files import TreePath, remove_tree, sync_folder, translate_os_errors
 from chronos.git.index import HiddenEntry, identity_of, lock_of, read_index_facts
 from chronos.git.intents import add_intents
-from chronos.git.objects import BlobReader, write_blob
+from chronos.git.objects import EMPTY_BLOBS, BlobReader, write_blob
 from chronos.git.repository import Repository
 from chronos.git.status import StagedRow
 
+_EMPTY_ENTRY = re.compile(rb"[A-Za-z] \d{6} (?:%s) 0\t([^\0]+)" % b"|".join(oid.encode() for oid in EMPTY_BLOBS))
 _PATIENCE_S = 2.0
 _PAUSE_S = 0.02
 
@@ -115,7 +117,8 @@ def _removals_first(rows: Sequence[StagedRow]) -> list[StagedRow]:
 def _start_index(repository: Repository, commit: str | None, index: Path) -> None:
     """Make `index` that of `commit`, keeping the stat data of the user's index where git lets us.
 
-    Flags go first: read-tree keeps them, and refuses skip-worktree entries that are not up to date.
+    Flags go first: read-tree keeps them, and refuses skip-worktree entries that are not up to date. So do entries of
+    the empty blob: among them are intents to add, which read-tree keeps as such where the commit has an empty file.
     """
     command = repository.command.with_index(index)
     if commit is None:
@@ -126,6 +129,8 @@ def _start_index(repository: Repository, commit: str | None, index: Path) -> Non
         now = read_index_facts(repository, index, "").hidden
         _set_flag(repository, index, "--no-skip-worktree", [entry.path for entry in now if entry.is_skipped])
         _set_flag(repository, index, "--no-assume-unchanged", [entry.path for entry in now if entry.tag.islower()])
+        empty = [found[1] for found in _EMPTY_ENTRY.finditer(_says(repository, index))]
+        _set_flag(repository, index, "--force-remove", empty)
     try:
         command.output("read-tree", "--reset", "--no-sparse-checkout", commit)
     except GitFailedError:

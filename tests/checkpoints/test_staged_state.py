@@ -198,6 +198,17 @@ def test_an_intent_that_a_flag_hides_from_status_comes_back(
     check_round_trip(repo, damage)
 
 
+def test_an_intent_over_an_empty_tracked_file_is_taken_back(repo: RepoBuilder) -> None:
+    repo.write("empty", "")
+    repo.commit()
+
+    def damage(tree: RepoBuilder) -> None:
+        tree.git("rm", "-q", "--cached", "empty")
+        tree.git("add", "-N", "empty")
+
+    check_round_trip(repo, damage)
+
+
 def test_all_staged_states_at_once_come_back(repo: RepoBuilder) -> None:
     start(repo)
     repo.write("d.txt", "d\n")

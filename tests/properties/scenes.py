@@ -55,7 +55,7 @@ class Stages:
     """Fresh working trees, one for each example, from one `git init` and one home."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
         self.environment = {
             **sealed_environment(make_home(folder / "home")),
             **dict.fromkeys(("GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE"), "2024-01-02T03:04:05Z"),
@@ -66,9 +66,9 @@ class Stages:
 
     def open(self, *, git: bool = True) -> RepoBuilder:
         """Return an empty repository, or an empty plain folder; the one before is removed."""
-        shutil.rmtree(self._folder / f"tree-{self._count}", ignore_errors=True)
+        shutil.rmtree(self.folder / f"tree-{self._count}", ignore_errors=True)
         self._count += 1
-        root = self._folder / f"tree-{self._count}"
+        root = self.folder / f"tree-{self._count}"
         root.mkdir()
         if git:
             shutil.copytree(self._template, root / ".git")

@@ -117,7 +117,9 @@ def write_blob(repo: RepoBuilder, node: Node) -> bytes:
     data = node.target if isinstance(node, Link) else node.content
     whole = b"blob %d\0%s" % (len(data), data)
     oid = hashlib.sha1(whole, usedforsecurity=False).hexdigest()
-    path = repo.root / ".git/objects" / oid[:2] / oid[2:]
+    git_dir = repo.root / ".git"
+    common = git_dir if git_dir.is_dir() else repo.root / repo.git("rev-parse", "--git-common-dir")
+    path = common / "objects" / oid[:2] / oid[2:]
     if not path.exists():
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(zlib.compress(whole, 1))

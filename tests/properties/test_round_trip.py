@@ -9,8 +9,17 @@ import pytest
 from hypothesis import given
 
 from chronos import ChronosEngine
+from tests.properties import staging
 from tests.properties.profiles import examples
-from tests.properties.scenes import Scene, Stages, do_damage, scenes, set_up
+from tests.properties.scenes import Scene, Stages, apply_to_tree, do_damage, scenes, set_up
+from tests.properties.surroundings import (
+    Special,
+    damage_special,
+    make_library,
+    make_special,
+    nested_in,
+    specials,
+)
 from tests.support import RepoBuilder, tree_digest
 
 State = tuple[dict[bytes, str], bytes, bytes]
@@ -40,6 +49,38 @@ def test_a_plain_folder_comes_back_byte_identical_and_undo_and_redo_walk_both_wa
     set_up(repo, scene)
     for engine in _opened(repo):
         walk(repo, engine, scene)
+
+
+@examples(40)
+@given(scene=scenes(), special=specials)
+def test_a_special_repository_comes_back_byte_identical_and_undo_and_redo_walk_both_ways(
+    stages: Stages, scene: Scene, special: list[Special]
+) -> None:
+    first = stages.open()
+    apply_to_tree(first, scene.committed)
+    repo = make_special(first, special, scene, make_library(stages.folder / "library", first))
+    apply_to_tree(repo, scene.edits)
+    by_path = (staging.Stage, staging.StageOther, staging.Unstage, staging.Conflict)
+    staging.apply_to_index(repo, [edit for edit in scene.staged if isinstance(edit, by_path)])
+    wanted = _look_everywhere(repo)
+    for engine in _opened(repo):
+        checkpoint = engine.create_checkpoint("wanted")
+        assert _look_everywhere(repo) == wanted, "taking the checkpoint changed something"
+        apply_to_tree(repo, scene.damage)
+        damage_special(repo, special, scene.damage)
+        damaged = _look_everywhere(repo)
+        outcome = engine.restore_checkpoint(checkpoint)
+        kept = {os.fsdecode(row.path) for row in outcome.kept}
+        assert kept == ({"~file"} if Special.FIFO in special else set()), "something was kept that is held"
+        restored = _look_everywhere(repo)
+        if Special.FIFO not in special:
+            assert restored == wanted, "the restore did not bring the state back"
+        if outcome.operation is not None:
+            engine.undo()
+            assert _look_everywhere(repo) == damaged, "undo did not bring the damage back"
+            engine.redo()
+            assert _look_everywhere(repo) == restored, "redo did not bring the checkpoint back again"
+        assert [finding for finding in engine.verify() if finding.severity] == []
 
 
 @pytest.mark.parametrize(
@@ -115,6 +156,10 @@ def look(repo: RepoBuilder) -> State:
     index = repo.git_bytes("ls-files", "-s", "-v", "-z")
     status = repo.git_bytes("status", "--porcelain=v2", "-z", "--untracked-files=all", locks=False)
     return tree_digest(repo.root, without=OURS), index, status
+
+
+def _look_everywhere(repo: RepoBuilder) -> list[State]:
+    return [look(tree) for tree in (repo, *nested_in(repo))]
 
 
 def _opened(repo: RepoBuilder) -> Iterator[ChronosEngine]:
