@@ -132,6 +132,7 @@ class Planner:
         if self._options.paths and self._target.components[b""].staged != self._present.state.components[b""].staged:
             self.plan.warnings.append("the index is left alone because only some paths are restored")
         self.plan.change_set = ChangeSet(tuple(changes), indexes, head, links=tuple(self._links))
+        self._warn_of_what_stays()
         if self._target.grade is Grade.TORN:
             self.plan.warnings += self._target.warnings
         return self.plan
@@ -143,6 +144,20 @@ class Planner:
         for path in unknown:
             if not wanted.has_anything_at(path):
                 self.plan.warnings.append(f"there is nothing at {display(path)}, then or now")
+
+    def _warn_of_what_stays(self) -> None:
+        """Say what was otherwise then and is no content: an operation of git in progress, and HEADs below the root."""
+        for path, wanted in self._target.components.items():
+            present = self._present.state.components.get(path)
+            if present is None or not self._options.covers(path):
+                continue
+            where = f" in {display(path)}" if path else ""
+            for kind in sorted(set(wanted.in_progress) - set(present.in_progress)):
+                self.plan.warnings.append(
+                    f"a {kind} was in progress{where}; its content comes back, the {kind} does not"
+                )
+            if path and self._options.head and wanted.head != present.head:
+                self.plan.warnings.append(f"HEAD{where} stays where it is; --head is for the repository at the root")
 
     def _adopt_missing_submodules(self) -> None:
         adopted = absorbed_repositories(self._target, self.repositories)

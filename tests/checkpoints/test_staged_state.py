@@ -265,6 +265,16 @@ def test_a_merge_in_progress_is_recorded(repo: RepoBuilder) -> None:
     assert details.manifest.code[0].in_progress == ("merge",)
 
 
+def test_a_merge_that_was_in_progress_is_not_resumed_and_that_is_said(repo: RepoBuilder) -> None:
+    conflict(repo)
+    engine = repo.engine()
+    checkpoint = engine.create_checkpoint("half merged")
+    repo.git("merge", "--abort")
+    assert engine.restore_checkpoint(checkpoint).warnings == (
+        "a merge was in progress; its content comes back, the merge does not",
+    )
+
+
 def test_a_staged_blob_comes_back_after_git_threw_it_away(repo: RepoBuilder) -> None:
     start(repo)
     stage_new_and_delete(repo)
