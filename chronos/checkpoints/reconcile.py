@@ -28,6 +28,14 @@ def reconcile(catalog: Catalog, layout: StoreLayout) -> None:
             catalog.forget_timeline(timeline)
 
 
+def reconcile_packs(catalog: Catalog, layout: StoreLayout) -> None:
+    """Compare the sizes of all packs, too: one that was cut short in place changes no folder's time."""
+    for timeline in list_timelines(layout):
+        if catalog.pack_sizes(timeline) != _pack_files(layout.packs(timeline)):
+            with catalog.transaction():
+                _reconcile_packs(catalog, layout, timeline)
+
+
 def list_timelines(layout: StoreLayout) -> list[str]:
     """Return the names of the timelines: every visible folder of the store."""
     with os.scandir(layout.root) as found:

@@ -25,7 +25,7 @@ from chronos.checkpoints.manifest import (
     decode_manifest,
     decode_rows,
 )
-from chronos.checkpoints.reconcile import reconcile
+from chronos.checkpoints.reconcile import reconcile, reconcile_packs
 from chronos.checkpoints.states import CodeState, ComponentState
 from chronos.config import Config
 from chronos.errors import NewerFormatError, UnsupportedError
@@ -47,6 +47,7 @@ class Store:
         self.id = store_id
         self.is_writable = os.access(layout.system, os.W_OK)
         self._catalog: Catalog | None = None
+        self._has_checked_packs = False
         self.pool = PoolReader(self.find_chunks)
 
     def close(self) -> None:
@@ -111,14 +112,14 @@ class Store:
             locks.hold(self.layout.store_lock, shared=True, timeout_s=timeout_s),
             locks.hold(self.layout.timeline_lock(timeline), timeout_s=timeout_s),
         ):
-            self.refresh()
+            self._prepare()
             yield
 
     @contextmanager
     def exclusively(self) -> Iterator[None]:
         """Hold the store lock exclusive, with an up-to-date catalog inside: nobody creates, restores or deletes."""
         with locks.hold(self.layout.store_lock, timeout_s=self.config.lock_timeout_s):
-            self.refresh()
+            self._prepare()
             yield
 
     @contextmanager
@@ -196,6 +197,12 @@ class Store:
             staged,
             hidden,
         )
+
+    def _prepare(self) -> None:
+        self.refresh()
+        if not self._has_checked_packs:
+            reconcile_packs(self.catalog, self.layout)
+            self._has_checked_packs = True
 
     def _rows(self, ref: ListRef, row_type: type) -> list:  # type: ignore[type-arg]
         return decode_rows(self.pool.read_content(ref.content()), row_type)

@@ -322,3 +322,15 @@ def test_a_rotten_pack_never_costs_the_only_good_copy(work: RepoBuilder) -> None
         work.write("a.txt", "now\n")
         engine.restore_checkpoint("first")
         assert work.read("a.txt") == b"first\n" * 50
+
+
+def test_a_pack_that_was_cut_short_in_place_is_not_leant_on(work: RepoBuilder) -> None:
+    pack = pack_of(work, "second")
+    pack.chmod(0o600)
+    with pack.open("r+b") as stream:
+        stream.truncate(40)
+    work.write("a.txt", "second\n" * 50)
+    with work.engine() as engine:
+        engine.create_checkpoint("with bytes of its own")
+    work.write("a.txt", "now\n")
+    check_restores(work, "with bytes of its own", b"second\n" * 50)
