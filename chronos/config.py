@@ -5,6 +5,7 @@ This is the only reader of the environment; everything below gets values.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -65,27 +66,39 @@ def load(root: Path, environment: Mapping[str, str]) -> Config:
     """Return the settings that hold in `root`. Raises BadConfigError."""
     config = Config()
     for name in ("pyproject.toml", "chronos.toml"):
-        config = _apply(config, _read_table(root / name), f"{name}: ")
+        table = _read_table(root / name)
+        config = _apply(config, table, f"{name}: ")
+        if "timelines_dir" in table and _leads_out(config.timelines_dir):
+            raise BadConfigError(
+                f"{name}: timelines_dir = {config.timelines_dir!r} leads out of the project",
+                hint="a project's own files may not say so; set CHRONOS_TIMELINES_DIR",
+            )
     found = {key: environment[name] for key, name in ENVIRONMENT_NAMES.items() if environment.get(name)}
     return _apply(config, found, "environment: ")
+
+
+def _leads_out(path: str) -> bool:
+    normal = os.path.normpath(path)
+    return os.path.isabs(normal) or normal.split("/")[0] in ("..", "~")
 
 
 def _read_table(path: Path) -> Mapping[str, Any]:
     if not path.is_file():
         return {}
-    data = read_limited(path, _LARGEST_FILE_BYTES)
+    data = read_limited(path, _LARGEST_FILE_BYTES, too_large=BadConfigError)
     is_own = path.name == "chronos.toml"
     if not is_own and b"tool.chronos" not in data:
         return {}
     import tomllib  # 10 ms, and most projects have no table for us
 
     try:
-        document = tomllib.loads(data.decode("utf-8"))
+        table = tomllib.loads(data.decode("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as cause:
         raise BadConfigError(f"{path.name} is not valid TOML: {cause}") from cause
-    table = document if is_own else document.get("tool", {}).get("chronos", {})
-    if not isinstance(table, dict):
-        raise BadConfigError(f"{path.name}: [tool.chronos] is not a table")
+    for name in () if is_own else ("tool", "chronos"):
+        table = table.get(name, {})
+        if not isinstance(table, dict):
+            raise BadConfigError(f"{path.name}: [tool.chronos] is not a table")
     return {key: value for key, value in table.items() if not isinstance(value, dict)}
 
 
@@ -110,9 +123,10 @@ def _convert(key: str, value: Any, default: Any, where: str) -> Any:
     if isinstance(default, int | float):
         try:
             number = type(default)(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise problem from None
-        if isinstance(value, bool) or number < 0:
+        is_cut = isinstance(value, float) and number != value
+        if isinstance(value, bool) or is_cut or not 0 <= number < math.inf:
             raise problem
         return number
     if isinstance(default, tuple):
@@ -120,6 +134,6 @@ def _convert(key: str, value: Any, default: Any, where: str) -> Any:
         if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
             raise problem
         return tuple(items)
-    if not isinstance(value, str) or not value:
+    if not isinstance(value, str) or not value or "\0" in value:
         raise problem
     return value

@@ -12,6 +12,7 @@ import msgspec
 from chronos.checkpoints.manifest import Reason
 from chronos.checkpoints.secrets import is_secret_name
 from chronos.config import Config
+from chronos.errors import BadConfigError
 from chronos.files import TreePath, read_limited
 from chronos.git import Repository
 
@@ -29,11 +30,12 @@ class CapturePolicy(msgspec.Struct, frozen=True):
 
     @classmethod
     def load(cls, root: Path, config: Config, forced: Sequence[TreePath] = ()) -> CapturePolicy:
-        """Read `.chronoinclude` and the configuration. Raises StorageError when the file cannot be read."""
+        """Read `.chronoinclude` and the configuration. Raises StorageError, or BadConfigError when it is too large."""
         path = root / INCLUDE_FILE
         lines: list[str] = []
         if path.is_file() and not path.is_symlink():
-            lines = read_limited(path, _LARGEST_RULES_BYTES).decode("utf-8", "surrogateescape").splitlines()
+            data = read_limited(path, _LARGEST_RULES_BYTES, too_large=BadConfigError)
+            lines = data.decode("utf-8", "surrogateescape").splitlines()
         rules = [line.rstrip() for line in (*lines, *config.include)]
         return cls(config, tuple(rule for rule in rules if rule and not rule.startswith("#")), frozenset(forced))
 

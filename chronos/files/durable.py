@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from chronos.errors import IntegrityError, StorageError
+from chronos.errors import ChronosError, IntegrityError, StorageError
 
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
 
@@ -130,12 +130,12 @@ def link_or_copy(source: Path, target: Path) -> None:
             write_new(target, source.read_bytes())
 
 
-def read_limited(path: Path, limit_bytes: int) -> bytes:
-    """Read a file of at most `limit_bytes`. Raises IntegrityError when it is larger, StorageError otherwise."""
+def read_limited(path: Path, limit_bytes: int, too_large: type[ChronosError] = IntegrityError) -> bytes:
+    """Read a file of at most `limit_bytes`. Raises `too_large` when it is larger, StorageError otherwise."""
     with translate_os_errors(f"cannot read {path}"), open(path, "rb") as stream:
         data = stream.read(limit_bytes + 1)
     if len(data) > limit_bytes:
-        raise IntegrityError(f"{path} is larger than {limit_bytes} bytes")
+        raise too_large(f"{path} is larger than {limit_bytes} bytes")
     return data
 
 
