@@ -1,7 +1,7 @@
 """Checkpoints: capturing a state, sealing it, and planning and applying the way back to it."""
 
 from chronos.checkpoints.apply import Applied, Applier
-from chronos.checkpoints.capture import Capture, own_folders
+from chronos.checkpoints.capture import Capture
 from chronos.checkpoints.changes import (
     ABSENT,
     JOURNAL_FORMAT,
@@ -106,7 +106,6 @@ __all__ = [
     "linked_repository",
     "list_timelines",
     "open_checkpoint",
-    "own_folders",
     "set_up_store",
     "side_on_disk",
 ]

@@ -53,24 +53,22 @@ def capture_code(store: Store, repository: Repository, policy: CapturePolicy, si
     return capture
 
 
-def own_folders(store: Store, repository: Repository) -> tuple[TreePath, ...]:
-    """Return the paths of the root that hold our own data and are never captured or written."""
-    folders = []
+def _own_folders(store: Store, repository: Repository) -> tuple[list[TreePath], list[TreePath]]:
+    """Return the paths of the root that are never captured or written: of the store, and of the lessons."""
     data = store.layout.root.parent
-    own = [store.layout.root, *([data / ".gitignore"] if repository.is_plain else [])]
-    if store.config.timelines_dir == Config().timelines_dir:
-        own.append(data / "lessons")  # elsewhere a folder of that name beside the store is the user's
-    for folder in own:
-        try:
-            folders.append(os.fsencode(folder.relative_to(repository.root).as_posix()))
-        except ValueError:
-            continue
-    return tuple(folders)
+    of_store = [store.layout.root, *([data / ".gitignore"] if repository.is_plain else [])]
+    # Elsewhere a folder of that name beside the store is the user's.
+    lessons = [data / "lessons"] if store.config.timelines_dir == Config().timelines_dir else []
+    return _inside(repository.root, of_store), _inside(repository.root, lessons)
+
+
+def _inside(root: Path, paths: list[Path]) -> list[TreePath]:
+    return [os.fsencode(path.relative_to(root).as_posix()) for path in paths if path.is_relative_to(root)]
 
 
 def _attempt(store: Store, repository: Repository, policy: CapturePolicy, sink: ContentSink) -> tuple[Capture, str]:
     budget = Budget(policy.config.max_capture_bytes)
-    context = CaptureContext(store, policy, sink, budget, own_folders(store, repository))
+    context = CaptureContext(store, policy, sink, budget, *_own_folders(store, repository))
     kind = ComponentKind.FOLDER if repository.is_plain else ComponentKind.REPOSITORY
     pending: list[tuple[TreePath, ComponentKind, Repository]] = [(b"", kind, repository)]
     seen = {repository.common_dir}

@@ -48,13 +48,14 @@ _LISTED_ALL_THE_SAME = (b"error: short read while indexing ", b"error: read erro
 
 
 class CaptureContext(msgspec.Struct):
-    """What all components of one capture share. `own_folders` (from the root) hold our own data and stay out."""
+    """What all components of one capture share. The paths of the store and of `lessons` (from the root) stay out."""
 
     store: Store
     policy: CapturePolicy
     sink: ContentSink
     budget: Budget
-    own_folders: tuple[TreePath, ...]
+    store_paths: list[TreePath]
+    lessons: list[TreePath]
 
 
 class CapturedComponent(msgspec.Struct):
@@ -119,6 +120,7 @@ class ComponentCapture:
             self._read_entries(tree)
         self.result.state.staged = self._staged()
         self._note_ignored()
+        self._note_lessons()
         return self.result
 
     def _run_status(self) -> tuple[bytes, list[TreePath]]:
@@ -152,7 +154,8 @@ class ComponentCapture:
             path for path in candidates if _is_folder(tree, path) and _has_git(tree, path) and not self._is_own(path)
         ]
         self._loose = [path for link in links if link not in self.result.nested for path in _files_below(tree, link)]
-        self.result.store_is_visible = any(self._is_own(path) for path in (*candidates, *self._status.untracked))
+        seen = (*candidates, *self._status.untracked)
+        self.result.store_is_visible = any(self._is_in(self._context.store_paths, path) for path in seen)
 
     def _read_entries(self, tree: SafeRoot) -> None:
         state, status = self.result.state, self._status
@@ -242,6 +245,14 @@ class ComponentCapture:
             if own not in state.entries and not self._is_own(own):
                 self.result.receipt.append(ReceiptRow(state.from_root(path), Reason.IGNORED))
 
+    def _note_lessons(self) -> None:
+        """Say so when there are lessons, for a folder of that name may hold something of the user's."""
+        seen = (*self._status.tracked, *self._status.untracked, *self._status.ignored)
+        for folder in self._context.lessons:
+            if any(self._is_in([folder], path) for path in seen):
+                row = ReceiptRow(folder + b"/", Reason.IGNORED, 0, "lessons are neither captured nor rewound")
+                self.result.receipt.append(row)
+
     def _as_git_only(self, rows: Iterable[ReceiptRow], converted: list[TreePath], status: Status) -> list[ReceiptRow]:
         """A converted file that git calls clean is still in git when it is too large for us."""
         clean = {self.result.state.from_root(path) for path in converted} - {
@@ -257,8 +268,11 @@ class ComponentCapture:
         return {path for path in paths if not self._is_own(path)}
 
     def _is_own(self, path: TreePath) -> bool:
-        full_path = self.result.state.from_root(path)
-        return any(is_inside(full_path, folder) for folder in self._context.own_folders)
+        return self._is_in([*self._context.store_paths, *self._context.lessons], path)
+
+    def _is_in(self, folders: list[TreePath], path: TreePath) -> bool:
+        full_path = self.result.state.from_root(path.rstrip(b"/"))
+        return any(is_inside(full_path, folder) for folder in folders)
 
 
 def _is_folder(tree: SafeRoot, path: TreePath) -> bool:

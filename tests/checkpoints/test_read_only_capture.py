@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from tests.support import RepoBuilder, git_folder_digest, tree_digest
+from tests.support import RepoBuilder, git_folder_digest, receipt_of, tree_digest
 
 
 @pytest.fixture
@@ -181,3 +181,25 @@ def test_lessons_and_the_store_are_never_captured(repo: RepoBuilder) -> None:
     shutil.rmtree(repo.root / "data/lessons")
     engine.restore_checkpoint(checkpoint)
     assert not repo.exists("data/lessons")
+
+
+def test_lessons_are_in_the_receipt_and_git_still_sees_them(repo: RepoBuilder) -> None:
+    repo.write("a.txt", "a\n")
+    repo.commit()
+    repo.write("data/lessons/one.md", "the user's own\n")
+    before = repo.status()
+    engine = repo.engine()
+    checkpoint = engine.create_checkpoint("wanted")
+    assert receipt_of(engine, checkpoint) == {"data/lessons/": "ignored"}
+    (row,) = engine.show_checkpoint(checkpoint).receipt
+    assert "lessons" in row.detail
+    assert engine.notices == []
+    assert not repo.exists("data/.gitignore")
+    assert repo.status() == before
+    repo.git("add", "data/lessons/one.md")
+
+
+def test_lessons_of_a_plain_folder_are_in_the_receipt(folder: RepoBuilder) -> None:
+    folder.write("data/lessons/one.md", "the user's own\n")
+    engine = folder.engine()
+    assert receipt_of(engine, engine.create_checkpoint("wanted")) == {"data/lessons/": "ignored"}
