@@ -1,16 +1,18 @@
-"""Where everything lies in a store. Only names: nothing here reads or writes.
+"""Where everything lies in a store. Only names: nothing here opens a file.
 
 The layout is format 1 of `docs/format.md`.
 """
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import msgspec
 
 FORMAT_VERSION = 1
 MAIN_TIMELINE = "main"
+TIMELINE = "timeline.json"
 MANIFEST = "checkpoint.json"
 PATCH = "fs_diff.patch.zst"
 STATUS = "git_status.txt"
@@ -36,6 +38,11 @@ class StoreLayout(msgspec.Struct, frozen=True):
     def format_file(self) -> Path:
         """Format version and store id."""
         return self.system / "format"
+
+    @property
+    def is_set_up(self) -> bool:
+        """Whether there is a store: its format file is written last."""
+        return os.path.isfile(self.format_file)
 
     @property
     def catalog(self) -> Path:
@@ -89,6 +96,10 @@ class StoreLayout(msgspec.Struct, frozen=True):
     def timeline(self, timeline: str) -> Path:
         """The folder of a timeline."""
         return self.root / timeline
+
+    def timeline_record(self, timeline: str) -> Path:
+        """Whose working tree a timeline is."""
+        return self.root / timeline / TIMELINE
 
     def packs(self, timeline: str) -> Path:
         """The packs that were written by a timeline's checkpoints."""

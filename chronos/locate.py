@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
 from chronos.config import Config, Surroundings, load
-from chronos.errors import DangerousRootError, OutsideError
+from chronos.errors import BadConfigError, BadPathError, ChronosError, DangerousRootError, OutsideError
+from chronos.files import check_tree_path, to_text
 from chronos.git import GitCommand, Repository, find_work_tree, open_repository, plain_folder
 from chronos.layout import MAIN_TIMELINE, StoreLayout
 
@@ -20,9 +23,13 @@ _SYSTEM_FOLDERS = (
 
 
 class Place(msgspec.Struct, frozen=True):
-    """Where an engine works. `repository` of a plain folder is the store's inner one, which may not exist yet."""
+    """Where an engine works. `home` is the working tree that has the store, unless the settings put it elsewhere.
+
+    `repository` of a plain folder is the store's inner one, which may not exist yet.
+    """
 
     root: Path
+    home: Path
     repository: Repository
     layout: StoreLayout
     timeline: str
@@ -32,17 +39,19 @@ class Place(msgspec.Struct, frozen=True):
 def find_place(folder: Path, surroundings: Surroundings, git: GitCommand, config: Config | None = None) -> Place:
     """Return where work in `folder` happens.
 
-    Raises DangerousRootError for a home or system folder, UnsupportedRepositoryError in a bare repository,
-    GitFailedError when git refuses the repository.
+    Raises DangerousRootError for a home or system folder and inside a store, UnsupportedRepositoryError in a bare
+    repository, BadConfigError, GitFailedError when git refuses the repository.
     """
     folder = _existing(folder)
     top = find_work_tree(folder)
     if top is None:
-        root = _plain_root(folder, surroundings)
+        root = _plain_root(folder, surroundings, config)
         _refuse_dangerous(root, surroundings)
         config = config or load(root, surroundings.environment)
-        layout = StoreLayout(_absolute(root, config.timelines_dir))
-        return Place(root, plain_folder(root, layout.inner_repository, git), layout, MAIN_TIMELINE, config)
+        layout = _find_layout(root, root, config, surroundings)
+        return Place(root, root, plain_folder(root, layout.inner_repository, git), layout, MAIN_TIMELINE, config)
+    if StoreLayout(top).is_set_up:
+        raise DangerousRootError(f"{top} is a store of checkpoints, not a project")
     repository = open_repository(top, git)
     while repository.common_dir.name != ".git" and ".git/modules" in repository.common_dir.as_posix():
         above = find_work_tree(repository.root.parent)
@@ -52,11 +61,8 @@ def find_place(folder: Path, surroundings: Surroundings, git: GitCommand, config
     _refuse_dangerous(repository.root, surroundings)
     config = config or load(repository.root, surroundings.environment)
     home = _store_home(repository)
-    is_linked = repository.git_dir != repository.common_dir and repository.git_dir.parent.name == "worktrees"
-    timeline = repository.git_dir.name if is_linked else MAIN_TIMELINE
-    if is_linked and timeline == MAIN_TIMELINE:
-        timeline = f"{MAIN_TIMELINE}-worktree"  # a worktree in a folder called main is not the first one
-    return Place(repository.root, repository, StoreLayout(_absolute(home, config.timelines_dir)), timeline, config)
+    layout = _find_layout(home, repository.root, config, surroundings)
+    return Place(repository.root, home, repository, layout, _timeline_of(repository), config)
 
 
 def _store_home(repository: Repository) -> Path:
@@ -68,6 +74,15 @@ def _store_home(repository: Repository) -> Path:
     return repository.root
 
 
+def _timeline_of(repository: Repository) -> str:
+    """A worktree's timeline has its name, which git keeps unique; no such name may stand for the first worktree."""
+    if repository.git_dir == repository.common_dir or repository.git_dir.parent.name != "worktrees":
+        return MAIN_TIMELINE
+    name = to_text(os.fsencode(repository.git_dir.name))
+    is_taken = re.fullmatch(rf"{MAIN_TIMELINE}(-worktree)*", name)
+    return f"{name}-worktree" if is_taken else name
+
+
 def _existing(folder: Path) -> Path:
     try:
         return folder.resolve(strict=True)
@@ -77,17 +92,47 @@ def _existing(folder: Path) -> Path:
         ) from cause
 
 
-def _plain_root(folder: Path, surroundings: Surroundings) -> Path:
-    """A plain folder is the root itself, unless a folder above it has a store already."""
-    name = surroundings.environment.get("CHRONOS_TIMELINES_DIR") or Config().timelines_dir
+def _plain_root(folder: Path, surroundings: Surroundings, config: Config | None) -> Path:
+    """A plain folder is the root itself, unless a folder above it has a store in it already."""
     for candidate in (folder, *folder.parents):
-        if not os.path.isabs(name) and StoreLayout(candidate / name).format_file.is_file():
-            return candidate
+        with suppress(ChronosError):  # the settings of a folder above, which may be no project at all
+            settings = config or load(candidate, surroundings.environment)
+            is_outside = os.path.isabs(_expand(settings.timelines_dir, surroundings))
+            if not is_outside and _find_layout(candidate, candidate, settings, surroundings).is_set_up:
+                return candidate
     return folder
 
 
-def _absolute(root: Path, folder: str) -> Path:
-    return Path(os.path.normpath(root / folder))
+def _find_layout(home: Path, root: Path, config: Config, surroundings: Surroundings) -> StoreLayout:
+    """Return the layout of the store. Raises BadConfigError for a place where a store would do harm."""
+    text = config.timelines_dir
+    path = Path(os.path.normpath(home / _expand(text, surroundings)))
+    hint = "give timelines_dir (CHRONOS_TIMELINES_DIR) a folder of its own, such as data/timelines"
+    if home.is_relative_to(path) or root.is_relative_to(path):
+        raise BadConfigError(f"timelines_dir = {text!r} is or holds the project's own folder", hint=hint)
+    is_inside = path.is_relative_to(home)
+    try:
+        check_tree_path(os.fsencode(path.relative_to(home if is_inside else path.anchor)))
+    except BadPathError as cause:
+        raise BadConfigError(f"timelines_dir = {text!r}: {cause.message}", hint=hint) from cause
+    for part in (path, *path.parents) if is_inside else ():
+        if part != home and part.is_relative_to(home) and os.path.islink(part):
+            raise BadConfigError(
+                f"timelines_dir = {text!r} leads through the link {part}",
+                hint="a link in a project may lead anywhere; set CHRONOS_TIMELINES_DIR to the folder behind it",
+            )
+    return StoreLayout(path)
+
+
+def _expand(text: str, surroundings: Surroundings) -> str:
+    """Put the home folder in the place of a leading `~`."""
+    first, _, rest = text.partition("/")
+    if first != "~":
+        return text
+    user = surroundings.environment.get("HOME")
+    if not user:
+        raise BadConfigError(f"timelines_dir = {text!r} needs HOME, which is not set")
+    return os.path.join(user, rest)
 
 
 def _refuse_dangerous(root: Path, surroundings: Surroundings) -> None:

@@ -16,6 +16,7 @@ from chronos.checkpoints import (
 )
 from chronos.errors import AmbiguousCheckpointError, OutsideError, StateError, UnknownCheckpointError
 from chronos.files import display, sync_folder, translate_os_errors
+from chronos.operations.hiding import hide_beside_store
 from chronos.operations.journals import settle
 from chronos.operations.log import CheckpointMove, Operation, OperationKind, append, new_operation_id, stamp
 from chronos.operations.workspace import Workspace
@@ -43,7 +44,7 @@ def create(
             move = (CheckpointMove(created.checkpoint_id, True),)
             _log(store, OperationKind.CREATE, workspace.timeline, f"create {name}", move)
     if created.store_is_visible:
-        workspace.hide_beside_store()
+        workspace.notices += hide_beside_store(workspace.home, workspace.repository, store.layout)
     return created
 
 

@@ -42,8 +42,9 @@ from chronos.files import (
     translate_os_errors,
 )
 from chronos.git import Repository, open_repository, sweep_base_ref_locks
+from chronos.operations.hiding import sweep_hiding_drafts
 from chronos.operations.log import Operation, OperationKind, append, read_operations, stamp
-from chronos.operations.workspace import Workspace, sweep_hiding_drafts
+from chronos.operations.workspace import Workspace
 
 
 def carry_out(

@@ -10,7 +10,8 @@ from chronos.checkpoints import Store, find_store, set_up_store
 from chronos.errors import DisabledError, UnknownCheckpointError
 from chronos.git import GitCommand
 from chronos.locate import Place
-from chronos.operations.workspace import Workspace, hide_store
+from chronos.operations.hiding import hide_store
+from chronos.operations.workspace import Workspace
 
 
 class OpenPlace:
@@ -68,7 +69,7 @@ class OpenPlace:
             self._set_up()
         store = self.get_store()
         workspace = Workspace(
-            place.root, place.repository, place.timeline, store, place.config, self.git,
+            place.root, place.home, place.repository, place.timeline, store, place.config, self.git,
             self._environment, self._notices, self._progress,
         )  # fmt: skip
         try:
@@ -81,8 +82,8 @@ class OpenPlace:
         """Hide the store, then make it; a plain folder hides it with the store's own inner repository."""
         place = self.place
         if not place.repository.is_plain:
-            hide_store(place.root, place.repository, place.layout)
+            hide_store(place.home, place.repository, place.layout)
         set_up_store(place.layout, place.config, self.git)
         if place.repository.is_plain:
-            hide_store(place.root, place.repository, place.layout)
+            hide_store(place.home, place.repository, place.layout)
         self._is_set_up = True

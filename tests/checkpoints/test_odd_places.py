@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from pathlib import Path
 
 import pytest
 
@@ -156,14 +155,3 @@ def test_the_store_path_that_is_a_file_is_an_error(repo: RepoBuilder) -> None:
         repo.engine().create_checkpoint("wanted")
     assert caught.value.exit_code == 5
     assert repo.read("data") == b"a file where the store should go\n"
-
-
-def test_the_store_behind_a_link_works_and_the_link_stays(repo: RepoBuilder) -> None:
-    fill(repo)
-    elsewhere = Path(repo.root.parent / "big disk")
-    elsewhere.mkdir()
-    repo.link("data", str(elsewhere))
-    repo.git("add", "data")
-    check_round_trip(repo, lambda tree: tree.write("a.txt", "wrecked\n"))
-    assert repo.path("data").is_symlink()
-    assert (elsewhere / "timelines/.store/format").is_file()
