@@ -295,9 +295,9 @@ class ChronosEngine:
 
     def verify(self) -> list[maintenance.Finding]:
         """Check every checkpoint, pack, list and base ref by hash; return what is wrong, the worst first."""
-        if self._here.find_store() is None:
+        if self._here.find_store(despite_damage=True) is None:
             return []
-        with self._here.workspace() as workspace:
+        with self._here.workspace(despite_damage=True) as workspace:
             return maintenance.verify(workspace)
 
     def doctor(self) -> list[maintenance.Finding]:

@@ -131,6 +131,13 @@ class ChangedMeanwhileError(StateError):
     default_hint = "look at the new plan and run the command again"
 
 
+class ForeignTimelineError(StateError):
+    """The timeline belongs to another working tree, whose files its operations would write."""
+
+    code = "foreign_timeline"
+    default_hint = "give each project its own CHRONOS_TIMELINES_DIR"
+
+
 class LockedError(StateError):
     """Another chrono process holds the lock and did not let go in time."""
 
@@ -150,6 +157,12 @@ class InterruptedOperationError(StateError):
 
     code = "interrupted_operation"
     default_hint = "run `chrono recover`"
+
+
+class DamagedStoreError(IntegrityError):
+    """A file that says what a store or a timeline is cannot be read, or is gone."""
+
+    code = "damaged_store"
 
 
 class DamagedManifestError(IntegrityError):
@@ -228,6 +241,12 @@ class DangerousRootError(RefusedError):
 
     code = "dangerous_root"
     default_hint = "go into a project folder, or name one with --root"
+
+
+class UntrustedStoreError(RefusedError):
+    """A store that somebody else made: it came with a clone, or belongs to another user."""
+
+    code = "untrusted_store"
 
 
 class ConfirmationNeededError(RefusedError):

@@ -41,6 +41,7 @@ from chronos.checkpoints.manifest import (
     decode_manifest,
     is_checkpoint_id,
 )
+from chronos.checkpoints.owner import find_record, is_claimed
 from chronos.checkpoints.plan import Judge, Kept, Options, Plan, Planner, drop_blocked
 from chronos.checkpoints.policy import CapturePolicy
 from chronos.checkpoints.reconcile import list_timelines
@@ -101,8 +102,10 @@ __all__ = [
     "describe_environment",
     "drop_blocked",
     "encode_journal",
+    "find_record",
     "find_store",
     "is_checkpoint_id",
+    "is_claimed",
     "linked_repository",
     "list_timelines",
     "open_checkpoint",

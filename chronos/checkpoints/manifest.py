@@ -214,14 +214,17 @@ def decode_manifest(data: bytes, checkpoint_id: str) -> Manifest:
         if not isinstance(version, int) or version <= FORMAT_VERSION:
             raise DamagedManifestError(f"the manifest of checkpoint {checkpoint_id} does not match its id")
     try:
-        head = msgspec.json.decode(data, type=_Head)
-        if head.format > FORMAT_VERSION:
-            raise NewerFormatError(
-                f"checkpoint {checkpoint_id} has format {head.format}, this release reads {FORMAT_VERSION}"
-            )
+        check_format(data, f"checkpoint {checkpoint_id}")
         return _checked(msgspec.json.decode(data, type=Manifest))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as cause:
         raise DamagedManifestError(f"the manifest of checkpoint {checkpoint_id} is not valid: {cause}") from cause
+
+
+def check_format(data: bytes, what: str) -> None:
+    """Raise NewerFormatError when a JSON document has a format above ours, a MsgspecError when it has none."""
+    head = msgspec.json.decode(data, type=_Head)
+    if head.format > FORMAT_VERSION:
+        raise NewerFormatError(f"{what} has format {head.format}, this release reads {FORMAT_VERSION}")
 
 
 def _checked(manifest: Manifest) -> Manifest:

@@ -6,8 +6,8 @@ Everything that other rooms read from a store (manifests, lists, contents) comes
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from chronos import locks
@@ -24,14 +24,23 @@ from chronos.checkpoints.manifest import (
     check_rows,
     decode_manifest,
     decode_rows,
+    is_checkpoint_id,
 )
+from chronos.checkpoints.owner import find_record, is_claimed, write_record
 from chronos.checkpoints.reconcile import reconcile, reconcile_packs
 from chronos.checkpoints.states import CodeState, ComponentState
 from chronos.config import Config
-from chronos.errors import NewerFormatError, UnsupportedError
+from chronos.errors import (
+    BadConfigError,
+    ChronosError,
+    DamagedStoreError,
+    NewerFormatError,
+    StorageError,
+    UnsupportedError,
+)
 from chronos.files import read_limited, remove_tree, replace_durably, sync_folder, translate_os_errors
 from chronos.git import GitCommand, HiddenEntry
-from chronos.layout import FORMAT_VERSION, MAIN_TIMELINE, MANIFEST, StoreLayout
+from chronos.layout import FORMAT_VERSION, MAIN_TIMELINE, MANIFEST, TIMELINE, StoreLayout
 from chronos.pool import ChunkLocation, PoolReader
 
 _MAGIC = "chronos"
@@ -103,6 +112,12 @@ class Store:
             yield
         finally:
             self.close()
+
+    def claim(self, timeline: str, root: Path, home: Path) -> None:
+        """Record that `timeline` is the tree at `root`, unless it is so recorded. Raises ForeignTimelineError."""
+        with locks.hold(self.layout.timeline_lock(timeline), timeout_s=self.config.lock_timeout_s):
+            if not is_claimed(self.layout, timeline, root):
+                write_record(self.layout, self.id, timeline, root, home)
 
     @contextmanager
     def working_on(self, timeline: str) -> Iterator[None]:
@@ -226,28 +241,71 @@ class Store:
 
 
 def find_store(layout: StoreLayout, config: Config) -> Store | None:
-    """Open the store at `layout`, or return None when there is none. Raises NewerFormatError."""
-    if not layout.format_file.is_file():
-        return None
+    """Open the store at `layout`, or return None when there is none.
+
+    Raises NewerFormatError, DamagedStoreError when the format file is lost, BadConfigError when the folder is no store.
+    """
+    if not layout.is_set_up:
+        obstacle = _find_obstacle(layout)
+        if not layout.is_set_up:  # another process may have finished it meanwhile
+            if obstacle is not None:
+                raise obstacle
+            return None
     return Store(layout, config, _read_format(layout.format_file))
+
+
+def _find_obstacle(layout: StoreLayout) -> ChronosError | None:
+    """Return why no store can be set up: the place must be free, empty, or hold what a killed set-up leaves."""
+    names = _names_in(layout.root)
+    timelines = {name: _names_in(layout.root / name) for name in names if not name.startswith(".")}
+    if layout.system.name in names:
+        if any(is_checkpoint_id(name) or name == TIMELINE for found in timelines.values() for name in found):
+            return _lost_format(layout, timelines)
+        if timelines.get(MAIN_TIMELINE, set()) <= {"packs"} and timelines.keys() <= {MAIN_TIMELINE}:
+            return None
+    if not names:
+        return None
+    hint = "set CHRONOS_TIMELINES_DIR to a folder that is new or empty"
+    return BadConfigError(f"{layout.root} holds other files and is no store of checkpoints", hint=hint)
+
+
+def _lost_format(layout: StoreLayout, timelines: Iterable[str]) -> ChronosError:
+    """The id is not made up anew: the base refs of every checkpoint carry the old one."""
+    store_id = "the store id, as in `git for-each-ref refs/chronos/base`"
+    for timeline in timelines:
+        with suppress(ChronosError):
+            record = find_record(layout, timeline)
+            store_id = record.store if record is not None else store_id
+    hint = f"write it again, two lines: {_MAGIC} {FORMAT_VERSION}, and {store_id}"
+    return DamagedStoreError(f"{layout.format_file} is gone, although there are checkpoints", hint=hint)
+
+
+def _names_in(folder: Path) -> set[str]:
+    try:
+        with translate_os_errors(f"cannot look into {folder}"):
+            return set(os.listdir(folder))
+    except StorageError as cause:
+        if isinstance(cause.__cause__, FileNotFoundError | NotADirectoryError):
+            return set()
+        raise
 
 
 def set_up_store(layout: StoreLayout, config: Config, git: GitCommand) -> bool:
     """Make the store at `layout`, or whatever is missing of it; tell whether it is new.
 
-    The format file comes last: before it is there, the store is not.
+    The format file comes last: before it is there, the store is not. A folder that was there before keeps its mode.
     """
-    is_new = not layout.format_file.is_file()
+    is_new = not layout.is_set_up
     if is_new:
         git.check_version()
     elif not os.access(layout.system, os.W_OK):
         return False
     with translate_os_errors(f"cannot set up {layout.root}"):
-        layout.system.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for folder in (layout.locks, layout.temporary, layout.journals, layout.indexes, layout.packs(MAIN_TIMELINE)):
+        for folder in (
+            layout.root, layout.system, layout.locks, layout.temporary, layout.journals, layout.indexes,
+            layout.timeline(MAIN_TIMELINE), layout.packs(MAIN_TIMELINE),
+        ):  # fmt: skip
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if is_new:
-            os.chmod(layout.root, 0o700)
     if is_new or not (layout.inner_repository / "HEAD").is_file():
         _finish_set_up(layout, config, git)
     return is_new
@@ -259,7 +317,7 @@ def _finish_set_up(layout: StoreLayout, config: Config, git: GitCommand) -> None
             _make_inner_repository(layout, git)
         for folder in (layout.system, layout.root, layout.root.parent):
             sync_folder(folder)
-        if not layout.format_file.is_file():
+        if not layout.is_set_up:
             store_id = os.urandom(_STORE_ID_BYTES).hex()
             replace_durably(layout.format_file, f"{_MAGIC} {FORMAT_VERSION}\n{store_id}\n".encode())
 

@@ -1,6 +1,7 @@
 """The floor's door to the file system: names of paths, durable writes, and one contained root for trees."""
 
 from chronos.files.durable import (
+    is_our_own,
     link_or_copy,
     publish_folder,
     read_limited,
@@ -12,7 +13,16 @@ from chronos.files.durable import (
     translate_os_errors,
     write_new,
 )
-from chronos.files.paths import TreePath, check_tree_path, display, from_text, is_inside, parse_tree_path, to_text
+from chronos.files.paths import (
+    TreePath,
+    check_tree_path,
+    display,
+    from_text,
+    is_inside,
+    parse_tree_path,
+    to_text,
+    unescape,
+)
 from chronos.files.safe_root import FileStat, PathKind, SafeRoot, stat_of
 
 __all__ = [
@@ -24,6 +34,7 @@ __all__ = [
     "display",
     "from_text",
     "is_inside",
+    "is_our_own",
     "link_or_copy",
     "parse_tree_path",
     "publish_folder",
@@ -36,5 +47,6 @@ __all__ = [
     "sync_folder",
     "to_text",
     "translate_os_errors",
+    "unescape",
     "write_new",
 ]

@@ -139,6 +139,12 @@ def read_limited(path: Path, limit_bytes: int, too_large: type[ChronosError] = I
     return data
 
 
+def is_our_own(path: Path) -> bool:
+    """Tell whether `path` belongs to the user who runs this process."""
+    with translate_os_errors(f"cannot look at {path}"):
+        return path.stat().st_uid == os.geteuid()
+
+
 def _is_alive(process_id: int) -> bool:
     try:
         os.kill(process_id, 0)

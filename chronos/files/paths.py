@@ -47,8 +47,13 @@ def to_text(path: TreePath) -> str:
 
 def from_text(text: str) -> TreePath:
     """Read a path written by `to_text`. Raises BadPathError."""
-    path = _ESCAPED.sub(lambda found: _unescape(found.group()), text.encode("utf-8", "surrogatepass"))
+    path = unescape(text)
     return path if not path else check_tree_path(path)
+
+
+def unescape(text: str) -> bytes:
+    """Read back the bytes of any name written by `to_text`, wherever it may lead."""
+    return _ESCAPED.sub(lambda found: _escaped_byte(found.group()), text.encode("utf-8", "surrogatepass"))
 
 
 def is_inside(path: TreePath, folder: TreePath) -> bool:
@@ -69,7 +74,7 @@ def _escape(char: str) -> str:
     return char.encode("unicode_escape").decode("ascii")
 
 
-def _unescape(escape: bytes) -> bytes:
+def _escaped_byte(escape: bytes) -> bytes:
     return b"\\" if escape == b"\\\\" else bytes([int(escape[2:], 16)])
 
 

@@ -105,6 +105,11 @@ def find_work_tree(folder: Path) -> Path | None:
     return None
 
 
+def is_tracked(path: Path, command: GitCommand) -> bool:
+    """Tell whether the repository around `path` has it, or anything in it, among its files."""
+    return bool(command.at(path.parent).output("ls-files", "-z", "--", os.fsencode(path.name)))
+
+
 def plain_folder(root: Path, inner_repository: Path, command: GitCommand) -> Repository:
     """Return `root`, a folder that is no repository, seen through the store's inner repository."""
     return Repository(root, inner_repository, inner_repository, command, is_plain=True)

@@ -18,6 +18,7 @@ from chronos.checkpoints import (
     Store,
     decode_journal,
     decode_manifest,
+    find_record,
     is_checkpoint_id,
     list_timelines,
 )
@@ -52,6 +53,7 @@ class _Check:
         """Check everything."""
         bases: set[str] = set()
         for timeline in list_timelines(self._store.layout):
+            yield from self._record(timeline)
             yield from self._packs(timeline)
             for folder in _checkpoint_folders(self._store, timeline):
                 yield from self._checkpoint(timeline, folder, bases)
@@ -62,6 +64,12 @@ class _Check:
             yield Finding(
                 Severity.WARNING, "operations.jsonl", f"{lines} unreadable lines", "the steps in them cannot be undone"
             )
+
+    def _record(self, timeline: str) -> Iterator[Finding]:
+        try:
+            find_record(self._store.layout, timeline)
+        except ChronosError as cause:
+            yield Finding(Severity.ERROR, f"timeline {timeline}", cause.message, cause.hint)
 
     def _packs(self, timeline: str) -> Iterator[Finding]:
         folder = self._store.layout.packs(timeline)

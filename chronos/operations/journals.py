@@ -42,6 +42,7 @@ from chronos.files import (
     translate_os_errors,
 )
 from chronos.git import Repository, open_repository, sweep_base_ref_locks
+from chronos.layout import TIMELINE
 from chronos.operations.hiding import sweep_hiding_drafts
 from chronos.operations.log import Operation, OperationKind, append, read_operations, stamp
 from chronos.operations.workspace import Workspace
@@ -89,6 +90,7 @@ def sweep_leftovers(workspace: Workspace) -> int:
     """Remove what killed processes left: trash whose journal is closed, drafts, locks of base refs; return how many."""
     store, repository = workspace.store, workspace.repository
     swept = sweep_drafts(store.layout.system) + sweep_drafts(store.layout.journals)
+    swept += sweep_drafts(store.layout.timeline(workspace.timeline), TIMELINE)
     swept += sweep_hiding_drafts(repository, store.layout)
     with locks.hold(store.layout.refs_lock, timeout_s=store.config.lock_timeout_s):
         swept += sweep_base_ref_locks(repository, store.id)

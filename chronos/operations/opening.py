@@ -6,11 +6,19 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from chronos.catalog import CatalogDamagedError
-from chronos.checkpoints import Store, find_store, set_up_store
-from chronos.errors import DisabledError, UnknownCheckpointError
-from chronos.git import GitCommand
+from chronos.checkpoints import Store, find_store, is_claimed, set_up_store
+from chronos.errors import (
+    DamagedStoreError,
+    DisabledError,
+    StorageError,
+    UnknownCheckpointError,
+    UntrustedStoreError,
+)
+from chronos.files import is_our_own
+from chronos.git import GitCommand, is_tracked
 from chronos.locate import Place
-from chronos.operations.hiding import hide_store
+from chronos.operations.hiding import hide_store, is_hidden
+from chronos.operations.journals import list_interrupted
 from chronos.operations.workspace import Workspace
 
 
@@ -32,6 +40,7 @@ class OpenPlace:
         self._progress = progress
         self._store: Store | None = None
         self._is_set_up = False
+        self._is_claimed: bool | None = None  # unknown before the store is opened
 
     def close(self) -> None:
         """Close the store."""
@@ -39,17 +48,20 @@ class OpenPlace:
             self._store.close()
             self._store = None
 
-    def find_store(self) -> Store | None:
-        """Return the store with its catalog up to date, or None when there is none yet."""
-        if self._store is None:
-            self._store = find_store(self.place.layout, self.place.config)
-        if self._store is not None:
-            self._store.refresh()
-        return self._store
+    def find_store(self, *, despite_damage: bool = False) -> Store | None:
+        """Return the store with its catalog up to date, or None when there is none yet.
 
-    def get_store(self) -> Store:
-        """Return the store. Raises UnknownCheckpointError when there is none yet."""
-        store = self.find_store()
+        Raises UntrustedStoreError, ForeignTimelineError, NewerFormatError, and DamagedStoreError; `despite_damage`
+        opens it although the timeline's record cannot be read.
+        """
+        store = self._open(despite_damage)
+        if store is not None:
+            store.refresh()
+        return store
+
+    def get_store(self, *, despite_damage: bool = False) -> Store:
+        """Return the store. Raises UnknownCheckpointError when there is none yet, and see `find_store`."""
+        store = self.find_store(despite_damage=despite_damage)
         if store is None:
             raise UnknownCheckpointError(
                 "there are no checkpoints here yet", hint="run `chrono checkpoint create NAME`"
@@ -57,17 +69,17 @@ class OpenPlace:
         return store
 
     @contextmanager
-    def workspace(self) -> Iterator[Workspace]:
+    def workspace(self, *, despite_damage: bool = False) -> Iterator[Workspace]:
         """Give the verbs their place of work, setting the store up at first use; a broken catalog is built again.
 
-        Raises DisabledError, StorageError, GitFailedError.
+        Raises DisabledError, StorageError, GitFailedError, and see `find_store`.
         """
         place = self.place
         if not place.config.enabled:
             raise DisabledError("chronos is switched off (ENABLE_CHRONOS=false)")
         if not self._is_set_up:
-            self._set_up()
-        store = self.get_store()
+            self._set_up(despite_damage)
+        store = self.get_store(despite_damage=despite_damage)
         workspace = Workspace(
             place.root, place.home, place.repository, place.timeline, store, place.config, self.git,
             self._environment, self._notices, self._progress,
@@ -78,12 +90,53 @@ class OpenPlace:
             store.discard_catalog()
             raise
 
-    def _set_up(self) -> None:
+    def _open(self, despite_damage: bool) -> Store | None:
+        """Open the store, unless somebody else made it or the timeline is another tree's."""
+        place = self.place
+        if self._store is None:
+            store = find_store(place.layout, place.config)
+            if store is not None:
+                _refuse_strangers_store(place, store, self.git)
+            self._store = store
+        if self._store is not None and self._is_claimed is None:
+            try:
+                self._is_claimed = is_claimed(place.layout, place.timeline, place.root)
+            except (DamagedStoreError, StorageError):
+                if not despite_damage:
+                    raise
+        return self._store
+
+    def _set_up(self, despite_damage: bool) -> None:
         """Hide the store, then make it; a plain folder hides it with the store's own inner repository."""
         place = self.place
+        self._open(despite_damage)
         if not place.repository.is_plain:
             hide_store(place.home, place.repository, place.layout)
         set_up_store(place.layout, place.config, self.git)
         if place.repository.is_plain:
             hide_store(place.home, place.repository, place.layout)
+        store = self._open(despite_damage)
+        if store is not None and store.is_writable and self._is_claimed is False:
+            store.claim(place.timeline, place.root, place.home)
+            self._is_claimed = True
         self._is_set_up = True
+
+
+def _refuse_strangers_store(place: Place, store: Store, git: GitCommand) -> None:
+    """Raise UntrustedStoreError for a store that came with a clone: its journals would be carried out.
+
+    git is asked only where nothing on this machine has hidden the store yet, and before a journal counts.
+    """
+    top = store.layout.root
+    if store.is_writable and not is_our_own(top):  # what cannot be written is only read, by hash
+        raise UntrustedStoreError(
+            f"{top} belongs to another user", hint="give yourself a CHRONOS_TIMELINES_DIR of your own"
+        )
+    if place.repository.is_plain or not top.is_relative_to(place.home):
+        return
+    is_known = is_hidden(place.home, place.repository, store.layout) and not list_interrupted(store)
+    if not is_known and is_tracked(top, git):
+        raise UntrustedStoreError(
+            f"{top} is tracked by git, so somebody else may have made it",
+            hint=f"run git rm -r --cached {top}; then remove the folder, or keep it if you made it yourself",
+        )

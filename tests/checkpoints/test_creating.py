@@ -85,13 +85,17 @@ def test_every_sealed_file_stays_as_it_was_written(work: RepoBuilder) -> None:
     assert {path: after.get(path) for path in before} == before
 
 
+def _kill_set_up(repo: RepoBuilder) -> None:
+    """Leave what a set-up leaves that was killed before its last step."""
+    shutil.rmtree(repo.store / "main")
+    (repo.store / "main/packs").mkdir(parents=True)
+    (repo.store / ".store/format").unlink()
+
+
 BROKEN_STARTS: dict[str, Callable[[RepoBuilder], object]] = {
     "only folders": lambda repo: (repo.store / ".store/locks").mkdir(parents=True),
-    "no format file": lambda repo: (repo.store / ".store/format").unlink(),
-    "half an inner repository": lambda repo: (
-        (repo.store / ".store/format").unlink(),
-        (repo.store / ".git/HEAD").unlink(),
-    ),
+    "no format file": lambda repo: _kill_set_up(repo),
+    "half an inner repository": lambda repo: (_kill_set_up(repo), (repo.store / ".git/HEAD").unlink()),
     "no inner repository": lambda repo: shutil.rmtree(repo.store / ".git"),
     "no lock folder": lambda repo: shutil.rmtree(repo.store / ".store/locks"),
     "no scratch folder": lambda repo: shutil.rmtree(repo.store / ".store/tmp"),

@@ -1,0 +1,80 @@
+"""Whose working tree a timeline is: `timeline.json`, written at the timeline's first use.
+
+Two trees must never share a timeline, or an undo in one would write the files of the other. A tree that was moved or
+removed leaves its timeline to the one that comes next.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import msgspec
+
+from chronos.checkpoints.manifest import check_format
+from chronos.errors import DamagedStoreError, ForeignTimelineError
+from chronos.files import display, read_limited, replace_durably, to_text, translate_os_errors, unescape
+from chronos.layout import FORMAT_VERSION, StoreLayout
+
+_LARGEST_RECORD_BYTES = 64 * 1024
+
+
+class TimelineRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What `timeline.json` says. `tree` is absolute, or relative to the store's folder; as text, see `to_text`."""
+
+    format: int
+    store: str
+    tree: str
+
+
+def find_record(layout: StoreLayout, timeline: str) -> TimelineRecord | None:
+    """Read a timeline's record, None when it has none yet. Raises DamagedStoreError, NewerFormatError, StorageError."""
+    path = layout.timeline_record(timeline)
+    if not os.path.lexists(path):
+        return None
+    data = read_limited(path, _LARGEST_RECORD_BYTES, too_large=DamagedStoreError)
+    try:
+        check_format(data, f"timeline {timeline}")
+        return msgspec.json.decode(data, type=TimelineRecord)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as cause:
+        raise DamagedStoreError(
+            f"{path} is damaged: {cause}",
+            hint="when this is the working tree of that timeline, remove the file; it is written again",
+        ) from cause
+
+
+def is_claimed(layout: StoreLayout, timeline: str, root: Path) -> bool:
+    """Tell whether a timeline is recorded as that of the tree at `root`; a recorded tree that is no more has no claim.
+
+    Raises ForeignTimelineError, and see `find_record`.
+    """
+    record = find_record(layout, timeline)
+    if record is None:
+        return False
+    tree = os.fsdecode(os.path.normpath(os.path.join(os.fsencode(layout.root), unescape(record.tree))))
+    with translate_os_errors(f"cannot look at {display(tree)}"):
+        try:
+            if os.path.samefile(tree, root):
+                return True
+        except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: no path at all
+            return False
+    if not os.path.isdir(tree):
+        return False
+    raise ForeignTimelineError(
+        f"timeline {timeline} in {layout.root} is that of {display(tree)}, not of this working tree",
+        hint="give each project its own CHRONOS_TIMELINES_DIR; if that tree uses this store no more, "
+        f"remove {layout.timeline_record(timeline)}",
+    )
+
+
+def write_record(layout: StoreLayout, store_id: str, timeline: str, root: Path, home: Path) -> None:
+    """Record durably that `timeline` is the tree at `root`. The timeline's lock must be held.
+
+    A store inside the `home` tree of its repository is copied and moved with it, so there the path is relative.
+    """
+    tree = os.path.relpath(root, layout.root) if layout.root.is_relative_to(home) else root
+    record = TimelineRecord(FORMAT_VERSION, store_id, to_text(os.fsencode(tree)))
+    path = layout.timeline_record(timeline)
+    with translate_os_errors(f"cannot write {path}"):
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+    replace_durably(path, msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n")
