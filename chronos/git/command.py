@@ -35,8 +35,6 @@ _SETTINGS = (
     "commit.gpgSign=false",
     "tag.gpgSign=false",
     "log.showSignature=false",
-    "protocol.ext.allow=never",
-    "protocol.file.allow=user",
     "gc.auto=0",
     "maintenance.auto=false",
     "advice.addEmbeddedRepo=false",
@@ -47,9 +45,21 @@ _FLAGS = (
     "--no-replace-objects",
     *(part for setting in _SETTINGS for part in ("-c", setting)),
 )
-# git does without a `.gitignore` or `.gitattributes` that is a symlink or unreadable, the same way in every command.
-_NO_RULES = re.compile(
-    rb"(?m)^warning: unable to access '.*': (?:Too many levels of symbolic links|Permission denied)\n"
+# What git says of rules files (attr.c and dir.c of git 2.38 to 2.50): it does without the file or the line in question,
+# in every command the same way.
+_HARMLESS = re.compile(
+    rb"""(?mx)^(?:
+    warning:\ unable\ to\ access\ '.*':\ (?:Too\ many\ levels\ of\ symbolic\ links|Permission\ denied)
+    | warning:\ Negative\ patterns\ are\ ignored\ in\ git\ attributes
+    | (?:warning:\ )?Use\ '\\!'\ for\ literal\ leading\ exclamation\.
+    | .*\ is\ not\ a\ valid\ attribute\ name:\ .*:\d+
+    | .*\ not\ allowed:\ .*:\d+
+    | warning:\ ignoring\ overly\ (?:long\ attributes\ line\ \d+|large\ gitattributes\ (?:file|blob)\ '.*')
+    | warning:\ ignoring\ excessively\ large\ pattern\ (?:file|blob):\ .*
+    | warning:\ unrecognized\ (?:negative\ )?pattern:\ '.*'
+    | warning:\ your\ sparse-checkout\ file\ may\ have\ issues:\ pattern\ '.*'\ is\ repeated
+    | warning:\ disabling\ cone\ pattern\ matching
+    )\n"""
 )
 _KEPT_VARIABLES = (
     "PATH",
@@ -59,11 +69,12 @@ _KEPT_VARIABLES = (
     "GIT_CONFIG_NOSYSTEM",
     "GIT_CEILING_DIRECTORIES",
 )
-
-
+# A promisor remote is asked for missing objects, and its configuration names programs: no protocol, no remote.
 _VARIABLES = {
     "LC_ALL": "C",
+    "GIT_ALLOW_PROTOCOL": "none",
     "GIT_LITERAL_PATHSPECS": "1",
+    "GIT_NO_LAZY_FETCH": "1",
     "GIT_OPTIONAL_LOCKS": "0",
     "GIT_TERMINAL_PROMPT": "0",
 }
@@ -130,7 +141,7 @@ class GitCommand(msgspec.Struct, frozen=True):
         """
         done = process.run(self.argv(arguments), environment=self.environment, cwd=self.cwd, input_bytes=input_bytes)
         if done.stderr:
-            done = msgspec.structs.replace(done, stderr=_NO_RULES.sub(b"", done.stderr))
+            done = msgspec.structs.replace(done, stderr=_HARMLESS.sub(b"", done.stderr))
         if done.returncode not in ok or (quiet and done.stderr.strip()):
             raise _failure(arguments, done)
         return done

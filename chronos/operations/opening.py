@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
@@ -72,7 +73,7 @@ class OpenPlace:
     def workspace(self, *, despite_damage: bool = False) -> Iterator[Workspace]:
         """Give the verbs their place of work, setting the store up at first use; a broken catalog is built again.
 
-        Raises DisabledError, StorageError, GitFailedError, and see `find_store`.
+        Raises DisabledError, GitTooOldError, StorageError, GitFailedError, and see `find_store`.
         """
         place = self.place
         if not place.config.enabled:
@@ -82,6 +83,7 @@ class OpenPlace:
         store = self.get_store(despite_damage=despite_damage)
         workspace = Workspace(
             place.root, place.home, place.repository, place.timeline, store, place.config, self.git,
+            _git_version(store, self.git),
             self._environment, self._notices, self._progress,
         )  # fmt: skip
         try:
@@ -109,6 +111,8 @@ class OpenPlace:
     def _set_up(self, despite_damage: bool) -> None:
         """Hide the store, then make it; a plain folder hides it with the store's own inner repository."""
         place = self.place
+        if not place.layout.format_file.is_file():
+            self.git.check_version()
         self._open(despite_damage)
         if not place.repository.is_plain:
             hide_store(place.home, place.repository, place.layout)
@@ -140,3 +144,14 @@ def _refuse_strangers_store(place: Place, store: Store, git: GitCommand) -> None
             f"{top} is tracked by git, so somebody else may have made it",
             hint=f"run git rm -r --cached {top}; then remove the folder, or keep it if you made it yourself",
         )
+
+
+def _git_version(store: Store, git: GitCommand) -> str:
+    """Return git's version, remembered for as long as the binary is the same file. Raises GitTooOldError."""
+    found = os.stat(git.binary)
+    key = f"git:{git.binary}:{found.st_mtime_ns}:{found.st_size}"
+    known = store.catalog.find_fact(key)
+    if known is None:
+        known = git.check_version().encode("ascii", "replace")
+        store.catalog.set_fact(key, known)
+    return known.decode("ascii")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -27,6 +26,7 @@ class Workspace(msgspec.Struct):
     store: Store
     config: Config
     git: GitCommand
+    git_version: str
     environment: Mapping[str, str]
     notices: list[str] = msgspec.field(default_factory=list)
     progress: Callable[[int, int], None] | None = None
@@ -37,7 +37,7 @@ class Workspace(msgspec.Struct):
 
     def request(self, name: str, trigger: Trigger, description: str = "", tags: tuple[str, ...] = ()) -> Request:
         """Return a request for a checkpoint of this workspace."""
-        versions = {"git": self._git_version()}
+        versions = {"git": self.git_version}
         environment = describe_environment(self.root, self.environment, self.config.environment_variables, versions)
         return Request(name, description, self.timeline, trigger, environment, tags)
 
@@ -48,16 +48,6 @@ class Workspace(msgspec.Struct):
             for path in paths:
                 found |= set(_files_below(tree, path))
         return frozenset(found)
-
-    def _git_version(self) -> str:
-        """Remember git's version for as long as the binary is the same file."""
-        found = os.stat(self.git.binary)
-        key = f"git:{self.git.binary}:{found.st_mtime_ns}:{found.st_size}"
-        known = self.store.catalog.find_fact(key)
-        if known is None:
-            known = self.git.check_version().encode("ascii", "replace")
-            self.store.catalog.set_fact(key, known)
-        return known.decode("ascii")
 
 
 def _files_below(tree: SafeRoot, path: TreePath) -> list[TreePath]:

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,7 @@ def test_an_old_git_is_refused_before_anything_is_written(work: RepoBuilder, tmp
     with pytest.raises(GitTooOldError):
         engine.create_checkpoint("wanted")
     assert not work.exists("data")
+    assert "data/timelines" not in (work.root / ".git/info/exclude").read_text()
 
 
 @pytest.mark.parametrize("version", ["2.38.0", "2.39.5 (Apple Git-154)", "2.45.1.windows.1", "3.0.0-rc1"])
@@ -66,6 +68,26 @@ def test_a_git_that_became_old_is_noticed(work: RepoBuilder, tmp_path: Path) -> 
     work.engine().create_checkpoint("with a new git")
     with pytest.raises(GitTooOldError):
         work.engine(PATH=fake_git(tmp_path / "bin", "2.30.2")).create_checkpoint("with an old git")
+
+
+VERBS: dict[str, Callable[[ChronosEngine], object]] = {
+    "create": lambda engine: engine.create_checkpoint("more"),
+    "diff": lambda engine: engine.diff("@"),
+    "init": lambda engine: engine.set_up(),
+    "plan": lambda engine: engine.plan_restore("@"),
+    "restore": lambda engine: engine.restore_checkpoint("@"),
+    "status": lambda engine: engine.status(),
+    "verify": lambda engine: engine.verify(),
+}
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_that_leans_on_git_refuses_one_that_is_too_old(work: RepoBuilder, tmp_path: Path, verb: str) -> None:
+    work.engine().create_checkpoint("with a new git")
+    engine = work.engine(PATH=fake_git(tmp_path / "bin", "2.30.2"))
+    with pytest.raises(GitTooOldError):
+        VERBS[verb](engine)
+    assert [row.name for row in engine.list_checkpoints()] == ["with a new git"]
 
 
 def test_git_variables_of_the_caller_lead_nowhere_else(work: RepoBuilder, tmp_path: Path) -> None:
@@ -232,3 +254,25 @@ def test_a_rules_file_that_is_a_symlink_stops_no_checkpoint(work: RepoBuilder, n
     work.write("some.log", "a log\n")
     work.write("b.txt", "edited\r\n")
     check_round_trip(work)
+
+
+GRUMBLES = {
+    "a negative pattern": "!*.txt text\n*.txt eol=lf\n",
+    "a bad attribute name": "*.txt @x=1\n*.txt eol=lf\n",
+    "a macro below the top": "[attr]mine text\n",
+    "a line too long": "x" * 3000 + " text\n",
+}
+
+
+@pytest.mark.parametrize("what", GRUMBLES)
+def test_a_line_of_attributes_that_git_does_without_stops_nothing(work: RepoBuilder, what: str) -> None:
+    engine = work.engine()
+    before = engine.create_checkpoint("before")
+    work.write(".gitattributes", GRUMBLES[what])
+    work.write("sub/.gitattributes", GRUMBLES[what])
+    work.write("sub/c.txt", "c\r\n")
+    work.git("add", "-N", ".")
+    engine.status()
+    check_round_trip(work, wreck, engine)
+    engine.restore_checkpoint(before)
+    assert not work.exists(".gitattributes")
