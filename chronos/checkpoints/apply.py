@@ -28,7 +28,7 @@ from chronos.checkpoints.changes import (
 from chronos.checkpoints.plan import Kept
 from chronos.checkpoints.sides import BlobSource, linked_repository, side_on_disk
 from chronos.errors import BadPathError, GitFailedError, StateError
-from chronos.files import PathKind, SafeRoot, TreePath, display, sync_file_system, translate_os_errors
+from chronos.files import PathKind, SafeRoot, TreePath, display, sync_file_system, translate_os_errors, unescape
 from chronos.git import (
     BranchMove,
     Head,
@@ -200,7 +200,8 @@ class Applier:
         if linked_repository(self._root, link.component, link.git_dir) is None:
             raise BadPathError(f"{display(link.component)} would be linked to a git folder that is no submodule's")
         try:
-            tree.set_git_link(link.component, link.git_dir if link.is_made else None, link.git_dir)
+            git_dir = unescape(link.git_dir)
+            tree.set_git_link(link.component, git_dir if link.is_made else None, git_dir)
         except OSError as cause:
             if cause.errno not in (*_TAKEN, errno.ELOOP, errno.ENOENT):
                 raise

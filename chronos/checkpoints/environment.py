@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from chronos.checkpoints.secrets import find_secret
+from chronos.errors import StorageError
 from chronos.files import read_limited, to_text
 from chronos.pool import digest
 
@@ -27,13 +28,18 @@ _USER_AND_PASSWORD = re.compile(r"://[^/\s:@]+:[^/\s@]+@")
 def describe_environment(
     root: Path, environment: Mapping[str, str], allowed: Sequence[str], versions: Mapping[str, str]
 ) -> bytes:
-    """Return the environment of a checkpoint as JSON; `versions` are tool versions that the caller knows."""
+    """Return the environment of a checkpoint as JSON; `versions` are tool versions that the caller knows.
+
+    Lock files that cannot be read are named and stop nothing.
+    """
+    lock_files, unreadable = _lock_files(root)
     document = {
-        "python": {"version": sys.version.partition(" ")[0], "executable": sys.executable},
+        "python": {"version": sys.version.partition(" ")[0], "executable": _text(sys.executable)},
         "platform": {"system": os.uname().sysname, "release": os.uname().release, "machine": os.uname().machine},
         "tools": dict(versions),
-        "lock_files": _lock_files(root),
-        "variables": {name: environment[name] for name in allowed if _is_safe(name, environment.get(name))},
+        "lock_files": lock_files,
+        **({"unreadable_lock_files": unreadable} if unreadable else {}),
+        "variables": {name: _text(environment[name]) for name in allowed if _is_safe(name, environment.get(name))},
     }
     return msgspec.json.encode(document, order="sorted") + b"\n"
 
@@ -44,11 +50,19 @@ def _is_safe(name: str, value: str | None) -> bool:
     return find_secret(os.fsencode(value)) is None
 
 
-def _lock_files(root: Path) -> dict[str, str]:
-    present = [name for name in _LOCK_FILES if (root / name).is_file()]
-    sizes = {name: (root / name).stat().st_size for name in present}
-    return {
-        to_text(os.fsencode(name)): digest(read_limited(root / name, _LARGEST_LOCK_FILE_BYTES)).hex()
-        for name in present
-        if sizes[name] <= _LARGEST_LOCK_FILE_BYTES
-    }
+def _text(value: str) -> str:
+    """Write a value of the operating system's as text that UTF-8 can hold."""
+    return to_text(os.fsencode(value))
+
+
+def _lock_files(root: Path) -> tuple[dict[str, str], list[str]]:
+    """Return the hashes of the lock files, and the names of those that cannot be read."""
+    hashes, unreadable = {}, []
+    for name in _LOCK_FILES:
+        path = root / name
+        if path.is_file() and path.stat().st_size <= _LARGEST_LOCK_FILE_BYTES:
+            try:
+                hashes[name] = digest(read_limited(path, _LARGEST_LOCK_FILE_BYTES)).hex()
+            except StorageError:
+                unreadable.append(name)
+    return hashes, unreadable

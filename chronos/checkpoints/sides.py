@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from io import BytesIO
 from pathlib import Path
 
 from chronos.checkpoints.changes import ABSENT, Side, SideKind
 from chronos.checkpoints.manifest import ComponentKind, Entry, EntryKind, Reason
 from chronos.checkpoints.states import CodeState
-from chronos.files import SafeRoot, TreePath, is_inside
+from chronos.files import SafeRoot, TreePath, is_inside, unescape
 from chronos.git import (
     EXECUTABLE_MODE,
     GITLINK_MODE,
@@ -20,7 +21,7 @@ from chronos.git import (
     find_ref,
     find_tree_entries,
     has_tree_path,
-    hash_blob,
+    matches_blob,
 )
 from chronos.pool import Content, ContentSink, HashingSink
 
@@ -172,14 +173,11 @@ def is_clean_blob(tree: SafeRoot, path: TreePath, oid: str) -> bool:
     """Tell whether the bytes on disk are exactly those of the blob: the proof that git holds them."""
     try:
         stat = tree.find_stat(path)
-        if stat is not None and stat.kind.value == SideKind.LINK.value:
-            data = tree.read_link(path)
-        else:
-            with open(tree.open_file(path), "rb") as stream:
-                data = stream.read()
+        is_link = stat is not None and stat.kind.value == SideKind.LINK.value
+        with BytesIO(tree.read_link(path)) if is_link else open(tree.open_file(path), "rb") as stream:
+            return matches_blob(oid, stream)
     except OSError:
         return False
-    return hash_blob("sha1" if len(oid) == 40 else "sha256", [data]) == oid
 
 
 def absorbed_repositories(state: CodeState, known: Mapping[TreePath, Repository]) -> dict[TreePath, Repository]:
@@ -197,8 +195,8 @@ def absorbed_repositories(state: CodeState, known: Mapping[TreePath, Repository]
 def linked_repository(parent: Repository, component: TreePath, git_dir: str) -> Repository | None:
     """Return the repository that a `.git` file at `component` with `gitdir: GIT_DIR` leads to, if `parent` has it."""
     root = parent.root / os.fsdecode(component)
-    place = (root / git_dir).resolve()
-    if not (place / "HEAD").is_file() or parent.common_dir / "modules" not in place.parents:
+    place = (root / os.fsdecode(unescape(git_dir))).resolve()
+    if not (place / "HEAD").is_file() or not parent.absorbs(place):
         return None
     return Repository(root, place, place, parent.base_command)
 

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import msgspec
 
+from chronos.errors import BadPathError
 from chronos.files.durable import translate_os_errors, write_all
 from chronos.files.paths import TreePath, check_tree_path
 
@@ -115,6 +116,22 @@ class SafeRoot:
         names = sorted(os.fsencode(name) for name in os.listdir(descriptor))
         return [path + b"/" + name if path else name for name in names]
 
+    def list_files(self, path: TreePath) -> list[TreePath]:
+        """Return everything at or below `path` that is no folder, or that has a name which may never be written."""
+        found, pending = [], [path]
+        while pending:
+            current = pending.pop()
+            try:
+                stat = self.find_stat(current)
+            except BadPathError:
+                found.append(current)
+                continue
+            if stat is not None and stat.kind is PathKind.FOLDER:
+                pending += self.list_folder(current)
+            elif stat is not None:
+                found.append(current)
+        return sorted(found)
+
     def is_empty_folder(self, path: TreePath) -> bool:
         """Tell whether `path` is a folder with nothing in it."""
         found = self.find_stat(path)
@@ -166,7 +183,7 @@ class SafeRoot:
                     self.write_file(path, iter(lambda: reader.read(1 << 20), b""), executable=executable)
             source.unlink()
 
-    def set_git_link(self, folder: TreePath, git_dir: str | None, replaced: str) -> None:
+    def set_git_link(self, folder: TreePath, git_dir: bytes | None, replaced: bytes) -> None:
         """Make the `.git` file of the submodule in `folder` lead to `git_dir`, or with None remove it.
 
         One that leads somewhere else than `replaced` is left alone. Raises OSError, and FileExistsError when `.git` is
@@ -184,7 +201,7 @@ class SafeRoot:
         elif git_dir is not None and now is None:
             descriptor = os.open(b".git", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666, dir_fd=place)
             with open(descriptor, "wb") as stream:
-                stream.write(b"gitdir: %s\n" % os.fsencode(git_dir))
+                stream.write(b"gitdir: %s\n" % git_dir)
 
     def remove_empty_folders(self, path: TreePath) -> None:
         """Remove the folders above `path` that have become empty, up to the root."""
@@ -218,7 +235,7 @@ class SafeRoot:
             with suppress(FileExistsError):
                 os.mkdir(name, 0o777, dir_fd=folder)
 
-    def _read_git_link(self, folder: TreePath) -> str | None:
+    def _read_git_link(self, folder: TreePath) -> bytes | None:
         try:
             descriptor = os.open(b".git", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=self._open_folder(folder))
         except FileNotFoundError:
@@ -226,7 +243,7 @@ class SafeRoot:
         with open(descriptor, "rb") as stream:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise FileExistsError(errno.EEXIST, "a .git folder stands there")
-            return os.fsdecode(stream.read(4200)).removeprefix("gitdir: ").rstrip("\n")
+            return stream.read(4200).removeprefix(b"gitdir: ").rstrip(b"\n")
 
     def _copy_out(self, path: TreePath, folder: int, name: bytes, target: Path) -> None:
         found = os.stat(name, dir_fd=folder, follow_symlinks=False)

@@ -22,6 +22,8 @@ from chronos.git.objects import (
     has_tree_path,
     hash_blob,
     list_tree,
+    matches_blob,
+    object_format_of,
 )
 from chronos.git.patch import TextPatch, diff_contents, diff_from_base, new_file_patch
 from chronos.git.refs import (
@@ -87,8 +89,10 @@ __all__ = [
     "list_ignored",
     "list_index_paths",
     "list_tree",
+    "matches_blob",
     "move_head",
     "new_file_patch",
+    "object_format_of",
     "open_repository",
     "parse_status",
     "plain_folder",

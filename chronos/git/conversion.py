@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from chronos.files import FileStat, PathKind, TreePath, stat_of
-from chronos.git.objects import hash_blob
+from chronos.git.objects import matches_blob
 from chronos.git.repository import Repository
 
 _SPECIAL = (b"ident", b"filter", b"working-tree-encoding")
@@ -128,13 +128,13 @@ def _differs(repository: Repository, path: TreePath, record: bytes, stat: FileSt
     if ending is _Ending.OTHER or stat.size > _LARGEST_READ_BYTES:
         return True
     try:
-        data = (repository.root / os.fsdecode(path)).read_bytes()
+        with open(repository.root / os.fsdecode(path), "rb") as stream:
+            if ending is _Ending.CRLF:
+                data = stream.read()
+                return data.count(b"\n") != data.count(b"\r\n")
+            return not matches_blob(record.split(b" ")[1].decode("ascii"), stream)
     except OSError:
         return False
-    if ending is _Ending.CRLF:
-        return data.count(b"\n") != data.count(b"\r\n")
-    oid = record.split(b" ")[1].decode("ascii")
-    return hash_blob("sha1" if len(oid) == 40 else "sha256", [data]) != oid
 
 
 def _find_stat(root: Path, path: TreePath) -> FileStat | None:

@@ -14,10 +14,11 @@ from pathlib import Path
 
 import msgspec
 
+from chronos.errors import GitFailedError
 from chronos.files import TreePath, translate_os_errors
+from chronos.git.objects import GITLINK_MODE
 from chronos.git.repository import Repository
 
-_GITLINK_MODE = 0o160000
 # Lower case is assume-unchanged, S is skip-worktree, 160000 a gitlink: everything that status keeps quiet about.
 _HIDDEN = re.compile(rb"(?:^|\0)(?:[a-zS] \d{6}|[A-Z] 160000) [^\0]*")
 
@@ -33,7 +34,7 @@ class HiddenEntry(msgspec.Struct, frozen=True, array_like=True):
     @property
     def is_gitlink(self) -> bool:
         """Whether the entry is a submodule or embedded repository."""
-        return self.mode == _GITLINK_MODE
+        return self.mode == GITLINK_MODE
 
     @property
     def is_skipped(self) -> bool:
@@ -52,25 +53,30 @@ class IndexFacts(msgspec.Struct, frozen=True):
 def identity_of(path: Path) -> str:
     """Return a text that changes whenever the file at `path` is replaced or written; empty for a missing file."""
     try:
-        found = os.stat(path)
+        return _identity(os.stat(path))
     except FileNotFoundError:
         return ""
-    return f"{found.st_ino} {found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}"
 
 
 def refresh_private_copy(repository: Repository, copy: Path) -> str:
-    """Make `copy` a copy of the user's index unless it is one already; return the identity of the user's index."""
+    """Make `copy` a copy of the user's index unless it is one already; return the identity of the user's index.
+
+    The caller holds a lock for `copy`, so that git's own lock on it can only be a killed git's, and goes.
+    Raises GitFailedError when the user's index cannot be read.
+    """
     stamp = copy.with_suffix(".stamp")
-    lock_of(copy).unlink(missing_ok=True)  # a killed status leaves it; whoever wrote it held the timeline's lock
     with translate_os_errors(f"cannot copy the index of {repository.root}"):
+        lock_of(copy).unlink(missing_ok=True)
         try:
             source = open(repository.index, "rb")  # noqa: SIM115 - closed below
         except FileNotFoundError:
             copy.unlink(missing_ok=True)
             return ""
+        except OSError as cause:
+            raise GitFailedError(f"cannot read {repository.index}: {cause.strerror}") from cause
         with source:
             found = os.fstat(source.fileno())
-            identity = f"{found.st_ino} {found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}"
+            identity = _identity(found)
             if copy.exists() and stamp.exists() and stamp.read_text("ascii") == identity:
                 return identity
             stamp.unlink(missing_ok=True)
@@ -93,6 +99,10 @@ def read_index_facts(repository: Repository, index: Path, identity: str) -> Inde
 def list_index_paths(repository: Repository, index: Path) -> list[TreePath]:
     """Return every path in the index file `index`."""
     return [path for path in repository.command.with_index(index).output("ls-files", "-z").split(b"\0") if path]
+
+
+def _identity(found: os.stat_result) -> str:
+    return f"{found.st_ino} {found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}"
 
 
 def _hidden_entry(record: bytes) -> HiddenEntry:

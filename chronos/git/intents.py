@@ -27,9 +27,8 @@ def settle_intents(repository: Repository, index: Path, status: Status, hidden: 
     for path in fresh:
         status.tracked.pop(path, None)
     status.not_in_head += [path for path in fresh if path not in status.not_in_head]
-    found = sorted({*status.intents, *fresh})
-    if found:
-        status.staged += _intent_rows(repository, index, found)
+    if status.intents or fresh:
+        status.staged += _intent_rows(repository, index, {*status.intents, *fresh})
 
 
 def add_intents(repository: Repository, index: Path, rows: Sequence[StagedRow], folder: Path) -> None:
@@ -53,11 +52,15 @@ def add_intents(repository: Repository, index: Path, rows: Sequence[StagedRow], 
     kept.output("add", "-N", "-f", "--pathspec-from-file=-", "--pathspec-file-nul", input_bytes=paths)
 
 
-def _intent_rows(repository: Repository, index: Path, paths: Sequence[TreePath]) -> Iterator[StagedRow]:
-    """Yield the index entries at `paths`; an embedded repository has none that could be made again."""
-    output = repository.command.with_index(index).output("ls-files", "-s", "-z", "--", *paths)
+def _intent_rows(repository: Repository, index: Path, wanted: set[TreePath]) -> Iterator[StagedRow]:
+    """Yield the index entries at the `wanted` paths; an embedded repository has none that could be made again.
+
+    The whole index is listed: there can be more paths than fit a command line, and git compares each with each.
+    """
+    output = repository.command.with_index(index).output("ls-files", "-s", "-z")
     for record in filter(None, output.split(b"\0")):
         head, _, path = record.partition(b"\t")
-        mode, oid, _ = head.split(b" ")
-        if int(mode, 8) != GITLINK_MODE:
-            yield StagedRow(path, int(mode, 8), oid.decode("ascii"), is_intent=True)
+        if path in wanted:
+            mode, oid, _ = head.split(b" ")
+            if int(mode, 8) != GITLINK_MODE:
+                yield StagedRow(path, int(mode, 8), oid.decode("ascii"), is_intent=True)

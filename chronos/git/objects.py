@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import BinaryIO
 
 import msgspec
 
@@ -15,7 +16,16 @@ from chronos.git.repository import Repository
 GITLINK_MODE = 0o160000
 LINK_MODE = 0o120000
 EXECUTABLE_MODE = 0o100755
+# The id of the empty blob in SHA-1 and in SHA-256 repositories.
+EMPTY_BLOBS = (
+    "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391",
+    "473a0f4c3be8a93681a267e3b1e9a7dcda1185436fe141f7749120a303721813",
+)
+_SHA1_HEX = 40
 _PATHS_PER_CALL = 400
+# Questions and answers of one turn fit the smallest pipe buffer (64 KiB on Linux), so neither side ever waits.
+_QUESTIONS_PER_TURN = 400
+_PIECE_BYTES = 1 << 20
 
 
 class TreeEntry(msgspec.Struct, frozen=True):
@@ -27,12 +37,12 @@ class TreeEntry(msgspec.Struct, frozen=True):
 
 
 class BlobReader:
-    """A running `git cat-file --batch` (or, with `filters`, one that gives what a checkout would write)."""
+    """A running `git cat-file --batch-command` (or, with `filters`, one that gives what a checkout would write)."""
 
     def __init__(self, command: GitCommand, *, filters: bool = False) -> None:
         self._filters = filters
         self._end = os.urandom(16).hex().encode("ascii")
-        mode = ["--batch", "--filters"] if filters else ["--batch"]
+        mode = ["--batch", "--filters"] if filters else ["--batch-command"]
         self._talk = command.converse("cat-file", *mode, "-z")
 
     def __enter__(self) -> BlobReader:
@@ -48,23 +58,35 @@ class BlobReader:
             raise GitFailedError(f"object {oid} is missing from the repository")
         return data
 
-    def has(self, oid: str) -> bool:
-        """Tell whether the repository has the blob `oid`."""
-        return self._ask(oid) is not None
+    def find_sizes(self, oids: Iterable[str]) -> dict[str, int]:
+        """Return the sizes in bytes of those blobs that the repository has, without filters. Raises GitFailedError."""
+        wanted = list(dict.fromkeys(oids))
+        found = {}
+        for start in range(0, len(wanted), _QUESTIONS_PER_TURN):
+            some = wanted[start : start + _QUESTIONS_PER_TURN]
+            self._send(b"".join(b"info %s\0" % oid.encode("ascii") for oid in some))
+            for oid in some:
+                size = self._read_size(oid)
+                if size is not None:
+                    found[oid] = size
+        return found
 
     def _ask(self, oid: str) -> bytes | None:
-        self._send(oid.encode("ascii") + b"\0")
-        header = self._talk.output.readline()
-        if not header.endswith(b"\n"):
-            raise GitFailedError(f"git cat-file stopped at {oid}")
-        fields = header.split()
-        if len(fields) != 3 or not fields[2].isdigit():
+        self._send(b"contents %s\0" % oid.encode("ascii"))
+        size = self._read_size(oid)
+        if size is None:
             return None
-        size = int(fields[2])
         data = self._talk.output.read(size + 1)
         if len(data) != size + 1:
             raise GitFailedError(f"git cat-file stopped inside {oid}")
         return data[:-1]
+
+    def _read_size(self, oid: str) -> int | None:
+        header = self._talk.output.readline()
+        if not header.endswith(b"\n"):
+            raise GitFailedError(f"git cat-file stopped at {oid}")
+        fields = header.split()
+        return int(fields[2]) if len(fields) == 3 and fields[2].isdigit() else None
 
     def _ask_filtered(self, oid: str, path: TreePath) -> bytes | None:
         """Ask for a blob and then for a name that cannot exist: git states the size *before* filtering (2.39)."""
@@ -72,7 +94,7 @@ class BlobReader:
         end = self._end + b" missing\n"
         answer = bytearray()
         while not answer.endswith(end):
-            piece = self._talk.output.read1(1 << 20)
+            piece = self._talk.output.read1(_PIECE_BYTES)
             if not piece:
                 raise GitFailedError(f"git cat-file stopped at {oid}")
             answer += piece
@@ -97,14 +119,13 @@ def find_tree_entries(
     repository: Repository, commit: str | None, paths: Sequence[TreePath]
 ) -> dict[TreePath, TreeEntry]:
     """Return what `commit` holds at `paths`; a path that it does not have is missing from the answer."""
-    found: dict[TreePath, TreeEntry] = {}
-    if commit is None:
-        return found
-    for start in range(0, len(paths), _PATHS_PER_CALL):
-        some = paths[start : start + _PATHS_PER_CALL]
-        output = repository.command.output("ls-tree", "-z", "--full-tree", commit, "--", *some)
-        found |= {entry.path: entry for entry in _tree_rows(output)}
-    return found
+    if commit is None or not paths:
+        return {}
+    if len(paths) > _PATHS_PER_CALL:  # git compares every path of a folder with every path asked for
+        wanted = set(paths)
+        return {entry.path: entry for entry in list_tree(repository, commit) if entry.path in wanted}
+    output = repository.command.output("ls-tree", "-z", "--full-tree", commit, "--", *paths)
+    return {entry.path: entry for entry in _tree_rows(output)}
 
 
 def has_tree_path(repository: Repository, commit: str, path: TreePath) -> bool:
@@ -124,19 +145,35 @@ def diff_trees(repository: Repository, old: str | None, new: str | None) -> list
 
 def hash_blob(object_format: str, pieces: Sequence[bytes]) -> str:
     """Return the id that git gives a blob of these bytes in a repository of that object format."""
-    import hashlib  # OpenSSL takes 3 ms to load, and most captures hash no blob
+    return _hash(object_format, sum(map(len, pieces)), pieces)
 
-    hasher = hashlib.new(object_format, usedforsecurity=False)
-    hasher.update(b"blob %d\0" % sum(map(len, pieces)))
-    for piece in pieces:
-        hasher.update(piece)
-    return hasher.hexdigest()
+
+def object_format_of(oid: str) -> str:
+    """Return the object format whose ids are as long as `oid`."""
+    return "sha1" if len(oid) == _SHA1_HEX else "sha256"
+
+
+def matches_blob(oid: str, stream: BinaryIO) -> bool:
+    """Tell whether a seekable stream holds the bytes of the blob `oid`, reading it piece by piece. Raises OSError."""
+    size = stream.seek(0, os.SEEK_END)
+    stream.seek(0)
+    return _hash(object_format_of(oid), size, iter(lambda: stream.read(_PIECE_BYTES), b"")) == oid
 
 
 def write_blob(repository: Repository, data: bytes) -> str:
     """Write `data` into the repository as a blob, without filters, and return its id."""
     output = repository.command.output("hash-object", "-w", "--no-filters", "--stdin", input_bytes=data)
     return output.decode("ascii").strip()
+
+
+def _hash(object_format: str, size: int, pieces: Iterable[bytes]) -> str:
+    import hashlib  # OpenSSL takes 3 ms to load, and most captures hash no blob
+
+    hasher = hashlib.new(object_format, usedforsecurity=False)
+    hasher.update(b"blob %d\0" % size)
+    for piece in pieces:
+        hasher.update(piece)
+    return hasher.hexdigest()
 
 
 def _tree_rows(output: bytes) -> Iterator[TreeEntry]:
@@ -146,7 +183,3 @@ def _tree_rows(output: bytes) -> Iterator[TreeEntry]:
             mode, kind, oid = head.split(b" ")
             if kind != b"tree":
                 yield TreeEntry(path, int(mode, 8), oid.decode("ascii"))
-
-
-# The id of the empty blob in SHA-1 and in SHA-256 repositories.
-EMPTY_BLOBS = tuple(hash_blob(object_format, [b""]) for object_format in ("sha1", "sha256"))

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from chronos.errors import GitFailedError, StateError
-from chronos.files import sync_file_system, sync_folder
+from chronos.files import sync_file_system, sync_folder, to_text, unescape
 from chronos.git.index import identity_of
 from chronos.git.repository import Repository
 
@@ -18,7 +18,10 @@ BASE_REFS = "refs/chronos/base"
 
 
 class Head(msgspec.Struct, frozen=True):
-    """Where HEAD stands: the branch's full ref name (None when detached) and the commit (None when unborn)."""
+    """Where HEAD stands: the branch's full ref name (None when detached) and the commit (None when unborn).
+
+    A ref name in this module is text as `to_text` writes it, because git allows bytes that are no UTF-8.
+    """
 
     branch: str | None
     commit: str | None
@@ -73,14 +76,15 @@ def list_base_refs(repository: Repository, store_id: str) -> dict[str, str]:
 
 def find_ref(repository: Repository, name: str) -> str | None:
     """Return the object a ref points at, or None."""
-    done = repository.command.run("rev-parse", "-q", "--verify", "--end-of-options", name, ok=(0, 1, 128), quiet=False)
+    arguments = ("rev-parse", "-q", "--verify", "--end-of-options", unescape(name))
+    done = repository.command.run(*arguments, ok=(0, 1, 128), quiet=False)
     return done.stdout.decode("ascii").strip() or None if done.returncode == 0 else None
 
 
 def read_head(repository: Repository) -> Head:
     """Return where HEAD stands now."""
     symbolic = repository.command.run("symbolic-ref", "-q", "HEAD", ok=(0, 1))
-    branch = symbolic.stdout.decode("utf-8", "surrogateescape").rstrip("\n") or None
+    branch = to_text(symbolic.stdout.rstrip(b"\n")) or None
     return Head(branch, find_ref(repository, "HEAD"))
 
 
@@ -112,7 +116,7 @@ def move_head(repository: Repository, expected: Head, target: Head, branch: Bran
                 _update(repository, branch.branch, branch.commit, at)
         if target.branch is not None:
             if now.branch != target.branch:
-                repository.command.output("symbolic-ref", "-m", "chrono restore", "HEAD", target.branch)
+                repository.command.output("symbolic-ref", "-m", "chrono restore", "HEAD", unescape(target.branch))
         elif target.commit is not None and now != target:
             _update(repository, "HEAD", target.commit, now.commit, "--no-deref")
         if branch is not None and branch.commit is None and branch.branch != target.branch:
@@ -122,7 +126,7 @@ def move_head(repository: Repository, expected: Head, target: Head, branch: Bran
 
 
 def _refuse_elsewhere(repository: Repository, branch: str) -> None:
-    output = repository.command.output("for-each-ref", "--format=%(worktreepath)", branch)
+    output = repository.command.output("for-each-ref", "--format=%(worktreepath)", unescape(branch))
     place = output.decode("utf-8", "surrogateescape").strip()
     if place and Path(place) != repository.root:
         raise StateError(f"{branch} is checked out in {place}; HEAD is left alone")
@@ -131,12 +135,12 @@ def _refuse_elsewhere(repository: Repository, branch: str) -> None:
 def _delete(repository: Repository, branch: BranchMove) -> None:
     """Delete a branch that an undone restore had made, unless it moved since."""
     if branch.expected is not None and find_ref(repository, branch.branch) == branch.expected:
-        repository.command.output("update-ref", "-d", branch.branch, branch.expected)
+        repository.command.output("update-ref", "-d", unescape(branch.branch), branch.expected)
 
 
 def _update(repository: Repository, ref: str, new: str, old: str | None, *options: str) -> None:
     """Move one ref, only if it is still at `old` (None: only if it does not exist)."""
-    repository.command.output("update-ref", *options, "-m", "chrono restore", ref, new, old or "0" * len(new))
+    repository.command.output("update-ref", *options, "-m", "chrono restore", unescape(ref), new, old or "0" * len(new))
 
 
 def head_fingerprint(repository: Repository) -> tuple[bytes, ...]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from chronos.errors import UnsupportedRepositoryError
+from chronos.errors import GitFailedError, UnsupportedRepositoryError
 from chronos.files import TreePath
 from chronos.git.command import GitCommand
 
@@ -62,6 +62,10 @@ class Repository(msgspec.Struct, frozen=True, dict=True):
         """The user's index."""
         return self.git_dir / "index"
 
+    def absorbs(self, git_dir: Path) -> bool:
+        """Tell whether `git_dir` is the git folder of one of this repository's submodules, kept in its own."""
+        return self.common_dir / "modules" in git_dir.parents
+
     def in_progress(self) -> tuple[str, ...]:
         """Return which of merge, cherry-pick, revert, rebase and bisect are under way."""
         return tuple(dict.fromkeys(kind for kind, name in _IN_PROGRESS if (self.git_dir / name).exists()))
@@ -84,9 +88,15 @@ class Repository(msgspec.Struct, frozen=True, dict=True):
 
 
 def open_repository(root: Path, command: GitCommand) -> Repository:
-    """Return the repository whose working tree's top is exactly `root`. Raises GitFailedError."""
-    output = command.at(root).output("rev-parse", "--absolute-git-dir")
-    git_dir = Path(os.fsdecode(output.removesuffix(b"\n")))
+    """Return the repository whose working tree's top is exactly `root`. Raises GitFailedError.
+
+    git walks up past a `.git` that is none; then `root` has a prefix in the repository that it finds.
+    """
+    output = command.at(root).output("rev-parse", "--absolute-git-dir", "--show-prefix")
+    folder, _, prefix = output[:-1].rpartition(b"\n")
+    if prefix:
+        raise GitFailedError(f"{root / '.git'} is no git repository", hint="remove it, or repair it")
+    git_dir = Path(os.fsdecode(folder))
     return Repository(root, git_dir, _common_dir(git_dir), command)
 
 

@@ -98,8 +98,8 @@ def _says(repository: Repository, index: Path) -> bytes:
 def restore_blobs(repository: Repository, wanted: dict[str, bytes]) -> None:
     """Write the staged blobs (oid → bytes) that the repository does not have any more. Raises GitFailedError."""
     with BlobReader(repository.command) as reader:
-        missing = [oid for oid in wanted if not reader.has(oid)]
-    for oid in missing:
+        present = reader.find_sizes(wanted)
+    for oid in wanted.keys() - present.keys():
         if write_blob(repository, wanted[oid]) != oid:
             raise GitFailedError(f"a staged blob does not hash to {oid}")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from chronos.files import TreePath
+from chronos.files import TreePath, to_text
 from chronos.git.objects import GITLINK_MODE, TreeEntry, find_tree_entries
 from chronos.git.repository import Repository
 
@@ -13,6 +13,7 @@ ARGUMENTS = (
     "--porcelain=v2",
     "-z",
     "--branch",
+    "--no-ahead-behind",
     "--untracked-files=all",
     "--ignored=matching",
     "--no-renames",
@@ -34,7 +35,7 @@ class StagedRow(msgspec.Struct, frozen=True):
 
 
 class Status(msgspec.Struct):
-    """What status said.
+    """What status said. `branch` is text that `unescape` reads back exactly.
 
     `tracked` paths differ from HEAD on disk or in the index, each with what HEAD has there; `not_in_head` are those
     that HEAD does not have. `deleted` paths are gone from the disk and as in HEAD otherwise, which git also says of an
@@ -73,7 +74,7 @@ def parse_status(output: bytes) -> Status:
         elif record.startswith(b"# branch.oid ") and not record.endswith(b"(initial)"):
             status.commit = record.rpartition(b" ")[2].decode("ascii")
         elif record.startswith(b"# branch.head ") and not record.endswith(b"(detached)"):
-            status.branch = record[len(b"# branch.head ") :].decode("utf-8", "surrogateescape")
+            status.branch = to_text(record[len(b"# branch.head ") :])
     return status
 
 
