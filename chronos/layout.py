@@ -89,6 +89,10 @@ class StoreLayout(msgspec.Struct, frozen=True):
         """Held while base refs are made or swept."""
         return self.locks / "refs"
 
+    def index_lock(self, key: str) -> Path:
+        """Held while a private index copy is refreshed and status runs on it, by those who only look as well."""
+        return self.locks / f"index-{key}"
+
     def timeline_lock(self, timeline: str) -> Path:
         """The exclusive lock of one timeline."""
         return self.locks / f"timeline-{timeline}"

@@ -18,8 +18,9 @@ from chronos.checkpoints.reading import Budget
 from chronos.checkpoints.states import CodeState
 from chronos.checkpoints.store import Store
 from chronos.config import Config
+from chronos.errors import GitFailedError
 from chronos.files import TreePath, display
-from chronos.git import Repository, common_dir_of, head_fingerprint, identity_of, open_repository
+from chronos.git import Repository, head_fingerprint, identity_of, open_repository
 from chronos.pool import ContentSink
 
 _ATTEMPTS = 3
@@ -70,45 +71,65 @@ def _attempt(store: Store, repository: Repository, policy: CapturePolicy, sink: 
     budget = Budget(policy.config.max_capture_bytes)
     context = CaptureContext(store, policy, sink, budget, *_own_folders(store, repository))
     kind = ComponentKind.FOLDER if repository.is_plain else ComponentKind.REPOSITORY
-    pending: list[tuple[TreePath, ComponentKind, Repository]] = [(b"", kind, repository)]
+    pending = [_Found(b"", kind, repository)]
     seen = {repository.common_dir}
     capture, moved = Capture(CodeState({})), ""
     while pending:
-        path, kind, current = pending.pop(0)
-        before = head_fingerprint(current), identity_of(current.index)
-        part = ComponentCapture(context, path, kind, current).run()
-        if (head_fingerprint(current), identity_of(current.index)) != before:
-            moved = moved or display(path) or "the repository"
-        capture.components[path] = part
+        found = pending.pop(0)
+        try:
+            part, has_moved = _capture_one(context, found)
+        except GitFailedError as cause:
+            if found.above is None:
+                raise
+            found.above.receipt.append(_broken(found.path, cause))
+            continue
+        if has_moved:
+            moved = moved or display(found.path) or "the repository"
+        capture.components[found.path] = part
         capture.store_is_visible |= part.store_is_visible
-        for folder in part.nested:
-            _enter_nested(part, folder, seen, pending)
+        pending += [nested for folder in part.nested if (nested := _find_nested(part, folder, seen)) is not None]
     _assemble(capture)
     return capture, moved
 
 
-def _enter_nested(
-    part: CapturedComponent,
-    folder: TreePath,
-    seen: set[Path],
-    pending: list[tuple[TreePath, ComponentKind, Repository]],
-) -> None:
-    """Queue the repository at `folder`, or note why it is not captured."""
-    root = part.repository.root / os.fsdecode(folder)
+class _Found(msgspec.Struct, frozen=True):
+    """A repository that is to be captured, and the component that it was found in."""
+
+    path: TreePath
+    kind: ComponentKind
+    repository: Repository
+    above: CapturedComponent | None = None
+
+
+def _capture_one(context: CaptureContext, found: _Found) -> tuple[CapturedComponent, bool]:
+    """Capture one repository, and tell whether its HEAD or index moved meanwhile."""
+    current = found.repository
+    before = head_fingerprint(current), identity_of(current.index)
+    part = ComponentCapture(context, found.path, found.kind, current).run()
+    if found.kind is ComponentKind.EMBEDDED:
+        part.receipt.append(ReceiptRow(found.path + b"/.git/", Reason.HISTORY))
+    return part, (head_fingerprint(current), identity_of(current.index)) != before
+
+
+def _find_nested(part: CapturedComponent, folder: TreePath, seen: set[Path]) -> _Found | None:
+    """Return the repository at `folder`, or note why it is not captured and return None."""
     path = part.state.from_root(folder)
-    common = common_dir_of(root)
-    if common is None:
-        part.receipt.append(ReceiptRow(path + b"/", Reason.UNREADABLE, 0, "its .git leads nowhere"))
-        return
-    if common in seen:
+    try:
+        repository = open_repository(part.repository.root / os.fsdecode(folder), part.repository.base_command)
+    except GitFailedError as cause:
+        part.receipt.append(_broken(path, cause))
+        return None
+    if repository.common_dir in seen:
         part.receipt.append(ReceiptRow(path + b"/", Reason.OTHER_WORKTREE))
-        return
-    seen.add(common)
-    is_absorbed = part.repository.common_dir / "modules" in common.parents
-    if not is_absorbed:
-        part.receipt.append(ReceiptRow(path + b"/.git/", Reason.HISTORY))
-    kind = ComponentKind.SUBMODULE if is_absorbed else ComponentKind.EMBEDDED
-    pending.append((path, kind, open_repository(root, part.repository.base_command)))
+        return None
+    seen.add(repository.common_dir)
+    is_absorbed = part.repository.absorbs(repository.common_dir)
+    return _Found(path, ComponentKind.SUBMODULE if is_absorbed else ComponentKind.EMBEDDED, repository, part)
+
+
+def _broken(path: TreePath, cause: GitFailedError) -> ReceiptRow:
+    """Say that git refuses a repository below the root: the rest of the tree is captured all the same."""
+    return ReceiptRow(path + b"/", Reason.UNREADABLE, 0, cause.message)
 
 
 def _assemble(capture: Capture) -> None:
@@ -120,6 +141,9 @@ def _assemble(capture: Capture) -> None:
             state.grade = Grade.TORN
             names = [display(part.state.from_root(name)) for name in part.torn]
             state.warnings += [f"torn: {name} kept changing while it was read" for name in names]
-    state.receipt.sort(key=lambda row: row.path)
+    rows: dict[tuple[TreePath, Reason], ReceiptRow] = {}
+    for row in state.receipt:
+        rows.setdefault((row.path, row.reason), row)
+    state.receipt = sorted(rows.values(), key=lambda row: row.path)
     if state.grade is Grade.COMPLETE and any(row.reason in UNCAPTURED for row in state.receipt):
         state.grade = Grade.PARTIAL

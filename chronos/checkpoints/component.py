@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable
-from contextlib import ExitStack
 from pathlib import Path
 
 import msgspec
 
 from chronos.catalog import StatRow
-from chronos.checkpoints.manifest import ComponentKind, Reason, ReceiptRow, StagedEntry
+from chronos.checkpoints.manifest import STAGED, ComponentKind, Reason, ReceiptRow, StagedEntry
 from chronos.checkpoints.policy import CapturePolicy
 from chronos.checkpoints.reading import Budget, PathReader
+from chronos.checkpoints.sides import is_clean_blob
 from chronos.checkpoints.states import ComponentState
 from chronos.checkpoints.store import Store
 from chronos.errors import BadPathError, GitFailedError
-from chronos.files import FileStat, PathKind, SafeRoot, TreePath, is_inside
+from chronos.files import FileStat, PathKind, SafeRoot, TreePath, is_inside, to_text
 from chronos.git import (
     EXECUTABLE_MODE,
     GITLINK_MODE,
@@ -29,22 +30,25 @@ from chronos.git import (
     Status,
     TreeEntry,
     attributes_fingerprint,
-    hash_blob,
     identity_of,
     is_converting,
     list_converted,
     list_index_paths,
+    object_format_of,
     parse_status,
     read_index_facts,
     refresh_private_copy,
     settle_conflicts,
     settle_intents,
 )
-from chronos.pool import ContentSink, digest
+from chronos.pool import Content, ContentSink, digest
 
-_SHA1_HEX = 40
 # Status says so of a file that shrinks while it is hashed, or gives an error, and reports it as modified (git 2.39).
 _LISTED_ALL_THE_SAME = (b"error: short read while indexing ", b"error: read error while indexing ")
+# Status says so of a folder that it cannot list, and of a tracked file that it cannot even look at.
+_UNLISTED = re.compile(
+    rb"warning: could not open directory '(.*?)/?': [^':]*|(?!warning: |error: |fatal: )(.*): Permission denied"
+)
 
 
 class CaptureContext(msgspec.Struct):
@@ -89,14 +93,15 @@ class ComponentCapture:
         self._context = context
         self._repository = repository
         self._key = digest(os.fsencode(repository.root)).hex()[:16]
-        self._index = context.store.layout.indexes / self._key
-        identity = refresh_private_copy(repository, self._index)
-        output, unlisted = self._run_status()
+        with context.store.private_index(self._key) as self._index:
+            identity = refresh_private_copy(repository, self._index)
+            output, unlisted = self._run_status()
         self._status = parse_status(output)
         self._facts = self._index_facts(identity)
         settle_conflicts(repository, self._status)
         settle_intents(repository, self._index, self._status, self._facts.hidden)
         self._loose: list[TreePath] = []
+        self._included = context.policy.included(repository, self._index, path)
         commit = self._status.commit
         state = ComponentState(
             path,
@@ -104,7 +109,7 @@ class ComponentCapture:
             base=None if kind is ComponentKind.EMBEDDED else commit,
             head=commit,
             branch=self._status.branch,
-            object_format="sha1" if commit is None or len(commit) == _SHA1_HEX else "sha256",
+            object_format=object_format_of(commit) if commit else "sha1",
             git_dir=_linked_git_dir(repository) if kind is ComponentKind.SUBMODULE else None,
             in_progress=repository.in_progress(),
             hidden=self._facts.hidden,
@@ -128,8 +133,9 @@ class ComponentCapture:
         done = command.run(*STATUS_ARGUMENTS, quiet=False)
         unlisted = []
         for line in done.stderr.splitlines():
-            if line.startswith(b"warning: could not open directory '"):
-                unlisted.append(line.partition(b"'")[2].rpartition(b"'")[0].rstrip(b"/"))
+            found = _UNLISTED.fullmatch(line)
+            if found:
+                unlisted.append(found[1] or found[2])
             elif not line.startswith(_LISTED_ALL_THE_SAME):
                 raise GitFailedError(f"git status: {line.decode('utf-8', 'replace')}")
         return done.stdout, unlisted
@@ -149,18 +155,22 @@ class ComponentCapture:
     def _find_nested(self, tree: SafeRoot) -> None:
         links = [entry.path for entry in self._facts.hidden if entry.is_gitlink]
         replaced = [path for path in self._status.tracked if _is_folder(tree, path)]
-        candidates = sorted({*links, *replaced, *self._status.nested})
+        included = [path.rstrip(b"/") for path in self._included if path.endswith(b"/")]
+        candidates = {*links, *replaced, *self._status.nested}
         self.result.nested = [
-            path for path in candidates if _is_folder(tree, path) and _has_git(tree, path) and not self._is_own(path)
+            path
+            for path in sorted(candidates.union(included))
+            if _is_folder(tree, path) and _has_git(tree, path) and not self._is_own(path)
         ]
-        self._loose = [path for link in links if link not in self.result.nested for path in _files_below(tree, link)]
+        loose = [link for link in links if link not in self.result.nested and _is_folder(tree, link)]
+        self._loose = [path for link in loose for path in tree.list_files(link)]  # status says nothing of them
         seen = (*candidates, *self._status.untracked)
         self.result.store_is_visible = any(self._is_in(self._context.store_paths, path) for path in seen)
 
     def _read_entries(self, tree: SafeRoot) -> None:
         state, status = self.result.state, self._status
         context, catalog = self._context, self._context.store.catalog
-        included = context.policy.included(self._repository, self._index, state.path)
+        included = {path for path in self._included if not path.endswith(b"/")}
         known = catalog.stats(self._key)
         reader = PathReader(tree, state.path, context.policy, context.sink, known, included, context.budget)
         converted = self._converted()
@@ -210,7 +220,11 @@ class ComponentCapture:
         for entry in self._facts.hidden:
             if entry.is_gitlink or entry.path in not_in_head:
                 continue
-            stat = tree.find_stat(entry.path)
+            try:
+                stat = tree.find_stat(entry.path)
+            except OSError:  # reading it will say why
+                present.append(entry.path)
+                continue
             if stat is None or stat.kind is PathKind.FOLDER:
                 self.result.is_patchable &= not entry.is_skipped
                 gone += [] if entry.is_skipped else [entry.path]
@@ -225,18 +239,24 @@ class ComponentCapture:
         return [path for path in own if tree.find_stat(path) is not None]
 
     def _staged(self) -> list[StagedEntry]:
-        """Take the blobs of staged rows into the sink; a submodule's commit has none and a secret's stays out."""
+        """Take the blobs of staged rows into the sink, under the same rules as files."""
         rows = sorted(self._status.staged, key=lambda row: (row.path, row.stage))
-        with ExitStack() as stack:
-            wanted = [row for row in rows if self._has_content(row)]
-            blobs = stack.enter_context(BlobReader(self._repository.command)) if wanted else None
-            contents = {row: self._context.sink.add_bytes(blobs.read(row.oid)) for row in wanted if blobs is not None}
+        contents: dict[StagedRow, Content] = {}
+        wanted = [row for row in rows if row.mode and row.mode != GITLINK_MODE and not row.is_intent]
+        if wanted:
+            with BlobReader(self._repository.command) as blobs:
+                sizes = blobs.find_sizes(row.oid for row in wanted)
+                for row in wanted:
+                    if self._may_take(row, sizes.get(row.oid, 0)):
+                        contents[row] = self._context.sink.add_bytes(blobs.read(row.oid))
         return [StagedEntry(r.path, r.mode, r.oid, r.stage, r.is_intent, contents.get(r)) for r in rows]
 
-    def _has_content(self, row: StagedRow) -> bool:
-        if not row.mode or row.mode == GITLINK_MODE or row.is_intent:
-            return False
-        return self._context.policy.refusal(self.result.state.from_root(row.path), 0, included=True) is None
+    def _may_take(self, row: StagedRow, size: int) -> bool:
+        path, context = self.result.state.from_root(row.path), self._context
+        reason = context.budget.refusal(context.policy, path, size, included=row.path in self._included)
+        if reason is not None:
+            self.result.receipt.append(ReceiptRow(path, reason, size, STAGED))
+        return reason is None
 
     def _note_ignored(self) -> None:
         state = self.result.state
@@ -278,17 +298,9 @@ class ComponentCapture:
 def _is_folder(tree: SafeRoot, path: TreePath) -> bool:
     try:
         stat = tree.find_stat(path)
-    except BadPathError:
+    except (BadPathError, OSError):
         return False
     return stat is not None and stat.kind is PathKind.FOLDER
-
-
-def _files_below(tree: SafeRoot, folder: TreePath) -> list[TreePath]:
-    """Return what lies in the folder of a submodule that is not initialised: status says nothing of it."""
-    if not _is_folder(tree, folder):
-        return []
-    children = tree.list_folder(folder)
-    return [path for child in children for path in (_files_below(tree, child) if _is_folder(tree, child) else [child])]
 
 
 def _has_git(tree: SafeRoot, path: TreePath) -> bool:
@@ -299,19 +311,11 @@ def _is_unchanged(tree: SafeRoot, stat: FileStat, entry: HiddenEntry) -> bool:
     """Tell whether a file that status does not look at is the one of the index, bytes and executable bit."""
     if stat.kind is not PathKind.FILE or stat.is_executable != (entry.mode == EXECUTABLE_MODE):
         return False
-    return _has_blob(tree, entry.path, entry.oid)
-
-
-def _has_blob(tree: SafeRoot, path: TreePath, oid: str) -> bool:
-    try:
-        with open(tree.open_file(path), "rb") as stream:
-            return hash_blob("sha1" if len(oid) == _SHA1_HEX else "sha256", [stream.read()]) == oid
-    except OSError:
-        return False
+    return is_clean_blob(tree, entry.path, entry.oid)
 
 
 def _linked_git_dir(repository: Repository) -> str | None:
     try:
-        return os.path.relpath(repository.git_dir, repository.root)
+        return to_text(os.fsencode(os.path.relpath(repository.git_dir, repository.root)))
     except ValueError:
         return None

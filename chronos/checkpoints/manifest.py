@@ -14,7 +14,7 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 
 from chronos.errors import BadPathError, DamagedManifestError, NewerFormatError
-from chronos.files import TreePath, check_tree_path, from_text, to_text
+from chronos.files import TreePath, check_tree_path, from_text
 from chronos.git import HiddenEntry
 from chronos.layout import FORMAT_VERSION
 from chronos.pool import Content, digest
@@ -66,6 +66,7 @@ class Reason(str, Enum):
     HISTORY = "history of an embedded repository"
 
 
+STAGED = "staged"  # the detail of a receipt row for content of the index
 # What the capture saw and did not take, so that the checkpoint is partial; the other reasons are by design.
 UNCAPTURED = frozenset({Reason.SECRET, Reason.TOO_LARGE, Reason.OVER_LIMIT, Reason.UNREADABLE, Reason.SPECIAL})
 
@@ -110,6 +111,11 @@ class ReceiptRow(_Row, frozen=True):
     reason: Reason
     size: int = 0
     detail: str = ""
+
+    @property
+    def is_staged(self) -> bool:
+        """Whether the row is about what the index has at the path, and says nothing of the file there."""
+        return self.detail == STAGED
 
 
 class _Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -272,11 +278,6 @@ def decode_rows(data: bytes, row_type: type[_RowType]) -> list[_RowType]:
 def list_ref(content: Content, count: int) -> ListRef:
     """Return the manifest's reference to a list object."""
     return ListRef(content.id.hex(), content.size, count, content.chunks.hex() if content.chunks else None)
-
-
-def path_text(path: TreePath) -> str:
-    """Return a component's path as the manifest writes it."""
-    return to_text(path)
 
 
 class _Head(msgspec.Struct):

@@ -7,8 +7,9 @@ from pathlib import Path
 from chronos.checkpoints.capture import Capture
 from chronos.checkpoints.component import CapturedComponent
 from chronos.checkpoints.manifest import Entry, EntryKind
+from chronos.errors import GitFailedError
 from chronos.files import SafeRoot, display
-from chronos.git import EXECUTABLE_MODE, LINK_MODE, diff_from_base, new_file_patch
+from chronos.git import EXECUTABLE_MODE, LINK_MODE, BlobReader, diff_from_base, new_file_patch
 from chronos.pool import digest
 
 _FILE_MODE = 0o100644
@@ -18,16 +19,22 @@ _STATUS_LIMIT_BYTES = 64 * 1024
 def render_patch(capture: Capture, limit_bytes: int, scratch: Path) -> tuple[bytes, bool]:
     """Return a patch from the bases to the captured tree that `git apply` accepts, and whether it is complete.
 
-    It is not complete above `limit_bytes`, where git converts a changed file, where a conflict is unresolved, in a
-    sparse checkout, and where something stands in the place of a submodule.
-    `scratch` is a file name of ours.
+    It is not complete above `limit_bytes` (of old and new contents together, or of the text), where git converts a
+    changed file, where a conflict is unresolved, in a sparse checkout, where something stands in the place of a
+    submodule, and where git cannot render it: then a warning says so. `scratch` is a file name of ours.
     """
-    contents = capture.state.contents()
-    if sum(content.size for content in contents) > limit_bytes:
-        return b"", False
+    left_bytes = limit_bytes - sum(content.size for content in capture.state.contents())
     pieces, complete = [], True
     for part in capture.components.values():
-        patch, exact = _component_patch(part, scratch)
+        try:
+            left_bytes -= _base_bytes(part) if left_bytes >= 0 else 0
+            if left_bytes < 0:
+                return b"", False
+            patch, exact = _component_patch(part, scratch)
+        except GitFailedError as cause:
+            name = display(part.state.path) or "this repository"
+            capture.state.warnings.append(f"the readable patch of {name} is missing: {cause.message}")
+            patch, exact = b"", False
         pieces.append(patch)
         complete &= exact
     text = b"".join(pieces)
@@ -46,6 +53,15 @@ def render_status(capture: Capture) -> bytes:
     return (
         text[:_STATUS_LIMIT_BYTES].rpartition(b"\n")[0] + b"\n# cut here; the entries of the checkpoint are complete\n"
     )
+
+
+def _base_bytes(part: CapturedComponent) -> int:
+    """Return how much the base holds at the captured paths: a deletion is rendered as long as the file was."""
+    oids = {entry.oid for path, entry in part.base_entries.items() if path in part.state.entries}
+    if not oids:
+        return 0
+    with BlobReader(part.repository.command) as blobs:
+        return sum(blobs.find_sizes(oids).values())
 
 
 def _component_patch(part: CapturedComponent, scratch: Path) -> tuple[bytes, bool]:

@@ -164,7 +164,10 @@ class Planner:
         for path, component in self._target.components.items():
             if path in self.repositories or not self._options.covers(path):
                 continue
-            if path in adopted and component.git_dir is not None:
+            left_out = self._present.state.is_left_out(path)
+            if left_out is not None and left_out.reason in UNCAPTURED:
+                self.plan.kept.append(Kept(path + b"/", f"not captured: {left_out.reason.value}"))
+            elif path in adopted and component.git_dir is not None:
                 self.repositories[path] = adopted[path]
                 self._links.append(SubmoduleLink(path, component.git_dir))
             elif component.base is not None:
@@ -191,7 +194,7 @@ class Planner:
             else:
                 self.plan.kept.append(Kept(path + b"/", "a repository that came after the checkpoint"))
         rows = (*self._present.state.receipt, *self._target.receipt)
-        return found | {row.path for row in rows if row.reason in UNCAPTURED}
+        return found | {row.path.rstrip(b"/") for row in rows if row.reason in UNCAPTURED}
 
     def _base_differences(
         self, wanted: ComponentState, present: ComponentState | None, repository: Repository

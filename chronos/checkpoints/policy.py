@@ -40,13 +40,16 @@ class CapturePolicy(msgspec.Struct, frozen=True):
         return cls(config, tuple(rule for rule in rules if rule and not rule.startswith("#")), frozenset(forced))
 
     def included(self, repository: Repository, index: Path, component: TreePath) -> set[TreePath]:
-        """Return every path of the repository at `component` that an include rule names, ignored or not."""
+        """Return every path of the repository at `component` that an include rule names, ignored or not.
+
+        A repository inside it is one path, which ends with a slash.
+        """
         patterns = _patterns_below(self.patterns, os.fsdecode(component))
         if not patterns:
             return set()
         rules = [part for pattern in patterns for part in ("-x", os.fsencode(pattern))]
         output = repository.command.with_index(index).output("ls-files", "-z", "-c", "-o", "-i", *rules)
-        return {path for path in output.split(b"\0") if path and not path.endswith(b"/")}
+        return {path for path in output.split(b"\0") if path}
 
     def refusal(self, path: TreePath, size: int, *, included: bool) -> Reason | None:
         """Return why the file `path` of `size` bytes must stay out, or None when it may come in."""

@@ -31,6 +31,15 @@ class Budget(msgspec.Struct):
 
     left_bytes: int
 
+    def refusal(self, policy: CapturePolicy, path: TreePath, size: int, *, included: bool) -> Reason | None:
+        """Return why `size` bytes of `path` (from the root) must stay out; when they may come in, charge for them."""
+        reason = policy.refusal(path, size, included=included)
+        if reason is None and size > self.left_bytes and path not in policy.forced:
+            reason = Reason.OVER_LIMIT
+        if reason is None:
+            self.left_bytes -= size
+        return reason
+
 
 class PathReader(msgspec.Struct):
     """Read the candidate paths of one component, and remember what they looked like."""
@@ -46,7 +55,8 @@ class PathReader(msgspec.Struct):
     receipt: dict[TreePath, ReceiptRow] = msgspec.field(default_factory=dict)
     torn: list[TreePath] = msgspec.field(default_factory=list)
     fresh: dict[TreePath, StatRow] = msgspec.field(default_factory=dict)
-    _seen: dict[TreePath, FileStat | None] = msgspec.field(default_factory=dict)
+    _seen: dict[TreePath, FileStat | str | None] = msgspec.field(default_factory=dict)
+    _charged: dict[TreePath, int] = msgspec.field(default_factory=dict)
     _started_ns: int = msgspec.field(default_factory=clock.now_ns)
 
     def read_all(self, present_in_base: set[TreePath], others: Iterable[TreePath]) -> None:
@@ -55,13 +65,13 @@ class PathReader(msgspec.Struct):
         for path in paths:
             self._read(path, path in present_in_base)
         for _ in range(_ATTEMPTS):
-            moved = [path for path in paths if self.tree.find_stat(path) != self._seen[path]]
+            moved = [path for path in paths if self._look(path) != self._seen[path]]
             if not moved:
                 break
             for path in moved:
                 self._read(path, path in present_in_base)
         else:
-            self.torn.extend(path for path in paths if self.tree.find_stat(path) != self._seen[path])
+            self.torn.extend(path for path in paths if self._look(path) != self._seen[path])
         self.entries = dict(sorted(self.entries.items()))
 
     def _may_be_named(self, path: TreePath) -> bool:
@@ -73,11 +83,25 @@ class PathReader(msgspec.Struct):
             return False
         return True
 
-    def _read(self, path: TreePath, is_in_base: bool) -> None:
+    def _look(self, path: TreePath) -> FileStat | str | None:
+        """Return what stands at the path, or why it cannot be looked at."""
+        try:
+            return self.tree.find_stat(path)
+        except OSError as cause:
+            return cause.strerror or str(cause)
+
+    def _forget(self, path: TreePath) -> None:
         self.entries.pop(path, None)
         self.receipt.pop(path, None)
+        self.budget.left_bytes += self._charged.pop(path, 0)
+
+    def _read(self, path: TreePath, is_in_base: bool) -> None:
         for attempt in range(_ATTEMPTS):
-            stat = self._seen[path] = self.tree.find_stat(path)
+            self._forget(path)
+            stat = self._seen[path] = self._look(path)
+            if isinstance(stat, str):
+                self._leave_out(path, Reason.UNREADABLE, 0, stat)
+                return
             if stat is None or stat.kind is PathKind.FOLDER:
                 if is_in_base:
                     self.entries[path] = Entry(path, EntryKind.DELETED)
@@ -88,6 +112,7 @@ class PathReader(msgspec.Struct):
             except OSError as cause:
                 if cause.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EINVAL) and attempt + 1 < _ATTEMPTS:
                     continue
+                self._forget(path)
                 self._leave_out(path, Reason.UNREADABLE, stat.size, cause.strerror or str(cause))
                 return
 
@@ -96,13 +121,11 @@ class PathReader(msgspec.Struct):
         if stat.kind is PathKind.SPECIAL:
             self._leave_out(path, Reason.SPECIAL, 0, "a FIFO, socket or device")
             return
-        reason = self.policy.refusal(full_path, stat.size, included=path in self.included)
-        if reason is None and stat.size > self.budget.left_bytes and full_path not in self.policy.forced:
-            reason = Reason.OVER_LIMIT
+        reason = self.budget.refusal(self.policy, full_path, stat.size, included=path in self.included)
         if reason is not None:
             self._leave_out(path, reason, stat.size)
             return
-        self.budget.left_bytes -= stat.size
+        self._charged[path] = stat.size
         kind = EntryKind.LINK if stat.kind is PathKind.LINK else EntryKind.FILE
         content = self._known_content(path, stat)
         if content is None:

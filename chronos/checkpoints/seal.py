@@ -30,14 +30,13 @@ from chronos.checkpoints.manifest import (
     encode_manifest,
     encode_rows,
     list_ref,
-    path_text,
 )
 from chronos.checkpoints.members import render_patch, render_status
 from chronos.checkpoints.reconcile import checkpoint_row, index_pack, read_mark
 from chronos.checkpoints.states import ComponentState
 from chronos.checkpoints.store import Store
 from chronos.errors import ChronosError
-from chronos.files import link_or_copy, publish_folder, sync_folder, translate_os_errors, write_new
+from chronos.files import link_or_copy, publish_folder, sync_folder, to_text, translate_os_errors, write_new
 from chronos.git import HiddenEntry, create_base_ref, has_base_ref
 from chronos.layout import ENVIRONMENT, FORMAT_VERSION, MANIFEST, PATCH, STATUS
 from chronos.pool import LIST_PROFILE, ContentSink, PoolWriter, WrittenPack, compress_text, digest
@@ -114,7 +113,7 @@ def pin_bases(store: Store, capture: Capture) -> None:
 
 def _component(sink: ContentSink, state: ComponentState) -> Component:
     return Component(
-        path_text(state.path),
+        to_text(state.path),
         state.kind,
         state.base,
         state.head,

@@ -78,7 +78,7 @@ class CodeState(msgspec.Struct):
     @property
     def _receipt_by_path(self) -> dict[TreePath, ReceiptRow]:
         if self._by_path is None:
-            self._by_path = {row.path.rstrip(b"/"): row for row in self.receipt}
+            self._by_path = {row.path.rstrip(b"/"): row for row in self.receipt if not row.is_staged}
         return self._by_path
 
     _by_path: dict[TreePath, ReceiptRow] | None = None

@@ -138,6 +138,15 @@ class Store:
             yield
 
     @contextmanager
+    def private_index(self, key: str) -> Iterator[Path]:
+        """Hold the lock of the private index copy `key`, and give its path. A store that is only read needs no lock."""
+        if not self.is_writable:
+            yield self.layout.indexes / key
+            return
+        with locks.hold(self.layout.index_lock(key), timeout_s=self.config.lock_timeout_s):
+            yield self.layout.indexes / key
+
+    @contextmanager
     def temporary_folder(self) -> Iterator[Path]:
         """Give a scratch folder on the store's file system; folders whose owner died are swept first.
 
@@ -296,9 +305,7 @@ def set_up_store(layout: StoreLayout, config: Config, git: GitCommand) -> bool:
     The format file comes last: before it is there, the store is not. A folder that was there before keeps its mode.
     """
     is_new = not layout.is_set_up
-    if is_new:
-        git.check_version()
-    elif not os.access(layout.system, os.W_OK):
+    if not is_new and not os.access(layout.system, os.W_OK):
         return False
     with translate_os_errors(f"cannot set up {layout.root}"):
         for folder in (

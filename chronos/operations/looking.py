@@ -9,8 +9,8 @@ from pathlib import Path
 
 from chronos.catalog import CheckpointRow
 from chronos.checkpoints import BlobSource, CodeState, SideKind, Sides, StateDiff, capture_in_memory
-from chronos.errors import TargetNotEmptyError
-from chronos.files import SafeRoot, TreePath, is_inside, remove_tree, sync_file_system, translate_os_errors
+from chronos.errors import GitFailedError, TargetNotEmptyError
+from chronos.files import SafeRoot, TreePath, display, is_inside, remove_tree, sync_file_system, translate_os_errors
 from chronos.git import Repository, common_dir_of, list_tree, open_repository
 from chronos.operations.workspace import Workspace
 
@@ -98,5 +98,8 @@ def _repositories(workspace: Workspace, *states: CodeState) -> dict[TreePath, Re
     for path in {path for state in states for path in state.components if path}:
         root = workspace.root / os.fsdecode(path)
         if common_dir_of(root) is not None:
-            found[path] = open_repository(root, workspace.git)
+            try:
+                found[path] = open_repository(root, workspace.git)
+            except GitFailedError as cause:
+                workspace.notices.append(f"{display(path)} cannot be read: {cause.message}")
     return found

@@ -111,7 +111,7 @@ class OpenPlace:
     def _set_up(self, despite_damage: bool) -> None:
         """Hide the store, then make it; a plain folder hides it with the store's own inner repository."""
         place = self.place
-        if not place.layout.format_file.is_file():
+        if not place.layout.is_set_up:
             self.git.check_version()
         self._open(despite_damage)
         if not place.repository.is_plain:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.support import RepoBuilder, check_round_trip, receipt_of
+from tests.support import RepoBuilder, check_round_trip, receipt_of, tree_digest
 
 
 def start(repo: RepoBuilder, rules: str) -> None:
@@ -117,3 +117,21 @@ def test_a_file_that_a_rule_names_on_another_line_end_is_found(repo: RepoBuilder
     start(repo, "local.db\r\n\r\nbuild.log   \r\n")
     engine = repo.engine()
     assert not {"local.db", "build.log"} & receipt_of(engine, engine.create_checkpoint("wanted")).keys()
+
+
+def test_a_repository_inside_an_included_ignored_folder_is_captured(repo: RepoBuilder) -> None:
+    repo.write(".gitignore", "vendor/\n")
+    repo.write(".chronoinclude", "vendor/\n")
+    repo.commit()
+    inner = RepoBuilder(repo.root / "vendor/lib", repo.environment)
+    inner.write("tracked.txt", "tracked\n")
+    inner.commit()
+    inner.write("new.txt", "new\n")
+    wanted = tree_digest(repo.root)
+    engine = repo.engine()
+    created = engine.take_checkpoint("wanted")
+    assert "vendor/lib/.git/" in receipt_of(engine, created.checkpoint_id)
+    assert not created.store_is_visible
+    repo.remove("vendor")
+    engine.restore_checkpoint(created.checkpoint_id)
+    assert tree_digest(repo.root) == wanted

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -226,16 +227,19 @@ def test_an_unreadable_file_is_said_and_stays() -> None:
         repo = RepoBuilder(Path(top, "repo"), environment)
         repo.write("a.txt", "a\n")
         repo.write("locked.txt", "tracked\n")
+        for name in ("uv.lock", "shut/clean.txt", "shut/edited.txt", "shut/staged.txt"):
+            repo.write(name, "tracked\n")
         repo.commit()
+        repo.write("shut/edited.txt", "edited\n")
+        repo.write("shut/staged.txt", "staged\n")
+        repo.git("add", "shut/staged.txt")
         repo.write("locked.txt", "edited\n")
         repo.write("untracked.txt", "untracked\n")
         repo.write("closed/inside.txt", "inside\n")
         subprocess.run(["chown", "-R", "65534:65534", top], check=True)
-        for name in ("locked.txt", "untracked.txt"):
+        for name in ("locked.txt", "untracked.txt", "uv.lock", "closed", "shut"):
             repo.path(name).chmod(0)
             os.chown(repo.path(name), 0, 0)
-        os.chown(repo.path("closed"), 0, 0)
-        repo.path("closed").chmod(0)
         shutil.copytree(Path(__file__).parents[2] / "chronos", Path(top, "code/chronos"))
         command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", _readable_python(), "-c", PROGRAM]
         done = subprocess.run(
@@ -248,14 +252,22 @@ def test_an_unreadable_file_is_said_and_stays() -> None:
         assert done.returncode == 0, done.stderr[-3000:]
         grade, receipt = done.stdout.splitlines()[0].partition("|")[::2]
         assert grade == "partial"
-        assert set(receipt.split("|")) >= {"locked.txt=unreadable", "untracked.txt=unreadable", "closed=unreadable"}
+        assert set(receipt.split("|")) >= {
+            f"{name}=unreadable"
+            for name in ("locked.txt", "untracked.txt", "closed", "shut", "shut/clean.txt", "shut/staged.txt")
+        }
+        environment_file = next(repo.store.glob("main/*/env_config.json"))
+        assert json.loads(environment_file.read_bytes())["unreadable_lock_files"] == ["uv.lock"]
         assert done.stdout.splitlines()[1].split("|")[0] == "0"
         assert repo.read("a.txt") == b"a\n"
-        assert {name: repo.read(name) for name in ("locked.txt", "untracked.txt", "closed/inside.txt")} == {
+        kept = {
             "locked.txt": b"edited\n",
             "untracked.txt": b"untracked\n",
             "closed/inside.txt": b"inside\n",
+            "shut/edited.txt": b"edited\n",
+            "shut/staged.txt": b"staged\n",
         }
+        assert {name: repo.read(name) for name in kept} == kept
 
 
 def _readable_python() -> str:

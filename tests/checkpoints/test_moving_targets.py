@@ -117,6 +117,16 @@ def test_a_file_that_changes_while_it_is_read_is_read_again(work: RepoBuilder, m
     assert work.read("new.txt") == b"changed while read\n"
 
 
+def test_a_file_that_is_read_again_is_charged_once(work: RepoBuilder, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = work.path("new.txt")
+    work.git("checkout", "-q", "a.txt")
+    place.write_bytes(b"x" * 40)
+    at_each_look(monkeypatch, b"new.txt", lambda number: number in (1, 2) and place.write_bytes(b"%d" % number * 40))
+    created = work.engine(CHRONOS_MAX_CAPTURE_BYTES="60").take_checkpoint("wanted")
+    monkeypatch.undo()
+    assert created.receipt == ()
+
+
 def test_a_file_that_vanishes_while_it_is_read_is_absent(work: RepoBuilder, monkeypatch: pytest.MonkeyPatch) -> None:
     place = work.path("new.txt")
     at_each_look(monkeypatch, b"new.txt", lambda number: number == 1 and place.unlink())

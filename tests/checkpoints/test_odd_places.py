@@ -155,3 +155,25 @@ def test_the_store_path_that_is_a_file_is_an_error(repo: RepoBuilder) -> None:
         repo.engine().create_checkpoint("wanted")
     assert caught.value.exit_code == 5
     assert repo.read("data") == b"a file where the store should go\n"
+
+
+def test_a_branch_and_a_submodule_that_are_no_utf8_come_back(repo: RepoBuilder) -> None:
+    fill(repo)
+    library = RepoBuilder(repo.root.parent / "library", repo.environment)
+    library.write("lib.txt", "lib\n")
+    library.commit()
+    repo.git("submodule", "-q", "add", str(library.root), b"sub\xff\\dir")
+    repo.git("checkout", "-q", "-b", b"caf\xe9")
+    repo.commit()
+    branch = repo.git("symbolic-ref", "HEAD")
+    repo.write("a.txt", "on the branch\n")
+    engine = repo.engine(LANG="\udcff", CHRONOS_ENVIRONMENT_VARIABLES="LANG")
+    wanted = repo.state()
+    checkpoint = engine.create_checkpoint("wanted")
+    repo.git("checkout", "-q", "-f", "main")
+    repo.remove(b"sub\xff\\dir")
+    engine.restore_checkpoint(checkpoint, head=True)
+    assert repo.git("symbolic-ref", "HEAD") == branch
+    assert repo.state() == wanted
+    engine.undo()
+    assert repo.git("symbolic-ref", "HEAD") == "refs/heads/main"

@@ -203,3 +203,13 @@ def test_a_patch_of_a_sparse_checkout_is_not_called_complete(repo: RepoBuilder) 
     assert b"+edited" in text
     repo.git("sparse-checkout", "disable")
     assert patch_of(engine, engine.create_checkpoint("full"))[1]
+
+
+def test_the_limit_counts_what_is_taken_away(repo: RepoBuilder) -> None:
+    # A deletion is rendered as long as the file was: 5 s and 400 MB for one of 150 MB (git 2.39).
+    repo.write("zeros.bin", b"\0" * 50_000)
+    repo.commit()
+    repo.remove("zeros.bin")
+    created = repo.engine(CHRONOS_MAX_PATCH_BYTES="40000").take_checkpoint("wanted")
+    member = repo.engine().show_checkpoint(created.checkpoint_id).manifest.members["fs_diff.patch.zst"]
+    assert not member.complete

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Callable
 
 import pytest
@@ -296,3 +297,38 @@ def test_a_staged_secret_stays_out_of_the_pool_and_is_said(repo: RepoBuilder) ->
     assert [(row.path, row.reason.value) for row in created.receipt] == [(b".env", "secret")]
     for path in repo.store.rglob("*"):
         assert not path.is_file() or b"do-not-keep-me" not in path.read_bytes(), f"the secret is in {path}"
+
+
+def test_more_intents_than_fit_one_command_line_come_back(repo: RepoBuilder) -> None:
+    repo.write("a.txt", "a\n")
+    repo.commit()
+    names = [f"{number:05}{'x' * 240}" for number in range(9000)]
+    for name in names:
+        repo.path(name).write_bytes(b"")
+    repo.git("add", "-N", ".")
+    intents = repo.git_bytes("diff", "--name-only", "--diff-filter=A", "-z")
+    engine = repo.engine()
+    checkpoint = engine.create_checkpoint("wanted")
+    repo.git("rm", "-q", "--cached", "-r", ".")
+    repo.git("reset", "-q")
+    engine.restore_checkpoint(checkpoint)
+    assert repo.git_bytes("diff", "--name-only", "--diff-filter=A", "-z") == intents
+    assert intents.count(b"\0") == len(names)
+
+
+@pytest.mark.parametrize("limit", ["CHRONOS_MAX_FILE_BYTES", "CHRONOS_MAX_CAPTURE_BYTES"])
+def test_staged_content_obeys_the_limits_of_files_and_is_said(repo: RepoBuilder, limit: str) -> None:
+    start(repo)
+    repo.write("big.bin", os.urandom(5000))
+    repo.git("add", "big.bin")
+    repo.write("big.bin", "small now\n")
+    engine = repo.engine(**{limit: "3000"})
+    created = engine.take_checkpoint("wanted")
+    (row,) = created.receipt
+    assert (row.path, row.size, row.detail) == (b"big.bin", 5000, "staged")
+    assert row.reason.value in ("too large", "over the capture limit")
+    assert created.grade.value == "partial"
+    assert sum(pack.stat().st_size for pack in repo.store.glob("main/packs/*.pack")) < 3000
+    repo.write("big.bin", "wrecked\n")
+    engine.restore_checkpoint(created.checkpoint_id)
+    assert repo.read("big.bin") == b"small now\n", "the row is about the index, not about the file"

@@ -180,6 +180,22 @@ def test_a_submodule_whose_history_is_gone_gives_back_what_was_captured_and_says
     assert any("sub dir" in warning for warning in outcome.warnings)
 
 
+def test_a_broken_submodule_is_kept_and_the_rest_comes_back(parent: RepoBuilder) -> None:
+    engine = parent.engine()
+    checkpoint = engine.create_checkpoint("wanted")
+    index = parent.root / ".git/modules/sub dir/index"
+    whole = index.read_bytes()
+    index.write_text("garbage")
+    parent.write("sub dir/lib.txt", "precious\n")
+    parent.write("a.txt", "wrecked\n")
+    outcome = engine.restore_checkpoint(checkpoint)
+    assert (parent.read("a.txt"), parent.read("sub dir/lib.txt")) == (b"a\n", b"precious\n")
+    assert [row.path for row in outcome.kept] == [b"sub dir/"]
+    index.write_bytes(whole)
+    engine.restore_checkpoint(checkpoint)
+    assert parent.read("sub dir/lib.txt") == b"lib one\n"
+
+
 def test_called_inside_a_submodule_the_root_is_the_outermost_repository(parent: RepoBuilder) -> None:
     assert parent.engine(parent.root / "sub dir").root == parent.root
 

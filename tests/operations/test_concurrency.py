@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -41,6 +42,14 @@ with ChronosEngine(root=sys.argv[1]) as engine:
         assert len({row.sequence for row in rows}) == len(rows)
         for row in rows[:2]:
             engine.show_checkpoint(row.checkpoint_id)
+"""
+LOOK = """
+import sys
+from chronos import ChronosEngine
+with ChronosEngine(root=sys.argv[1]) as engine:
+    for _ in range(int(sys.argv[2])):
+        engine.status()
+        engine.diff("@")
 """
 
 
@@ -106,6 +115,21 @@ def test_readers_are_not_disturbed_by_writers(work: RepoBuilder) -> None:
     with work.engine() as engine:
         engine.create_checkpoint("first")
     finish([start(work, CREATE, "new", 5), start(work, READ, 20), start(work, READ, 20)])
+
+
+def test_who_only_looks_disturbs_no_create_while_the_index_moves(work: RepoBuilder) -> None:
+    """They hold no lock of the store, and share the private copy of the index with it."""
+    for number in range(300):
+        work.write(f"many/{number}.txt", f"{number}\n")
+    work.commit()
+    with work.engine() as engine:
+        engine.create_checkpoint("first")
+    processes = [start(work, CREATE, "new", 12), start(work, LOOK, 12), start(work, LOOK, 12)]
+    while any(process.poll() is None for process in processes):
+        work.git("update-index", "--force-write-index", "--add", "new.bin")
+        work.git("update-index", "--force-write-index", "--force-remove", "new.bin")
+        time.sleep(0.01)
+    finish(processes)
 
 
 def test_worktrees_create_side_by_side(work: RepoBuilder) -> None:
