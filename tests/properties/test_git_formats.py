@@ -62,7 +62,7 @@ def ordinary(path: bytes, states: str, modes: tuple[str, str, str], oids: tuple[
 
 def unmerged(path: bytes, states: str, modes: tuple[str, str, str], oid: str) -> Record:
     fields = " ".join(("u", states, "N...", *modes, _FILE, oid, oid, oid)).encode()
-    return Record(fields + b" " + path, path, "tracked" if int(modes[1], 8) else "not_in_head")
+    return Record(fields + b" " + path, path, "unmerged")
 
 
 records = st.one_of(
@@ -91,10 +91,10 @@ def test_every_record_of_a_status_is_read_whatever_bytes_its_name_has(
     headers: list[bytes], records: list[Record]
 ) -> None:
     status = parse_status(b"".join(line + b"\0" for line in (*headers, *(record.text for record in records))))
-    for place in ("tracked", "not_in_head", "untracked", "nested", "ignored"):
+    for place in ("tracked", "not_in_head", "unmerged", "untracked", "nested", "ignored"):
         assert list(getattr(status, place)) == [record.path for record in records if record.place == place]
     staged = {row.path for row in status.staged}
-    assert staged <= {record.path for record in records if record.place in ("tracked", "not_in_head")}
+    assert staged <= {record.path for record in records if record.place in ("tracked", "not_in_head", "unmerged")}
 
 
 @examples(40)
