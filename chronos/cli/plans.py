@@ -22,13 +22,18 @@ _COLUMNS = (Column("action", may_wrap=False), Column("path"), Column("why"))
 def plan(found: Plan) -> None:
     """Show what a restore would do."""
     if found.change_set.is_empty:
-        rest = "what differs is kept" if found.kept else "everything is as it was then"
+        rest = "everything is as it was then"
+        if found.kept or found.warnings:
+            rest = "what differs is kept" if found.kept else "nothing that can be compared differs"
         output.write(f"nothing to do: {rest}")
     if found.grade.value != "complete":
         output.write(
             f"the checkpoint is {found.grade.value}: it does not hold everything, see `chrono checkpoint show`"
         )
-    write_table(_COLUMNS, _rows(found), titles=False, indent="  ", is_brief=True)
+    first, writes = _rows(found), _writes(found)
+    write_table(
+        _COLUMNS, [*first, *writes], titles=False, indent="  ", is_brief=True, always=len(first), what="more to write"
+    )
     output.write(
         f"plan {found.plan_id}: {len(found.writes)} to write, {len(found.deletes)} to delete, {len(found.kept)} to keep"
     )
@@ -72,18 +77,23 @@ def _outcome(found: Outcome, way_back: str) -> None:
         done = f"{found.written} written, {found.deleted} deleted, {len(found.kept)} kept"
         output.write(f"{display(found.summary)}: {done}" if found.safety else display(found.summary))
     rows: list[Row] = [(Cell("keep", "yellow"), display(row.path), display(row.reason)) for row in found.kept]
-    write_table(_COLUMNS, rows, titles=False, indent="  ", is_brief=True)
+    write_table(_COLUMNS, rows, titles=False, indent="  ")
     if found.operation is not None and found.safety:
         output.write(f"the state before is checkpoint {found.safety}; `chrono {way_back}` goes back to it")
     warnings(found.warnings)
 
 
-def _rows(found: Plan) -> list[Row]:
+def _writes(found: Plan) -> list[Row]:
     rows: list[Row] = []
     for change in found.writes:
         why = "new" if change.before.kind.value == _ABSENT else f"replaces a {change.before.kind.value}"
         rows.append((Cell("write", "green"), display(change.path), why))
-    rows += [(Cell("delete", "red"), display(change.path), "") for change in found.deletes]
+    return rows
+
+
+def _rows(found: Plan) -> list[Row]:
+    """Everything that must be read before saying yes, however long the plan is."""
+    rows: list[Row] = [(Cell("delete", "red"), display(change.path), "was not there then") for change in found.deletes]
     rows += [(Cell("keep", "yellow"), display(row.path), display(row.reason)) for row in found.kept]
     for link in found.change_set.links:
         what = "the submodule's .git is linked again" if link.is_made else "the submodule's .git is taken away again"

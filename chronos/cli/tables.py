@@ -41,19 +41,24 @@ Row = Sequence[Cell | str]
 
 
 def write_table(
-    columns: Sequence[Column], rows: Iterable[Row], *, titles: bool = True, indent: str = "", is_brief: bool = False
-) -> None:
-    """Write a table. In a pipe every row is one whole line; on a terminal a brief one shows its first rows only."""
+    columns: Sequence[Column], rows: Iterable[Row], *, titles: bool = True, indent: str = "", is_brief: bool = False,
+    always: int = 0, what: str = "more",
+) -> None:  # fmt: skip
+    """Write a table. In a pipe every row is one whole line; on a terminal a brief one shows its first rows only.
+
+    The first `always` rows are shown in any case; `what` describes those that are not.
+    """
     cells = [[cell if isinstance(cell, Cell) else Cell(cell) for cell in row] for row in rows]
-    hidden = len(cells) - _BRIEF_ROWS if is_brief and output.is_terminal() else 0
+    shown = max(_BRIEF_ROWS, always)
+    hidden = len(cells) - shown if is_brief and output.is_terminal() else 0
     if hidden > 0:
-        del cells[_BRIEF_ROWS:]
+        del cells[shown:]
     if output.is_colourful():
         _write_rich(columns, cells, titles, indent)
     else:
         _write_plain(columns, cells, titles, indent)
     if hidden > 0:
-        output.write(f"{indent}and {hidden} more; a pipe shows all")
+        output.write(f"{indent}and {hidden} {what}; a pipe shows all")
 
 
 def write_pairs(pairs: Iterable[tuple[str, str]]) -> None:
@@ -88,6 +93,9 @@ def _write_plain(columns: Sequence[Column], rows: Sequence[Sequence[Cell]], titl
 def _write_rich(columns: Sequence[Column], rows: Sequence[Sequence[Cell]], titles: bool, indent: str) -> None:
     if not rows:
         return
+    if not titles:  # rich gives an empty column one cell, which it takes from the others
+        used = [place for place in range(len(columns)) if any(row[place].text for row in rows)]
+        columns, rows = [columns[place] for place in used], [[row[place] for place in used] for row in rows]
     from rich.padding import Padding
     from rich.table import Table
     from rich.text import Text

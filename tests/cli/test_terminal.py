@@ -108,6 +108,18 @@ def test_a_narrow_terminal_loses_no_part_of_an_id_or_name(chrono: Program) -> No
     assert text.count("x") >= 110
 
 
+def test_a_long_plan_hides_nothing_that_is_deleted_or_kept(chrono: Program, repo: RepoBuilder) -> None:
+    for number in range(60):
+        repo.write(f"file{number}.txt", "x")
+    chrono.create("one")
+    for number in range(60):
+        repo.remove(f"file{number}.txt")
+        repo.write(f"new{number}.tmp", "x")
+    text = chrono.on_terminal("checkpoint", "restore", "one", "--plan").out
+    assert not [number for number in range(60) if f"new{number}.tmp" not in text], text
+    assert "and 60 more to write; a pipe shows all" in text
+
+
 def test_a_long_plan_is_cut_on_a_terminal_and_whole_in_a_pipe(chrono: Program, repo: RepoBuilder) -> None:
     for number in range(60):
         repo.write(f"file{number}.txt", "x")
