@@ -30,7 +30,7 @@ from chronos.checkpoints import (
 )
 from chronos.config import Config, Surroundings
 from chronos.errors import NothingToUndoError, UnknownTimelineError, UsageError
-from chronos.files import parse_tree_path
+from chronos.files import TreePath, display, parse_tree_path
 from chronos.git import GitCommand, TextPatch
 from chronos.locate import find_place
 from chronos.operations import OpenPlace, Operation, OperationKind, Outcome, Workspace
@@ -152,17 +152,15 @@ class ChronosEngine:
 
         Those that restores took for safety are left out unless asked for.
         """
-        store = self._here.find_store()
+        store = self._find_store(timeline)
         wanted = None if every_timeline else timeline or self.timeline
-        if timeline is not None and timeline not in (list_timelines(store.layout) if store else [self.timeline]):
-            raise UnknownTimelineError(f"no timeline is called {timeline!r}")
         if store is None:
             return []
         return store.catalog.list_checkpoints(wanted, limit=-1 if limit is None else limit, safety=safety)
 
     def count_checkpoints(self, timeline: str | None = None, *, safety: bool = False) -> int:
         """Return how many checkpoints a timeline (this one by default) has."""
-        store = self._here.find_store()
+        store = self._find_store(timeline)
         return store.catalog.count_checkpoints(timeline or self.timeline, safety=safety) if store else 0
 
     def find_checkpoint(self, checkpoint: str, timeline: str | None = None) -> CheckpointRow:
@@ -179,7 +177,7 @@ class ChronosEngine:
 
     def search_checkpoints(self, text: str, timeline: str | None = None) -> list[CheckpointRow]:
         """Return checkpoints with `text` in name, description or tags, the newest first."""
-        store = self._here.find_store()
+        store = self._find_store(timeline)
         return store.catalog.search(text, timeline) if store and operations.is_storable(text) else []
 
     def delete_checkpoint(self, checkpoint: str, timeline: str | None = None) -> CheckpointRow:
@@ -231,7 +229,7 @@ class ChronosEngine:
         """Write the state of a checkpoint into the new folder `folder`; return the number of paths written."""
         row = self.find_checkpoint(checkpoint, timeline)
         with self._here.workspace() as workspace:
-            return operations.restore_into(workspace, row, Path(folder), tuple(map(parse_tree_path, paths)))
+            return operations.restore_into(workspace, row, Path(folder), _selection(paths))
 
     def plan_undo(self, *, overwrite: bool = False) -> tuple[Operation, Plan]:
         """Return the operation that `undo` takes back, and what that does. Raises NothingToUndoError."""
@@ -262,14 +260,14 @@ class ChronosEngine:
     def diff(self, old: str, new: str | None = None, *, paths: Sequence[str] = ()) -> list[Difference]:
         """Return what differs from checkpoint `old` to checkpoint `new`, or to the working tree now."""
         with self._diff(old, new) as found:
-            return found.differences(tuple(map(parse_tree_path, paths)))
+            return found.differences(_selection(paths))
 
     def diff_patches(
         self, old: str, new: str | None = None, *, paths: Sequence[str] = ()
     ) -> Iterator[tuple[Difference, TextPatch]]:
         """Yield what `diff` returns, each with its patch."""
         with self._diff(old, new) as found:
-            yield from found.patches(found.differences(tuple(map(parse_tree_path, paths))))
+            yield from found.patches(found.differences(_selection(paths)))
 
     def status(self) -> maintenance.StatusReport:
         """Compare the working tree with the newest checkpoint, from a capture in memory."""
@@ -280,7 +278,7 @@ class ChronosEngine:
 
     def list_operations(self, timeline: str | None = None, *, limit: int | None = None) -> list[Operation]:
         """Return the operations of a timeline, the newest first."""
-        store = self._here.find_store()
+        store = self._find_store(timeline)
         if store is None:
             return []
         found = operations.read_operations(store, timeline or self.timeline)[::-1]
@@ -306,6 +304,13 @@ class ChronosEngine:
             return maintenance.examine(self._here.git, self._here.place.repository, None)
         with self._here.workspace() as workspace:
             return maintenance.examine(self._here.git, self._here.place.repository, workspace)
+
+    def _find_store(self, timeline: str | None) -> Store | None:
+        """The store, which has the timeline that was asked for. Raises UnknownTimelineError."""
+        store = self._here.find_store()
+        if timeline not in (None, self.timeline, *(list_timelines(store.layout) if store else ())):
+            raise UnknownTimelineError(f"no timeline is called {display(str(timeline)[:60])!r}")
+        return store
 
     def _own_timeline(self, timeline: str | None) -> None:
         if timeline not in (None, self.timeline):
@@ -345,8 +350,14 @@ class ChronosEngine:
         )
 
 
+def _selection(paths: Sequence[str]) -> tuple[TreePath, ...]:
+    """Paths as the rooms below know them; the root itself is everything, and nothing stands for everything."""
+    return () if "." in paths else tuple(map(parse_tree_path, paths))
+
+
 def _options(workspace: Workspace, paths: Sequence[str], head: bool, include: Sequence[str]) -> Options:
-    if head and paths:
+    selection = _selection(paths)
+    if head and selection:
         raise UsageError("HEAD cannot be moved for some paths only", hint="leave out --head or --path")
     forced = workspace.expand(tuple(map(parse_tree_path, include)))
-    return Options(tuple(map(parse_tree_path, paths)), head, forced=forced)
+    return Options(selection, head, forced=forced)

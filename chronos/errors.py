@@ -100,14 +100,14 @@ class UnknownTimelineError(UsageError):
     """No timeline of this name has checkpoints or a folder."""
 
     code = "unknown_timeline"
-    default_hint = "run `chrono log` to see the timelines"
+    default_hint = "run `chrono checkpoint list --all` to see the timelines"
 
 
 class BadPathError(UsageError):
     """A path that leaves the tree, names git's own folder, or is not a legal file name."""
 
     code = "bad_path"
-    default_hint = "give a path inside the working tree, relative to its top"
+    default_hint = "give a path inside the working tree"
 
 
 class BadConfigError(UsageError):

@@ -143,14 +143,23 @@ def restore(
 
 
 @app.command()
-def delete(context: typer.Context, checkpoint: CheckpointId, yes: Yes = False, as_json: Json = False) -> None:
+def delete(
+    context: typer.Context,
+    checkpoint: CheckpointId,
+    plan_only: PlanOnly = False,
+    yes: Yes = False,
+    as_json: Json = False,
+) -> None:
     """Delete a checkpoint; `chrono undo` brings it back."""
     session = Session.of(context, as_json)
     with session.engine() as engine:
         row = engine.find_checkpoint(checkpoint)
-        if not yes:
+        if not (yes or plan_only):
             session.require_terminal(f"this deletes checkpoint {row.checkpoint_id}")
-            render.to_delete(row)
+        if plan_only or not yes:
+            session.show(row, documents.to_delete, render.to_delete)
+            if plan_only:
+                return
             session.ask("Delete it?")
         gone = engine.delete_checkpoint(row.checkpoint_id, row.timeline)
         session.show(gone, documents.deleted, render.deleted)

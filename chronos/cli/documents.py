@@ -58,6 +58,11 @@ def page(found: Page) -> Document:
     return {"checkpoints": [checkpoint(row) for row in found.rows], "total": found.total}
 
 
+def to_delete(row: CheckpointRow) -> Document:
+    """Describe what `checkpoint delete` would do."""
+    return {**checkpoint(row), "deleted": False}
+
+
 def deleted(row: CheckpointRow) -> Document:
     """Describe what `checkpoint delete` did."""
     return {**checkpoint(row), "deleted": True}

@@ -10,7 +10,6 @@ from chronos.cli import documents, plans, render
 from chronos.cli.options import Json, Overwrite, PlanOnly, Timeline, Yes
 from chronos.cli.session import Session
 from chronos.cli.views import History, Step
-from chronos.errors import ConfirmationNeededError
 
 if TYPE_CHECKING:
     from chronos.engine import ChronosEngine
@@ -84,7 +83,9 @@ def _walk(session: Session, engine: ChronosEngine, verb: str, *, plan_only: bool
             session.show(step, documents.step, plans.step)
             session.ask(f"{verb.capitalize()}?")
         elif not plan.change_set.is_empty:
-            raise ConfirmationNeededError(f"this {verb} writes or deletes files, and there is no terminal to ask on")
+            session.require_terminal(f"this {verb} writes or deletes files")
+        elif any(move.live for move in operation.checkpoints):
+            session.require_terminal(f"this {verb} deletes a checkpoint")
         plan_id = plan.plan_id
     view = plans.undone if verb == "undo" else plans.outcome
     session.show(take_step(overwrite=overwrite, plan_id=plan_id), documents.outcome, view)

@@ -19,9 +19,10 @@ PlanOnly = Annotated[bool, typer.Option("--plan", help="Show what would happen, 
 Paths = Annotated[
     list[str] | None,
     typer.Option(
-        "--path", metavar="P", show_default=False, help="Only this file or folder, from the root; repeatable."
+        "--path", metavar="P", show_default=False,
+        help="Only this file or folder, relative to the working folder (or the root, from outside it); repeatable.",
     ),
-]
+]  # fmt: skip
 Timeline = Annotated[
     str | None, typer.Option("--timeline", metavar="T", show_default=False, help="A timeline other than this one.")
 ]

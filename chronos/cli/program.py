@@ -9,6 +9,7 @@ import typer
 
 from chronos import __version__
 from chronos.cli import checkpoint, completion, history, output, store
+from chronos.cli.options import Json
 from chronos.cli.session import Session
 from chronos.errors import UsageError
 
@@ -33,10 +34,14 @@ app.command("_complete", hidden=True, context_settings={"ignore_unknown_options"
 app.add_typer(checkpoint.app, name="checkpoint")
 
 
-def _show_version(wanted: bool) -> None:
+def _show_version(context: typer.Context, wanted: bool) -> None:
     if wanted:
-        output.write(f"{PROGRAM} {__version__}")
+        context.obj.show(__version__, lambda version: {"version": version}, _write_version)
         raise typer.Exit
+
+
+def _write_version(version: str) -> None:
+    output.write(f"{PROGRAM} {version}")
 
 
 @app.callback(invoke_without_command=True)
@@ -49,11 +54,13 @@ def chrono(
     version: Annotated[
         bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Print the version.")
     ] = False,
+    as_json: Json = False,
 ) -> None:
     """Checkpoints of a working tree: take one in a blink, restore any of them, undo everything."""
-    context.obj.root = root
+    session = Session.of(context, as_json)
+    session.root = root
     if context.invoked_subcommand is None:
-        output.write(context.get_help())
+        session.show(context.get_help(), lambda text: {"help": text}, output.write)
 
 
 def command_tree() -> Any:

@@ -12,7 +12,8 @@ import typer
 
 from chronos.cli import output
 from chronos.cli.progress import ProgressBar
-from chronos.errors import ConfirmationNeededError, RefusedError
+from chronos.errors import BadPathError, ConfirmationNeededError, RefusedError
+from chronos.files import display
 
 if TYPE_CHECKING:
     from chronos.engine import ChronosEngine
@@ -33,9 +34,9 @@ class Session:
 
     @classmethod
     def of(cls, context: typer.Context, as_json: bool) -> Session:
-        """Return the session of a command, which was given `--json` or not."""
+        """Return the session of a command, which was given `--json` or not, before its name or after."""
         session: Session = context.obj
-        session.as_json = as_json
+        session.as_json = session.as_json or as_json
         return session
 
     @property
@@ -60,11 +61,12 @@ class Session:
                         output.write_error(f"chrono: {output.harmless(notice)}")
 
     def from_root(self, engine: ChronosEngine, paths: Sequence[str] | None) -> list[str]:
-        """Return paths as they were typed, relative to the working folder, as paths from the root."""
+        """Return paths as they were typed, relative to the working folder inside the tree, as paths from the root.
+
+        The root itself is `.`. Raises BadPathError for what leaves the tree.
+        """
         folder = Path.cwd()
-        if folder == engine.root or not folder.is_relative_to(engine.root):
-            return list(paths or ())
-        return [os.path.normpath(folder.relative_to(engine.root) / path) for path in paths or ()]
+        return [_from_root(engine.root, folder, path) for path in paths or ()]
 
     def show(self, value: _Value, document: Callable[[_Value], dict[str, Any]], view: Callable[[_Value], None]) -> None:
         """Render `value` in the format that was asked for."""
@@ -88,3 +90,13 @@ class Session:
             raise RefusedError("nothing was changed", hint="")
         if self._progress is not None:
             self._progress.restart()
+
+
+def _from_root(root: Path, folder: Path, typed: str) -> str:
+    """Resolve `.` and `..` by name; links on the way to the root are followed, those inside it are not."""
+    path = os.path.normpath((folder if folder.is_relative_to(root) else root) / typed)
+    if not Path(path).is_relative_to(root):
+        path = os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
+    if not typed or not Path(path).is_relative_to(root):
+        raise BadPathError(f"'{display(typed[:60])}' is not inside the working tree {display(str(root))}")
+    return os.path.relpath(path, root)

@@ -99,7 +99,10 @@ def resolve(store: Store | None, text: str, timeline: str) -> CheckpointRow:
         )
     relative = _RELATIVE.fullmatch(text)
     if relative:
-        return _resolve_relative(store, relative["timeline"] or timeline, int(relative["steps"] or 0), shown)
+        named = relative["timeline"]
+        if named and named not in list_timelines(store.layout):
+            raise UnknownCheckpointError(f"{shown!r}: no timeline is called {named!r}")
+        return _resolve_relative(store, named or timeline, int(relative["steps"] or 0), shown)
     if not text or len(text) > 200 or not is_storable(text):
         raise UnknownCheckpointError(f"{shown!r} is no checkpoint id or name")
     named = store.catalog.find_by_name(text, timeline) or store.catalog.find_by_name(text, None)

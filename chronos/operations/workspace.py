@@ -42,7 +42,7 @@ class Workspace(msgspec.Struct):
         return Request(name, description, self.timeline, trigger, environment, tags)
 
     def expand(self, paths: tuple[TreePath, ...]) -> frozenset[TreePath]:
-        """Return the files at and below `paths`, for taking ignored ones in by force."""
+        """Return the files at and below `paths`, but for git's own, for taking ignored ones in by force."""
         found: set[TreePath] = set()
         with SafeRoot(self.root) as tree:
             for path in paths:
@@ -56,4 +56,5 @@ def _files_below(tree: SafeRoot, path: TreePath) -> list[TreePath]:
         return []
     if stat.kind is not PathKind.FOLDER:
         return [path]
-    return [file for child in tree.list_folder(path) for file in _files_below(tree, child)]
+    inside = (child for child in tree.list_folder(path) if child.rpartition(b"/")[2] != b".git")
+    return [file for child in inside for file in _files_below(tree, child)]

@@ -95,7 +95,7 @@ def test_an_ambiguous_prefix_names_the_candidates(chrono: Program, repo: RepoBui
 
 
 @pytest.mark.parametrize(
-    "path", ["..", "../x", "/etc/passwd", "", ".git", "a/.git/config", ".GIT/x", "a//b", "x" * 5000]
+    "path", ["..", "../x", "/etc/passwd", "", ".git", "a/.git/config", ".GIT/x", "a/../../b", "x" * 5000]
 )
 def test_paths_that_leave_the_tree_are_refused(chrono: Program, repo: RepoBuilder, path: str) -> None:
     chrono.create("one")
@@ -135,10 +135,13 @@ def test_a_root_that_does_not_exist_is_named(chrono: Program) -> None:
     assert "/no/such/folder" in result.error["message"]
 
 
-def test_an_unknown_timeline_is_named(chrono: Program) -> None:
+@pytest.mark.parametrize("words", [("checkpoint", "list"), ("checkpoint", "search", "one"), ("log",)])
+def test_an_unknown_timeline_is_named(chrono: Program, words: tuple[str, ...]) -> None:
     chrono.create("one")
-    result = chrono.run("checkpoint", "list", "--timeline", "nope", "--json")
+    result = chrono.run(*words, "--timeline", "nope", "--json")
     assert (result.code, result.error["code"]) == (2, "unknown_timeline")
+    assert "checkpoint list --all" in result.error["hint"]
+    assert "'nope'" in chrono.run("checkpoint", "show", "nope@~1", "--json").error["message"]
 
 
 def test_arguments_that_are_no_utf8_give_valid_json(chrono: Program) -> None:

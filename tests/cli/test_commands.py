@@ -155,6 +155,26 @@ def test_delete_needs_yes_without_a_terminal_and_can_be_undone(chrono: Program) 
     assert chrono.good("checkpoint", "show", "one", "--json").json["checkpoint_id"] == checkpoint_id
 
 
+def test_undo_of_a_create_needs_yes_without_a_terminal(chrono: Program) -> None:
+    checkpoint_id = chrono.create("one")
+    refused = chrono.run("undo", "--json")
+    assert (refused.code, refused.error["code"]) == (7, "confirmation_needed")
+    assert chrono.good("undo", "--plan", "--json").json["checkpoints"] == [
+        {"checkpoint_id": checkpoint_id, "back": False}
+    ]
+    chrono.good("undo", "--yes")
+    assert chrono.good("redo", "--plan").out.endswith(f"bring back checkpoint {checkpoint_id}\n")
+    assert chrono.good("redo").code == 0, "bringing a checkpoint back deletes nothing"
+
+
+def test_the_plan_of_a_delete_deletes_nothing(chrono: Program) -> None:
+    checkpoint_id = chrono.create("one")
+    assert checkpoint_id in chrono.good("checkpoint", "delete", "one", "--plan").out
+    document = chrono.good("checkpoint", "delete", "one", "--plan", "--json").json
+    assert (document["checkpoint_id"], document["deleted"]) == (checkpoint_id, False)
+    assert chrono.good("checkpoint", "show", "one").code == 0
+
+
 def test_log_says_what_comes_next_for_undo_and_redo(chrono: Program, repo: RepoBuilder) -> None:
     chrono.create("one")
     repo.write("a.txt", "changed\n")

@@ -60,6 +60,14 @@ def test_version_and_help_are_fine(chrono: Program, tmp_path: Path) -> None:
     assert "_complete" not in chrono.good().out
 
 
+def test_version_and_help_have_json_and_so_has_every_command_behind_it(chrono: Program) -> None:
+    version = chrono.good("--version").out.split()[1]
+    for words in (("--version", "--json"), ("--json", "--version")):
+        assert chrono.good(*words).json["version"] == version
+    assert "Usage: chrono" in chrono.good("--json").json["help"]
+    assert chrono.good("--json", "checkpoint", "list").json["checkpoints"] == []
+
+
 def test_a_broken_pipe_inside_is_not_taken_for_a_reader_that_went_away(chrono: Program, tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(
         "import chronos.engine\ndef status(*_, **__): raise BrokenPipeError(32, 'Broken pipe')\n"

@@ -24,7 +24,7 @@ def test_plan_shows_everything_and_changes_nothing(chrono: Program, repo: RepoBu
     assert [row["path"] for row in document["deletes"]] == ["c.txt"]
     assert (document["stores"], document["kept"], document["grade"]) == ([], [], "complete")
     text = chrono.good("checkpoint", "restore", "one", "--plan").out.split("\n")
-    assert [line.split()[:2] for line in text[:3]] == [["write", "a.txt"], ["write", "b.txt"], ["delete", "c.txt"]]
+    assert [line.split()[:2] for line in text[:3]] == [["delete", "c.txt"], ["write", "a.txt"], ["write", "b.txt"]]
     assert text[3] == f"plan {document['plan_id']}: 2 to write, 1 to delete, 0 to keep"
     assert repo.state() == before
 
@@ -57,10 +57,10 @@ def test_yes_restores_and_undo_and_redo_walk_both_ways(chrono: Program, repo: Re
     assert repo.state() == after
 
 
-def test_undo_of_a_create_touches_no_file_and_needs_no_yes(chrono: Program, repo: RepoBuilder) -> None:
+def test_undo_of_a_create_touches_no_file_and_has_a_redo(chrono: Program, repo: RepoBuilder) -> None:
     chrono.create("one")
     before = repo.state()
-    assert chrono.good("undo").out == "undo create one\n"
+    assert chrono.good("undo", "--yes").out == "undo create one\n"
     assert chrono.run("checkpoint", "show", "one").code == 2
     chrono.good("redo")
     chrono.good("checkpoint", "show", "one")
@@ -172,3 +172,31 @@ def test_paths_are_relative_to_the_folder_one_stands_in(chrono: Program, repo: R
     done = chrono.run("checkpoint", "restore", "here", "--path", "a.txt", "--yes", folder=repo.path("sub"))
     assert done.code == 0
     assert (repo.read("sub/a.txt"), repo.read("a.txt")) == (b"first\n", b"broken\n")
+
+
+def test_paths_may_be_dots_and_absolute_as_long_as_they_stay_inside(chrono: Program, repo: RepoBuilder) -> None:
+    repo.write("sub/a.txt", "first\n")
+    repo.commit()
+    chrono.create("here")
+    sub = repo.path("sub")
+    for path, folder in (
+        (".", sub), ("../sub//a.txt", sub), (str(sub / "a.txt"), sub), (str(sub), repo.root), ("sub/../sub/", repo.root)
+    ):  # fmt: skip
+        repo.write("sub/a.txt", "broken\n")
+        repo.write("b.txt", "kept\n")
+        done = chrono.run("checkpoint", "restore", "here", "--yes", "--path", path, folder=folder)
+        assert (done.code, repo.read("sub/a.txt"), repo.read("b.txt")) == (0, b"first\n", b"kept\n"), done.err
+    for path, folder in (("..", sub), (".", repo.root), (str(repo.root), repo.root)):
+        repo.write("b.txt", "broken\n")
+        done = chrono.run("checkpoint", "restore", "here", "--yes", "--path", path, folder=folder)
+        assert (done.code, repo.read("b.txt")) == (0, b"two\n"), done.err
+    assert chrono.run("checkpoint", "restore", "here", "--yes", "--path", "../..", folder=sub).code == 2
+
+
+def test_an_included_folder_may_hold_a_repository(chrono: Program, repo: RepoBuilder) -> None:
+    repo.write(".gitignore", "out/\n")
+    repo.write("out/x", "old\n")
+    chrono.create("one")
+    RepoBuilder(repo.path("out/inner"), repo.environment).write("y", "y\n")
+    assert chrono.run("checkpoint", "restore", "one", "--yes", "--include", "out").code == 0
+    assert repo.read("out/inner/y") == b"y\n"
