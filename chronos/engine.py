@@ -134,8 +134,9 @@ class ChronosEngine:
         Raises BadNameError, UnknownTimelineError, DisabledError, LockedError, StorageError, GitFailedError.
         """
         self._own_timeline(timeline)
-        for text in (name, *tags):
-            check_name(text)
+        operations.check_new_name(name)
+        for tag in tags:
+            check_name(tag)
         description = check_description(description)
         with self._here.workspace() as workspace:
             return operations.create(workspace, name, description, tuple(tags), trigger=trigger)
@@ -163,9 +164,12 @@ class ChronosEngine:
         store = self._find_store(timeline)
         return store.catalog.count_checkpoints(timeline or self.timeline, safety=safety) if store else 0
 
-    def find_checkpoint(self, checkpoint: str, timeline: str | None = None) -> CheckpointRow:
-        """Return the checkpoint that `checkpoint` means. Raises UnknownCheckpointError, AmbiguousCheckpointError."""
-        return operations.resolve(self._here.find_store(), checkpoint, timeline or self.timeline)
+    def find_checkpoint(self, checkpoint: str, timeline: str | None = None, *, damaged: bool = False) -> CheckpointRow:
+        """Return the checkpoint that `checkpoint` means. Raises UnknownCheckpointError, AmbiguousCheckpointError.
+
+        With `damaged` also one whose manifest cannot be read, by its full id: it can be deleted, and nothing else.
+        """
+        return operations.resolve(self._here.find_store(), checkpoint, timeline or self.timeline, damaged=damaged)
 
     def show_checkpoint(self, checkpoint: str, timeline: str | None = None) -> Details:
         """Return everything that a checkpoint says about itself. Raises IntegrityError when it is damaged."""
@@ -181,8 +185,8 @@ class ChronosEngine:
         return store.catalog.search(text, timeline) if store and operations.is_storable(text) else []
 
     def delete_checkpoint(self, checkpoint: str, timeline: str | None = None) -> CheckpointRow:
-        """Delete a checkpoint and return it; `undo` brings it back until gc takes it."""
-        row = self.find_checkpoint(checkpoint, timeline)
+        """Delete a checkpoint and return it; `undo` on this timeline brings it back until gc takes it."""
+        row = self.find_checkpoint(checkpoint, timeline, damaged=True)
         with self._here.workspace() as workspace:
             operations.delete(workspace, row)
         return row
@@ -246,6 +250,15 @@ class ChronosEngine:
     def redo(self, *, overwrite: bool = False, plan_id: str | None = None) -> Outcome:
         """Take back the last undo of this timeline."""
         return self._step(OperationKind.REDO, overwrite, plan_id)
+
+    def skip(self) -> Operation:
+        """Step over the last operation when its record is damaged, so that `undo` reaches the ones before it.
+
+        Nothing in the tree changes. Raises NothingToUndoError, and StateError when the operation can be undone.
+        """
+        self._require_steps(OperationKind.UNDO)
+        with self._here.workspace() as workspace:
+            return operations.skip(workspace)
 
     def recover(self, *, abort: bool = False) -> list[str]:
         """Finish an interrupted restore (or with `abort` take it back), sweep what crashes left, say what was done."""

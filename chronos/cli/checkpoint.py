@@ -153,7 +153,7 @@ def delete(
     """Delete a checkpoint; `chrono undo` brings it back."""
     session = Session.of(context, as_json)
     with session.engine() as engine:
-        row = engine.find_checkpoint(checkpoint)
+        row = engine.find_checkpoint(checkpoint, damaged=True)
         if not (yes or plan_only):
             session.require_terminal(f"this deletes checkpoint {row.checkpoint_id}")
         if plan_only or not yes:

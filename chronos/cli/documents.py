@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from chronos.cli.views import Comparison, History, Page, Setup, Step, WrittenOut
     from chronos.engine import Details
     from chronos.maintenance import Finding, StatusReport
-    from chronos.operations import Outcome
+    from chronos.operations import Operation, Outcome
 
 Document: TypeAlias = dict[str, Any]
 
@@ -132,6 +132,11 @@ def outcome(found: Outcome) -> Document:
         "warnings": list(found.warnings),
         "plan_id": found.plan.plan_id,
     }
+
+
+def skipped(found: Operation) -> Document:
+    """Describe stepping over an operation."""
+    return {"operation": found.operation, "summary": found.summary, "skipped": found.undoes}
 
 
 def written_out(found: WrittenOut) -> Document:

@@ -10,6 +10,7 @@ from chronos.cli import documents, plans, render
 from chronos.cli.options import Json, Overwrite, PlanOnly, Timeline, Yes
 from chronos.cli.session import Session
 from chronos.cli.views import History, Step
+from chronos.errors import UsageError
 
 if TYPE_CHECKING:
     from chronos.engine import ChronosEngine
@@ -34,7 +35,7 @@ def log(
         found = History(
             timeline or engine.timeline,
             operations[:limit],
-            [operation.operation for operation in reversed(stack.done)],
+            [operation.operation for operation in reversed(stack.undoable)],
             [operation.operation for operation in reversed(stack.undone)],
         )
         session.show(found, documents.history, render.history)
@@ -45,14 +46,21 @@ def undo(
     plan_only: PlanOnly = False,
     yes: Yes = False,
     overwrite: Overwrite = False,
+    skip: Annotated[bool, typer.Option("--skip", help="Step over an operation whose record is damaged.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Take back the last operation.
+    """Take back the last operation of this timeline.
 
-    Paths that were edited since are kept and listed, unless --overwrite is given.
+    Paths that were edited since are kept and listed, unless --overwrite is given. An operation whose record is damaged
+    cannot be taken back and stops undo; --skip goes past it and changes no file.
     """
     session = Session.of(context, as_json)
+    if skip and (plan_only or overwrite):
+        raise UsageError("--skip goes alone")
     with session.engine() as engine:
+        if skip:
+            session.show(engine.skip(), documents.skipped, plans.skipped)
+            return
         _walk(session, engine, "undo", plan_only=plan_only, yes=yes, overwrite=overwrite)
 
 
@@ -63,7 +71,7 @@ def redo(
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Take back the last undo."""
+    """Take back the last undo of this timeline."""
     session = Session.of(context, as_json)
     with session.engine() as engine:
         _walk(session, engine, "redo", plan_only=plan_only, yes=yes, overwrite=overwrite)

@@ -60,6 +60,11 @@ def undone(found: Outcome) -> None:
     _outcome(found, "redo")
 
 
+def skipped(found: Operation) -> None:
+    """Show that an operation was stepped over."""
+    output.write(display(found.summary))
+
+
 def written_out(found: WrittenOut) -> None:
     """Show a restore into another folder."""
     output.write(f"{count(found.written, 'path')} written into {display(str(found.folder))}")

@@ -155,6 +155,8 @@ def history(found: History) -> None:
             state = Cell("next undo", "green")
         elif item.operation == found.next_redo:
             state = Cell("next redo", "cyan")
+        elif item.kind.value == "unreadable":
+            state = Cell("stops undo", "red")
         rows.append((item.operation, when(item.at), display(item.summary), state))
     write_table(_OPERATION_COLUMNS, rows)
     output.write(f"{len(found.undoable)} can be undone, {len(found.redoable)} redone")

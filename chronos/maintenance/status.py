@@ -48,7 +48,7 @@ def report_status(workspace: Workspace) -> StatusReport:
         changed,
         tuple(capture.state.receipt),
         tuple(capture.state.warnings),
-        stack.done[-1].summary if stack.done else None,
+        stack.undoable[-1].summary if stack.undoable else None,
         stack.undone[-1].summary.removeprefix("undo ") if stack.undone else None,
         len(list_interrupted(store)),
     )

@@ -27,7 +27,7 @@ from chronos.files import read_limited, to_text
 from chronos.git import find_ref, list_base_refs
 from chronos.layout import MANIFEST
 from chronos.maintenance.findings import Finding, Severity
-from chronos.operations import Workspace, count_damaged_lines, list_interrupted
+from chronos.operations import OperationKind, Workspace, is_unreadable, list_interrupted, read_changes, read_operations
 from chronos.pool import check_pack, digest
 
 _RESTORE_OTHERS = "every checkpoint not named here still restores; get this one back from a backup or delete it"
@@ -38,8 +38,9 @@ def verify(workspace: Workspace) -> list[Finding]:
     check = _Check(workspace)
     with workspace.store.fresh_index():
         findings = list(check.run())
-    if any(finding.severity is Severity.ERROR for finding in findings):
-        workspace.store.distrust(check.damaged_chunks())
+    damaged = check.damaged_chunks()
+    if damaged or any(finding.severity is Severity.ERROR for finding in findings):
+        workspace.store.distrust(damaged)
     return sorted(findings, key=lambda finding: -finding.severity)
 
 
@@ -55,15 +56,14 @@ class _Check:
         for timeline in list_timelines(self._store.layout):
             yield from self._record(timeline)
             yield from self._packs(timeline)
-            for folder in _checkpoint_folders(self._store, timeline):
+            for folder in _checkpoint_folders(self._store.layout.timeline(timeline)):
                 yield from self._checkpoint(timeline, folder, bases)
+            for folder in _checkpoint_folders(self._store.layout.deleted(timeline)):
+                for finding in self._checkpoint(timeline, folder, bases):
+                    yield Finding(Severity.NOTE, finding.subject, finding.problem, "it is deleted already")
         yield from self._base_refs(bases)
         yield from self._journals()
-        lines = count_damaged_lines(self._store)
-        if lines:
-            yield Finding(
-                Severity.WARNING, "operations.jsonl", f"{lines} unreadable lines", "the steps in them cannot be undone"
-            )
+        yield from self._operations()
 
     def _record(self, timeline: str) -> Iterator[Finding]:
         try:
@@ -164,6 +164,25 @@ class _Check:
                 Severity.WARNING, f"journal {path.name}", f"{journal.summary} was interrupted", "chrono recover"
             )
 
+    def _operations(self) -> Iterator[Finding]:
+        try:
+            operations = read_operations(self._store)
+        except ChronosError as cause:
+            yield Finding(Severity.ERROR, "operations.jsonl", cause.message, "restore the file from a backup")
+            return
+        skipped = {operation.undoes for operation in operations if operation.kind is OperationKind.SKIP}
+        for operation in operations:
+            severity = Severity.NOTE if operation.operation in skipped else Severity.WARNING
+            if is_unreadable(operation):
+                yield Finding(
+                    severity, "operations.jsonl", operation.summary,
+                    "undo stops there; `chrono undo --skip` steps over it",
+                )  # fmt: skip
+            try:
+                read_changes(self._store, operation)
+            except ChronosError as cause:
+                yield Finding(severity, f"operation {operation.operation}", cause.message, cause.hint)
+
     def damaged_chunks(self) -> list[bytes]:
         """Return the ids of chunks that checkpoints need and that could not be read."""
         return [chunk_id for chunk_id, good in self._good.items() if not good]
@@ -180,9 +199,5 @@ class _Check:
         return known
 
 
-def _checkpoint_folders(store: Store, timeline: str) -> list[Path]:
-    found = []
-    for folder in (store.layout.timeline(timeline), store.layout.deleted(timeline)):
-        if folder.is_dir():
-            found += [folder / name for name in sorted(os.listdir(folder)) if is_checkpoint_id(name)]
-    return found
+def _checkpoint_folders(folder: Path) -> list[Path]:
+    return [folder / name for name in sorted(os.listdir(folder)) if is_checkpoint_id(name)] if folder.is_dir() else []

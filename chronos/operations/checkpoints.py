@@ -10,11 +10,12 @@ from chronos.checkpoints import (
     Created,
     Store,
     Trigger,
+    check_name,
     is_checkpoint_id,
     list_timelines,
     open_checkpoint,
 )
-from chronos.errors import AmbiguousCheckpointError, OutsideError, StateError, UnknownCheckpointError
+from chronos.errors import AmbiguousCheckpointError, BadNameError, OutsideError, StateError, UnknownCheckpointError
 from chronos.files import display, sync_folder, translate_os_errors
 from chronos.operations.hiding import hide_beside_store
 from chronos.operations.journals import settle
@@ -60,35 +61,66 @@ def delete(workspace: Workspace, row: CheckpointRow) -> None:
     """Delete a checkpoint; until gc takes it, undo brings it back."""
     store = workspace.store
     with store.exclusively():
-        found = store.catalog.find_checkpoint(row.checkpoint_id)
-        if found is None or found.deleted:
+        if find_folder(store, row.checkpoint_id) != (row.timeline, True):
             raise StateError(f"checkpoint {row.checkpoint_id} is deleted already")
-        move_checkpoint(store, found, live=False)
-        move = (CheckpointMove(row.checkpoint_id, False),)
-        _log(store, OperationKind.DELETE, row.timeline, f"delete {row.name}", move)
+        moves = (CheckpointMove(row.checkpoint_id, False),)
+        move_checkpoints(store, moves)
+        where = "" if row.timeline == workspace.timeline else f" of timeline {row.timeline}"
+        _log(store, OperationKind.DELETE, workspace.timeline, f"delete {row.name}{where}", moves)
 
 
-def move_checkpoint(store: Store, row: CheckpointRow, *, live: bool) -> None:
-    """Move a checkpoint's folder out of sight or back, in one rename. The store's exclusive lock must be held."""
-    layout = store.layout
-    shelf = layout.deleted(row.timeline)
-    visible, hidden = layout.checkpoint(row.timeline, row.checkpoint_id), shelf / row.checkpoint_id
-    source, target = (hidden, visible) if live else (visible, hidden)
-    with translate_os_errors(f"cannot move checkpoint {row.checkpoint_id}"):
+def move_checkpoints(store: Store, moves: tuple[CheckpointMove, ...]) -> None:
+    """Move folders of checkpoints out of sight or back, each in one rename. The store's exclusive lock must be held.
+
+    Raises StateError when one is gone for good.
+    """
+    for move in moves:
+        found = find_folder(store, move.checkpoint_id)
+        if found is None:
+            raise StateError(
+                f"checkpoint {move.checkpoint_id} is gone for good", hint="`chrono undo --skip` steps over it"
+            )
+        if found[1] != move.live:
+            _move_folder(store, found[0], move)
+
+
+def find_folder(store: Store, checkpoint_id: str) -> tuple[str, bool] | None:
+    """Return the timeline in whose folder a checkpoint lies, and whether it is live; None when it is gone."""
+    for timeline in list_timelines(store.layout):
+        if store.layout.checkpoint(timeline, checkpoint_id).is_dir():
+            return timeline, True
+        if (store.layout.deleted(timeline) / checkpoint_id).is_dir():
+            return timeline, False
+    return None
+
+
+def _move_folder(store: Store, timeline: str, move: CheckpointMove) -> None:
+    shelf = store.layout.deleted(timeline)
+    visible, hidden = store.layout.checkpoint(timeline, move.checkpoint_id), shelf / move.checkpoint_id
+    source, target = (hidden, visible) if move.live else (visible, hidden)
+    with translate_os_errors(f"cannot move checkpoint {move.checkpoint_id}"):
         shelf.mkdir(mode=0o700, exist_ok=True)
         os.rename(source, target)
     sync_folder(shelf)
-    sync_folder(layout.timeline(row.timeline))
+    sync_folder(store.layout.timeline(timeline))
     try:
-        store.catalog.set_deleted(row.checkpoint_id, not live)
+        store.catalog.set_deleted(move.checkpoint_id, not move.live)
     except CatalogDamagedError:
         store.discard_catalog()
 
 
-def resolve(store: Store | None, text: str, timeline: str) -> CheckpointRow:
+def check_new_name(name: str) -> str:
+    """Return `name` when a new checkpoint may have it: a name, and no position. Raises BadNameError."""
+    if _RELATIVE.fullmatch(check_name(name)):
+        raise BadNameError(f"'{display(name)}' would be read as a position, like main@~1", hint="leave out the @")
+    return name
+
+
+def resolve(store: Store | None, text: str, timeline: str, *, damaged: bool = False) -> CheckpointRow:
     """Return the checkpoint that `text` means: an id, a unique prefix, a name (the newest), `@`, `@~2` or `main@~1`.
 
-    Relative positions count what was asked for, not the safety checkpoints that restores took.
+    Relative positions count what was asked for, not the safety checkpoints that restores took. With `damaged`, the
+    full id of a checkpoint whose manifest cannot be read is an answer too.
 
     Raises UnknownCheckpointError or AmbiguousCheckpointError.
     """
@@ -114,7 +146,11 @@ def resolve(store: Store | None, text: str, timeline: str) -> CheckpointRow:
         ids = ", ".join(sorted(found))
         raise AmbiguousCheckpointError(f"{shown!r} could be any of {ids}")
     if not found:
-        _raise_if_damaged(store, text)
+        unlisted = _find_unlisted(store, text)
+        if unlisted is not None and damaged:
+            return unlisted
+        if unlisted is not None:
+            store.read_manifest(unlisted.timeline, text)  # says what is wrong with it
         raise UnknownCheckpointError(f"no checkpoint has the id or name {shown!r}")
     return next(iter(found.values()))
 
@@ -124,12 +160,10 @@ def is_storable(text: str) -> bool:
     return "\0" not in text and text.encode("utf-8", "replace").decode("utf-8") == text
 
 
-def _raise_if_damaged(store: Store, text: str) -> None:
-    """A checkpoint whose manifest is damaged is not in the catalog; say so instead of "unknown"."""
-    if is_checkpoint_id(text):
-        for timeline in list_timelines(store.layout):
-            if store.layout.checkpoint(timeline, text).is_dir():
-                store.read_manifest(timeline, text)
+def _find_unlisted(store: Store, text: str) -> CheckpointRow | None:
+    """A checkpoint whose manifest is damaged is not in the catalog; all that is known of it is where it lies."""
+    timeline, is_live = (find_folder(store, text) if is_checkpoint_id(text) else None) or ("", False)
+    return CheckpointRow(text, timeline, 0, text, "", None, "", "", (), 0, "damaged", "") if is_live else None
 
 
 def _resolve_relative(store: Store, timeline: str, steps: int, shown: str) -> CheckpointRow:

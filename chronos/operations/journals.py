@@ -25,6 +25,7 @@ from chronos.checkpoints import (
 )
 from chronos.errors import (
     ChronosError,
+    DamagedJournalError,
     IntegrityError,
     InterruptedOperationError,
     OutsideError,
@@ -76,7 +77,16 @@ def read_changes(store: Store, operation: Operation) -> ChangeSet:
     if not operation.has_changes:
         return ChangeSet()
     path = _changes_folder(store) / f"{operation.operation}.json"
-    return decode_journal(read_limited(path, LARGEST_JOURNAL_BYTES), path.name).change_set
+    try:
+        return decode_journal(read_limited(path, LARGEST_JOURNAL_BYTES), path.name).change_set
+    except ChronosError as cause:
+        if isinstance(cause, OutsideError) and path.exists():
+            raise
+        way = f"`chrono checkpoint restore {operation.safety}` gives the state before it; " if operation.safety else ""
+        raise DamagedJournalError(
+            f"what {operation.summary} changed cannot be read: {cause.message}",
+            hint=f"{way}`chrono undo --skip` steps over it",
+        ) from cause
 
 
 def list_interrupted(store: Store) -> list[Path]:

@@ -1,12 +1,15 @@
 """The operation log: one JSON line for each thing that a person or agent asked for, appended and synced.
 
 Automatic and safety checkpoints are no operations. A line that was lost to a crash between a commit point and the
-append is derived from the folders; a line cut short by one is skipped.
+append is derived from the folders; one that a crash cut short is no line yet. A whole line that cannot be read stands
+for an operation that nobody knows: undo stops at it, on every timeline.
 """
 
 from __future__ import annotations
 
+import mmap
 import os
+from collections import deque
 from enum import Enum
 
 import msgspec
@@ -14,7 +17,9 @@ import msgspec
 from chronos import clock, locks
 from chronos.catalog import Catalog
 from chronos.checkpoints import Store, Trigger
+from chronos.errors import StorageError
 from chronos.files import translate_os_errors
+from chronos.pool import digest
 
 _LARGEST_LOG_BYTES = 1024 * 1024 * 1024
 
@@ -27,6 +32,8 @@ class OperationKind(str, Enum):
     RESTORE = "restore"
     UNDO = "undo"
     REDO = "redo"
+    SKIP = "skip"
+    UNREADABLE = "unreadable"
 
 
 class CheckpointMove(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -37,7 +44,7 @@ class CheckpointMove(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Operation(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One line of the log. `undoes` names the operation that an undo or redo took back."""
+    """One line of the log. `undoes` names the operation that an undo or redo took back, or that was stepped over."""
 
     operation: str
     kind: OperationKind
@@ -57,7 +64,7 @@ def new_operation_id() -> str:
 
 
 def append(store: Store, operation: Operation) -> None:
-    """Append an operation and make it durable."""
+    """Append an operation and make it durable; what a crash left of another one, which is no whole line, goes."""
     path = store.layout.operations
     line = msgspec.json.encode(operation) + b"\n"
     with (
@@ -67,34 +74,40 @@ def append(store: Store, operation: Operation) -> None:
     ):
         size = stream.seek(0, os.SEEK_END)
         if size:
-            stream.seek(size - 1)
-            line = line if stream.read(1) == b"\n" else b"\n" + line
+            with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as text:
+                whole = text.rfind(b"\n") + 1
+            if whole != size:
+                stream.truncate(whole)
         stream.write(line)
         os.fsync(stream.fileno())
 
 
 def read_operations(store: Store, timeline: str | None = None) -> list[Operation]:
-    """Return the operations in order, with lost ones derived from the folders."""
-    written = [operation for line in _lines(store) if (operation := _parse(line)) is not None]
-    known = [operation for operation in written if timeline is None or operation.timeline == timeline]
-    for lost in _derive_lost(store.catalog, written, timeline):
-        later = (number for number, operation in enumerate(known) if operation.at > lost.at)
-        place = next(later, len(known)) if lost.kind is OperationKind.CREATE else len(known)
-        known.insert(place, lost)
-    return known
+    """Return the operations of one timeline (or all) in order, with lost ones derived from the folders.
+
+    Lines that cannot be read belong to every timeline. Raises StorageError.
+    """
+    written: list[Operation] = []
+    for number, line in enumerate(_lines(store), 1):
+        written.append(_parse(line) or _unreadable(line, number, written[-1].at if written else ""))
+    lost = _derive_lost(store.catalog, written, timeline)
+    return _merge([known for known in written if timeline in (None, known.timeline) or is_unreadable(known)], lost)
 
 
-def count_damaged_lines(store: Store) -> int:
-    """Return how many lines cannot be read."""
-    return sum(1 for line in _lines(store) if _parse(line) is None)
+def is_unreadable(operation: Operation) -> bool:
+    """Tell whether it stands for a line that cannot be read."""
+    return operation.kind is OperationKind.UNREADABLE
 
 
 def _lines(store: Store) -> list[bytes]:
+    """The whole lines; what follows the last newline was never finished."""
     try:
-        with open(store.layout.operations, "rb") as stream:
-            return [line for line in stream.read(_LARGEST_LOG_BYTES).split(b"\n") if line]
-    except FileNotFoundError:
-        return []
+        with translate_os_errors("cannot read the operation log"), open(store.layout.operations, "rb") as stream:
+            return [line for line in stream.read(_LARGEST_LOG_BYTES).split(b"\n")[:-1] if line]
+    except StorageError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            return []
+        raise
 
 
 def _parse(line: bytes) -> Operation | None:
@@ -104,6 +117,11 @@ def _parse(line: bytes) -> Operation | None:
         return None
 
 
+def _unreadable(line: bytes, number: int, at: str) -> Operation:
+    summary = f"line {number} of the operation log, which cannot be read"
+    return Operation(f"unreadable-{digest(line).hex()[:12]}", OperationKind.UNREADABLE, "", at, summary)
+
+
 def _derive_lost(catalog: Catalog, written: list[Operation], timeline: str | None) -> list[Operation]:
     """Whatever the folders show and no line explains was done by an operation that lost its line."""
     live: dict[str, bool] = {}
@@ -111,7 +129,7 @@ def _derive_lost(catalog: Catalog, written: list[Operation], timeline: str | Non
         live |= {move.checkpoint_id: move.live for move in operation.checkpoints}
     rows = [*catalog.list_checkpoints(timeline), *catalog.list_checkpoints(timeline, deleted=True)]
     lost = []
-    for row in sorted(rows, key=lambda row: row.sequence):
+    for row in sorted(rows, key=lambda row: (row.created_at, row.sequence)):
         if row.trigger != Trigger.MANUAL.value or live.get(row.checkpoint_id, row.deleted) == (not row.deleted):
             continue
         kind = OperationKind.DELETE if row.deleted else OperationKind.CREATE
@@ -119,6 +137,17 @@ def _derive_lost(catalog: Catalog, written: list[Operation], timeline: str | Non
         summary = f"{kind.value} {row.name}"
         lost.append(Operation(f"derived-{row.checkpoint_id}", kind, row.timeline, row.created_at, summary, (move,)))
     return lost
+
+
+def _merge(known: list[Operation], lost: list[Operation]) -> list[Operation]:
+    """Put lost creates (in the order of their times) before the first later operation, lost deletes at the end."""
+    merged: list[Operation] = []
+    creates = deque(operation for operation in lost if operation.kind is OperationKind.CREATE)
+    for operation in known:
+        while creates and creates[0].at < operation.at:
+            merged.append(creates.popleft())
+        merged.append(operation)
+    return [*merged, *creates, *(operation for operation in lost if operation.kind is OperationKind.DELETE)]
 
 
 def stamp() -> str:

@@ -40,10 +40,10 @@ from chronos.checkpoints import (
     open_checkpoint,
     side_on_disk,
 )
-from chronos.errors import ChangedMeanwhileError, IntegrityError, NothingToUndoError, VerifyFailedError
+from chronos.errors import ChangedMeanwhileError, IntegrityError, VerifyFailedError
 from chronos.files import SafeRoot, TreePath, display
 from chronos.git import Repository, wait_for_index
-from chronos.operations.checkpoints import move_checkpoint
+from chronos.operations.checkpoints import move_checkpoints
 from chronos.operations.journals import carry_out, check_settled, read_changes, settle
 from chronos.operations.log import (
     CheckpointMove,
@@ -51,10 +51,9 @@ from chronos.operations.log import (
     OperationKind,
     append,
     new_operation_id,
-    read_operations,
     stamp,
 )
-from chronos.operations.stack import build_stack
+from chronos.operations.stack import next_step
 from chronos.operations.workspace import Workspace
 from chronos.pool import ContentSink, HashingSink
 
@@ -115,7 +114,7 @@ def plan_step(workspace: Workspace, kind: OperationKind, options: Options) -> tu
     """
     with workspace.store.working_on(workspace.timeline):
         check_settled(workspace)
-        operation = _next_step(workspace, kind)
+        operation = next_step(workspace.store, workspace.timeline, kind)
         policy = workspace.policy(_touched(workspace, operation))
         capture = capture_in_memory(workspace.store, workspace.repository, policy)
         return operation, _prepare_step(workspace, operation, options, capture, HashingSink()).plan
@@ -126,12 +125,12 @@ def step(workspace: Workspace, kind: OperationKind, options: Options, expected: 
     store = workspace.store
     with store.exclusively():
         workspace.notices += settle(workspace)
-        operation = _next_step(workspace, kind)
+        operation = next_step(store, workspace.timeline, kind)
         moves = tuple(CheckpointMove(move.checkpoint_id, not move.live) for move in operation.checkpoints)
         summary = f"{kind.value} {_plain_summary(operation)}"
         if not operation.has_changes:
             _check_expected(Plan(ChangeSet(), operation=operation.operation), expected)
-            _move_checkpoints(workspace, moves)
+            move_checkpoints(store, moves)
             done = Operation(
                 new_operation_id(), kind, workspace.timeline, stamp(), summary, moves, undoes=operation.operation
             )
@@ -316,22 +315,5 @@ def _verify(workspace: Workspace, prepared: _Prepared, applied: Applied) -> None
         raise VerifyFailedError(f"after the restore these paths differ: {', '.join(left[:10])}{more}")
 
 
-def _next_step(workspace: Workspace, kind: OperationKind) -> Operation:
-    stack = build_stack(read_operations(workspace.store, workspace.timeline))
-    steps = stack.done if kind is OperationKind.UNDO else stack.undone
-    if not steps:
-        raise NothingToUndoError(f"nothing to {kind.value} on timeline {workspace.timeline}")
-    return steps[-1]
-
-
 def _plain_summary(operation: Operation) -> str:
     return operation.summary.removeprefix("undo ").removeprefix("redo ")
-
-
-def _move_checkpoints(workspace: Workspace, moves: tuple[CheckpointMove, ...]) -> None:
-    for move in moves:
-        row = workspace.store.catalog.find_checkpoint(move.checkpoint_id)
-        if row is None:
-            raise NothingToUndoError(f"checkpoint {move.checkpoint_id} is gone for good: gc took it")
-        if row.deleted == move.live:
-            move_checkpoint(workspace.store, row, live=move.live)

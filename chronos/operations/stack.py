@@ -1,17 +1,38 @@
-"""Which operations can be undone and redone on a timeline, from the log alone."""
+"""Which operations can be undone and redone on a timeline, from the log alone, and stepping over one that cannot."""
 
 from __future__ import annotations
 
 import msgspec
 
-from chronos.operations.log import Operation, OperationKind
+from chronos.checkpoints import Store
+from chronos.errors import DamagedJournalError, IntegrityError, NothingToUndoError, StateError
+from chronos.operations.checkpoints import find_folder
+from chronos.operations.journals import read_changes, settle
+from chronos.operations.log import (
+    Operation,
+    OperationKind,
+    append,
+    is_unreadable,
+    new_operation_id,
+    read_operations,
+    stamp,
+)
+from chronos.operations.workspace import Workspace
+
+_HINT = "step over it with `chrono undo --skip`, which changes no file; checkpoints restore as ever"
 
 
 class Stack(msgspec.Struct):
-    """`done` can be undone from its end; `undone` can be redone from its end."""
+    """`done` can be undone from its end, down to one that cannot be read; `undone` can be redone from its end."""
 
     done: list[Operation] = msgspec.field(default_factory=list)
     undone: list[Operation] = msgspec.field(default_factory=list)
+
+    @property
+    def undoable(self) -> list[Operation]:
+        """What `undo` reaches, in the order of the log."""
+        stops = [place for place, operation in enumerate(self.done) if is_unreadable(operation)]
+        return self.done[stops[-1] + 1 :] if stops else self.done
 
 
 def build_stack(operations: list[Operation]) -> Stack:
@@ -19,12 +40,63 @@ def build_stack(operations: list[Operation]) -> Stack:
     stack = Stack()
     for operation in operations:
         if operation.kind is OperationKind.UNDO:
-            stack.done = [known for known in stack.done if known.operation != operation.undoes]
+            _take(stack.done, operation.undoes)
             stack.undone.append(operation)
         elif operation.kind is OperationKind.REDO:
-            stack.undone = [known for known in stack.undone if known.operation != operation.undoes]
+            _take(stack.undone, operation.undoes)
             stack.done.append(operation)
+        elif operation.kind is OperationKind.SKIP:
+            _take(stack.done, operation.undoes)
         else:
             stack.done.append(operation)
             stack.undone.clear()
     return stack
+
+
+def next_step(store: Store, timeline: str, kind: OperationKind) -> Operation:
+    """Return the operation that `undo` or `redo` takes back. Raises NothingToUndoError or DamagedJournalError."""
+    stack = build_stack(read_operations(store, timeline))
+    steps = stack.done if kind is OperationKind.UNDO else stack.undone
+    if not steps:
+        raise NothingToUndoError(f"nothing to {kind.value} on timeline {timeline}")
+    if is_unreadable(steps[-1]):
+        raise DamagedJournalError(f"the last operation is {steps[-1].summary}", hint=_HINT)
+    return steps[-1]
+
+
+def skip(workspace: Workspace) -> Operation:
+    """Step over the last operation, whose record is damaged, so that undo reaches the ones before; return it.
+
+    Raises NothingToUndoError, and StateError when the operation can be undone.
+    """
+    store = workspace.store
+    with store.working_on(workspace.timeline):
+        workspace.notices += settle(workspace)
+        steps = build_stack(read_operations(store, workspace.timeline)).done
+        if not steps:
+            raise NothingToUndoError(f"nothing to skip on timeline {workspace.timeline}")
+        if _can_be_undone(store, steps[-1]):
+            raise StateError(f"{steps[-1].summary} can be undone", hint="run `chrono undo`")
+        operation = Operation(
+            new_operation_id(), OperationKind.SKIP, workspace.timeline, stamp(), f"skip {steps[-1].summary}",
+            undoes=steps[-1].operation,
+        )  # fmt: skip
+        append(store, operation)
+    return operation
+
+
+def _can_be_undone(store: Store, operation: Operation) -> bool:
+    try:
+        read_changes(store, operation)
+    except IntegrityError:
+        return False
+    moved = [move.checkpoint_id for move in operation.checkpoints]
+    return not is_unreadable(operation) and all(find_folder(store, checkpoint_id) for checkpoint_id in moved)
+
+
+def _take(steps: list[Operation], operation_id: str | None) -> None:
+    """Take one operation out of `steps`; it is nearly always the last."""
+    for place in range(len(steps) - 1, -1, -1):
+        if steps[place].operation == operation_id:
+            del steps[place]
+            return

@@ -10,8 +10,8 @@ from tests.cli.conftest import Program
 from tests.support import RepoBuilder
 
 BAD_NAMES = [
-    "", " ", "../x", "a/../b", "-x", "--json", "@", "@x", "x" * 121, "x" * 300, "a\nb", "a\x1b[2J", "a\x07",
-    "a\\b", "$(touch x)", "`x`", "a;b", "a|b", "*", "~root",
+    "", " ", "main@", "v1@~2", "../x", "a/../b", "-x", "--json", "@", "@x", "x" * 121, "x" * 300, "a\nb",
+    "a\x1b[2J", "a\x07", "a\\b", "$(touch x)", "`x`", "a;b", "a|b", "*", "~root",
 ]  # fmt: skip
 BAD_IDS = [
     "../x",

@@ -259,3 +259,17 @@ def test_root_option_works_in_another_folder(chrono: Program, repo: RepoBuilder)
     found = chrono.run(*words, folder=repo.root.parent)
     assert found.json["files_changed"] == 1
     assert repo.exists("data/timelines/main")
+
+
+def test_undo_steps_over_a_damaged_record_only_when_told_to(chrono: Program, repo: RepoBuilder) -> None:
+    chrono.create("one")
+    chrono.create("two")
+    assert chrono.run("undo", "--skip", "--json").error["code"] == "wrong_moment"
+    log = repo.store / ".store/operations.jsonl"
+    log.write_bytes(log.read_bytes() + b"no line of ours\n")
+    refused = chrono.run("undo", "--yes")
+    assert refused.code == 4
+    assert "chrono undo --skip" in refused.err
+    assert "stops undo" in chrono.good("log").out
+    assert chrono.good("undo", "--skip", "--json").json["skipped"].startswith("unreadable-")
+    chrono.good("undo", "--yes")

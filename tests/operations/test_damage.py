@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from chronos import ChronosEngine
-from chronos.errors import ChronosError, IntegrityError
+from chronos.errors import ChronosError, IntegrityError, StateError
 from chronos.maintenance import Severity
 from tests.support import RepoBuilder, git_folder_digest
 
@@ -183,27 +183,74 @@ def test_a_catalog_damaged_under_an_open_engine_is_survived(work: RepoBuilder) -
     assert subjects(fresh) == ""
 
 
-def test_a_damaged_line_of_the_operation_log_is_named_and_skipped(work: RepoBuilder) -> None:
-    log = work.store / ".store/operations.jsonl"
-    flip(log, 3)
+def damage_line(repo: RepoBuilder, number: int) -> None:
+    """Cut a line of the operation log short; the lines around it stay whole."""
+    log = repo.store / ".store/operations.jsonl"
+    lines = log.read_bytes().splitlines()
+    lines[number] = lines[number][:40]
+    log.write_bytes(b"".join(line + b"\n" for line in lines))
+
+
+def test_undo_stops_at_a_line_of_the_log_that_cannot_be_read_and_takes_back_nothing_else(work: RepoBuilder) -> None:
     engine = work.engine()
-    assert "operations.jsonl" in subjects(engine)
+    engine.restore_checkpoint("first")
+    damage_line(work, -1)
+    before = work.state()
+    for _ in range(2):
+        with pytest.raises(IntegrityError, match="line 3"):
+            engine.undo()
+    with pytest.raises(IntegrityError):
+        engine.plan_undo()
+    assert engine.status().can_undo is None
     assert [row.name for row in engine.list_checkpoints()] == ["second", "first"]
+    assert work.state() == before
+    assert "line 3 of the operation log" in subjects(engine)
+
+
+def test_an_unreadable_line_stops_undo_between_what_came_after_and_before_until_skipped(
+    work: RepoBuilder,
+) -> None:
+    engine = work.engine()
+    engine.restore_checkpoint("first")
+    engine.restore_checkpoint("second")
+    damage_line(work, -2)
+    engine.undo()
+    assert work.read("a.txt") == b"first\n" * 50
+    with pytest.raises(IntegrityError):
+        engine.undo()
+    before = work.state()
+    engine.skip()
+    assert work.state() == before
+    assert subjects(engine) == "", "what was stepped over is no warning any more"
     engine.undo()
     assert [row.name for row in engine.list_checkpoints()] == ["first"]
-    engine.close()
+    with pytest.raises(StateError):
+        engine.skip()
 
 
-@pytest.mark.parametrize("tail", [b'{"operation": "cut sho', b"\0" * 100, b"\xff\xfe\n\n", b"[" * 100_000])
+@pytest.mark.parametrize("tail", [b'{"operation": "cut sho', b"\0" * 100, b"\xff\xfe", b"[" * 100_000])
 def test_a_torn_line_at_the_end_of_the_log_is_no_obstacle(work: RepoBuilder, tail: bytes) -> None:
     log = work.store / ".store/operations.jsonl"
     log.write_bytes(log.read_bytes() + tail)
     engine = work.engine()
+    assert engine.status().can_undo == "create second"
     engine.create_checkpoint("third")
     engine.undo()
     engine.undo()
     assert [row.name for row in engine.list_checkpoints()] == ["first"]
-    assert "operations.jsonl" in subjects(engine)
+    assert subjects(engine) == ""
+
+
+def test_a_folder_in_the_place_of_the_log_is_named_and_checkpoints_restore(work: RepoBuilder) -> None:
+    log = work.store / ".store/operations.jsonl"
+    log.unlink()
+    log.mkdir()
+    engine = work.engine()
+    assert "operations.jsonl" in subjects(engine, Severity.ERROR)
+    with pytest.raises(ChronosError):
+        engine.undo()
+    assert engine.show_checkpoint("first").row.name == "first"
+    assert work.read("a.txt") == b"now\n"
 
 
 def test_a_lost_operation_log_loses_no_checkpoint(work: RepoBuilder) -> None:
@@ -214,17 +261,48 @@ def test_a_lost_operation_log_loses_no_checkpoint(work: RepoBuilder) -> None:
     check_restores(work, "first", b"first\n" * 50)
 
 
-def test_damaged_change_records_of_an_operation_stop_its_undo_and_nothing_else(work: RepoBuilder) -> None:
+@pytest.mark.parametrize("way", ["flipped", "deleted"])
+def test_damaged_change_records_of_an_operation_stop_its_undo_until_it_is_skipped(work: RepoBuilder, way: str) -> None:
     engine = work.engine()
-    engine.restore_checkpoint("first")
+    safety = engine.restore_checkpoint("first").safety
     (record,) = (work.store / ".store/changes").iterdir()
-    flip(record)
+    if way == "flipped":
+        flip(record)
+    else:
+        record.unlink()
     before = work.state()
-    with pytest.raises(IntegrityError):
+    with pytest.raises(IntegrityError) as caught:
         engine.undo()
+    assert f"chrono checkpoint restore {safety}" in caught.value.hint
+    assert "restore first" in subjects(engine)
     assert work.state() == before
-    engine.restore_checkpoint("second")
-    assert work.read("a.txt") == b"second\n" * 50
+    engine.skip()
+    engine.undo()
+    assert [row.name for row in engine.list_checkpoints()] == ["first"]
+    assert work.state() == before
+    assert safety is not None
+    engine.restore_checkpoint(safety)
+    assert work.read("a.txt") == b"now\n"
+
+
+@pytest.mark.parametrize("has_catalog", [True, False])
+def test_a_checkpoint_with_a_damaged_manifest_can_be_deleted_and_brought_back(
+    work: RepoBuilder, has_catalog: bool
+) -> None:
+    folder = folder_of(work, "second")
+    flip(folder / "checkpoint.json")
+    if not has_catalog:
+        (work.store / ".store/catalog.sqlite").unlink()
+    engine = work.engine()
+    assert engine.delete_checkpoint(folder.name).checkpoint_id == folder.name
+    assert not folder.exists()
+    assert subjects(engine) == ""
+    assert folder.name in subjects(engine, Severity.NOTE)
+    engine.undo()
+    assert folder.exists()
+    assert folder.name in subjects(engine, Severity.ERROR)
+    engine.redo()
+    check_restores(work, "first", b"first\n" * 50)
 
 
 def test_a_rewritten_base_ref_is_named_and_mended_by_the_next_checkpoint(work: RepoBuilder) -> None:

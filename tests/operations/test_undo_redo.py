@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from chronos import ChronosEngine
 from chronos.checkpoints import Trigger
 from chronos.errors import NothingToUndoError
+from chronos.operations import Operation, OperationKind, build_stack
 from tests.support import RepoBuilder, kept_paths, tree_digest
 
 
@@ -259,3 +262,28 @@ def test_an_operation_whose_line_was_lost_can_still_be_undone(work: RepoBuilder)
     assert names(engine) == ["one"]
     engine.redo()
     assert names(engine) == ["two", "one"]
+
+
+def test_undo_brings_back_what_was_deleted_here_whichever_timeline_it_was_on(work: RepoBuilder) -> None:
+    work.git("worktree", "add", "-q", "-b", "topic", str(work.root.parent / "topic"))
+    other = RepoBuilder(work.root.parent / "topic", work.environment)
+    one, two = work.engine(), other.engine()
+    first = one.create_checkpoint("in main")
+    two.create_checkpoint("in topic")
+    two.delete_checkpoint("main@")
+    assert [row.checkpoint_id for row in one.list_checkpoints()] == []
+    assert one.status().can_undo == "create in main"
+    assert two.status().can_undo == "delete in main of timeline main"
+    two.undo()
+    assert [row.checkpoint_id for row in one.list_checkpoints()] == [first]
+    assert [row.name for row in two.list_checkpoints()] == ["in topic"]
+    other.close()
+
+
+def test_thousands_of_steps_are_replayed_in_no_time() -> None:
+    steps = [Operation(f"{n}", OperationKind.CREATE, "main", "", "") for n in range(20_000)]
+    undos = [Operation(f"u{n}", OperationKind.UNDO, "main", "", "", undoes=f"{n}") for n in reversed(range(20_000))]
+    start = time.monotonic()
+    stack = build_stack(steps + undos)
+    assert (len(stack.done), len(stack.undone)) == (0, 20_000)
+    assert time.monotonic() - start < 1.0
