@@ -209,6 +209,13 @@ class GitMissingError(OutsideError):
     default_hint = "install git 2.38 or newer"
 
 
+class CatalogDamagedError(OutsideError):
+    """The catalog cannot be read; it is a cache and is built again from the checkpoint folders."""
+
+    code = "catalog_damaged"
+    default_hint = "run the command again; nothing was lost"
+
+
 class StorageError(OutsideError):
     """The operating system refused a read or a write: full disk, no permission, broken device."""
 

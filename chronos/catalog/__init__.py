@@ -1,11 +1,10 @@
 """The catalog: a SQLite index over checkpoints and chunks. A cache; deleting it loses nothing."""
 
-from chronos.catalog.database import Catalog, CatalogDamagedError, open_catalog
+from chronos.catalog.database import Catalog, open_catalog
 from chronos.catalog.rows import CheckpointRow, ChunkPlace, ChunkRow, StatRow, TimelineMark
 
 __all__ = [
     "Catalog",
-    "CatalogDamagedError",
     "CheckpointRow",
     "ChunkPlace",
     "ChunkRow",

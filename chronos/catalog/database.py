@@ -2,20 +2,22 @@
 
 Truth is the folders. Each timeline's folder times are kept beside its rows, so a look tells whether they still agree;
 WAL with `synchronous=NORMAL` may forget the last writes at a power cut (the times then differ) but is never corrupted
-by one. Every SQLite error becomes CatalogDamagedError, and the answer to that is to throw the file away.
+by one. A full, locked or read-only file is said as such; every other SQLite error becomes CatalogDamagedError,
+and the answer to that is to throw the file away.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from chronos.catalog.rows import CheckpointRow, ChunkPlace, ChunkRow, StatRow, TimelineMark
-from chronos.errors import OutsideError
+from chronos.errors import CatalogDamagedError, ChronosError, LockedError, StorageError
 
 _VERSION = 2
 _BUSY_MS = 10_000
@@ -34,6 +36,16 @@ CREATE TABLE IF NOT EXISTS stats (
   PRIMARY KEY (component, path)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS facts (key TEXT PRIMARY KEY, value BLOB) WITHOUT ROWID;
 """
+# The primary result codes (sqlite.org/rescode.html) that say nothing about the file itself; all others mean damage.
+_ERRORS: dict[int, type[ChronosError]] = {
+    sqlite3.SQLITE_BUSY: LockedError,
+    sqlite3.SQLITE_LOCKED: LockedError,
+    sqlite3.SQLITE_FULL: StorageError,
+    sqlite3.SQLITE_IOERR: StorageError,
+    sqlite3.SQLITE_READONLY: StorageError,
+    sqlite3.SQLITE_CANTOPEN: StorageError,
+    sqlite3.SQLITE_PERM: StorageError,
+}
 _CHECKPOINT_COLUMNS = (
     "id, timeline, sequence, name, description, parent, created_at, trigger, tags, files_changed, grade, state, deleted"
 )
@@ -41,21 +53,15 @@ _NO_SAFETY = "trigger <> 'safety'"
 _CHECKPOINT_FIELDS = CheckpointRow.__struct_fields__
 
 
-class CatalogDamagedError(OutsideError):
-    """The catalog cannot be read; it is a cache and is rebuilt from the checkpoint folders."""
-
-    code = "catalog_damaged"
-
-
 def open_catalog(path: Path | None) -> Catalog:
     """Open the catalog at `path`, making an empty one where there is none; None keeps it in memory.
 
-    Raises CatalogDamagedError.
+    Raises CatalogDamagedError, LockedError or StorageError.
     """
+    if path is not None and path.is_dir():
+        raise CatalogDamagedError(f"{path} is a folder")
     with _translate():
-        connection = sqlite3.connect(
-            path or ":memory:", timeout=_BUSY_MS / 1000, isolation_level=None, check_same_thread=False
-        )
+        connection = sqlite3.connect(path or ":memory:", timeout=_BUSY_MS / 1000, isolation_level=None)
     try:
         with _translate():
             connection.execute("PRAGMA synchronous=NORMAL")
@@ -229,6 +235,19 @@ class Catalog:
         """Tell whether some pack holds the chunk."""
         return bool(self._all("SELECT 1 FROM chunks WHERE id = ? LIMIT 1", (chunk_id,)))
 
+    def fingerprint(self) -> str:
+        """Return a hash of all that was read from the folders: checkpoints, and where chunks lie."""
+        places = (
+            "SELECT id, timeline, name, offset, stored, raw, codec FROM chunks "
+            "JOIN packs ON packs.number = chunks.pack ORDER BY id, timeline, name"
+        )
+        seen = hashlib.sha256()
+        for statement in (f"SELECT {_CHECKPOINT_COLUMNS} FROM checkpoints ORDER BY id", places):
+            with _translate():
+                for row in self._connection.execute(statement):
+                    seen.update(repr(row).encode())
+        return seen.hexdigest()
+
     # stat cache and other remembered facts
 
     def stats(self, component: str) -> dict[bytes, StatRow]:
@@ -254,8 +273,9 @@ class Catalog:
         return rows[0][0] if rows else None
 
     def set_fact(self, key: str, value: bytes) -> None:
-        """Remember a value under `key`."""
-        self._run("INSERT OR REPLACE INTO facts VALUES (?, ?)", [(key, value)])
+        """Remember a value under `key`, if it can be kept: without it the next call takes longer."""
+        with suppress(LockedError, StorageError):
+            self._run("INSERT OR REPLACE INTO facts VALUES (?, ?)", [(key, value)])
 
     def _checkpoints(self, where: str, values: Sequence[Any]) -> list[CheckpointRow]:
         rows = self._all(f"SELECT {_CHECKPOINT_COLUMNS} FROM checkpoints WHERE {where}", values)
@@ -285,7 +305,8 @@ def _translate() -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as cause:
-        raise CatalogDamagedError(f"the catalog cannot be used: {cause}") from cause
+        kind = _ERRORS.get(getattr(cause, "sqlite_errorcode", 0) & 0xFF, CatalogDamagedError)
+        raise kind(f"the catalog cannot be used: {cause}") from cause
 
 
 def _checkpoint_row(row: Sequence[Any]) -> CheckpointRow:

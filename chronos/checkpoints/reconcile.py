@@ -1,7 +1,8 @@
 """Keeping the catalog equal to the folders. The folders are the truth; only what differs is read.
 
 A timeline whose folder times are those of the last agreement costs three `stat` calls. Damaged manifests and packs
-are left out of the catalog (verify names them); everything undamaged stays usable.
+are left out of the catalog (verify names them); everything undamaged stays usable. What could not be read this time
+is left out too, and looked at again the next time.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from chronos.catalog import Catalog, CheckpointRow, ChunkPlace, TimelineMark
 from chronos.checkpoints.manifest import LARGEST_MANIFEST_BYTES, Manifest, decode_manifest, is_checkpoint_id
-from chronos.errors import ChronosError
+from chronos.errors import IntegrityError, StorageError, UnsupportedError
 from chronos.files import read_limited, sync_folder
 from chronos.layout import MANIFEST, StoreLayout
 from chronos.pool import WrittenPack, read_pack_index
@@ -82,23 +83,27 @@ def index_pack(catalog: Catalog, timeline: str, pack: WrittenPack) -> None:
 def _reconcile_timeline(catalog: Catalog, layout: StoreLayout, timeline: str) -> None:
     mark = read_mark(layout, timeline)
     with catalog.transaction():
-        _reconcile_packs(catalog, layout, timeline)
         known = {row.checkpoint_id: row for row in catalog.list_checkpoints(timeline)}
         known |= {row.checkpoint_id: row for row in catalog.list_checkpoints(timeline, deleted=True)}
         found = dict.fromkeys(_checkpoint_folders(layout.timeline(timeline)), False)
         found |= {name: True for name in _checkpoint_folders(layout.deleted(timeline)) if name not in found}
+        # A checkpoint appears after its packs, so whoever saw it sees them: packs are looked at last.
+        is_agreed = _reconcile_packs(catalog, layout, timeline)
         for checkpoint_id, deleted in found.items():
             row = known.pop(checkpoint_id, None)
             if row is None:
-                _add_checkpoint(catalog, layout, timeline, checkpoint_id, deleted)
+                is_agreed &= _add_checkpoint(catalog, layout, timeline, checkpoint_id, deleted)
             elif row.deleted != deleted:
                 catalog.set_deleted(checkpoint_id, deleted)
         for checkpoint_id in known:
             catalog.remove_checkpoint(checkpoint_id)
-        catalog.set_mark(timeline, mark)
+        if is_agreed:
+            catalog.set_mark(timeline, mark)
 
 
-def _reconcile_packs(catalog: Catalog, layout: StoreLayout, timeline: str) -> None:
+def _reconcile_packs(catalog: Catalog, layout: StoreLayout, timeline: str) -> bool:
+    """Tell whether every pack could be looked at, damaged or not."""
+    is_agreed = True
     known = catalog.pack_sizes(timeline)
     found = _pack_files(layout.packs(timeline))
     for name in set(known) - set(found):
@@ -110,20 +115,29 @@ def _reconcile_packs(catalog: Catalog, layout: StoreLayout, timeline: str) -> No
     for name in fresh:
         catalog.remove_pack(timeline, name)
         try:
-            index_pack(catalog, timeline, read_pack_index(layout.pack(timeline, name)))
-        except ChronosError:
+            pack = read_pack_index(layout.pack(timeline, name))
+        except (IntegrityError, UnsupportedError):
             continue
+        except StorageError:
+            is_agreed = False
+            continue
+        index_pack(catalog, timeline, pack)
+    return is_agreed
 
 
-def _add_checkpoint(catalog: Catalog, layout: StoreLayout, timeline: str, checkpoint_id: str, deleted: bool) -> None:
+def _add_checkpoint(catalog: Catalog, layout: StoreLayout, timeline: str, checkpoint_id: str, deleted: bool) -> bool:
+    """Tell whether the manifest could be looked at, damaged or not."""
     folder = layout.deleted(timeline) if deleted else layout.timeline(timeline)
     try:
         data = read_limited(folder / checkpoint_id / MANIFEST, LARGEST_MANIFEST_BYTES)
         manifest = decode_manifest(data, checkpoint_id)
-    except ChronosError:
-        return
+    except (IntegrityError, UnsupportedError):
+        return True
+    except StorageError:
+        return False
     if manifest.timeline == timeline:
         catalog.add_checkpoint(checkpoint_row(manifest, checkpoint_id, deleted=deleted))
+    return True
 
 
 def _checkpoint_folders(folder: Path) -> list[str]:

@@ -15,7 +15,7 @@ from typing import TypeVar
 import msgspec
 
 from chronos import clock, locks
-from chronos.catalog import CatalogDamagedError, CheckpointRow
+from chronos.catalog import CheckpointRow
 from chronos.checkpoints.capture import Capture
 from chronos.checkpoints.manifest import (
     LARGEST_NUMBER,
@@ -35,7 +35,7 @@ from chronos.checkpoints.members import render_patch, render_status
 from chronos.checkpoints.reconcile import checkpoint_row, index_pack, read_mark
 from chronos.checkpoints.states import ComponentState
 from chronos.checkpoints.store import Store
-from chronos.errors import ChronosError
+from chronos.errors import CatalogDamagedError, ChronosError, LockedError, StorageError
 from chronos.files import link_or_copy, publish_folder, sync_folder, to_text, translate_os_errors, write_new
 from chronos.git import HiddenEntry, create_base_ref, has_base_ref
 from chronos.layout import ENVIRONMENT, FORMAT_VERSION, MANIFEST, PATCH, STATUS
@@ -211,3 +211,5 @@ def _index(store: Store, timeline: str, packs: Sequence[WrittenPack], row: Check
             catalog.set_mark(timeline, read_mark(store.layout, timeline))
     except CatalogDamagedError:
         store.discard_catalog()
+    except (LockedError, StorageError):
+        pass  # the next look at the folders finds it

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from chronos import locks
-from chronos.catalog import Catalog, CatalogDamagedError, open_catalog
+from chronos.catalog import Catalog, open_catalog
 from chronos.checkpoints.manifest import (
     LARGEST_MANIFEST_BYTES,
     Component,
@@ -32,6 +32,7 @@ from chronos.checkpoints.states import CodeState, ComponentState
 from chronos.config import Config
 from chronos.errors import (
     BadConfigError,
+    CatalogDamagedError,
     ChronosError,
     DamagedStoreError,
     NewerFormatError,
@@ -68,21 +69,16 @@ class Store:
 
     @property
     def catalog(self) -> Catalog:
-        """The catalog, opened and brought up to date at first use; in memory when the store cannot be written."""
-        if self._catalog is None:
-            self._catalog = self._open_fresh()
-        return self._catalog
+        """The catalog, opened and brought up to date at first use; in memory when the file cannot be written."""
+        return self._catalog or self._bring_up_to_date()
 
     def refresh(self) -> None:
         """Bring the catalog up to date with the folders; a catalog that cannot be read is thrown away."""
         try:
-            if self._catalog is None:
-                self._catalog = self._open_fresh()
-            else:
-                reconcile(self._catalog, self.layout)
+            self._bring_up_to_date()
         except CatalogDamagedError:
             self.discard_catalog()
-            self._catalog = self._open_fresh()
+            self._bring_up_to_date()
 
     def discard_catalog(self) -> None:
         """Throw the catalog away; it is built again from the folders when it is next used."""
@@ -101,6 +97,16 @@ class Store:
             self.discard_catalog()
             self.refresh()
             self.catalog.forget_chunks(chunk_ids)
+
+    def check_catalog(self) -> bool:
+        """Tell whether the catalog says what the folders say; one that does not is thrown away."""
+        with closing(open_catalog(None)) as fresh:
+            reconcile(fresh, self.layout)
+            self.refresh()
+            is_true = self.catalog.fingerprint() == fresh.fingerprint()
+        if not is_true and self.is_writable:
+            self.discard_catalog()
+        return is_true
 
     @contextmanager
     def fresh_index(self) -> Iterator[None]:
@@ -230,6 +236,19 @@ class Store:
 
     def _rows(self, ref: ListRef, row_type: type) -> list:  # type: ignore[type-arg]
         return decode_rows(self.pool.read_content(ref.content()), row_type)
+
+    def _bring_up_to_date(self) -> Catalog:
+        """What a full disk cannot keep, memory can: looking goes on."""
+        try:
+            if self._catalog is None:
+                self._catalog = self._open_fresh()
+            else:
+                reconcile(self._catalog, self.layout)
+        except StorageError:
+            self.close()
+            self._catalog = open_catalog(None)
+            reconcile(self._catalog, self.layout)
+        return self._catalog
 
     def _open_fresh(self) -> Catalog:
         catalog = self._open_catalog()

@@ -1,7 +1,7 @@
 """Checking a store by hash, from its truth: manifests, members, lists, chunks, packs, base refs, log and journals.
 
-The catalog is not asked where something lies; a fresh index is built from the packs. Checking does not stop at the
-first problem, and names what each one costs.
+The catalog is not asked where something lies: it is compared with a fresh index, which is. Checking does not stop at
+the first problem, and names what each one costs.
 """
 
 from __future__ import annotations
@@ -36,12 +36,18 @@ _RESTORE_OTHERS = "every checkpoint not named here still restores; get this one 
 def verify(workspace: Workspace) -> list[Finding]:
     """Return everything that is wrong with the store, errors first."""
     check = _Check(workspace)
+    findings = list(_catalog(workspace.store))
     with workspace.store.fresh_index():
-        findings = list(check.run())
+        findings += check.run()
     damaged = check.damaged_chunks()
     if damaged or any(finding.severity is Severity.ERROR for finding in findings):
         workspace.store.distrust(damaged)
     return sorted(findings, key=lambda finding: -finding.severity)
+
+
+def _catalog(store: Store) -> Iterator[Finding]:
+    if not store.check_catalog():
+        yield Finding(Severity.NOTE, "catalog", "it did not say what the folders say", "it is built again by itself")
 
 
 class _Check:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 
-from chronos.catalog import CatalogDamagedError, CheckpointRow
+from chronos.catalog import CheckpointRow
 from chronos.checkpoints import (
     Created,
     Store,
@@ -15,7 +15,16 @@ from chronos.checkpoints import (
     list_timelines,
     open_checkpoint,
 )
-from chronos.errors import AmbiguousCheckpointError, BadNameError, OutsideError, StateError, UnknownCheckpointError
+from chronos.errors import (
+    AmbiguousCheckpointError,
+    BadNameError,
+    CatalogDamagedError,
+    LockedError,
+    OutsideError,
+    StateError,
+    StorageError,
+    UnknownCheckpointError,
+)
 from chronos.files import display, sync_folder, translate_os_errors
 from chronos.operations.hiding import hide_beside_store
 from chronos.operations.journals import settle
@@ -107,6 +116,8 @@ def _move_folder(store: Store, timeline: str, move: CheckpointMove) -> None:
         store.catalog.set_deleted(move.checkpoint_id, not move.live)
     except CatalogDamagedError:
         store.discard_catalog()
+    except (LockedError, StorageError):
+        pass  # the next look at the folders finds it
 
 
 def check_new_name(name: str) -> str:

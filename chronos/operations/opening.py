@@ -6,9 +6,9 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
-from chronos.catalog import CatalogDamagedError
 from chronos.checkpoints import Store, find_store, is_claimed, set_up_store
 from chronos.errors import (
+    CatalogDamagedError,
     DamagedStoreError,
     DisabledError,
     StorageError,

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from chronos import ChronosEngine
-from chronos.errors import ChronosError, IntegrityError, StateError
+from chronos.catalog import database as database_module
+from chronos.checkpoints import reconcile as reconcile_module
+from chronos.errors import ChronosError, IntegrityError, StateError, StorageError
 from chronos.maintenance import Severity
 from tests.support import RepoBuilder, git_folder_digest
 
@@ -412,3 +416,45 @@ def test_a_pack_that_was_cut_short_in_place_is_not_leant_on(work: RepoBuilder) -
         engine.create_checkpoint("with bytes of its own")
     work.write("a.txt", "now\n")
     check_restores(work, "with bytes of its own", b"second\n" * 50)
+
+
+def test_a_catalog_that_says_something_else_than_the_folders_is_noticed_and_built_again(work: RepoBuilder) -> None:
+    database = sqlite3.connect(work.store / ".store/catalog.sqlite")
+    database.execute("DELETE FROM chunks")
+    database.commit()
+    database.close()
+    engine = work.engine()
+    with pytest.raises(IntegrityError):
+        engine.restore_checkpoint("first")
+    assert "catalog" in subjects(engine, Severity.NOTE)
+    assert engine.verify() == []
+    check_restores(work, "first", b"first\n" * 50)
+
+
+def test_a_catalog_that_somebody_is_writing_is_not_thrown_away(
+    work: RepoBuilder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database_module, "_BUSY_MS", 50)
+    catalog = work.store / ".store/catalog.sqlite"
+    inode = catalog.stat().st_ino
+    with closing(sqlite3.connect(catalog, isolation_level=None)) as other, work.engine() as engine:
+        other.execute("BEGIN IMMEDIATE")
+        assert [row.name for row in engine.list_checkpoints()] == ["second", "first"]
+        checkpoint = engine.create_checkpoint("third")
+        other.execute("ROLLBACK")
+    assert catalog.stat().st_ino == inode
+    assert work.engine().find_checkpoint("third").checkpoint_id == checkpoint
+
+
+def test_what_could_not_be_read_once_is_read_the_next_time(work: RepoBuilder, monkeypatch: pytest.MonkeyPatch) -> None:
+    (work.store / ".store/catalog.sqlite").unlink()
+    with monkeypatch.context() as patched, work.engine() as engine:
+        patched.setattr(reconcile_module, "read_pack_index", refuse)
+        patched.setattr(reconcile_module, "read_limited", refuse)
+        assert engine.list_checkpoints() == []
+    assert [row.name for row in work.engine().list_checkpoints()] == ["second", "first"]
+    check_restores(work, "first", b"first\n" * 50)
+
+
+def refuse(*_: object) -> None:
+    raise StorageError("too many open files")
