@@ -30,6 +30,7 @@ from chronos.checkpoints.diff import Difference, StateDiff
 from chronos.checkpoints.environment import describe_environment
 from chronos.checkpoints.manifest import (
     LARGEST_MANIFEST_BYTES,
+    UNCAPTURED,
     Component,
     Entry,
     EntryKind,
@@ -56,6 +57,7 @@ __all__ = [
     "JOURNAL_FORMAT",
     "LARGEST_JOURNAL_BYTES",
     "LARGEST_MANIFEST_BYTES",
+    "UNCAPTURED",
     "Applied",
     "Applier",
     "BlobSource",

@@ -109,6 +109,21 @@ class StateDiff:
                 found |= {some.from_root(own) for own in diff_trees(repository, old.base, new.base)}
         return found
 
+    def warnings(self) -> list[str]:
+        """Return what could not be compared, as sentences."""
+        sides = (self._old, self._new)
+        gone = {
+            (path, component.base or "")
+            for side in sides
+            for path, component in side.state.components.items()
+            if not side.can_read_base(path)
+        }
+        return [
+            f"the base commit {base[:12]} of {display(path) or 'this repository'} is gone; what was unchanged in it "
+            "cannot be compared"
+            for path, base in sorted(gone)
+        ]
+
     def _can_read_bases(self, component: TreePath) -> bool:
         sides = [side for side in (self._old, self._new) if component in side.state.components]
         return all(side.can_read_base(component) for side in sides)

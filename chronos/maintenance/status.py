@@ -34,11 +34,13 @@ def report_status(workspace: Workspace) -> StatusReport:
     newest = next(iter(store.catalog.list_checkpoints(workspace.timeline, limit=1, safety=False)), None)
     capture = capture_in_memory(store, workspace.repository, workspace.policy())
     changed: tuple[Difference, ...] = ()
+    warnings = list(capture.state.warnings)
     if newest is not None:
         old = store.read_state(store.read_manifest(newest.timeline, newest.checkpoint_id))
         with SafeRoot(workspace.root) as tree, store.temporary_folder() as scratch:
             found = StateDiff(old, capture.state, capture.repositories, store.pool, tree, scratch)
             changed = tuple(found.differences())
+            warnings += found.warnings()
     stack = build_stack(read_operations(store, workspace.timeline))
     return StatusReport(
         workspace.root,
@@ -47,7 +49,7 @@ def report_status(workspace: Workspace) -> StatusReport:
         newest,
         changed,
         tuple(capture.state.receipt),
-        tuple(capture.state.warnings),
+        tuple(warnings),
         stack.undoable[-1].summary if stack.undoable else None,
         stack.undone[-1].summary.removeprefix("undo ") if stack.undone else None,
         len(list_interrupted(store)),

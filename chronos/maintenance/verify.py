@@ -7,8 +7,10 @@ the first problem, and names what each one costs.
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeAlias
 
 from chronos.checkpoints import (
     LARGEST_JOURNAL_BYTES,
@@ -23,13 +25,22 @@ from chronos.checkpoints import (
     list_timelines,
 )
 from chronos.errors import ChronosError
-from chronos.files import read_limited, to_text
-from chronos.git import find_ref, list_base_refs
+from chronos.files import TreePath, display, read_limited, to_text
+from chronos.git import Repository, find_ref, list_base_refs
 from chronos.layout import MANIFEST
 from chronos.maintenance.findings import Finding, Severity
-from chronos.operations import OperationKind, Workspace, is_unreadable, list_interrupted, read_changes, read_operations
+from chronos.operations import (
+    OperationKind,
+    Workspace,
+    find_repositories,
+    is_unreadable,
+    list_interrupted,
+    read_changes,
+    read_operations,
+)
 from chronos.pool import check_pack, digest
 
+_Bases: TypeAlias = dict[TreePath, set[str]]
 _RESTORE_OTHERS = "every checkpoint not named here still restores; get this one back from a backup or delete it"
 
 
@@ -55,10 +66,11 @@ class _Check:
         self._workspace = workspace
         self._store: Store = workspace.store
         self._good: dict[bytes, bool] = {}
+        self._repositories: dict[TreePath, Repository | None] = {b"": workspace.repository}
 
     def run(self) -> Iterator[Finding]:
         """Check everything."""
-        bases: set[str] = set()
+        bases: _Bases = {b"": set()}
         for timeline in list_timelines(self._store.layout):
             yield from self._record(timeline)
             yield from self._packs(timeline)
@@ -67,7 +79,8 @@ class _Check:
             for folder in _checkpoint_folders(self._store.layout.deleted(timeline)):
                 for finding in self._checkpoint(timeline, folder, bases):
                     yield Finding(Severity.NOTE, finding.subject, finding.problem, "it is deleted already")
-        yield from self._base_refs(bases)
+        for component, commits in sorted(bases.items()):
+            yield from self._base_refs(component, commits)
         yield from self._journals()
         yield from self._operations()
 
@@ -86,7 +99,7 @@ class _Check:
                 subject = f"pack {timeline}/{path.name}"
                 yield Finding(Severity.ERROR, subject, cause.message, "restore the file from a backup")
 
-    def _checkpoint(self, timeline: str, folder: Path, bases: set[str]) -> Iterator[Finding]:
+    def _checkpoint(self, timeline: str, folder: Path, bases: _Bases) -> Iterator[Finding]:
         subject = f"checkpoint {folder.name}"
         try:
             manifest = decode_manifest(read_limited(folder / MANIFEST, LARGEST_MANIFEST_BYTES), folder.name)
@@ -98,13 +111,22 @@ class _Check:
                 Severity.ERROR, subject, f"it belongs to timeline {manifest.timeline}", "move its folder back"
             )
         yield from self._members(subject, folder, manifest)
-        bases |= {component.base for component in manifest.code if component.base and not component.path}
+        bases[b""] |= {component.base for component in manifest.code if component.base and not component.path}
         try:
             state = self._store.read_state(manifest)
         except ChronosError as cause:
             yield Finding(Severity.ERROR, subject, cause.message, _RESTORE_OTHERS)
             return
+        if timeline == self._workspace.timeline:  # another worktree has its own submodules
+            self._find_repositories(state)
+            for path, component in state.components.items():
+                bases.setdefault(path, set()).update([component.base] if component.base else [])
         yield from self._contents(subject, state)
+
+    def _find_repositories(self, state: CodeState) -> None:
+        if not state.components.keys() <= self._repositories.keys():
+            found = find_repositories(self._workspace, state)
+            self._repositories |= {path: found.get(path) for path in state.components}
 
     def _members(self, subject: str, folder: Path, manifest: Manifest) -> Iterator[Finding]:
         for name, member in manifest.members.items():
@@ -130,8 +152,17 @@ class _Check:
                     name = to_text(component.from_root(path))
                     yield Finding(Severity.ERROR, subject, f"the content of {name} is lost or damaged", _RESTORE_OTHERS)
 
-    def _base_refs(self, bases: set[str]) -> Iterator[Finding]:
-        repository = self._workspace.repository
+    def _base_refs(self, component: TreePath, bases: set[str]) -> Iterator[Finding]:
+        repository = self._repositories.get(component)
+        where = f" of {display(component)}" if component else ""
+        inside = f"-C {shlex.quote(display(component))} " if component else ""
+        if repository is None:
+            for commit in sorted(bases):
+                yield Finding(
+                    Severity.WARNING, f"base {commit}{where}", "its repository is gone",
+                    "only what was captured comes back; get the submodule again",
+                )  # fmt: skip
+            return
         if repository.is_plain:
             return
         refs = list_base_refs(repository, self._store.id)
@@ -140,13 +171,13 @@ class _Check:
                 continue
             if find_ref(repository, f"{commit}^{{tree}}") is None:
                 yield Finding(
-                    Severity.ERROR, f"base {commit}", "the commit is gone from the repository",
+                    Severity.ERROR, f"base {commit}{where}", "the commit is gone from the repository",
                     "fetch it again, or restore what checkpoints on it captured with --path",
                 )  # fmt: skip
             else:
                 yield Finding(
-                    Severity.WARNING, f"base {commit}", "its base ref is missing or was rewritten",
-                    f"git update-ref refs/chronos/base/{self._store.id}/{commit} {commit}",
+                    Severity.WARNING, f"base {commit}{where}", "its base ref is missing or was rewritten",
+                    f"git {inside}update-ref refs/chronos/base/{self._store.id}/{commit} {commit}",
                 )  # fmt: skip
 
     def _journals(self) -> Iterator[Finding]:

@@ -4,7 +4,7 @@ from chronos.operations.checkpoints import check_new_name, create, delete, is_st
 from chronos.operations.hiding import sweep_hiding_drafts
 from chronos.operations.journals import list_interrupted, read_changes, settle, sweep_leftovers
 from chronos.operations.log import Operation, OperationKind, is_unreadable, read_operations
-from chronos.operations.looking import open_diff, restore_into
+from chronos.operations.looking import find_repositories, open_diff, restore_into
 from chronos.operations.opening import OpenPlace
 from chronos.operations.restore import Outcome, plan_restore, plan_step, restore, step
 from chronos.operations.stack import build_stack, skip
@@ -20,6 +20,7 @@ __all__ = [
     "check_new_name",
     "create",
     "delete",
+    "find_repositories",
     "is_storable",
     "is_unreadable",
     "list_interrupted",

@@ -8,11 +8,24 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from chronos.catalog import CheckpointRow
-from chronos.checkpoints import BlobSource, CodeState, SideKind, Sides, StateDiff, capture_in_memory
-from chronos.errors import GitFailedError, TargetNotEmptyError
+from chronos.checkpoints import (
+    UNCAPTURED,
+    BlobSource,
+    CodeState,
+    Side,
+    SideKind,
+    Sides,
+    StateDiff,
+    StateRules,
+    absorbed_repositories,
+    capture_in_memory,
+)
+from chronos.errors import GitFailedError, RefusedError, TargetNotEmptyError
 from chronos.files import SafeRoot, TreePath, display, is_inside, remove_tree, sync_file_system, translate_os_errors
 from chronos.git import Repository, common_dir_of, list_tree, open_repository
 from chronos.operations.workspace import Workspace
+
+_NAMED = 10
 
 
 @contextmanager
@@ -23,11 +36,15 @@ def open_diff(workspace: Workspace, old: CheckpointRow, new: CheckpointRow | Non
     if new is not None:
         after = store.read_state(store.read_manifest(new.timeline, new.checkpoint_id))
         with store.temporary_folder() as scratch:
-            yield StateDiff(before, after, _repositories(workspace, before, after), store.pool, None, scratch)
+            found = StateDiff(before, after, find_repositories(workspace, before, after), store.pool, None, scratch)
+            workspace.notices += found.warnings()
+            yield found
         return
     capture = capture_in_memory(store, workspace.repository, workspace.policy())
     with SafeRoot(workspace.root) as tree, store.temporary_folder() as scratch:
-        yield StateDiff(before, capture.state, capture.repositories, store.pool, tree, scratch)
+        found = StateDiff(before, capture.state, capture.repositories, store.pool, tree, scratch)
+        workspace.notices += found.warnings()
+        yield found
 
 
 def restore_into(workspace: Workspace, row: CheckpointRow, folder: Path, paths: tuple[TreePath, ...]) -> int:
@@ -38,15 +55,15 @@ def restore_into(workspace: Workspace, row: CheckpointRow, folder: Path, paths: 
     folder = Path(os.path.abspath(folder))
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise TargetNotEmptyError(f"{folder} is not empty")
+    _check_outside(workspace, folder)
     store = workspace.store
     state = store.read_state(store.read_manifest(row.timeline, row.checkpoint_id))
-    repositories = _repositories(workspace, state, state)
     scratch = folder.with_name(f".{folder.name}.{os.getpid()}.chronos")
     try:
         with translate_os_errors(f"cannot write {folder}"):
             folder.parent.mkdir(parents=True, exist_ok=True)
             scratch.mkdir()
-            count = _write_out(workspace, state, repositories, scratch, paths)
+            count = _write_out(workspace, state, scratch, paths)
             sync_file_system(scratch)
             if folder.exists():
                 folder.rmdir()
@@ -56,14 +73,9 @@ def restore_into(workspace: Workspace, row: CheckpointRow, folder: Path, paths: 
     return count
 
 
-def _write_out(
-    workspace: Workspace,
-    state: CodeState,
-    repositories: dict[TreePath, Repository],
-    target: Path,
-    folders: tuple[TreePath, ...],
-) -> int:
+def _write_out(workspace: Workspace, state: CodeState, target: Path, folders: tuple[TreePath, ...]) -> int:
     paths: set[TreePath] = set()
+    repositories = find_repositories(workspace, state)
     sides = Sides(state, repositories)
     for path, component in state.components.items():
         paths |= {component.from_root(own) for own in component.entries}
@@ -72,28 +84,50 @@ def _write_out(
             workspace.notices.append(f"the base commit {commit} is gone; only what was captured is written")
         elif component.base is not None:
             paths |= {component.from_root(entry.path) for entry in list_tree(repositories[path], component.base)}
-    wanted = sorted(path for path in paths if not folders or any(is_inside(path, folder) for folder in folders))
+    paths |= {row.path for row in state.receipt if row.reason in UNCAPTURED}
+    paths = {path for path in paths if not folders or any(is_inside(path, folder) for folder in folders)}
+    unknown = {path: why for path in sorted(paths) if (why := sides.why_unknown(path))}
+    if unknown:
+        some = ", ".join(f"{display(path)} ({why})" for path, why in list(unknown.items())[:_NAMED])
+        more = f" and {len(unknown) - _NAMED} more" if len(unknown) > _NAMED else ""
+        workspace.notices.append(f"not in the checkpoint, so not written: {some}{more}")
+    wanted = sorted(paths - unknown.keys())
     sides.load(wanted)
     found = [(path, side) for path in wanted if (side := sides.find(path)).kind is not SideKind.ABSENT]
     found.sort(key=lambda item: item[1].kind is SideKind.LINK)
-    with SafeRoot(target) as tree, BlobSource(repositories) as blobs:
-        for number, (path, side) in enumerate(found):
-            tree.make_parents(path)
-            if side.blob is not None:
-                pieces = iter([blobs.read(path, side)])
-            else:
-                pieces = workspace.store.pool.iter_content(side.content) if side.content else iter([])
-            if side.kind is SideKind.LINK:
-                tree.write_link(path, b"".join(pieces))
-            else:
-                tree.write_file(path, pieces, executable=side.executable)
-            if workspace.progress is not None:
-                workspace.progress(number + 1, len(found))
+    with workspace.store.temporary_folder() as scratch:
+        attributes = StateRules(state, repositories, workspace.store.pool, scratch).attributes_folder(wanted)
+        with SafeRoot(target) as tree, BlobSource(repositories, attributes) as blobs:
+            _write_all(workspace, tree, blobs, found)
     return len(found)
 
 
-def _repositories(workspace: Workspace, *states: CodeState) -> dict[TreePath, Repository]:
-    """Return the repositories of the states' components that are still there."""
+def _write_all(workspace: Workspace, tree: SafeRoot, blobs: BlobSource, found: list[tuple[TreePath, Side]]) -> None:
+    for number, (path, side) in enumerate(found):
+        tree.make_parents(path)
+        if side.blob is not None:
+            pieces = iter([blobs.read(path, side)])
+        else:
+            pieces = workspace.store.pool.iter_content(side.content) if side.content else iter([])
+        if side.kind is SideKind.LINK:
+            tree.write_link(path, b"".join(pieces))
+        else:
+            tree.write_file(path, pieces, executable=side.executable)
+        if workspace.progress is not None:
+            workspace.progress(number + 1, len(found))
+
+
+def _check_outside(workspace: Workspace, folder: Path) -> None:
+    """Refuse a folder where git or chrono keep their own."""
+    place = folder.resolve()
+    if ".git" in place.parts or any(
+        place.is_relative_to(own.resolve()) for own in (workspace.store.layout.root, workspace.repository.common_dir)
+    ):
+        raise RefusedError(f"{folder} lies in the store or in git's own folder", hint="give a folder elsewhere")
+
+
+def find_repositories(workspace: Workspace, *states: CodeState) -> dict[TreePath, Repository]:
+    """Return the repositories of the states' components that are still there, if only their git folder."""
     found = {b"": workspace.repository}
     for path in {path for state in states for path in state.components if path}:
         root = workspace.root / os.fsdecode(path)
@@ -102,4 +136,6 @@ def _repositories(workspace: Workspace, *states: CodeState) -> dict[TreePath, Re
                 found[path] = open_repository(root, workspace.git)
             except GitFailedError as cause:
                 workspace.notices.append(f"{display(path)} cannot be read: {cause.message}")
+    for state in states:
+        found = absorbed_repositories(state, found)
     return found

@@ -340,3 +340,21 @@ def test_undo_takes_the_link_of_a_submodule_away_again(parent: RepoBuilder) -> N
     assert_state(parent, lost, "after the undo")
     engine.redo()
     assert_state(parent, present, "after the redo")
+
+
+@pytest.mark.parametrize("way", ["ref", "commit", "repository"])
+def test_verify_names_a_lost_base_of_a_submodule(parent: RepoBuilder, way: str) -> None:
+    base = inside(parent, "sub dir").head()
+    with parent.engine() as engine:
+        engine.create_checkpoint("one")
+        assert engine.verify() == []
+    git_dir = parent.root / ".git/modules/sub dir"
+    (ref,) = inside(parent, "sub dir").git("for-each-ref", "--format=%(refname)", "refs/chronos").split()
+    inside(parent, "sub dir").git("update-ref", "-d", ref)
+    if way == "commit":
+        (git_dir / "objects" / base[:2] / base[2:]).unlink()
+    elif way == "repository":
+        shutil.rmtree(git_dir)
+        shutil.rmtree(parent.root / "sub dir")
+    findings = parent.engine().verify()
+    assert [finding.subject for finding in findings] == [f"base {base} of sub dir"]

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from chronos import ChronosEngine
+from chronos.errors import RefusedError
 from tests.support import RepoBuilder
 from tests.support.sealing import PROJECT
 
@@ -134,6 +135,57 @@ def test_a_name_means_its_newest_checkpoint_and_a_prefix_must_be_unique(work: Re
         assert engine.find_checkpoint(f"@~{number}").checkpoint_id == checkpoint
         assert engine.find_checkpoint(f"main@~{number}").checkpoint_id == checkpoint
         assert engine.find_checkpoint(checkpoint).checkpoint_id == checkpoint
+
+
+def test_a_checkpoint_is_written_out_without_what_it_does_not_hold_and_says_so(work: RepoBuilder) -> None:
+    work.write("large.bin", b"small")
+    work.commit()
+    engine = work.engine(CHRONOS_MAX_FILE_BYTES="4000")
+    work.write("large.bin", b"x" * 5000)
+    work.write(".env", "SECRET=1")
+    engine.create_checkpoint("partial")
+    target = work.root.parent / "out"
+    engine.restore_into("partial", target)
+    assert not (target / "large.bin").exists(), "the committed bytes were never its state"
+    assert (target / "a.txt").exists()
+    (notice,) = engine.notices
+    assert "large.bin (too large)" in notice
+    assert ".env (secret)" in notice
+    engine.restore_into("partial", target.with_name("part"), paths=["folder"])
+    assert len(engine.notices) == 1
+
+
+def test_a_checkpoint_is_written_out_with_its_own_attributes(work: RepoBuilder) -> None:
+    work.write(".gitattributes", "a.txt text eol=crlf\n")
+    work.write("a.txt", "one\r\ntwo\r\n")
+    work.commit()
+    engine = work.engine()
+    engine.create_checkpoint("crlf")
+    work.write(".gitattributes", "a.txt text eol=lf\n")
+    engine.restore_into("crlf", work.root.parent / "out")
+    assert (work.root.parent / "out/a.txt").read_bytes() == b"one\r\ntwo\r\n"
+
+
+@pytest.mark.parametrize("place", ["data/timelines/foo", "data/timelines/.store/foo", ".git/foo", "elsewhere/.git/foo"])
+def test_nothing_is_written_out_into_the_store_or_a_git_folder(work: RepoBuilder, place: str) -> None:
+    engine = work.engine()
+    engine.create_checkpoint("one")
+    with pytest.raises(RefusedError):
+        engine.restore_into("one", work.root / place)
+    assert not work.exists(place)
+    assert [summary.name for summary in engine.list_timelines()] == ["main"]
+
+
+def test_a_diff_says_what_it_cannot_compare(work: RepoBuilder) -> None:
+    with work.engine() as engine:
+        engine.create_checkpoint("one")
+    base = work.head()
+    shutil.rmtree(work.root / ".git")
+    work.git("init", "-q")
+    engine = work.engine()
+    engine.diff("one")
+    assert any(base[:12] in notice for notice in engine.notices)
+    assert any(base[:12] in warning for warning in engine.status().warnings)
 
 
 READ_ONLY = """
