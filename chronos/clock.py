@@ -1,4 +1,7 @@
-"""The only reader of the wall clock. Times are aware and UTC; order comes from sequence numbers, never from here."""
+"""The only reader of the wall clock. Times are aware and UTC.
+
+Order comes from sequence numbers and the log; from here only for an operation whose line was lost.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """Settings: defaults, then `[tool.chronos]` or `chronos.toml`, then environment variables, then arguments.
 
-This is the only reader of the environment; everything below gets values.
+This is the only reader of the environment for settings; everything below gets values. The CLI alone looks at how to
+speak: CHRONOS_DEBUG, NO_COLOR and TERM.
 """
 
 from __future__ import annotations

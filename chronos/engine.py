@@ -53,7 +53,6 @@ class TimelineSummary(msgspec.Struct, frozen=True):
     name: str
     path: Path | None
     head: str | None
-    parent: str | None
     checkpoints: int
 
 
@@ -359,7 +358,7 @@ class ChronosEngine:
         rows = store.catalog.list_checkpoints(name, limit=1)
         path = self.root if name == self.timeline else None
         return TimelineSummary(
-            name, path, rows[0].checkpoint_id if rows else None, None, store.catalog.count_checkpoints(name)
+            name, path, rows[0].checkpoint_id if rows else None, store.catalog.count_checkpoints(name)
         )
 
 

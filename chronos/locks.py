@@ -36,21 +36,6 @@ def hold(path: Path, *, shared: bool = False, timeout_s: float) -> Iterator[None
         os.close(descriptor)
 
 
-def is_held(path: Path) -> bool:
-    """Tell whether some living process holds the lock at `path` exclusively."""
-    try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
-
-
 def _acquire(descriptor: int, path: Path, kind: int, timeout_s: float) -> None:
     deadline = time.monotonic() + timeout_s
     pause_s = _FIRST_PAUSE_S

@@ -36,7 +36,6 @@ from chronos.checkpoints.manifest import (
     EntryKind,
     Grade,
     Manifest,
-    Reason,
     ReceiptRow,
     Trigger,
     decode_manifest,
@@ -49,7 +48,7 @@ from chronos.checkpoints.reconcile import list_timelines
 from chronos.checkpoints.rules import StateRules
 from chronos.checkpoints.seal import Request
 from chronos.checkpoints.sides import BlobSource, Sides, absorbed_repositories, linked_repository, side_on_disk
-from chronos.checkpoints.states import CodeState, ComponentState
+from chronos.checkpoints.states import CodeState
 from chronos.checkpoints.store import Store, find_store, set_up_store
 
 __all__ = [
@@ -67,7 +66,6 @@ __all__ = [
     "ChangeSet",
     "CodeState",
     "Component",
-    "ComponentState",
     "Created",
     "Difference",
     "Entry",
@@ -83,7 +81,6 @@ __all__ = [
     "PendingCheckpoint",
     "Plan",
     "Planner",
-    "Reason",
     "ReceiptRow",
     "Request",
     "Side",

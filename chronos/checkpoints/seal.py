@@ -54,7 +54,6 @@ class Request(msgspec.Struct, frozen=True):
     trigger: Trigger
     environment: bytes
     tags: tuple[str, ...] = ()
-    parents: tuple[str, ...] = msgspec.field(default=())
 
 
 def seal(
@@ -81,7 +80,7 @@ def seal(
         min(store.catalog.highest_sequence(timeline) + 1, LARGEST_NUMBER),
         request.name,
         request.description,
-        request.parents or ((parent.checkpoint_id,) if parent else ()),
+        (parent.checkpoint_id,) if parent else (),
         clock.to_text(clock.now()),
         request.trigger,
         capture.state.grade,

@@ -132,11 +132,6 @@ class SafeRoot:
                 found.append(current)
         return sorted(found)
 
-    def is_empty_folder(self, path: TreePath) -> bool:
-        """Tell whether `path` is a folder with nothing in it."""
-        found = self.find_stat(path)
-        return found is not None and found.kind is PathKind.FOLDER and not self.list_folder(path)
-
     def write_file(self, path: TreePath, pieces: Iterable[bytes], *, executable: bool) -> None:
         """Put a regular file at `path`, whole or not at all. Raises FileExistsError when something stands there.
 

@@ -104,6 +104,7 @@ def test_status_compares_with_the_newest_checkpoint(work: RepoBuilder) -> None:
     report = engine.status()
     assert report.newest is not None
     assert report.newest.name == "old"
+    assert report.newest.timestamp == report.newest.created_at, "the name that the guide gave it"
     assert [found.path for found in report.changed] == [b"a.txt"]
     assert (report.can_undo, report.can_redo, report.interrupted) == ("create old", None, 0)
     engine.undo()
