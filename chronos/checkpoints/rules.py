@@ -13,7 +13,7 @@ from pathlib import Path
 from chronos.checkpoints.changes import SideKind
 from chronos.checkpoints.sides import BlobSource, Sides
 from chronos.checkpoints.states import CodeState
-from chronos.files import TreePath
+from chronos.files import TreePath, translate_os_errors
 from chronos.git import Repository, list_ignored
 from chronos.pool import PoolReader
 
@@ -43,7 +43,8 @@ class StateRules:
 
     def _lay_out(self, name: bytes, paths: Iterable[TreePath]) -> Path:
         top = self._scratch / os.fsdecode(name[1:])
-        top.mkdir(exist_ok=True)
+        with translate_os_errors(f"cannot write in {self._scratch}"):
+            top.mkdir(exist_ok=True)
         files = sorted({folder + name for path in paths for folder in _folders_above(path)})
         self._sides.load(files)
         with BlobSource(self._repositories) as blobs:
@@ -51,8 +52,9 @@ class StateRules:
                 data = self._read(blobs, path)
                 if data is not None:
                     target = top / os.fsdecode(path)
-                    target.parent.mkdir(parents=True, exist_ok=True)
-                    target.write_bytes(data)
+                    with translate_os_errors(f"cannot write {target}"):
+                        target.parent.mkdir(parents=True, exist_ok=True)
+                        target.write_bytes(data)
         return top
 
     def _read(self, blobs: BlobSource, path: TreePath) -> bytes | None:

@@ -11,7 +11,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from chronos import locks
-from chronos.catalog import Catalog, open_catalog
+from chronos.catalog import Catalog, CheckpointRow, open_catalog
 from chronos.checkpoints.manifest import (
     LARGEST_MANIFEST_BYTES,
     Component,
@@ -198,6 +198,10 @@ class Store:
         """Read a live checkpoint's manifest. Raises DamagedManifestError or NewerFormatError."""
         path = self.layout.checkpoint(timeline, checkpoint_id) / MANIFEST
         return decode_manifest(read_limited(path, LARGEST_MANIFEST_BYTES), checkpoint_id)
+
+    def read_checkpoint(self, row: CheckpointRow) -> CodeState:
+        """Read the code state of a live checkpoint. Raises IntegrityError or NewerFormatError."""
+        return self.read_state(self.read_manifest(row.timeline, row.checkpoint_id))
 
     def read_state(self, manifest: Manifest) -> CodeState:
         """Read the whole code state of a checkpoint. Raises an IntegrityError when a list is damaged or missing."""

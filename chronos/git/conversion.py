@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from chronos.files import FileStat, PathKind, TreePath, stat_of
+from chronos.files import FileStat, PathKind, TreePath, stat_of, translate_os_errors
 from chronos.git.objects import matches_blob
 from chronos.git.repository import Repository
 
@@ -73,7 +73,8 @@ def list_converted(repository: Repository, index: Path, fingerprint: str, memory
         if known is None or known.record != record or known.stat != key:
             known = _Verdict(record, key, _differs(repository, path, record, stat, ending))
         fresh[path] = known
-    memory.write_bytes(msgspec.msgpack.encode(_Memory(fingerprint, fresh)))
+    with translate_os_errors(f"cannot write {memory}"):
+        memory.write_bytes(msgspec.msgpack.encode(_Memory(fingerprint, fresh)))
     return sorted(path for path, verdict in fresh.items() if verdict.differs)
 
 

@@ -36,7 +36,7 @@ def report_status(workspace: Workspace) -> StatusReport:
     changed: tuple[Difference, ...] = ()
     warnings = list(capture.state.warnings)
     if newest is not None:
-        old = store.read_state(store.read_manifest(newest.timeline, newest.checkpoint_id))
+        old = store.read_checkpoint(newest)
         with SafeRoot(workspace.root) as tree, store.temporary_folder() as scratch:
             found = StateDiff(old, capture.state, capture.repositories, store.pool, tree, scratch)
             changed = tuple(found.differences())

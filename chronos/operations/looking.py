@@ -32,9 +32,9 @@ _NAMED = 10
 def open_diff(workspace: Workspace, old: CheckpointRow, new: CheckpointRow | None) -> Iterator[StateDiff]:
     """Give the comparison of a checkpoint with another one, or with the working tree as it is now."""
     store = workspace.store
-    before = store.read_state(store.read_manifest(old.timeline, old.checkpoint_id))
+    before = store.read_checkpoint(old)
     if new is not None:
-        after = store.read_state(store.read_manifest(new.timeline, new.checkpoint_id))
+        after = store.read_checkpoint(new)
         with store.temporary_folder() as scratch:
             found = StateDiff(before, after, find_repositories(workspace, before, after), store.pool, None, scratch)
             workspace.notices += found.warnings()
@@ -57,7 +57,7 @@ def restore_into(workspace: Workspace, row: CheckpointRow, folder: Path, paths: 
         raise TargetNotEmptyError(f"{folder} is not empty")
     _check_outside(workspace, folder)
     store = workspace.store
-    state = store.read_state(store.read_manifest(row.timeline, row.checkpoint_id))
+    state = store.read_checkpoint(row)
     scratch = folder.with_name(f".{folder.name}.{os.getpid()}.chronos")
     try:
         with translate_os_errors(f"cannot write {folder}"):

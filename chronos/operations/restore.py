@@ -89,7 +89,7 @@ def plan_restore(workspace: Workspace, row: CheckpointRow, options: Options) -> 
     """Return what a restore of `row` would do, from a capture in memory. Raises InterruptedOperationError."""
     with workspace.store.working_on(workspace.timeline):
         check_settled(workspace)
-        state = _read_target(workspace, row)
+        state = workspace.store.read_checkpoint(row)
         capture = capture_in_memory(workspace.store, workspace.repository, workspace.policy(options.forced))
         return _prepare_restore(workspace, state, options, capture, HashingSink()).plan
 
@@ -101,7 +101,7 @@ def restore(workspace: Workspace, row: CheckpointRow, options: Options, expected
     """
     with workspace.store.working_on(workspace.timeline):
         workspace.notices += settle(workspace)
-        state = _read_target(workspace, row)
+        state = workspace.store.read_checkpoint(row)
         task = _Task("restore", f"restore {row.name}", f"before restore of {row.name}", target=row.checkpoint_id)
         prepare = partial(_prepare_restore, workspace, state, options)
         return _execute(workspace, task, options.forced, prepare, expected)
@@ -198,11 +198,6 @@ def _lost_chunks(store: Store, plan: Plan) -> list[bytes]:
         if change.before.content is not None and change.before.blob is None:
             lost += store.pool.damaged_chunks(change.before.content)
     return lost
-
-
-def _read_target(workspace: Workspace, row: CheckpointRow) -> CodeState:
-    manifest = workspace.store.read_manifest(row.timeline, row.checkpoint_id)
-    return workspace.store.read_state(manifest)
 
 
 def _prepare_restore(
