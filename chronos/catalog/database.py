@@ -8,13 +8,13 @@ and the answer to that is to throw the file away.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from chronos.catalog.rows import CheckpointRow, ChunkPlace, ChunkRow, StatRow, TimelineMark
 from chronos.errors import CatalogDamagedError, ChronosError, LockedError, StorageError
@@ -130,7 +130,8 @@ class Catalog:
         """Add or replace a checkpoint."""
         values = (
             row.checkpoint_id, row.timeline, row.sequence, row.name, row.description, row.parent, row.created_at,
-            row.trigger, json.dumps(row.tags), row.files_changed, row.grade, row.state, int(row.deleted),
+            row.trigger, msgspec.json.encode(row.tags).decode("utf-8"), row.files_changed, row.grade, row.state,
+            int(row.deleted),
         )  # fmt: skip
         self._run(f"INSERT OR REPLACE INTO checkpoints VALUES ({', '.join('?' * len(values))})", [values])
 
@@ -241,6 +242,8 @@ class Catalog:
             "SELECT id, timeline, name, offset, stored, raw, codec FROM chunks "
             "JOIN packs ON packs.number = chunks.pack ORDER BY id, timeline, name"
         )
+        import hashlib  # OpenSSL takes 3 ms to load, and only verify asks
+
         seen = hashlib.sha256()
         for statement in (f"SELECT {_CHECKPOINT_COLUMNS} FROM checkpoints ORDER BY id", places):
             with _translate():
@@ -311,4 +314,5 @@ def _translate() -> Iterator[None]:
 
 def _checkpoint_row(row: Sequence[Any]) -> CheckpointRow:
     values = dict(zip(_CHECKPOINT_FIELDS, row, strict=True))
-    return CheckpointRow(**{**values, "tags": tuple(json.loads(values["tags"])), "deleted": bool(values["deleted"])})
+    tags = msgspec.json.decode(values["tags"], type=tuple[str, ...])
+    return CheckpointRow(**{**values, "tags": tags, "deleted": bool(values["deleted"])})

@@ -47,8 +47,7 @@ _FLAGS = (
 )
 # What git says of rules files (attr.c and dir.c of git 2.38 to 2.50): it does without the file or the line in question,
 # in every command the same way.
-_HARMLESS = re.compile(
-    rb"""(?mx)^(?:
+_HARMLESS = rb"""(?mx)^(?:
     warning:\ unable\ to\ access\ '.*':\ (?:Too\ many\ levels\ of\ symbolic\ links|Permission\ denied)
     | warning:\ Negative\ patterns\ are\ ignored\ in\ git\ attributes
     | (?:warning:\ )?Use\ '\\!'\ for\ literal\ leading\ exclamation\.
@@ -60,7 +59,6 @@ _HARMLESS = re.compile(
     | warning:\ your\ sparse-checkout\ file\ may\ have\ issues:\ pattern\ '.*'\ is\ repeated
     | warning:\ disabling\ cone\ pattern\ matching
     )\n"""
-)
 _KEPT_VARIABLES = (
     "PATH",
     "HOME",
@@ -141,7 +139,7 @@ class GitCommand(msgspec.Struct, frozen=True):
         """
         done = process.run(self.argv(arguments), environment=self.environment, cwd=self.cwd, input_bytes=input_bytes)
         if done.stderr:
-            done = msgspec.structs.replace(done, stderr=_HARMLESS.sub(b"", done.stderr))
+            done = msgspec.structs.replace(done, stderr=re.sub(_HARMLESS, b"", done.stderr))
         if done.returncode not in ok or (quiet and done.stderr.strip()):
             raise _failure(arguments, done)
         return done
