@@ -59,7 +59,8 @@ class Applied(msgspec.Struct):
 class Applier:
     """Apply one change set under the timeline's lock, with a journal already on disk.
 
-    `seen` are the identities of the indexes (by component) that the change set was made from, where they are known.
+    `seen` are the identities of the indexes (by component) that the change set was made from, where they are known. As
+    the last resort an index that git refuses is left alone, where otherwise the whole can be tried again.
     """
 
     def __init__(
@@ -68,8 +69,11 @@ class Applier:
         pool: PoolReader,
         trash: Path,
         seen: Mapping[TreePath, str] | None = None,
+        *,
+        is_last_resort: bool = False,
     ) -> None:
         self._repositories = repositories
+        self._is_last_resort = is_last_resort
         self._seen = seen or {}
         self._root = repositories[b""]
         self._pool = pool
@@ -229,6 +233,8 @@ class Applier:
             scratch, seen = self._trash / "index", self._seen.get(change.component)
             write_index(repository, _index_state(change.after), _index_state(change.before), scratch, seen)
         except (StateError, GitFailedError) as cause:
+            if isinstance(cause, GitFailedError) and not self._is_last_resort:
+                raise
             self.result.warnings.append(f"the index of {name} is left alone: {cause.message}")
 
     def _keep(self, path: TreePath, reason: str) -> None:

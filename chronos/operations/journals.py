@@ -162,7 +162,8 @@ def _set_aside(path: Path) -> str:
 def _settle_one(workspace: Workspace, journal: Journal, *, abort: bool) -> str:
     store = workspace.store
     changes = journal.change_set.inverted() if abort else journal.change_set
-    applier = Applier(_repositories(workspace, changes), store.pool, _trash_path(store, journal))
+    trash, repositories = _trash_path(store, journal), _repositories(workspace, changes)
+    applier = Applier(repositories, store.pool, trash, is_last_resort=abort)
     applied = applier.apply(changes)
     if abort:
         with translate_os_errors(f"cannot remove the journal of {journal.operation}"):

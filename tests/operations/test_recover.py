@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from chronos.checkpoints import Applier
-from chronos.errors import IntegrityError, InterruptedOperationError, NothingToUndoError, StorageError
+from chronos.checkpoints import Applier, apply
+from chronos.errors import GitFailedError, IntegrityError, InterruptedOperationError, NothingToUndoError, StorageError
 from chronos.files import SafeRoot
 from tests.support import RepoBuilder, assert_state, kept_paths
 
@@ -242,3 +242,27 @@ def test_the_trash_of_a_finished_restore_is_gone(work: RepoBuilder) -> None:
     outcome = engine.restore_checkpoint(checkpoint)
     assert kept_paths(outcome.kept) == set()
     assert list((work.store / ".store/journal").iterdir()) == []
+
+
+def test_an_index_that_git_refuses_blocks_nothing_for_ever(work: RepoBuilder, monkeypatch: pytest.MonkeyPatch) -> None:
+    work.write("f0.txt", "staged\n")
+    work.git("add", "f0.txt")
+    engine = work.engine()
+    checkpoint = engine.create_checkpoint("wanted")
+    work.git("reset", "-q", "--hard")
+    before = work.state()
+
+    def refuse(*arguments: object) -> None:
+        raise GitFailedError("git update-index: it will not have it")
+
+    monkeypatch.setattr(apply, "write_index", refuse)
+    with pytest.raises(GitFailedError):
+        engine.restore_checkpoint(checkpoint)
+    with pytest.raises(StorageError, match="interrupted"):
+        engine.restore_checkpoint(checkpoint)
+    engine.create_checkpoint("meanwhile")
+    assert any("left alone" in line for line in engine.recover(abort=True))
+    assert work.state() == before
+    monkeypatch.undo()
+    engine.restore_checkpoint(checkpoint)
+    assert work.git("diff", "--cached", "--name-only") == "f0.txt"
