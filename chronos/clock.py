@@ -19,6 +19,11 @@ def now_ns() -> int:
     return time.time_ns()
 
 
+def from_ns(moment_ns: int) -> datetime:
+    """Return the moment that a file's `st_mtime_ns` says."""
+    return datetime.fromtimestamp(moment_ns / 1e9, UTC)
+
+
 def to_text(moment: datetime) -> str:
     """Render `moment` as ISO 8601 with microseconds and a final `Z`."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

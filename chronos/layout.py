@@ -60,6 +60,11 @@ class StoreLayout(msgspec.Struct, frozen=True):
         return self.system / "journal"
 
     @property
+    def changes(self) -> Path:
+        """What logged operations changed, for undo."""
+        return self.system / "changes"
+
+    @property
     def locks(self) -> Path:
         """Lock files; their content is for messages only."""
         return self.system / "locks"

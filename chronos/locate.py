@@ -121,7 +121,10 @@ def _find_layout(home: Path, root: Path, config: Config, surroundings: Surroundi
                 f"timelines_dir = {text!r} leads through the link {part}",
                 hint="a link in a project may lead anywhere; set CHRONOS_TIMELINES_DIR to the folder behind it",
             )
-    return StoreLayout(path)
+    real = Path(os.path.realpath(path))
+    if home.is_relative_to(real) or root.is_relative_to(real):
+        raise BadConfigError(f"timelines_dir = {text!r} is or holds the project's own folder", hint=hint)
+    return StoreLayout(real)
 
 
 def _expand(text: str, surroundings: Surroundings) -> str:

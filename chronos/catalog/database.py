@@ -9,6 +9,7 @@ and the answer to that is to throw the file away.
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,6 +22,7 @@ from chronos.errors import CatalogDamagedError, ChronosError, LockedError, Stora
 
 _VERSION = 2
 _BUSY_MS = 10_000
+_PAUSE_S = 0.01
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS timelines (name TEXT PRIMARY KEY, folder_ns INT, packs_ns INT, deleted_ns INT) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS checkpoints (
@@ -85,6 +87,12 @@ class Catalog:
     def close(self) -> None:
         """Close the database."""
         self._connection.close()
+
+    def clear(self) -> None:
+        """Forget everything, in one transaction."""
+        with self.transaction():
+            for table in ("timelines", "checkpoints", "packs", "chunks", "stats", "facts"):
+                self._run(f"DELETE FROM {table}", [()])
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -299,7 +307,17 @@ class Catalog:
 
 
 def _create_schema(connection: sqlite3.Connection) -> None:
-    connection.execute("PRAGMA journal_mode=WAL")
+    deadline = time.monotonic() + _BUSY_MS / 1000
+    while True:  # SQLite does not wait by itself when several open a new file at once
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            break
+        except sqlite3.OperationalError as cause:
+            if cause.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                raise
+            if time.monotonic() >= deadline:
+                raise
+        time.sleep(_PAUSE_S)
     connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version={_VERSION}; COMMIT;")
 
 

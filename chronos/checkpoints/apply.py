@@ -27,7 +27,7 @@ from chronos.checkpoints.changes import (
 )
 from chronos.checkpoints.plan import Kept
 from chronos.checkpoints.sides import BlobSource, linked_repository, side_on_disk
-from chronos.errors import BadPathError, GitFailedError, StateError
+from chronos.errors import BadPathError, GitFailedError, StateError, StorageError
 from chronos.files import PathKind, SafeRoot, TreePath, display, sync_file_system, translate_os_errors, unescape
 from chronos.git import (
     BranchMove,
@@ -232,8 +232,8 @@ class Applier:
             restore_blobs(repository, blobs)
             scratch, seen = self._trash / "index", self._seen.get(change.component)
             write_index(repository, _index_state(change.after), _index_state(change.before), scratch, seen)
-        except (StateError, GitFailedError) as cause:
-            if isinstance(cause, GitFailedError) and not self._is_last_resort:
+        except (StateError, GitFailedError, StorageError) as cause:
+            if not isinstance(cause, StateError) and not self._is_last_resort:
                 raise
             self.result.warnings.append(f"the index of {name} is left alone: {cause.message}")
 

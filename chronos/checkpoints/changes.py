@@ -12,7 +12,7 @@ from typing import Literal
 
 import msgspec
 
-from chronos.checkpoints.manifest import StagedEntry, check_rows, is_object_id
+from chronos.checkpoints.manifest import StagedEntry, check_format, check_rows, is_object_id
 from chronos.checkpoints.states import ComponentState
 from chronos.errors import BadPathError, DamagedJournalError, DamagedManifestError
 from chronos.files import check_tree_path
@@ -182,8 +182,9 @@ def encode_journal(journal: Journal) -> bytes:
 
 
 def decode_journal(data: bytes, name: str) -> Journal:
-    """Decode a journal and check every path, id and branch in it. Raises DamagedJournalError."""
+    """Decode a journal and check every path, id and branch in it. Raises DamagedJournalError, NewerFormatError."""
     try:
+        check_format(data, f"the journal {name}")
         journal = msgspec.json.decode(data, type=Journal)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as cause:
         raise DamagedJournalError(f"the journal {name} is not valid: {cause}") from cause

@@ -130,7 +130,12 @@ class ComponentCapture:
 
     def _run_status(self) -> tuple[bytes, list[TreePath]]:
         command = self._repository.command.with_index(self._index, refresh=True)
-        done = command.run(*STATUS_ARGUMENTS, quiet=False)
+        try:
+            done = command.run(*STATUS_ARGUMENTS, quiet=False)
+        except GitFailedError as cause:
+            own = str(self._repository.index)
+            hint = f"if {own} is damaged, remove it and run git reset; the files stay as they are" if own else None
+            raise GitFailedError(cause.message.replace(str(self._index), own), hint=hint) from cause
         unlisted = []
         for line in done.stderr.splitlines():
             found = _UNLISTED.fullmatch(line)

@@ -81,8 +81,18 @@ class Store:
             self._bring_up_to_date()
 
     def discard_catalog(self) -> None:
-        """Throw the catalog away; it is built again from the folders when it is next used."""
+        """Throw the catalog away; it is built again from the folders when it is next used.
+
+        The file stays while it can still be emptied: others may have it open, and SQLite damages what is taken away
+        under an opener.
+        """
         self.close()
+        try:
+            with closing(open_catalog(self.layout.catalog)) as catalog:
+                catalog.clear()
+            return
+        except (CatalogDamagedError, StorageError):
+            pass
         for suffix in ("", "-wal", "-shm", "-journal"):
             path = Path(f"{self.layout.catalog}{suffix}")
             with translate_os_errors(f"cannot remove {path}"):
@@ -99,14 +109,25 @@ class Store:
             self.catalog.forget_chunks(chunk_ids)
 
     def check_catalog(self) -> bool:
-        """Tell whether the catalog says what the folders say; one that does not is thrown away."""
+        """Tell whether the catalog says what the folders say; one that does not is emptied and built again.
+
+        A first look that differs may have met a checkpoint in the making; the second keeps everybody out.
+        """
+        if self._says_what_folders_say():
+            return True
+        if not self.is_writable:
+            return False
+        with self.exclusively():
+            is_true = self._says_what_folders_say()
+            if not is_true:
+                self.discard_catalog()
+        return is_true
+
+    def _says_what_folders_say(self) -> bool:
         with closing(open_catalog(None)) as fresh:
             reconcile(fresh, self.layout)
             self.refresh()
-            is_true = self.catalog.fingerprint() == fresh.fingerprint()
-        if not is_true and self.is_writable:
-            self.discard_catalog()
-        return is_true
+            return self.catalog.fingerprint() == fresh.fingerprint()
 
     @contextmanager
     def fresh_index(self) -> Iterator[None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from chronos.cli import output
@@ -11,7 +12,7 @@ from chronos.cli.wording import count
 from chronos.files import display
 
 if TYPE_CHECKING:
-    from chronos.checkpoints import Plan
+    from chronos.checkpoints import Kept, Plan
     from chronos.cli.views import Step, WrittenOut
     from chronos.operations import Operation, Outcome
 
@@ -22,10 +23,7 @@ _COLUMNS = (Column("action", may_wrap=False), Column("path"), Column("why"))
 def plan(found: Plan) -> None:
     """Show what a restore would do."""
     if found.change_set.is_empty:
-        rest = "everything is as it was then"
-        if found.kept or found.warnings:
-            rest = "what differs is kept" if found.kept else "nothing that can be compared differs"
-        output.write(f"nothing to do: {rest}")
+        output.write(_nothing_to_do(found.kept, found.warnings))
     if found.grade.value != "complete":
         output.write(
             f"the checkpoint is {found.grade.value}: it does not hold everything, see `chrono checkpoint show`"
@@ -75,9 +73,16 @@ def is_only_about_checkpoints(operation: Operation) -> bool:
     return bool(operation.checkpoints) and not operation.has_changes
 
 
+def _nothing_to_do(kept: Sequence[Kept], warned: Sequence[str]) -> str:
+    if kept:
+        return "nothing to do: what differs is kept"
+    rest = "nothing that can be compared differs" if warned else "everything is as it was then"
+    return f"nothing to do: {rest}"
+
+
 def _outcome(found: Outcome, way_back: str) -> None:
     if found.operation is None:
-        output.write("nothing to do: everything is as it was then")
+        output.write(_nothing_to_do(found.kept, found.warnings))
     else:
         done = f"{found.written} written, {found.deleted} deleted, {len(found.kept)} kept"
         output.write(f"{display(found.summary)}: {done}" if found.safety else display(found.summary))

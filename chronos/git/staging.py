@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -51,11 +52,12 @@ def write_index(
                 shutil.copyfileobj(source, target, 1 << 20)
                 target.flush()
                 os.fsync(target.fileno())
-            os.link(draft, lock)
+            _take_lock(draft, lock)
             try:
                 if identity_of(repository.index) != seen:
                     _check_unchanged(repository, index, expected, scratch)
-                os.rename(lock, repository.index)
+                os.replace(draft if not lock.samefile(draft) else lock, repository.index)
+                lock.unlink(missing_ok=True)
             except BaseException:
                 lock.unlink(missing_ok=True)
                 raise
@@ -64,6 +66,16 @@ def write_index(
         finally:
             draft.unlink(missing_ok=True)
     sync_folder(repository.git_dir)
+
+
+def _take_lock(draft: Path, lock: Path) -> None:
+    """Take git's lock by a link of the whole draft, so that a killed run's is known; without links by an empty file."""
+    try:
+        os.link(draft, lock)
+    except OSError as cause:
+        if cause.errno not in (errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS):
+            raise
+        os.close(os.open(lock, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666))
 
 
 def _build(repository: Repository, state: IndexState, scratch: Path) -> Path:

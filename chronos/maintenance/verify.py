@@ -67,16 +67,22 @@ class _Check:
         self._store: Store = workspace.store
         self._good: dict[bytes, bool] = {}
         self._repositories: dict[TreePath, Repository | None] = {b"": workspace.repository}
+        # Before the packs are listed: whoever seals a checkpoint meanwhile has published its packs before.
+        layout = self._store.layout
+        self._folders = {
+            timeline: (_checkpoint_folders(layout.timeline(timeline)), _checkpoint_folders(layout.deleted(timeline)))
+            for timeline in list_timelines(layout)
+        }
 
     def run(self) -> Iterator[Finding]:
         """Check everything."""
         bases: _Bases = {b"": set()}
-        for timeline in list_timelines(self._store.layout):
+        for timeline, (live, deleted) in self._folders.items():
             yield from self._record(timeline)
             yield from self._packs(timeline)
-            for folder in _checkpoint_folders(self._store.layout.timeline(timeline)):
+            for folder in live:
                 yield from self._checkpoint(timeline, folder, bases)
-            for folder in _checkpoint_folders(self._store.layout.deleted(timeline)):
+            for folder in deleted:
                 for finding in self._checkpoint(timeline, folder, bases):
                     yield Finding(Severity.NOTE, finding.subject, finding.problem, "it is deleted already")
         for component, commits in sorted(bases.items()):
@@ -101,6 +107,8 @@ class _Check:
 
     def _checkpoint(self, timeline: str, folder: Path, bases: _Bases) -> Iterator[Finding]:
         subject = f"checkpoint {folder.name}"
+        if not folder.is_dir():  # it was deleted meanwhile, or brought back
+            return
         try:
             manifest = decode_manifest(read_limited(folder / MANIFEST, LARGEST_MANIFEST_BYTES), folder.name)
         except ChronosError as cause:

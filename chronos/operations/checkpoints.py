@@ -24,6 +24,7 @@ from chronos.errors import (
     StateError,
     StorageError,
     UnknownCheckpointError,
+    UnsupportedError,
 )
 from chronos.files import display, sync_folder, translate_os_errors
 from chronos.operations.hiding import hide_beside_store
@@ -62,7 +63,7 @@ def _settle_if_possible(workspace: Workspace) -> list[str]:
     """An operation that cannot be settled now is no reason not to hold the tree as it is."""
     try:
         return settle(workspace)
-    except (StateError, OutsideError) as cause:
+    except (StateError, OutsideError, UnsupportedError) as cause:
         return [f"{cause.message}; this checkpoint holds the tree as it is now"]
 
 

@@ -19,6 +19,7 @@ from chronos.checkpoints import (
     ChangeSet,
     Journal,
     Store,
+    Trigger,
     decode_journal,
     encode_journal,
     linked_repository,
@@ -76,7 +77,7 @@ def read_changes(store: Store, operation: Operation) -> ChangeSet:
     """Return what a logged operation changed in the tree. Raises DamagedJournalError or StorageError."""
     if not operation.has_changes:
         return ChangeSet()
-    path = _changes_folder(store) / f"{operation.operation}.json"
+    path = store.layout.changes / f"{operation.operation}.json"
     try:
         return decode_journal(read_limited(path, LARGEST_JOURNAL_BYTES), path.name).change_set
     except ChronosError as cause:
@@ -93,7 +94,8 @@ def list_interrupted(store: Store) -> list[Path]:
     """Return the journals of operations that were cut short."""
     if not store.layout.journals.is_dir():
         return []
-    return sorted(path for path in store.layout.journals.iterdir() if path.suffix == ".json" and path.name[0] != ".")
+    found = (path for path in store.layout.journals.iterdir() if path.suffix == ".json" and path.name[0] != ".")
+    return sorted(path for path in found if path.is_file())
 
 
 def sweep_leftovers(workspace: Workspace) -> int:
@@ -124,7 +126,9 @@ def settle(workspace: Workspace, *, abort: bool = False) -> list[str]:
         try:
             journal = decode_journal(read_limited(path, LARGEST_JOURNAL_BYTES), path.name)
         except IntegrityError as cause:
-            done.append(_set_aside(path) if abort else f"{cause.message}; `chrono recover --abort` sets it aside")
+            done.append(
+                _set_aside(workspace, path) if abort else f"{cause.message}; `chrono recover --abort` sets it aside"
+            )
             continue
         if journal.timeline != workspace.timeline:
             continue
@@ -151,12 +155,32 @@ def check_settled(workspace: Workspace) -> None:
                 raise InterruptedOperationError(f"the {journal.kind} ({journal.summary}) was interrupted")
 
 
-def _set_aside(path: Path) -> str:
-    aside = path.with_suffix(".damaged")
+def set_aside_journals(workspace: Workspace) -> list[str]:
+    """Set aside what was interrupted on this timeline while it was another tree's; return what was done, as sentences.
+
+    Its changes are for files of a tree that is no more; they must not be made in this one.
+    """
+    done = []
+    for path in list_interrupted(workspace.store):
+        with suppress(IntegrityError):
+            journal = decode_journal(read_limited(path, LARGEST_JOURNAL_BYTES), path.name)
+            if journal.timeline == workspace.timeline:
+                done.append(_set_aside(workspace, path))
+    return done
+
+
+def _set_aside(workspace: Workspace, path: Path) -> str:
+    """Rename a journal that cannot be, or must not be, carried out; what it moved away is saved with it."""
+    aside, trash = path.with_suffix(".damaged"), path.with_suffix(".trash")
     with translate_os_errors(f"cannot set {path} aside"):
         os.replace(path, aside)
+        if trash.exists():
+            os.replace(trash, path.with_suffix(".saved"))
     sync_folder(path.parent)
-    return f"the damaged journal {path.name} is set aside as {aside.name}"
+    rows = workspace.store.catalog.list_checkpoints(workspace.timeline, limit=20)
+    safety = [row for row in rows if row.trigger == Trigger.SAFETY.value]
+    held = f"; the state before it is checkpoint {safety[0].checkpoint_id}" if safety else ""
+    return f"the journal {path.name} is set aside as {aside.name}{held}"
 
 
 def _settle_one(workspace: Workspace, journal: Journal, *, abort: bool) -> str:
@@ -209,7 +233,7 @@ def _close(store: Store, journal: Journal, *, keep_trash: bool = False) -> None:
 
 
 def _archive(store: Store, journal: Journal, *, keep_trash: bool = False) -> None:
-    folder = _changes_folder(store)
+    folder = store.layout.changes
     with translate_os_errors(f"cannot write in {folder}"):
         folder.mkdir(mode=0o700, exist_ok=True)
         os.replace(_journal_path(store, journal), folder / f"{journal.operation}.json")
@@ -225,7 +249,3 @@ def _journal_path(store: Store, journal: Journal) -> Path:
 
 def _trash_path(store: Store, journal: Journal) -> Path:
     return store.layout.journals / f"{journal.operation}.trash"
-
-
-def _changes_folder(store: Store) -> Path:
-    return store.layout.system / "changes"

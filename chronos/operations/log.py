@@ -16,9 +16,9 @@ import msgspec
 
 from chronos import clock, locks
 from chronos.catalog import Catalog
-from chronos.checkpoints import Store, Trigger
-from chronos.errors import StorageError
-from chronos.files import translate_os_errors
+from chronos.checkpoints import LARGEST_JOURNAL_BYTES, Store, Trigger, decode_journal
+from chronos.errors import ChronosError, StorageError
+from chronos.files import read_limited, translate_os_errors
 from chronos.pool import digest
 
 _LARGEST_LOG_BYTES = 1024 * 1024 * 1024
@@ -91,6 +91,8 @@ def read_operations(store: Store, timeline: str | None = None) -> list[Operation
     for number, line in enumerate(_lines(store), 1):
         written.append(_parse(line) or _unreadable(line, number, written[-1].at if written else ""))
     lost = _derive_lost(store.catalog, written, timeline)
+    if not any(map(is_unreadable, written)):  # such a line stands for whatever was lost, and stops undo there
+        lost += _find_unlogged(store, written, timeline)
     return _merge([known for known in written if timeline in (None, known.timeline) or is_unreadable(known)], lost)
 
 
@@ -139,10 +141,34 @@ def _derive_lost(catalog: Catalog, written: list[Operation], timeline: str | Non
     return lost
 
 
+def _find_unlogged(store: Store, written: list[Operation], timeline: str | None) -> list[Operation]:
+    """A change set that is kept for undo and that no line names belongs to an operation whose line was lost."""
+    folder, known = store.layout.changes, {operation.operation for operation in written}
+    lost = []
+    for name in os.listdir(folder) if folder.is_dir() else ():
+        if name.removesuffix(".json") in known:
+            continue
+        try:
+            journal = decode_journal(read_limited(folder / name, LARGEST_JOURNAL_BYTES), name)
+            at = clock.to_text(clock.from_ns((folder / name).stat().st_mtime_ns))
+        except (ChronosError, OSError):
+            continue  # verify names it
+        if timeline in (None, journal.timeline):
+            kind = OperationKind(journal.kind)
+            lost.append(
+                Operation(
+                    journal.operation, kind, journal.timeline, at, journal.summary, has_changes=True,
+                    safety=journal.safety, target=journal.target, undoes=journal.undoes,
+                )
+            )  # fmt: skip
+    return lost
+
+
 def _merge(known: list[Operation], lost: list[Operation]) -> list[Operation]:
-    """Put lost creates (in the order of their times) before the first later operation, lost deletes at the end."""
+    """Put lost operations, in the order of their times, before the first later one; lost deletes have none."""
     merged: list[Operation] = []
-    creates = deque(operation for operation in lost if operation.kind is OperationKind.CREATE)
+    timed = sorted((one for one in lost if one.kind is not OperationKind.DELETE), key=lambda one: one.at)
+    creates = deque(timed)
     for operation in known:
         while creates and creates[0].at < operation.at:
             merged.append(creates.popleft())

@@ -19,7 +19,7 @@ from chronos.files import is_our_own
 from chronos.git import GitCommand, is_tracked
 from chronos.locate import Place
 from chronos.operations.hiding import hide_store, is_hidden
-from chronos.operations.journals import list_interrupted
+from chronos.operations.journals import list_interrupted, set_aside_journals
 from chronos.operations.workspace import Workspace
 
 
@@ -42,6 +42,7 @@ class OpenPlace:
         self._store: Store | None = None
         self._is_set_up = False
         self._is_claimed: bool | None = None  # unknown before the store is opened
+        self._is_new_here = False
 
     def close(self) -> None:
         """Close the store."""
@@ -86,6 +87,9 @@ class OpenPlace:
             _git_version(store, self.git),
             self._environment, self._notices, self._progress,
         )  # fmt: skip
+        if self._is_new_here:
+            self._is_new_here = False
+            self._notices += set_aside_journals(workspace)
         try:
             yield workspace
         except CatalogDamagedError:
@@ -122,7 +126,7 @@ class OpenPlace:
         store = self._open(despite_damage)
         if store is not None and store.is_writable and self._is_claimed is False:
             store.claim(place.timeline, place.root, place.home)
-            self._is_claimed = True
+            self._is_claimed = self._is_new_here = True
         self._is_set_up = True
 
 

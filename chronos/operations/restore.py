@@ -292,13 +292,19 @@ def _check_contents(workspace: Workspace, prepared: _Prepared) -> None:
 def _verify(workspace: Workspace, prepared: _Prepared, applied: Applied) -> None:
     """Hash what was written, and capture and plan again: what differs or is still to do, and was not kept, is wrong.
 
-    A restored `.gitignore` can bring paths into sight that nobody looked at before; they were not touched.
+    A path that was not in the plan and is now was changed by somebody else meanwhile: that is said. A restored
+    `.gitignore` can bring paths into sight that nobody looked at before; they were not touched.
     """
     changes = prepared.plan.change_set.changes
     written = frozenset(change.path for change in changes if change.after.kind is not SideKind.ABSENT)
     capture = capture_in_memory(workspace.store, workspace.repository, workspace.policy(written))
     before = prepared.present.state
-    differing = {c.path for c in prepared.replan(capture).change_set.changes if not before.is_left_out(c.path)}
+    planned = {change.path for change in changes}
+    again = {c.path for c in prepared.replan(capture).change_set.changes if not before.is_left_out(c.path)}
+    others = ", ".join(display(path) for path in sorted(again - planned)[:10])
+    if others:
+        applied.warnings.append(f"changed by somebody else meanwhile, and not touched: {others}")
+    differing = again & planned
     with SafeRoot(workspace.root) as tree:
         for change in changes:
             if (side_on_disk(tree, change.path) or ABSENT) != change.after.on_disk():

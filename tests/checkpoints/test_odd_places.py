@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -177,3 +178,19 @@ def test_a_branch_and_a_submodule_that_are_no_utf8_come_back(repo: RepoBuilder) 
     assert repo.state() == wanted
     engine.undo()
     assert repo.git("symbolic-ref", "HEAD") == "refs/heads/main"
+
+
+def test_a_store_that_is_named_through_a_link_is_still_known_as_ours(repo: RepoBuilder, tmp_path: Path) -> None:
+    """A home folder behind a link is enough: the root is resolved, so the store's place has to be as well."""
+    repo.write("a.txt", "a\n")
+    repo.commit()
+    (tmp_path / "link").symlink_to(repo.root)
+    engine = repo.engine(CHRONOS_TIMELINES_DIR=str(tmp_path / "link/st"))
+    repo.write("a.txt", "edited\n")
+    first = engine.take_checkpoint("first")
+    assert first.files_changed == 1
+    repo.write("a.txt", "again\n")
+    engine.create_checkpoint("second")
+    assert repo.git("status", "--porcelain") == "M a.txt"
+    engine.restore_checkpoint(first.checkpoint_id)
+    assert [row.name for row in engine.list_checkpoints()] == ["second", "first"]

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -193,3 +194,27 @@ os.kill(os.getpid(), signal.SIGKILL)
     process.communicate()
     assert process.returncode == -9
     work.engine(CHRONOS_LOCK_TIMEOUT="0.05").create_checkpoint("second")
+
+
+def test_verify_beside_creates_finds_nothing_wrong_and_hinders_nobody(work: RepoBuilder) -> None:
+    with work.engine() as engine:
+        engine.create_checkpoint("first")
+    findings: list[str] = []
+    enough = threading.Event()
+
+    def verify_on() -> None:
+        while not enough.is_set():
+            with work.engine() as beside:
+                findings.extend(f"{found.subject}: {found.problem}" for found in beside.verify() if found.severity)
+
+    watcher = threading.Thread(target=verify_on)
+    watcher.start()
+    try:
+        for number in range(25):
+            work.write("a.txt", f"edit {number}\n")
+            with work.engine() as engine:
+                engine.create_checkpoint(f"number {number}")
+    finally:
+        enough.set()
+        watcher.join()
+    assert findings == []

@@ -332,3 +332,42 @@ def test_what_was_staged_since_the_plan_is_left_alone(work: RepoBuilder, monkeyp
     assert work.read("a.txt") == b"staged\n"
     assert work.git("diff", "--cached", "--name-only") == "b.txt"
     assert any("index" in warning and "changed meanwhile" in warning for warning in outcome.warnings)
+
+
+def test_a_file_system_without_links_takes_the_staged_state_back(
+    work: RepoBuilder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work.write("a.txt", "staged\n")
+    work.git("add", "a.txt")
+    wanted = work.state()
+    engine = work.engine()
+    checkpoint = engine.create_checkpoint("wanted")
+    work.git("reset", "-q", "--hard")
+
+    def refuse(*arguments: object, **folders: object) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    assert engine.restore_checkpoint(checkpoint).warnings == ()
+    monkeypatch.undo()
+    assert_state(work, wanted, "after the restore")
+    assert not (work.root / ".git/index.lock").exists()
+
+
+def test_a_file_that_somebody_saves_meanwhile_is_said_and_no_failure(
+    work: RepoBuilder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = work.engine()
+    checkpoint = engine.create_checkpoint("wanted")
+    work.write("a.txt", "wrecked\n")
+    write_file = SafeRoot.write_file
+
+    def save_another(tree: SafeRoot, path: bytes, *rest: object, **more: object) -> None:
+        work.write("b.txt", "saved meanwhile\n")
+        write_file(tree, path, *rest, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(SafeRoot, "write_file", save_another)
+    outcome = engine.restore_checkpoint(checkpoint)
+    assert work.read("a.txt") == b"a\n"
+    assert work.read("b.txt") == b"saved meanwhile\n"
+    assert any("b.txt" in warning for warning in outcome.warnings)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from chronos.errors import NewerFormatError
 from tests.support import RepoBuilder, git_folder_digest, tree_digest
 from tests.support.forging import ESCAPES, plant
 
@@ -39,7 +40,6 @@ def test_a_journal_that_leaves_the_tree_is_refused(work: RepoBuilder, path: byte
 @pytest.mark.parametrize(
     "changes",
     [
-        {"format": 2},
         {"surprise": 1},
         {"change_set": []},
         {"operation": "../../../../outside"},
@@ -71,3 +71,29 @@ def test_a_journal_of_garbage_is_named_and_reading_still_works(work: RepoBuilder
     assert any("set aside" in line for line in engine.recover(abort=True))
     assert engine.verify() == []
     assert place.with_suffix(".damaged").read_bytes() == data
+
+
+def test_a_journal_of_a_newer_release_is_left_to_it(work: RepoBuilder) -> None:
+    place = plant(work, b"new.txt", format=2)
+    before = work.state()
+    engine = work.engine()
+    for call in (engine.recover, lambda: engine.recover(abort=True), lambda: engine.restore_checkpoint("wanted")):
+        with pytest.raises(NewerFormatError):
+            call()
+    engine.create_checkpoint("beside it")
+    assert place.exists()
+    assert work.state() == before
+
+
+def test_a_journal_of_a_tree_that_is_no_more_is_not_carried_out_in_the_next(work: RepoBuilder) -> None:
+    """A worktree was removed in the middle of a restore; another one takes its name and its timeline."""
+    place = plant(work, b"new.txt")
+    record = work.store / "main/timeline.json"
+    record.write_text(record.read_text().replace('"../.."', '"/nowhere/any/more"'))
+    before = work.state()
+    engine = work.engine()
+    engine.create_checkpoint("in the new tree")
+    assert work.state() == before
+    assert any("set aside" in notice for notice in engine.notices)
+    assert place.with_suffix(".damaged").exists()
+    assert engine.recover() == []

@@ -287,3 +287,18 @@ def test_thousands_of_steps_are_replayed_in_no_time() -> None:
     stack = build_stack(steps + undos)
     assert (len(stack.done), len(stack.undone)) == (0, 20_000)
     assert time.monotonic() - start < 1.0
+
+
+def test_a_restore_whose_line_was_cut_off_the_log_can_be_undone(repo: RepoBuilder) -> None:
+    """What it changed is kept for undo; the log's end was lost, as by a copy that was cut short."""
+    repo.write("a.txt", "a\n")
+    repo.commit()
+    engine = repo.engine()
+    checkpoint = engine.create_checkpoint("wanted")
+    repo.write("a.txt", "edited\n")
+    engine.restore_checkpoint(checkpoint)
+    log = repo.store / ".store/operations.jsonl"
+    log.write_bytes(log.read_bytes().splitlines(keepends=True)[0])
+    assert [operation.summary for operation in repo.engine().list_operations()] == ["restore wanted", "create wanted"]
+    engine.undo()
+    assert repo.read("a.txt") == b"edited\n"
