@@ -214,7 +214,7 @@ class Catalog:
         number = self._insert("INSERT INTO packs (timeline, name, size) VALUES (?, ?, ?)", (timeline, name, size))
         self._run(
             "INSERT OR IGNORE INTO chunks VALUES (?, ?, ?, ?, ?, ?)",
-            [(chunk_id, number, *place) for chunk_id, place in chunks],
+            [(chunk_id, number, p.offset, p.stored_bytes, p.raw_bytes, p.codec) for chunk_id, p in chunks],
         )
 
     def remove_pack(self, timeline: str, name: str) -> None:

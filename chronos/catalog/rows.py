@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import msgspec
 
 
-class ChunkPlace(NamedTuple):
+class ChunkPlace(msgspec.Struct, frozen=True):
     """Where one chunk lies in a pack: byte offset, stored and raw length in bytes, codec."""
 
     offset: int
@@ -16,7 +14,7 @@ class ChunkPlace(NamedTuple):
     codec: int
 
 
-class ChunkRow(NamedTuple):
+class ChunkRow(msgspec.Struct, frozen=True):
     """Where one chunk lies: the timeline and name of a pack, and the place in it."""
 
     timeline: str

@@ -58,10 +58,12 @@ def render_status(capture: Capture) -> bytes:
 def _base_bytes(part: CapturedComponent) -> int:
     """Return how much the base holds at the captured paths: a deletion is rendered as long as the file was."""
     oids = {entry.oid for path, entry in part.base_entries.items() if path in part.state.entries}
-    if not oids:
-        return 0
-    with BlobReader(part.repository.command) as blobs:
-        return sum(blobs.find_sizes(oids).values())
+    known = part.repository.known_sizes
+    fresh = oids - known.keys()
+    if fresh:
+        with BlobReader(part.repository.command) as blobs:
+            known |= blobs.find_sizes(fresh)
+    return sum(known.get(oid, 0) for oid in oids)
 
 
 def _component_patch(part: CapturedComponent, scratch: Path) -> tuple[bytes, bool]:

@@ -212,8 +212,12 @@ class Store:
 
     def find_chunks(self, chunk_id: bytes) -> list[tuple[Path, ChunkLocation]]:
         """Return every pack that holds a chunk, and where in it."""
-        rows = self.catalog.find_chunks(chunk_id)
-        return [(self.layout.pack(row.timeline, row.pack), ChunkLocation(*row.place)) for row in rows]
+        found = []
+        for row in self.catalog.find_chunks(chunk_id):
+            place = row.place
+            location = ChunkLocation(place.offset, place.stored_bytes, place.raw_bytes, place.codec)
+            found.append((self.layout.pack(row.timeline, row.pack), location))
+        return found
 
     def read_manifest(self, timeline: str, checkpoint_id: str) -> Manifest:
         """Read a live checkpoint's manifest. Raises DamagedManifestError or NewerFormatError."""

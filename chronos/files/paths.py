@@ -64,6 +64,8 @@ def is_inside(path: TreePath, folder: TreePath) -> bool:
 def display(path: TreePath | str) -> str:
     """Render a name for people: control characters and undecodable bytes become escapes that no terminal obeys."""
     text = path.decode("utf-8", "surrogateescape") if isinstance(path, bytes) else path
+    if text.isprintable():
+        return text
     return "".join(char if char.isprintable() else _escape(char) for char in text)
 
 

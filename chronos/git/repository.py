@@ -57,6 +57,11 @@ class Repository(msgspec.Struct, frozen=True, dict=True):
         """Git in this repository with the filters that the user's own global configuration defines."""
         return self._plain_command.with_settings(_without(self._filter_drivers(trusted_too=False)))
 
+    @cached_property
+    def known_sizes(self) -> dict[str, int]:
+        """The sizes in bytes of blobs that were asked for: a blob never changes."""
+        return {}
+
     @property
     def index(self) -> Path:
         """The user's index."""

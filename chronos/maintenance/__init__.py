@@ -1,9 +1,32 @@
 """Looking after a store: verify, recover, status and doctor."""
 
-from chronos.maintenance.doctor import examine
-from chronos.maintenance.findings import Finding, Severity
-from chronos.maintenance.recovery import recover
-from chronos.maintenance.status import StatusReport, report_status
-from chronos.maintenance.verify import verify
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from chronos.maintenance.doctor import examine
+    from chronos.maintenance.findings import Finding, Severity
+    from chronos.maintenance.recovery import recover
+    from chronos.maintenance.status import StatusReport, report_status
+    from chronos.maintenance.verify import verify
 
 __all__ = ["Finding", "Severity", "StatusReport", "examine", "recover", "report_status", "verify"]
+
+_HOMES = {
+    "Finding": "findings",
+    "Severity": "findings",
+    "StatusReport": "status",
+    "examine": "doctor",
+    "recover": "recovery",
+    "report_status": "status",
+    "verify": "verify",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Load what is asked for when it is: the commands that people type all day need none of it (PEP 562)."""
+    if name not in _HOMES:
+        raise AttributeError(name)
+    found: object = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = found  # also over the module of the same name
+    return found
