@@ -5,16 +5,34 @@ Here is the one `except Exception` of this interface. `chrono --version` is answ
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
+from typing import NoReturn
 
 from chronos import __version__
 from chronos.cli import output
 from chronos.errors import ChronosError, StorageError
 
 _INTERRUPTED = 130
+# Loading a program makes many objects and no garbage: with Python's 700 it is searched for 5 ms long.
+_OBJECTS_PER_COLLECTION = 50_000
+
+
+def run() -> NoReturn:
+    """Be the process `chrono`: run its arguments and end.
+
+    All that is open has been closed by then, and taking the interpreter down object by object would cost 15 ms more.
+    """
+    gc.set_threshold(_OBJECTS_PER_COLLECTION)
+    code = main()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
