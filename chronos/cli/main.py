@@ -30,7 +30,7 @@ def run() -> NoReturn:
     gc.set_threshold(_OBJECTS_PER_COLLECTION)
     code = main()
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError):
+        with suppress(OSError, ValueError, AttributeError):  # None where it was closed from the start
             stream.flush()
     os._exit(code)
 
