@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from chronos.maintenance.findings import Finding, Severity
     from chronos.maintenance.recovery import recover
     from chronos.maintenance.status import StatusReport, report_status
-    from chronos.maintenance.verify import verify
+    from chronos.maintenance.verification import verify
 
 __all__ = ["Finding", "Severity", "StatusReport", "examine", "recover", "report_status", "verify"]
 
@@ -19,7 +19,7 @@ _HOMES = {
     "examine": "doctor",
     "recover": "recovery",
     "report_status": "status",
-    "verify": "verify",
+    "verify": "verification",
 }
 
 
@@ -28,5 +28,5 @@ def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(name)
     found: object = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-    globals()[name] = found  # also over the module of the same name
+    globals()[name] = found
     return found
