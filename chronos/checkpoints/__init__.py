@@ -44,11 +44,11 @@ from chronos.checkpoints.manifest import (
 from chronos.checkpoints.owner import find_record, is_claimed
 from chronos.checkpoints.plan import Judge, Kept, Options, Plan, Planner, drop_blocked
 from chronos.checkpoints.policy import CapturePolicy
-from chronos.checkpoints.reconcile import list_timelines
+from chronos.checkpoints.reconcile import list_checkpoint_folders, list_timelines
 from chronos.checkpoints.rules import StateRules
 from chronos.checkpoints.seal import Request
 from chronos.checkpoints.sides import BlobSource, Sides, absorbed_repositories, linked_repository, side_on_disk
-from chronos.checkpoints.states import CodeState
+from chronos.checkpoints.states import State
 from chronos.checkpoints.store import Store, find_store, set_up_store
 
 __all__ = [
@@ -64,7 +64,6 @@ __all__ = [
     "CapturePolicy",
     "Change",
     "ChangeSet",
-    "CodeState",
     "Component",
     "Created",
     "Difference",
@@ -87,6 +86,7 @@ __all__ = [
     "SideKind",
     "Sides",
     "StagedState",
+    "State",
     "StateDiff",
     "StateRules",
     "Store",
@@ -106,6 +106,7 @@ __all__ = [
     "is_checkpoint_id",
     "is_claimed",
     "linked_repository",
+    "list_checkpoint_folders",
     "list_timelines",
     "open_checkpoint",
     "set_up_store",

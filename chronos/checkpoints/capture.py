@@ -15,7 +15,7 @@ from chronos.checkpoints.component import CaptureContext, CapturedComponent, Com
 from chronos.checkpoints.manifest import UNCAPTURED, ComponentKind, Grade, Reason, ReceiptRow
 from chronos.checkpoints.policy import CapturePolicy
 from chronos.checkpoints.reading import Budget
-from chronos.checkpoints.states import CodeState
+from chronos.checkpoints.states import State
 from chronos.checkpoints.store import Store
 from chronos.config import Config
 from chronos.errors import GitFailedError
@@ -29,7 +29,7 @@ _ATTEMPTS = 3
 class Capture(msgspec.Struct):
     """A captured state with what a checkpoint keeps beside it. Components are keyed like those of the state."""
 
-    state: CodeState
+    state: State
     components: dict[TreePath, CapturedComponent] = msgspec.field(default_factory=dict)
     store_is_visible: bool = False
 
@@ -73,7 +73,7 @@ def _attempt(store: Store, repository: Repository, policy: CapturePolicy, sink: 
     kind = ComponentKind.FOLDER if repository.is_plain else ComponentKind.REPOSITORY
     pending = [_Found(b"", kind, repository)]
     seen = {repository.common_dir}
-    capture, moved = Capture(CodeState({})), ""
+    capture, moved = Capture(State({})), ""
     while pending:
         found = pending.pop(0)
         try:

@@ -12,13 +12,12 @@ from chronos.checkpoints.changes import ABSENT, Side, SideKind
 from chronos.checkpoints.manifest import UNCAPTURED
 from chronos.checkpoints.rules import ATTRIBUTES_FILE, StateRules
 from chronos.checkpoints.sides import BlobSource, Sides, absorbed_repositories
-from chronos.checkpoints.states import CodeState
+from chronos.checkpoints.states import State
 from chronos.files import SafeRoot, TreePath, display, is_inside, translate_os_errors
-from chronos.git import EXECUTABLE_MODE, LINK_MODE, Repository, TextPatch, diff_contents, diff_trees, list_tree
+from chronos.git import Repository, TextPatch, diff_contents, diff_trees, list_tree, mode_of
 from chronos.pool import PoolReader
 
 UNKNOWN = "?"
-_FILE_MODE = 0o100644
 
 
 class Difference(msgspec.Struct, frozen=True):
@@ -41,8 +40,8 @@ class StateDiff:
 
     def __init__(
         self,
-        old: CodeState,
-        new: CodeState,
+        old: State,
+        new: State,
         repositories: Mapping[TreePath, Repository],
         pool: PoolReader,
         live: SafeRoot | None,
@@ -86,7 +85,7 @@ class StateDiff:
         with BlobSource(self._repositories, old) as old_blobs, BlobSource(self._repositories, new) as new_blobs:
             yield old_blobs, new_blobs
 
-    def _attributes(self, name: str, state: CodeState, paths: list[TreePath]) -> Path:
+    def _attributes(self, name: str, state: State, paths: list[TreePath]) -> Path:
         scratch = self._scratch / name
         with translate_os_errors(f"cannot write in {scratch}"):
             scratch.mkdir(exist_ok=True)
@@ -164,6 +163,4 @@ def _status(old: Side, new: Side) -> str:
 
 
 def _mode(side: Side) -> int:
-    if side.kind is SideKind.LINK:
-        return LINK_MODE
-    return EXECUTABLE_MODE if side.executable else _FILE_MODE
+    return mode_of(is_link=side.kind is SideKind.LINK, executable=side.executable)

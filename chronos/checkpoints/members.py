@@ -9,10 +9,9 @@ from chronos.checkpoints.component import CapturedComponent
 from chronos.checkpoints.manifest import Entry, EntryKind
 from chronos.errors import GitFailedError
 from chronos.files import SafeRoot, display
-from chronos.git import EXECUTABLE_MODE, LINK_MODE, BlobReader, diff_from_base, new_file_patch
+from chronos.git import BlobReader, diff_from_base, mode_of, new_file_patch
 from chronos.pool import digest
 
-_FILE_MODE = 0o100644
 _STATUS_LIMIT_BYTES = 64 * 1024
 
 
@@ -80,7 +79,8 @@ def _component_patch(part: CapturedComponent, scratch: Path) -> tuple[bytes, boo
             if data is None:
                 exact = False
                 continue
-            pieces.append(new_file_patch(prefix + entry.path, _mode(entry), data, state.object_format))
+            mode = mode_of(is_link=entry.kind is EntryKind.LINK, executable=entry.executable)
+            pieces.append(new_file_patch(prefix + entry.path, mode, data, state.object_format))
     return b"".join(pieces), exact
 
 
@@ -95,9 +95,3 @@ def _read_again(tree: SafeRoot, entry: Entry) -> bytes | None:
     except OSError:
         return None
     return data if entry.content is not None and digest(data) == entry.content.id else None
-
-
-def _mode(entry: Entry) -> int:
-    if entry.kind is EntryKind.LINK:
-        return LINK_MODE
-    return EXECUTABLE_MODE if entry.executable else _FILE_MODE

@@ -33,7 +33,7 @@ from chronos.checkpoints.sides import (
     is_clean_blob,
     side_on_disk,
 )
-from chronos.checkpoints.states import CodeState, ComponentState
+from chronos.checkpoints.states import ComponentState, State
 from chronos.files import PathKind, SafeRoot, TreePath, display, is_inside
 from chronos.git import Repository, diff_trees, find_ref, list_tree
 from chronos.pool import ContentSink, PoolReader, digest
@@ -95,7 +95,7 @@ class Planner:
     """
 
     def __init__(
-        self, target: CodeState, present: Capture, options: Options, pool: PoolReader, scratch: Path, sink: ContentSink
+        self, target: State, present: Capture, options: Options, pool: PoolReader, scratch: Path, sink: ContentSink
     ) -> None:
         self._target = target
         self._present = present

@@ -85,8 +85,8 @@ def _reconcile_timeline(catalog: Catalog, layout: StoreLayout, timeline: str) ->
     with catalog.transaction():
         known = {row.checkpoint_id: row for row in catalog.list_checkpoints(timeline)}
         known |= {row.checkpoint_id: row for row in catalog.list_checkpoints(timeline, deleted=True)}
-        found = dict.fromkeys(_checkpoint_folders(layout.timeline(timeline)), False)
-        found |= {name: True for name in _checkpoint_folders(layout.deleted(timeline)) if name not in found}
+        found = {folder.name: False for folder in list_checkpoint_folders(layout.timeline(timeline))}
+        found = {folder.name: True for folder in list_checkpoint_folders(layout.deleted(timeline))} | found
         # A checkpoint appears after its packs, so whoever saw it sees them: packs are looked at last.
         is_agreed = _reconcile_packs(catalog, layout, timeline)
         for checkpoint_id, deleted in found.items():
@@ -140,9 +140,10 @@ def _add_checkpoint(catalog: Catalog, layout: StoreLayout, timeline: str, checkp
     return True
 
 
-def _checkpoint_folders(folder: Path) -> list[str]:
+def list_checkpoint_folders(folder: Path) -> list[Path]:
+    """Return the folders of the checkpoints in a timeline's folder, or on its shelf of deleted ones, by id."""
     try:
-        return [name for name in os.listdir(folder) if is_checkpoint_id(name)]
+        return [folder / name for name in sorted(os.listdir(folder)) if is_checkpoint_id(name)]
     except FileNotFoundError:
         return []
 

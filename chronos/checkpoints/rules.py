@@ -12,7 +12,7 @@ from pathlib import Path
 
 from chronos.checkpoints.changes import SideKind
 from chronos.checkpoints.sides import BlobSource, Sides
-from chronos.checkpoints.states import CodeState
+from chronos.checkpoints.states import State
 from chronos.files import TreePath, translate_os_errors
 from chronos.git import Repository, list_ignored
 from chronos.pool import PoolReader
@@ -24,9 +24,7 @@ ATTRIBUTES_FILE = b".gitattributes"
 class StateRules:
     """Ask questions under the rule files of one state. `scratch` is an empty folder of ours."""
 
-    def __init__(
-        self, state: CodeState, repositories: dict[TreePath, Repository], pool: PoolReader, scratch: Path
-    ) -> None:
+    def __init__(self, state: State, repositories: dict[TreePath, Repository], pool: PoolReader, scratch: Path) -> None:
         self._sides = Sides(state, repositories)
         self._repositories = repositories
         self._pool = pool

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from chronos.checkpoints.changes import ABSENT, Side, SideKind
 from chronos.checkpoints.manifest import ComponentKind, Entry, EntryKind, Reason
-from chronos.checkpoints.states import CodeState
+from chronos.checkpoints.states import State
 from chronos.files import SafeRoot, TreePath, is_inside, unescape
 from chronos.git import (
     EXECUTABLE_MODE,
@@ -29,7 +29,7 @@ from chronos.pool import Content, ContentSink, HashingSink
 class Sides:
     """Look up sides of one state. `repositories` are the components' repositories, by component path."""
 
-    def __init__(self, state: CodeState, repositories: dict[TreePath, Repository]) -> None:
+    def __init__(self, state: State, repositories: dict[TreePath, Repository]) -> None:
         self.state = state
         self._repositories = repositories
         self._blobs: dict[TreePath, TreeEntry] = {}
@@ -180,7 +180,7 @@ def is_clean_blob(tree: SafeRoot, path: TreePath, oid: str) -> bool:
         return False
 
 
-def absorbed_repositories(state: CodeState, known: Mapping[TreePath, Repository]) -> dict[TreePath, Repository]:
+def absorbed_repositories(state: State, known: Mapping[TreePath, Repository]) -> dict[TreePath, Repository]:
     """Return `known` and the repositories of absorbed submodules of `state` whose folders lost their `.git`."""
     root = known[b""]
     found = dict(known)

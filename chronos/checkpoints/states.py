@@ -43,7 +43,7 @@ class ComponentState(msgspec.Struct):
         return path[len(self.path) + 1 :] if self.path else path
 
 
-class CodeState(msgspec.Struct):
+class State(msgspec.Struct):
     """The whole code state. `components` is keyed by path and always has the root (b'')."""
 
     components: dict[TreePath, ComponentState]

@@ -28,7 +28,7 @@ from chronos.checkpoints.manifest import (
 )
 from chronos.checkpoints.owner import find_record, is_claimed, write_record
 from chronos.checkpoints.reconcile import reconcile, reconcile_packs
-from chronos.checkpoints.states import CodeState, ComponentState
+from chronos.checkpoints.states import ComponentState, State
 from chronos.config import Config
 from chronos.errors import (
     BadConfigError,
@@ -224,14 +224,14 @@ class Store:
         path = self.layout.checkpoint(timeline, checkpoint_id) / MANIFEST
         return decode_manifest(read_limited(path, LARGEST_MANIFEST_BYTES), checkpoint_id)
 
-    def read_checkpoint(self, row: CheckpointRow) -> CodeState:
+    def read_checkpoint(self, row: CheckpointRow) -> State:
         """Read the code state of a live checkpoint. Raises IntegrityError or NewerFormatError."""
         return self.read_state(self.read_manifest(row.timeline, row.checkpoint_id))
 
-    def read_state(self, manifest: Manifest) -> CodeState:
+    def read_state(self, manifest: Manifest) -> State:
         """Read the whole code state of a checkpoint. Raises an IntegrityError when a list is damaged or missing."""
         components = [self._read_component(component) for component in manifest.code]
-        return CodeState(
+        return State(
             {component.path: component for component in components},
             self._rows(manifest.receipt, ReceiptRow),
             Grade(manifest.grade),

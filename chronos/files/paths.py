@@ -32,6 +32,11 @@ def check_tree_path(path: TreePath) -> TreePath:
     return path
 
 
+def is_tree_path(path: TreePath) -> bool:
+    """Tell whether `path` is safe to write under a root."""
+    return not _find_problem(path)
+
+
 def parse_tree_path(text: str) -> TreePath:
     """Turn what a person typed (`./src/`, `src`) into a tree path. Raises BadPathError."""
     path = text.encode("utf-8", "surrogateescape")

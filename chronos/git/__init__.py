@@ -23,6 +23,7 @@ from chronos.git.objects import (
     hash_blob,
     list_tree,
     matches_blob,
+    mode_of,
     object_format_of,
 )
 from chronos.git.patch import TextPatch, diff_contents, diff_from_base, new_file_patch
@@ -90,6 +91,7 @@ __all__ = [
     "list_index_paths",
     "list_tree",
     "matches_blob",
+    "mode_of",
     "move_head",
     "new_file_patch",
     "object_format_of",

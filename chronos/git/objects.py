@@ -16,6 +16,7 @@ from chronos.git.repository import Repository
 GITLINK_MODE = 0o160000
 LINK_MODE = 0o120000
 EXECUTABLE_MODE = 0o100755
+_FILE_MODE = 0o100644
 # The id of the empty blob in SHA-1 and in SHA-256 repositories.
 EMPTY_BLOBS = (
     "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391",
@@ -26,6 +27,11 @@ _PATHS_PER_CALL = 400
 # Questions and answers of one turn fit the smallest pipe buffer (64 KiB on Linux), so neither side ever waits.
 _QUESTIONS_PER_TURN = 400
 _PIECE_BYTES = 1 << 20
+
+
+def mode_of(*, is_link: bool, executable: bool) -> int:
+    """Return git's mode of a file or symlink."""
+    return LINK_MODE if is_link else EXECUTABLE_MODE if executable else _FILE_MODE
 
 
 class TreeEntry(msgspec.Struct, frozen=True):

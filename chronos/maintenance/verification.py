@@ -15,13 +15,13 @@ from typing import TypeAlias
 from chronos.checkpoints import (
     LARGEST_JOURNAL_BYTES,
     LARGEST_MANIFEST_BYTES,
-    CodeState,
     Manifest,
+    State,
     Store,
     decode_journal,
     decode_manifest,
     find_record,
-    is_checkpoint_id,
+    list_checkpoint_folders,
     list_timelines,
 )
 from chronos.errors import ChronosError
@@ -70,7 +70,7 @@ class _Check:
         # Before the packs are listed: whoever seals a checkpoint meanwhile has published its packs before.
         layout = self._store.layout
         self._folders = {
-            timeline: (_checkpoint_folders(layout.timeline(timeline)), _checkpoint_folders(layout.deleted(timeline)))
+            timeline: [list_checkpoint_folders(part) for part in (layout.timeline(timeline), layout.deleted(timeline))]
             for timeline in list_timelines(layout)
         }
 
@@ -131,7 +131,7 @@ class _Check:
                 bases.setdefault(path, set()).update([component.base] if component.base else [])
         yield from self._contents(subject, state)
 
-    def _find_repositories(self, state: CodeState) -> None:
+    def _find_repositories(self, state: State) -> None:
         if not state.components.keys() <= self._repositories.keys():
             found = find_repositories(self._workspace, state)
             self._repositories |= {path: found.get(path) for path in state.components}
@@ -147,7 +147,7 @@ class _Check:
             if digest(data).hex() != member.blake3:
                 yield Finding(Severity.WARNING, subject, f"{name} is damaged", "restores do not need it")
 
-    def _contents(self, subject: str, state: CodeState) -> Iterator[Finding]:
+    def _contents(self, subject: str, state: State) -> Iterator[Finding]:
         for component in state.components.values():
             rows = [(entry.path, entry.content) for entry in component.entries.values() if entry.content]
             rows += [(row.path, row.content) for row in component.staged if row.content]
@@ -242,7 +242,3 @@ class _Check:
                 known = False
             self._good[chunk_id] = known
         return known
-
-
-def _checkpoint_folders(folder: Path) -> list[Path]:
-    return [folder / name for name in sorted(os.listdir(folder)) if is_checkpoint_id(name)] if folder.is_dir() else []

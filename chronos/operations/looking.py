@@ -11,10 +11,10 @@ from chronos.catalog import CheckpointRow
 from chronos.checkpoints import (
     UNCAPTURED,
     BlobSource,
-    CodeState,
     Side,
     SideKind,
     Sides,
+    State,
     StateDiff,
     StateRules,
     absorbed_repositories,
@@ -73,7 +73,7 @@ def restore_into(workspace: Workspace, row: CheckpointRow, folder: Path, paths: 
     return count
 
 
-def _write_out(workspace: Workspace, state: CodeState, target: Path, folders: tuple[TreePath, ...]) -> int:
+def _write_out(workspace: Workspace, state: State, target: Path, folders: tuple[TreePath, ...]) -> int:
     paths: set[TreePath] = set()
     repositories = find_repositories(workspace, state)
     sides = Sides(state, repositories)
@@ -126,7 +126,7 @@ def _check_outside(workspace: Workspace, folder: Path) -> None:
         raise RefusedError(f"{folder} lies in the store or in git's own folder", hint="give a folder elsewhere")
 
 
-def find_repositories(workspace: Workspace, *states: CodeState) -> dict[TreePath, Repository]:
+def find_repositories(workspace: Workspace, *states: State) -> dict[TreePath, Repository]:
     """Return the repositories of the states' components that are still there, if only their git folder."""
     found = {b"": workspace.repository}
     for path in {path for state in states for path in state.components if path}:

@@ -20,7 +20,6 @@ from chronos.checkpoints import (
     BlobSource,
     Capture,
     ChangeSet,
-    CodeState,
     IndexChange,
     Journal,
     JournalKind,
@@ -32,6 +31,7 @@ from chronos.checkpoints import (
     SideKind,
     Sides,
     StagedState,
+    State,
     Store,
     Trigger,
     capture_in_memory,
@@ -201,7 +201,7 @@ def _lost_chunks(store: Store, plan: Plan) -> list[bytes]:
 
 
 def _prepare_restore(
-    workspace: Workspace, state: CodeState, options: Options, capture: Capture, sink: ContentSink
+    workspace: Workspace, state: State, options: Options, capture: Capture, sink: ContentSink
 ) -> _Prepared:
     def make(present: Capture, sink: ContentSink) -> tuple[Plan, Planner]:
         with workspace.store.temporary_folder() as scratch:

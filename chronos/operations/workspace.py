@@ -9,7 +9,7 @@ import msgspec
 
 from chronos.checkpoints import CapturePolicy, Request, Store, Trigger, describe_environment
 from chronos.config import Config
-from chronos.files import PathKind, SafeRoot, TreePath
+from chronos.files import SafeRoot, TreePath, is_tree_path
 from chronos.git import GitCommand, Repository
 
 
@@ -46,15 +46,5 @@ class Workspace(msgspec.Struct):
         found: set[TreePath] = set()
         with SafeRoot(self.root) as tree:
             for path in paths:
-                found |= set(_files_below(tree, path))
+                found |= set(filter(is_tree_path, tree.list_files(path)))
         return frozenset(found)
-
-
-def _files_below(tree: SafeRoot, path: TreePath) -> list[TreePath]:
-    stat = tree.find_stat(path)
-    if stat is None:
-        return []
-    if stat.kind is not PathKind.FOLDER:
-        return [path]
-    inside = (child for child in tree.list_folder(path) if child.rpartition(b"/")[2] != b".git")
-    return [file for child in inside for file in _files_below(tree, child)]

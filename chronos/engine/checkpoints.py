@@ -1,18 +1,14 @@
-"""ChronosEngine: the verbs of the product, each a short call downward.
-
-It never prints or prompts. Ids are accepted as ids, unique prefixes, names (the newest with that name), `@` for the
-newest checkpoint, `@~2` for the second before it, or `main@~1`.
-"""
+"""The verbs about checkpoints: take, list, show, compare, delete, restore, and undo and redo of all that."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 
-from chronos import maintenance, operations
+from chronos import operations
 from chronos.catalog import CheckpointRow
 from chronos.checkpoints import (
     Created,
@@ -22,20 +18,15 @@ from chronos.checkpoints import (
     Plan,
     ReceiptRow,
     StateDiff,
-    Store,
     Trigger,
     check_description,
     check_name,
-    list_timelines,
 )
-from chronos.config import Config, Surroundings
-from chronos.errors import NothingToUndoError, UnknownTimelineError, UsageError
-from chronos.files import TreePath, display, parse_tree_path
-from chronos.git import GitCommand, TextPatch
-from chronos.locate import find_place
-from chronos.operations import OpenPlace, Operation, OperationKind, Outcome, Workspace
-
-__all__ = ["ChronosEngine", "Details", "TimelineSummary"]
+from chronos.engine.place import EnginePlace
+from chronos.errors import NothingToUndoError, UsageError
+from chronos.files import TreePath, parse_tree_path
+from chronos.git import TextPatch
+from chronos.operations import Operation, OperationKind, Outcome, Workspace
 
 
 class Details(msgspec.Struct, frozen=True):
@@ -47,69 +38,8 @@ class Details(msgspec.Struct, frozen=True):
     folder: Path
 
 
-class TimelineSummary(msgspec.Struct, frozen=True):
-    """A timeline as lists show it. `head` is its newest checkpoint, `path` its working tree where that is known."""
-
-    name: str
-    path: Path | None
-    head: str | None
-    checkpoints: int
-
-
-class ChronosEngine:
-    """Checkpoints of one working tree. Close it, or use it in a `with` block, to let go of its files.
-
-    `notices` collects things that a front door should show, such as an interrupted restore that was finished.
-    """
-
-    def __init__(
-        self,
-        root: Path | str | None = None,
-        *,
-        config: Config | None = None,
-        surroundings: Surroundings | None = None,
-        progress: Callable[[int, int], None] | None = None,
-    ) -> None:
-        surroundings = surroundings or Surroundings.current()
-        git = GitCommand.find(surroundings.environment)
-        place = find_place(Path(root or surroundings.folder), surroundings, git, config)
-        self.notices: list[str] = []
-        self._here = OpenPlace(place, git, surroundings.environment, self.notices, progress)
-
-    @property
-    def root(self) -> Path:
-        """The top of the working tree."""
-        return self._here.place.root
-
-    @property
-    def store_path(self) -> Path:
-        """The store's folder, which may not exist before the first checkpoint."""
-        return self._here.place.layout.root
-
-    @property
-    def timeline(self) -> str:
-        """The timeline of this working tree."""
-        return self._here.place.timeline
-
-    @property
-    def config(self) -> Config:
-        """The settings in force."""
-        return self._here.place.config
-
-    def close(self) -> None:
-        """Close the store."""
-        self._here.close()
-
-    def __enter__(self) -> ChronosEngine:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def set_up(self) -> None:
-        """Make the store and hide it from git, as the first checkpoint does by itself."""
-        with self._here.workspace():
-            return
+class CheckpointVerbs(EnginePlace):
+    """Taking checkpoints, comparing them, going back to them and forth again."""
 
     # checkpoints
 
@@ -259,14 +189,6 @@ class ChronosEngine:
         with self._here.workspace() as workspace:
             return operations.skip(workspace)
 
-    def recover(self, *, abort: bool = False) -> list[str]:
-        """Finish an interrupted restore (or with `abort` take it back), sweep what crashes left, say what was done."""
-        if not self._here.place.layout.system.exists():
-            operations.sweep_hiding_drafts(self._here.place.repository, self._here.place.layout)
-            return []
-        with self._here.workspace() as workspace:
-            return maintenance.recover(workspace, abort=abort)
-
     # looking
 
     def diff(self, old: str, new: str | None = None, *, paths: Sequence[str] = ()) -> list[Difference]:
@@ -281,13 +203,6 @@ class ChronosEngine:
         with self._diff(old, new) as found:
             yield from found.patches(found.differences(_selection(paths)))
 
-    def status(self) -> maintenance.StatusReport:
-        """Compare the working tree with the newest checkpoint, from a capture in memory."""
-        if self._here.find_store() is None:
-            return maintenance.StatusReport(self.root, self.store_path, self.timeline)
-        with self._here.workspace() as workspace:
-            return maintenance.report_status(workspace)
-
     def list_operations(self, timeline: str | None = None, *, limit: int | None = None) -> list[Operation]:
         """Return the operations of a timeline, the newest first."""
         store = self._find_store(timeline)
@@ -295,41 +210,6 @@ class ChronosEngine:
             return []
         found = operations.read_operations(store, timeline or self.timeline)[::-1]
         return found if limit is None else found[:limit]
-
-    def list_timelines(self) -> list[TimelineSummary]:
-        """Return the timelines of the store, `main` first."""
-        store = self._here.find_store()
-        names = list_timelines(store.layout) if store else []
-        found = [self._summarise(store, name) for name in names] if store else []
-        return sorted(found, key=lambda summary: (summary.name != "main", summary.name))
-
-    def verify(self) -> list[maintenance.Finding]:
-        """Check every checkpoint, pack, list and base ref by hash; return what is wrong, the worst first."""
-        if self._here.find_store(despite_damage=True) is None:
-            return []
-        with self._here.workspace(despite_damage=True) as workspace:
-            return maintenance.verify(workspace)
-
-    def doctor(self) -> list[maintenance.Finding]:
-        """Look at the surroundings: versions, permissions, what git shows of us, what could destroy the store."""
-        if self._here.find_store() is None:
-            return maintenance.examine(self._here.git, self._here.place.repository, None)
-        with self._here.workspace() as workspace:
-            return maintenance.examine(self._here.git, self._here.place.repository, workspace)
-
-    def _find_store(self, timeline: str | None) -> Store | None:
-        """The store, which has the timeline that was asked for. Raises UnknownTimelineError."""
-        store = self._here.find_store()
-        if timeline not in (None, self.timeline, *(list_timelines(store.layout) if store else ())):
-            raise UnknownTimelineError(f"no timeline is called {display(str(timeline)[:60])!r}")
-        return store
-
-    def _own_timeline(self, timeline: str | None) -> None:
-        if timeline not in (None, self.timeline):
-            raise UnknownTimelineError(
-                f"this working tree is timeline {self.timeline!r}, not {timeline!r}",
-                hint="run chrono in the working tree of that timeline",
-            )
 
     @contextmanager
     def _diff(self, old: str, new: str | None) -> Iterator[StateDiff]:
@@ -353,13 +233,6 @@ class ChronosEngine:
     def _require_steps(self, kind: OperationKind) -> None:
         if self._here.find_store() is None:
             raise NothingToUndoError(f"nothing to {kind.value}: there are no checkpoints here yet")
-
-    def _summarise(self, store: Store, name: str) -> TimelineSummary:
-        rows = store.catalog.list_checkpoints(name, limit=1)
-        path = self.root if name == self.timeline else None
-        return TimelineSummary(
-            name, path, rows[0].checkpoint_id if rows else None, store.catalog.count_checkpoints(name)
-        )
 
 
 def _selection(paths: Sequence[str]) -> tuple[TreePath, ...]:

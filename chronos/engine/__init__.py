@@ -1,0 +1,17 @@
+"""ChronosEngine: the verbs of the product, each a short call downward; one module for each group of verbs.
+
+It never prints or prompts. Ids are accepted as ids, unique prefixes, names (the newest with that name), `@` for the
+newest checkpoint, `@~2` for the second before it, or `main@~1`.
+"""
+
+from chronos.engine.checkpoints import CheckpointVerbs, Details
+from chronos.engine.upkeep import TimelineSummary, UpkeepVerbs
+
+__all__ = ["ChronosEngine", "Details", "TimelineSummary"]
+
+
+class ChronosEngine(CheckpointVerbs, UpkeepVerbs):
+    """Checkpoints of one working tree. Close it, or use it in a `with` block, to let go of its files.
+
+    `notices` collects things that a front door should show, such as an interrupted restore that was finished.
+    """

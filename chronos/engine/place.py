@@ -1,0 +1,82 @@
+"""Where an engine works: the root, the store that serves it, and letting go of both. No verbs but setting up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Self
+
+from chronos.checkpoints import Store, list_timelines
+from chronos.config import Config, Surroundings
+from chronos.errors import UnknownTimelineError
+from chronos.files import display
+from chronos.git import GitCommand
+from chronos.locate import find_place
+from chronos.operations import OpenPlace
+
+
+class EnginePlace:
+    """One working tree with its store. `notices` collects what a front door should show, such as a finished restore."""
+
+    def __init__(
+        self,
+        root: Path | str | None = None,
+        *,
+        config: Config | None = None,
+        surroundings: Surroundings | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> None:
+        surroundings = surroundings or Surroundings.current()
+        git = GitCommand.find(surroundings.environment)
+        place = find_place(Path(root or surroundings.folder), surroundings, git, config)
+        self.notices: list[str] = []
+        self._here = OpenPlace(place, git, surroundings.environment, self.notices, progress)
+
+    @property
+    def root(self) -> Path:
+        """The top of the working tree."""
+        return self._here.place.root
+
+    @property
+    def store_path(self) -> Path:
+        """The store's folder, which may not exist before the first checkpoint."""
+        return self._here.place.layout.root
+
+    @property
+    def timeline(self) -> str:
+        """The timeline of this working tree."""
+        return self._here.place.timeline
+
+    @property
+    def config(self) -> Config:
+        """The settings in force."""
+        return self._here.place.config
+
+    def close(self) -> None:
+        """Close the store."""
+        self._here.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def set_up(self) -> None:
+        """Make the store and hide it from git, as the first checkpoint does by itself."""
+        with self._here.workspace():
+            return
+
+    def _find_store(self, timeline: str | None) -> Store | None:
+        """The store, which has the timeline that was asked for. Raises UnknownTimelineError."""
+        store = self._here.find_store()
+        if timeline not in (None, self.timeline, *(list_timelines(store.layout) if store else ())):
+            raise UnknownTimelineError(f"no timeline is called {display(str(timeline)[:60])!r}")
+        return store
+
+    def _own_timeline(self, timeline: str | None) -> None:
+        if timeline not in (None, self.timeline):
+            raise UnknownTimelineError(
+                f"this working tree is timeline {self.timeline!r}, not {timeline!r}",
+                hint="run chrono in the working tree of that timeline",
+            )

@@ -1,0 +1,67 @@
+"""The verbs that look after a store: status, doctor, verify, recover, and what the store has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from chronos import maintenance, operations
+from chronos.checkpoints import Store, list_timelines
+from chronos.engine.place import EnginePlace
+
+
+class TimelineSummary(msgspec.Struct, frozen=True):
+    """A timeline as lists show it. `head` is its newest checkpoint, `path` its working tree where that is known."""
+
+    name: str
+    path: Path | None
+    head: str | None
+    checkpoints: int
+
+
+class UpkeepVerbs(EnginePlace):
+    """Looking after the store, and at it as a whole."""
+
+    def status(self) -> maintenance.StatusReport:
+        """Compare the working tree with the newest checkpoint, from a capture in memory."""
+        if self._here.find_store() is None:
+            return maintenance.StatusReport(self.root, self.store_path, self.timeline)
+        with self._here.workspace() as workspace:
+            return maintenance.report_status(workspace)
+
+    def list_timelines(self) -> list[TimelineSummary]:
+        """Return the timelines of the store, `main` first."""
+        store = self._here.find_store()
+        names = list_timelines(store.layout) if store else []
+        found = [self._summarise(store, name) for name in names] if store else []
+        return sorted(found, key=lambda summary: (summary.name != "main", summary.name))
+
+    def verify(self) -> list[maintenance.Finding]:
+        """Check every checkpoint, pack, list and base ref by hash; return what is wrong, the worst first."""
+        if self._here.find_store(despite_damage=True) is None:
+            return []
+        with self._here.workspace(despite_damage=True) as workspace:
+            return maintenance.verify(workspace)
+
+    def doctor(self) -> list[maintenance.Finding]:
+        """Look at the surroundings: versions, permissions, what git shows of us, what could destroy the store."""
+        if self._here.find_store() is None:
+            return maintenance.examine(self._here.git, self._here.place.repository, None)
+        with self._here.workspace() as workspace:
+            return maintenance.examine(self._here.git, self._here.place.repository, workspace)
+
+    def recover(self, *, abort: bool = False) -> list[str]:
+        """Finish an interrupted restore (or with `abort` take it back), sweep what crashes left, say what was done."""
+        if not self._here.place.layout.system.exists():
+            operations.sweep_hiding_drafts(self._here.place.repository, self._here.place.layout)
+            return []
+        with self._here.workspace() as workspace:
+            return maintenance.recover(workspace, abort=abort)
+
+    def _summarise(self, store: Store, name: str) -> TimelineSummary:
+        rows = store.catalog.list_checkpoints(name, limit=1)
+        path = self.root if name == self.timeline else None
+        return TimelineSummary(
+            name, path, rows[0].checkpoint_id if rows else None, store.catalog.count_checkpoints(name)
+        )
