@@ -117,6 +117,19 @@ class BadConfigError(UsageError):
     default_hint = "see the configuration table in README.md"
 
 
+class UnknownKindError(UsageError):
+    """There is no kind of memory store of this name."""
+
+    code = "unknown_kind"
+
+
+class UnknownStoreError(UsageError):
+    """No memory store of this name is known, or the checkpoint has none."""
+
+    code = "unknown_store"
+    default_hint = "run `chrono memory list`"
+
+
 class NothingToUndoError(StateError):
     """There is no operation left to undo or redo on this timeline."""
 
@@ -136,6 +149,20 @@ class ForeignTimelineError(StateError):
 
     code = "foreign_timeline"
     default_hint = "give each project its own CHRONOS_TIMELINES_DIR"
+
+
+class StoreInUseError(StateError):
+    """Another process uses a memory store, which cannot be replaced under it."""
+
+    code = "store_in_use"
+    default_hint = "end that process and run the command again; nothing was touched"
+
+
+class StoreChangedError(StateError):
+    """A memory store was written to between the plan and its execution."""
+
+    code = "store_changed"
+    default_hint = "run the command again; the store is as it was"
 
 
 class LockedError(StateError):
@@ -187,6 +214,13 @@ class DamagedJournalError(IntegrityError):
     """A journal or operation record that cannot be read."""
 
     code = "damaged_journal"
+
+
+class UnreadableStoreError(IntegrityError):
+    """A memory store is damaged, encrypted, or no store of its kind."""
+
+    code = "unreadable_store"
+    default_hint = "it is captured and restored as plain files all the same"
 
 
 class VerifyFailedError(IntegrityError):

@@ -17,6 +17,7 @@ MANIFEST = "checkpoint.json"
 PATCH = "fs_diff.patch.zst"
 STATUS = "git_status.txt"
 ENVIRONMENT = "env_config.json"
+MEMORY = "memory_dump/manifest.json"
 
 
 class StoreLayout(msgspec.Struct, frozen=True):

@@ -16,7 +16,7 @@ OWNERS = {
     "fcntl": {"chronos.locks"},
     "ctypes": {"chronos.files"},
     "shutil": {"chronos.files", "chronos.process", "chronos.git", "chronos.maintenance"},
-    "sqlite3": {"chronos.catalog"},
+    "sqlite3": {"chronos.catalog", "chronos.memory"},
     "pygit2": {"chronos.git"},
     "git": {"chronos.git"},
     "zstandard": {"chronos.pool"},
@@ -26,9 +26,9 @@ OWNERS = {
     "click": {"chronos.cli"},
     "rich": {"chronos.cli"},
     "tomllib": {"chronos.config"},
-    "lancedb": set(),
+    "lancedb": {"chronos.memory"},
     "yaml": set(),
-    "psutil": set(),
+    "psutil": {"chronos.process"},
     "jsonpatch": set(),
 }
 FORBIDDEN = {"pickle", "marshal", "shelve", "dill", "tarfile", "zipfile"}

@@ -36,6 +36,7 @@ from chronos.checkpoints.manifest import (
     EntryKind,
     Grade,
     Manifest,
+    MemoryRecord,
     ReceiptRow,
     Trigger,
     decode_manifest,
@@ -47,9 +48,10 @@ from chronos.checkpoints.policy import CapturePolicy
 from chronos.checkpoints.reconcile import list_checkpoint_folders, list_timelines
 from chronos.checkpoints.rules import StateRules
 from chronos.checkpoints.seal import Request
+from chronos.checkpoints.set_up import find_store, set_up_store
 from chronos.checkpoints.sides import BlobSource, Sides, absorbed_repositories, linked_repository, side_on_disk
-from chronos.checkpoints.states import State
-from chronos.checkpoints.store import Store, find_store, set_up_store
+from chronos.checkpoints.states import MemoryState, State
+from chronos.checkpoints.store import Store, read_memory_records
 
 __all__ = [
     "ABSENT",
@@ -76,6 +78,8 @@ __all__ = [
     "Judge",
     "Kept",
     "Manifest",
+    "MemoryRecord",
+    "MemoryState",
     "Options",
     "PendingCheckpoint",
     "Plan",
@@ -109,6 +113,7 @@ __all__ = [
     "list_checkpoint_folders",
     "list_timelines",
     "open_checkpoint",
+    "read_memory_records",
     "set_up_store",
     "side_on_disk",
 ]

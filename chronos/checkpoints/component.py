@@ -42,6 +42,7 @@ from chronos.git import (
     settle_intents,
 )
 from chronos.pool import Content, ContentSink, digest
+from chronos.stat_cache import StatCache
 
 # Status says so of a file that shrinks while it is hashed, or gives an error, and reports it as modified (git 2.39).
 _LISTED_ALL_THE_SAME = (b"error: short read while indexing ", b"error: read error while indexing ")
@@ -176,8 +177,8 @@ class ComponentCapture:
         state, status = self.result.state, self._status
         context, catalog = self._context, self._context.store.catalog
         included = {path for path in self._included if not path.endswith(b"/")}
-        known = catalog.stats(self._key)
-        reader = PathReader(tree, state.path, context.policy, context.sink, known, included, context.budget)
+        stats = StatCache(catalog.stats(self._key))
+        reader = PathReader(tree, state.path, context.policy, context.sink, stats, included, context.budget)
         converted = self._converted()
         changed, gone = self._hidden_changes(tree)
         tracked = {*status.tracked, *gone}
@@ -196,7 +197,7 @@ class ComponentCapture:
             flagged = {e.path: TreeEntry(e.path, e.mode, e.oid) for e in self._facts.hidden if not e.is_gitlink}
             self.result.base_entries = {**{path: flagged[path] for path in (*changed, *gone)}, **status.tracked}
         self.result.converted = converted
-        self.result.stats = (list(reader.fresh.values()), [path for path in known if path not in reader.entries])
+        self.result.stats = (list(stats.fresh.values()), [path for path in stats.known if path not in reader.entries])
 
     def _converted(self) -> list[TreePath]:
         """Return the clean files that git converts, asking only when the index, a stat or an attribute changed."""

@@ -17,6 +17,7 @@ from chronos.errors import BadPathError, DamagedManifestError, NewerFormatError
 from chronos.files import TreePath, check_tree_path, from_text
 from chronos.git import HiddenEntry
 from chronos.layout import FORMAT_VERSION
+from chronos.memory import MemoryFile
 from chronos.pool import Content, digest
 
 ID_LENGTH = 16
@@ -186,12 +187,43 @@ class Manifest(_Document, frozen=True):
     warnings: tuple[str, ...] = ()
 
     @property
+    def lists(self) -> list[ListRef]:
+        """The lists that the manifest itself refers to."""
+        return [self.receipt, *(ref for part in self.code for ref in (part.entries, part.staged, part.hidden))]
+
+    @property
     def files_changed(self) -> int:
         """How many paths differ from their base."""
         return sum(component.entries.count for component in self.code)
 
 
-_RowType = TypeVar("_RowType", Entry, StagedEntry, HiddenEntry, ReceiptRow)
+class MemoryRecord(_Document, frozen=True):
+    """One memory store of a checkpoint. `path` is text: from the root, or absolute for a store outside of it.
+
+    `is_found` says that nobody declared it; `identity` is equal for equal states; `files` lists `MemoryFile` rows of
+    `bytes` bytes in all. `is_torn` says that the store would not hold still; `facts` and `notes` are for people.
+    """
+
+    name: str
+    kind: str
+    path: str
+    identity: str
+    files: ListRef
+    bytes: _Number
+    is_found: bool = False
+    is_torn: bool = False
+    facts: dict[str, str | int] = {}
+    notes: tuple[str, ...] = ()
+
+
+class MemoryDump(_Document, frozen=True):
+    """`memory_dump/manifest.json`: the memory stores of a checkpoint."""
+
+    format: int
+    stores: tuple[MemoryRecord, ...]
+
+
+_RowType = TypeVar("_RowType", Entry, StagedEntry, HiddenEntry, ReceiptRow, MemoryFile)
 
 
 def is_checkpoint_id(text: str) -> bool:
@@ -224,6 +256,33 @@ def decode_manifest(data: bytes, checkpoint_id: str) -> Manifest:
         return _checked(msgspec.json.decode(data, type=Manifest))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as cause:
         raise DamagedManifestError(f"the manifest of checkpoint {checkpoint_id} is not valid: {cause}") from cause
+
+
+def encode_memory_dump(stores: Iterable[MemoryRecord]) -> bytes:
+    """Return the bytes of `memory_dump/manifest.json`."""
+    return msgspec.json.format(msgspec.json.encode(MemoryDump(FORMAT_VERSION, tuple(stores))), indent=1)
+
+
+def decode_memory_dump(data: bytes, what: str) -> tuple[MemoryRecord, ...]:
+    """Read the memory stores of a checkpoint, whose hash has been checked. Raises as `decode_manifest` does."""
+    try:
+        check_format(data, what)
+        stores = msgspec.json.decode(data, type=MemoryDump).stores
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as cause:
+        raise DamagedManifestError(f"{what} is not valid: {cause}") from cause
+    if len({store.name for store in stores}) != len(stores):
+        raise DamagedManifestError(f"{what} names a store twice")
+    return stores
+
+
+def check_memory_files(files: Iterable[MemoryFile]) -> None:
+    """Raise DamagedManifestError when a file of a store would be written outside of it."""
+    try:
+        for file in files:
+            if file.path:
+                check_tree_path(file.path)
+    except BadPathError as cause:
+        raise DamagedManifestError(f"a list of a memory store names an {cause.message}") from cause
 
 
 def check_format(data: bytes, what: str) -> None:

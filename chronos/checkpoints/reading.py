@@ -12,18 +12,14 @@ from collections.abc import Iterable
 
 import msgspec
 
-from chronos import clock
-from chronos.catalog import StatRow
 from chronos.checkpoints.manifest import Entry, EntryKind, Reason, ReceiptRow
 from chronos.checkpoints.policy import CapturePolicy
 from chronos.errors import BadPathError
 from chronos.files import FileStat, PathKind, SafeRoot, TreePath, check_tree_path, stat_of
 from chronos.pool import Content, ContentSink
+from chronos.stat_cache import StatCache
 
 _ATTEMPTS = 3
-# A file changed in the tick of its capture can change again without a trace; ticks are 10 ms on Linux, 2 s on FAT.
-_SETTLED_NS = 50_000_000
-_COARSE_SETTLED_NS = 2_000_000_000
 
 
 class Budget(msgspec.Struct):
@@ -48,16 +44,14 @@ class PathReader(msgspec.Struct):
     prefix: TreePath
     policy: CapturePolicy
     sink: ContentSink
-    known: dict[TreePath, StatRow]
+    stats: StatCache
     included: set[TreePath]
     budget: Budget
     entries: dict[TreePath, Entry] = msgspec.field(default_factory=dict)
     receipt: dict[TreePath, ReceiptRow] = msgspec.field(default_factory=dict)
     torn: list[TreePath] = msgspec.field(default_factory=list)
-    fresh: dict[TreePath, StatRow] = msgspec.field(default_factory=dict)
     _seen: dict[TreePath, FileStat | str | None] = msgspec.field(default_factory=dict)
     _charged: dict[TreePath, int] = msgspec.field(default_factory=dict)
-    _started_ns: int = msgspec.field(default_factory=clock.now_ns)
 
     def read_all(self, present_in_base: set[TreePath], others: Iterable[TreePath]) -> None:
         """Read every path; one that is gone is a deletion when the base has it. Then look at each once more."""
@@ -127,10 +121,10 @@ class PathReader(msgspec.Struct):
             return
         self._charged[path] = stat.size
         kind = EntryKind.LINK if stat.kind is PathKind.LINK else EntryKind.FILE
-        content = self._known_content(path, stat)
+        content = self.stats.find(path, stat)
         if content is None:
             stat, content = self._read_content(path, stat)
-            self._remember(path, stat, content)
+            self.stats.remember(path, stat, content)
         self.entries[path] = Entry(path, kind, kind is EntryKind.FILE and stat.is_executable, content)
 
     def _read_content(self, path: TreePath, stat: FileStat) -> tuple[FileStat, Content]:
@@ -145,24 +139,8 @@ class PathReader(msgspec.Struct):
         self._seen[path] = before
         return before, content
 
-    def _known_content(self, path: TreePath, stat: FileStat) -> Content | None:
-        row = self.known.get(path)
-        if row is None or (row.size, row.mtime_ns, row.ctime_ns, row.inode, row.mode) != _key(stat):
-            return None
-        return msgspec.msgpack.decode(row.content, type=Content)
-
-    def _remember(self, path: TreePath, stat: FileStat, content: Content) -> None:
-        newest = max(stat.mtime_ns, stat.ctime_ns)
-        is_coarse = stat.mtime_ns % 1_000_000_000 == 0
-        if newest + (_COARSE_SETTLED_NS if is_coarse else _SETTLED_NS) < self._started_ns:
-            self.fresh[path] = StatRow(path, *_key(stat), msgspec.msgpack.encode(content), content.chunks or content.id)
-
     def _leave_out(self, path: TreePath, reason: Reason, size: int, detail: str = "") -> None:
         self.receipt[path] = ReceiptRow(self._from_root(path), reason, size, detail)
 
     def _from_root(self, path: TreePath) -> TreePath:
         return self.prefix + b"/" + path if self.prefix else path
-
-
-def _key(stat: FileStat) -> tuple[int, int, int, int, int]:
-    return stat.size, stat.mtime_ns, stat.ctime_ns, stat.inode, stat.mode

@@ -1,4 +1,4 @@
-"""A code state in memory: what was captured or is sealed, by component, and what stands at any path of it.
+"""A state in memory: what was captured or is sealed, code by component and memory by store.
 
 All paths here are relative to the root, across components: an embedded repository that lost its git folder is then
 simply files of its parent, and both sides of a comparison still speak of the same paths.
@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import msgspec
 
-from chronos.checkpoints.manifest import ComponentKind, Entry, Grade, ReceiptRow, StagedEntry
+from chronos.checkpoints.manifest import ComponentKind, Entry, Grade, MemoryRecord, ReceiptRow, StagedEntry
 from chronos.files import TreePath
 from chronos.git import HiddenEntry
+from chronos.memory import MemoryFile
 from chronos.pool import Content, digest
 
 
@@ -43,10 +44,18 @@ class ComponentState(msgspec.Struct):
         return path[len(self.path) + 1 :] if self.path else path
 
 
+class MemoryState(msgspec.Struct, frozen=True):
+    """One memory store of a state: what the checkpoint says of it, and its files."""
+
+    record: MemoryRecord
+    files: tuple[MemoryFile, ...]
+
+
 class State(msgspec.Struct):
-    """The whole code state. `components` is keyed by path and always has the root (b'')."""
+    """The whole state. `components` is keyed by path and always has the root (b''); `memory` by the store's name."""
 
     components: dict[TreePath, ComponentState]
+    memory: dict[str, MemoryState] = msgspec.field(default_factory=dict)
     receipt: list[ReceiptRow] = msgspec.field(default_factory=list)
     grade: Grade = Grade.COMPLETE
     warnings: list[str] = msgspec.field(default_factory=list)
@@ -84,7 +93,7 @@ class State(msgspec.Struct):
     _by_path: dict[TreePath, ReceiptRow] | None = None
 
     def identity(self) -> str:
-        """Return a hash that is equal for equal states: components, entries, staged state and flags."""
+        """Return a hash that is equal for equal states: components, entries, staged state, flags and memory stores."""
         parts = [
             (
                 c.path,
@@ -100,12 +109,15 @@ class State(msgspec.Struct):
             )
             for c in self.components.values()
         ]
-        return digest(msgspec.msgpack.encode(parts)).hex()
+        stores = [(name, part.record.path, part.record.identity) for name, part in sorted(self.memory.items())]
+        return digest(msgspec.msgpack.encode((parts, stores) if stores else parts)).hex()
 
     def contents(self) -> list[Content]:
-        """Return every content that the entries and the staged state refer to."""
+        """Return every content that the entries, the staged state and the memory stores refer to."""
         found: list[Content] = []
         for component in self.components.values():
             found += [entry.content for entry in component.entries.values() if entry.content is not None]
             found += [row.content for row in component.staged if row.content is not None]
+        for part in self.memory.values():
+            found += [file.content for file in part.files if file.content is not None]
         return found

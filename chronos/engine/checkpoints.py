@@ -105,8 +105,9 @@ class CheckpointVerbs(EnginePlace):
         row = self.find_checkpoint(checkpoint, timeline)
         store = self._here.get_store()
         manifest = store.read_manifest(row.timeline, row.checkpoint_id)
-        state = store.read_state(manifest)
-        return Details(row, manifest, tuple(state.receipt), store.layout.checkpoint(row.timeline, row.checkpoint_id))
+        folder = store.layout.checkpoint(row.timeline, row.checkpoint_id)
+        state = store.read_state(manifest, folder)
+        return Details(row, manifest, tuple(state.receipt), folder)
 
     def search_checkpoints(self, text: str, timeline: str | None = None) -> list[CheckpointRow]:
         """Return checkpoints with `text` in name, description or tags, the newest first."""

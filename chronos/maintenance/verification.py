@@ -121,7 +121,7 @@ class _Check:
         yield from self._members(subject, folder, manifest)
         bases[b""] |= {component.base for component in manifest.code if component.base and not component.path}
         try:
-            state = self._store.read_state(manifest)
+            state = self._store.read_state(manifest, folder)
         except ChronosError as cause:
             yield Finding(Severity.ERROR, subject, cause.message, _RESTORE_OTHERS)
             return

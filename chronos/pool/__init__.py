@@ -1,6 +1,6 @@
 """The pool: pieces of content named by their BLAKE3, compressed and kept in packs. Owns zstandard and blake3."""
 
-from chronos.pool.chunker import FILE_PROFILE, LIST_PROFILE, ChunkProfile
+from chronos.pool.chunker import FILE_PROFILE, LIST_PROFILE, PAGED_PIECE_BYTES, ChunkProfile
 from chronos.pool.codec import compress_text, decompress_text, digest
 from chronos.pool.content import Content, ContentSink, HashingSink, PoolWriter
 from chronos.pool.pack import ChunkLocation, PackFile, WrittenPack, check_pack, read_pack_index
@@ -9,6 +9,7 @@ from chronos.pool.reader import PoolReader
 __all__ = [
     "FILE_PROFILE",
     "LIST_PROFILE",
+    "PAGED_PIECE_BYTES",
     "ChunkLocation",
     "ChunkProfile",
     "Content",

@@ -33,3 +33,5 @@ class ChunkProfile(msgspec.Struct, frozen=True):
 
 FILE_PROFILE = ChunkProfile(1024 * _KIB, 256 * _KIB, 1024 * _KIB, 4096 * _KIB)
 LIST_PROFILE = ChunkProfile(64 * _KIB, 8 * _KIB, 32 * _KIB, 128 * _KIB)
+# SQLite changes pages of a database in place: pieces of a fixed size keep all others equal.
+PAGED_PIECE_BYTES = 64 * _KIB

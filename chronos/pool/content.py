@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Protocol
 
 import msgspec
 from blake3 import blake3
 
+from chronos.errors import MissingChunkError
 from chronos.pool.chunker import FILE_PROFILE, ChunkProfile
 from chronos.pool.codec import Compressor, digest
 from chronos.pool.pack import PACK_LIMIT_BYTES, PackWriter, WrittenPack
@@ -27,6 +28,7 @@ class Content(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
 
     `id` is the BLAKE3 of the whole content and `size` its length in bytes. Content of one chunk is that chunk;
     longer content names in `chunks` the chunk that holds the concatenated ids of its pieces. Empty content has none.
+    Paged content, which is cut in pieces of a fixed size, is named by that list: `id` and `chunks` are the same.
     """
 
     id: bytes
@@ -45,9 +47,23 @@ class ContentSink(Protocol):
         """Take in what the open file `descriptor` holds, about `size` bytes long. Raises OSError."""
         ...
 
+    def add_paged(self, size: int, pieces: Iterable[tuple[bytes, bytes | None]]) -> Content:
+        """Take in `size` bytes in pieces of `PAGED_PIECE_BYTES` (the last may be shorter), each as (id, bytes).
+
+        A piece that the pool is known to hold comes without its bytes. Raises MissingChunkError when it does not.
+        """
+        ...
+
+    @property
+    def wants_bytes(self) -> bool:
+        """Whether the bytes of pieces are needed at all."""
+        ...
+
 
 class HashingSink:
     """Compute contents without keeping any byte."""
+
+    wants_bytes = False
 
     def add_bytes(self, data: bytes, profile: ChunkProfile = FILE_PROFILE) -> Content:
         """See ContentSink."""
@@ -67,6 +83,20 @@ class HashingSink:
             os.lseek(descriptor, 0, os.SEEK_SET)
         with open(descriptor, "rb", closefd=False) as stream:
             return self._cut(stream, FILE_PROFILE)
+
+    def add_paged(self, size: int, pieces: Iterable[tuple[bytes, bytes | None]]) -> Content:
+        """See ContentSink."""
+        ids = bytearray()
+        for chunk_id, data in pieces:
+            if data is not None:
+                self._keep(chunk_id, data)
+            else:
+                self._check_kept(chunk_id)
+            ids += chunk_id
+        if len(ids) <= CHUNK_ID_BYTES:
+            return Content(bytes(ids) or digest(b""), size)
+        list_id = self._add_list(bytes(ids))
+        return Content(list_id, size, list_id)
 
     def _cut(self, stream: io.BufferedIOBase, profile: ChunkProfile) -> Content:
         whole, size, ids = blake3(), 0, bytearray()
@@ -88,12 +118,17 @@ class HashingSink:
     def _keep(self, chunk_id: bytes, data: bytes) -> None:
         """Keep one chunk; this sink keeps none."""
 
+    def _check_kept(self, chunk_id: bytes) -> None:
+        """Raise MissingChunkError when the pool does not hold a chunk; this sink does not ask."""
+
 
 class PoolWriter(HashingSink):
     """Write new chunks into packs under a temporary folder; what `is_known` has already is not written again.
 
     `inspect` looks at each new chunk; what it has to say is kept in `remarks`, by the id of the content.
     """
+
+    wants_bytes = True
 
     def __init__(
         self,
@@ -126,6 +161,10 @@ class PoolWriter(HashingSink):
         """See ContentSink."""
         return self._remarked(super().add_file(descriptor, size))
 
+    def add_paged(self, size: int, pieces: Iterable[tuple[bytes, bytes | None]]) -> Content:
+        """See ContentSink."""
+        return self._remarked(super().add_paged(size, pieces))
+
     def finish(self) -> list[WrittenPack]:
         """Seal and sync the packs and return them; they still lie in the temporary folder."""
         if self._open is not None:
@@ -150,6 +189,10 @@ class PoolWriter(HashingSink):
         self._fresh.add(chunk_id)
         if self._inspect is not None:
             self._remark = self._remark or self._inspect(data)
+
+    def _check_kept(self, chunk_id: bytes) -> None:
+        if chunk_id not in self._fresh and not self._is_known(chunk_id):
+            raise MissingChunkError(f"no pack holds chunk {chunk_id.hex()[:16]}")
 
     def _remarked(self, content: Content) -> Content:
         if self._remark is not None:

@@ -1,0 +1,127 @@
+"""Finding a store, or setting one up: only where the place is free, empty, or holds what a killed set-up leaves."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from chronos import locks
+from chronos.checkpoints.manifest import is_checkpoint_id
+from chronos.checkpoints.owner import find_record
+from chronos.checkpoints.store import Store
+from chronos.config import Config
+from chronos.errors import (
+    BadConfigError,
+    ChronosError,
+    DamagedStoreError,
+    NewerFormatError,
+    StorageError,
+    UnsupportedError,
+)
+from chronos.files import read_limited, remove_tree, replace_durably, sync_folder, translate_os_errors
+from chronos.git import GitCommand
+from chronos.layout import FORMAT_VERSION, MAIN_TIMELINE, TIMELINE, StoreLayout
+
+_MAGIC = "chronos"
+_STORE_ID_BYTES = 6
+
+
+def find_store(layout: StoreLayout, config: Config) -> Store | None:
+    """Open the store at `layout`, or return None when there is none.
+
+    Raises NewerFormatError, DamagedStoreError when the format file is lost, BadConfigError when the folder is no store.
+    """
+    if not layout.is_set_up:
+        obstacle = _find_obstacle(layout)
+        if not layout.is_set_up:  # another process may have finished it meanwhile
+            if obstacle is not None:
+                raise obstacle
+            return None
+    return Store(layout, config, _read_format(layout.format_file))
+
+
+def _find_obstacle(layout: StoreLayout) -> ChronosError | None:
+    """Return why no store can be set up: the place must be free, empty, or hold what a killed set-up leaves."""
+    names = _names_in(layout.root)
+    timelines = {name: _names_in(layout.root / name) for name in names if not name.startswith(".")}
+    if layout.system.name in names:
+        if any(is_checkpoint_id(name) or name == TIMELINE for found in timelines.values() for name in found):
+            return _lost_format(layout, timelines)
+        if timelines.get(MAIN_TIMELINE, set()) <= {"packs"} and timelines.keys() <= {MAIN_TIMELINE}:
+            return None
+    if not names:
+        return None
+    hint = "set CHRONOS_TIMELINES_DIR to a folder that is new or empty"
+    return BadConfigError(f"{layout.root} holds other files and is no store of checkpoints", hint=hint)
+
+
+def _lost_format(layout: StoreLayout, timelines: Iterable[str]) -> ChronosError:
+    """The id is not made up anew: the base refs of every checkpoint carry the old one."""
+    store_id = "the store id, as in `git for-each-ref refs/chronos/base`"
+    for timeline in timelines:
+        with suppress(ChronosError):
+            record = find_record(layout, timeline)
+            store_id = record.store if record is not None else store_id
+    hint = f"write it again, two lines: {_MAGIC} {FORMAT_VERSION}, and {store_id}"
+    return DamagedStoreError(f"{layout.format_file} is gone, although there are checkpoints", hint=hint)
+
+
+def _names_in(folder: Path) -> set[str]:
+    try:
+        with translate_os_errors(f"cannot look into {folder}"):
+            return set(os.listdir(folder))
+    except StorageError as cause:
+        if isinstance(cause.__cause__, FileNotFoundError | NotADirectoryError):
+            return set()
+        raise
+
+
+def set_up_store(layout: StoreLayout, config: Config, git: GitCommand) -> bool:
+    """Make the store at `layout`, or whatever is missing of it; tell whether it is new.
+
+    The format file comes last: before it is there, the store is not. A folder that was there before keeps its mode.
+    """
+    is_new = not layout.is_set_up
+    if not is_new and not os.access(layout.system, os.W_OK):
+        return False
+    with translate_os_errors(f"cannot set up {layout.root}"):
+        for folder in (
+            layout.root, layout.system, layout.locks, layout.temporary, layout.journals, layout.indexes,
+            layout.timeline(MAIN_TIMELINE), layout.packs(MAIN_TIMELINE),
+        ):  # fmt: skip
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if is_new or not (layout.inner_repository / "HEAD").is_file():
+        _finish_set_up(layout, config, git)
+    return is_new
+
+
+def _finish_set_up(layout: StoreLayout, config: Config, git: GitCommand) -> None:
+    with locks.hold(layout.store_lock, timeout_s=config.lock_timeout_s):
+        if not (layout.inner_repository / "HEAD").is_file():
+            _make_inner_repository(layout, git)
+        for folder in (layout.system, layout.root, layout.root.parent):
+            sync_folder(folder)
+        if not layout.is_set_up:
+            store_id = os.urandom(_STORE_ID_BYTES).hex()
+            replace_durably(layout.format_file, f"{_MAGIC} {FORMAT_VERSION}\n{store_id}\n".encode())
+
+
+def _make_inner_repository(layout: StoreLayout, git: GitCommand) -> None:
+    """Make it beside its place and rename it: a killed `git init` leaves locks that stop the next one."""
+    draft = layout.temporary / "inner.git"
+    remove_tree(draft)
+    remove_tree(layout.inner_repository)
+    git.at(layout.root).output("init", "-q", "--bare", "--template=", str(draft))
+    with translate_os_errors(f"cannot make {layout.inner_repository}"):
+        os.rename(draft, layout.inner_repository)
+
+
+def _read_format(path: Path) -> str:
+    fields = read_limited(path, 4096).decode("utf-8", "replace").split()
+    if len(fields) != 3 or fields[0] != _MAGIC or not fields[1].isdigit():
+        raise UnsupportedError(f"{path} is not a chronos format file", hint="restore it from a backup of the store")
+    if int(fields[1]) > FORMAT_VERSION:
+        raise NewerFormatError(f"this store has format {fields[1]}, this release reads {FORMAT_VERSION}")
+    return fields[2]

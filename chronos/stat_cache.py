@@ -1,0 +1,49 @@
+"""Which files need not be read again: what each looked like to `lstat` when its content was taken.
+
+Racily clean files are never remembered: a file changed in the very tick of its capture can change again without a
+trace, so a row counts only when the file was settled before the capture began.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from chronos import clock
+from chronos.catalog import StatRow
+from chronos.files import FileStat, TreePath
+from chronos.pool import Content
+
+# Ticks are 10 ms on Linux, 2 s on FAT.
+_SETTLED_NS = 50_000_000
+_COARSE_SETTLED_NS = 2_000_000_000
+
+
+class StatCache(msgspec.Struct):
+    """The remembered files of one component, by path; `fresh` are the rows that this capture adds."""
+
+    known: dict[TreePath, StatRow]
+    fresh: dict[TreePath, StatRow] = msgspec.field(default_factory=dict)
+    started_ns: int = msgspec.field(default_factory=clock.now_ns)
+
+    def find(self, path: TreePath, stat: FileStat) -> Content | None:
+        """Return the content of the file at `path` when it still looks as it did."""
+        row = self.known.get(path)
+        if row is None or (row.size, row.mtime_ns, row.ctime_ns, row.inode, row.mode) != _key(stat):
+            return None
+        return msgspec.msgpack.decode(row.content, type=Content)
+
+    def find_last(self, path: TreePath) -> Content | None:
+        """Return the content that the file at `path` had last, whatever it looks like now."""
+        row = self.known.get(path)
+        return msgspec.msgpack.decode(row.content, type=Content) if row is not None else None
+
+    def remember(self, path: TreePath, stat: FileStat, content: Content) -> None:
+        """Remember the content of a file that looked like `stat` before it was read, if it was settled by then."""
+        newest = max(stat.mtime_ns, stat.ctime_ns)
+        is_coarse = stat.mtime_ns % 1_000_000_000 == 0
+        if newest + (_COARSE_SETTLED_NS if is_coarse else _SETTLED_NS) < self.started_ns:
+            self.fresh[path] = StatRow(path, *_key(stat), msgspec.msgpack.encode(content), content.chunks or content.id)
+
+
+def _key(stat: FileStat) -> tuple[int, int, int, int, int]:
+    return stat.size, stat.mtime_ns, stat.ctime_ns, stat.inode, stat.mode
