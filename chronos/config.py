@@ -23,6 +23,13 @@ _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off"}
 
 
+class MemoryDeclaration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A memory store that somebody declared: where it is, and its kind where that was said."""
+
+    path: str
+    kind: str | None = None
+
+
 class Config(msgspec.Struct, frozen=True):
     """What can be set. Sizes are bytes, durations seconds."""
 
@@ -35,6 +42,7 @@ class Config(msgspec.Struct, frozen=True):
     lock_timeout_s: float = 30.0
     include: tuple[str, ...] = ()
     environment_variables: tuple[str, ...] = ("CI", "LANG", "LC_ALL", "NODE_ENV", "PYTHONHASHSEED", "TZ", "VIRTUAL_ENV")
+    memory: Mapping[str, MemoryDeclaration] = {}
 
 
 class Surroundings(msgspec.Struct, frozen=True):
@@ -68,12 +76,13 @@ def load(root: Path, environment: Mapping[str, str]) -> Config:
     config = Config()
     for name in ("pyproject.toml", "chronos.toml"):
         table = _read_table(root / name)
-        config = _apply(config, table, f"{name}: ")
+        config = _apply(config, {key: value for key, value in table.items() if key != "memory"}, f"{name}: ")
         if "timelines_dir" in table and _leads_out(config.timelines_dir):
             raise BadConfigError(
                 f"{name}: timelines_dir = {config.timelines_dir!r} leads out of the project",
                 hint="a project's own files may not say so; set CHRONOS_TIMELINES_DIR",
             )
+        config = _apply_memory(config, table.get("memory", {}), f"{name}: ")
     found = {key: environment[name] for key, name in ENVIRONMENT_NAMES.items() if environment.get(name)}
     return _apply(config, found, "environment: ")
 
@@ -100,11 +109,24 @@ def _read_table(path: Path) -> Mapping[str, Any]:
         table = table.get(name, {})
         if not isinstance(table, dict):
             raise BadConfigError(f"{path.name}: [tool.chronos] is not a table")
-    return {key: value for key, value in table.items() if not isinstance(value, dict)}
+    return {key: value for key, value in table.items() if key == "memory" or not isinstance(value, dict)}
+
+
+def _apply_memory(config: Config, table: Any, where: str) -> Config:
+    """Add the stores of a `memory` table: `name = "path"`, or `[….memory.name]` with `path` and `kind`."""
+    if not isinstance(table, dict):
+        raise BadConfigError(f"{where}memory is not a table", hint='write [tool.chronos.memory] and name = "path"')
+    found = dict(config.memory)
+    for name, value in table.items():
+        try:
+            found[name] = msgspec.convert({"path": value} if isinstance(value, str) else value, MemoryDeclaration)
+        except msgspec.ValidationError as cause:
+            raise BadConfigError(f"{where}memory.{name}: {cause}") from cause
+    return msgspec.structs.replace(config, memory=found)
 
 
 def _apply(config: Config, values: Mapping[str, Any], where: str) -> Config:
-    known = set(Config.__struct_fields__)
+    known = set(Config.__struct_fields__) - {"memory"}
     for key, value in values.items():
         if key not in known:
             raise BadConfigError(f"{where}unknown setting {key!r}", hint=f"known: {', '.join(sorted(known))}")

@@ -66,6 +66,11 @@ class StoreLayout(msgspec.Struct, frozen=True):
         return self.system / "changes"
 
     @property
+    def declarations(self) -> Path:
+        """The memory stores that were declared on this machine."""
+        return self.system / "memory.json"
+
+    @property
     def locks(self) -> Path:
         """Lock files; their content is for messages only."""
         return self.system / "locks"

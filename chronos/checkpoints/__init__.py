@@ -14,6 +14,8 @@ from chronos.checkpoints.changes import (
     Side,
     SideKind,
     StagedState,
+    StoreChange,
+    StoreSide,
     SubmoduleLink,
     decode_journal,
     encode_journal,
@@ -26,7 +28,7 @@ from chronos.checkpoints.create import (
     check_name,
     open_checkpoint,
 )
-from chronos.checkpoints.diff import Difference, StateDiff
+from chronos.checkpoints.diff import Difference, StateDiff, StorePair, list_changed_stores
 from chronos.checkpoints.environment import describe_environment
 from chronos.checkpoints.manifest import (
     LARGEST_MANIFEST_BYTES,
@@ -40,10 +42,15 @@ from chronos.checkpoints.manifest import (
     ReceiptRow,
     Trigger,
     decode_manifest,
+    decode_rows,
     is_checkpoint_id,
 )
+from chronos.checkpoints.memory import CapturedStore, MemoryCapture
+from chronos.checkpoints.memory_apply import StoreApplier
+from chronos.checkpoints.memory_plan import StorePlanner
 from chronos.checkpoints.owner import find_record, is_claimed
-from chronos.checkpoints.plan import Judge, Kept, Options, Plan, Planner, drop_blocked
+from chronos.checkpoints.plan import Kept, Options, Plan
+from chronos.checkpoints.planner import Judge, Planner, drop_blocked
 from chronos.checkpoints.policy import CapturePolicy
 from chronos.checkpoints.reconcile import list_checkpoint_folders, list_timelines
 from chronos.checkpoints.rules import StateRules
@@ -64,6 +71,7 @@ __all__ = [
     "BlobSource",
     "Capture",
     "CapturePolicy",
+    "CapturedStore",
     "Change",
     "ChangeSet",
     "Component",
@@ -78,6 +86,7 @@ __all__ = [
     "Judge",
     "Kept",
     "Manifest",
+    "MemoryCapture",
     "MemoryRecord",
     "MemoryState",
     "Options",
@@ -94,6 +103,11 @@ __all__ = [
     "StateDiff",
     "StateRules",
     "Store",
+    "StoreApplier",
+    "StoreChange",
+    "StorePair",
+    "StorePlanner",
+    "StoreSide",
     "SubmoduleLink",
     "Trigger",
     "absorbed_repositories",
@@ -102,6 +116,7 @@ __all__ = [
     "check_name",
     "decode_journal",
     "decode_manifest",
+    "decode_rows",
     "describe_environment",
     "drop_blocked",
     "encode_journal",
@@ -110,6 +125,7 @@ __all__ = [
     "is_checkpoint_id",
     "is_claimed",
     "linked_repository",
+    "list_changed_stores",
     "list_checkpoint_folders",
     "list_timelines",
     "open_checkpoint",

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import re
 from enum import Enum
+from pathlib import Path
 from typing import Literal
 
 import msgspec
 
-from chronos.checkpoints.manifest import StagedEntry, check_format, check_rows, is_object_id
+from chronos.checkpoints.manifest import MemoryRecord, StagedEntry, check_format, check_rows, is_object_id
 from chronos.checkpoints.states import ComponentState
 from chronos.errors import BadPathError, DamagedJournalError, DamagedManifestError
 from chronos.files import check_tree_path
 from chronos.git import HiddenEntry
+from chronos.memory import place_of
 from chronos.pool import Content, digest
 
 LARGEST_JOURNAL_BYTES = 512 * 1024 * 1024
@@ -135,6 +137,33 @@ class SubmoduleLink(_Struct, frozen=True):
         return SubmoduleLink(self.component, self.git_dir, not self.is_made)
 
 
+class StoreSide(_Struct, frozen=True):
+    """A memory store on one side of a change: its kind and identity, and the content that lists its files."""
+
+    kind: str
+    identity: str
+    files: Content
+    size: int
+
+    @classmethod
+    def of(cls, record: MemoryRecord) -> StoreSide:
+        """Return the side that a checkpoint has."""
+        return cls(record.kind, record.identity, record.files.content(), record.bytes)
+
+
+class StoreChange(_Struct, frozen=True):
+    """What happens to the memory store at `path` (from the root, or absolute); None is a place with nothing."""
+
+    name: str
+    path: str
+    before: StoreSide | None
+    after: StoreSide | None
+
+    def inverted(self) -> StoreChange:
+        """Return the change that takes this one back."""
+        return StoreChange(self.name, self.path, self.after, self.before)
+
+
 class ChangeSet(_Struct, frozen=True):
     """All changes of one operation."""
 
@@ -142,11 +171,12 @@ class ChangeSet(_Struct, frozen=True):
     indexes: tuple[IndexChange, ...] = ()
     head: HeadChange | None = None
     links: tuple[SubmoduleLink, ...] = ()
+    stores: tuple[StoreChange, ...] = ()
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing would happen."""
-        return not (self.changes or self.indexes or self.head or self.links)
+        return not (self.changes or self.indexes or self.head or self.links or self.stores)
 
     def identity(self) -> str:
         """Return a short hash of the set: the plan id."""
@@ -159,6 +189,7 @@ class ChangeSet(_Struct, frozen=True):
             tuple(change.inverted() for change in self.indexes),
             self.head.inverted() if self.head else None,
             tuple(link.inverted() for link in self.links),
+            tuple(store.inverted() for store in self.stores),
         )
 
 
@@ -211,6 +242,8 @@ def _check_change_set(change_set: ChangeSet) -> None:
     for component in components:
         if component:
             check_tree_path(component)
+    for store in change_set.stores:
+        place_of(Path("/"), store.path)
     for index in change_set.indexes:
         check_rows((*index.before.staged, *index.before.hidden, *index.after.staged, *index.after.hidden))
     head = change_set.head

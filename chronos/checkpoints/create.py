@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from chronos.catalog import CheckpointRow
-from chronos.checkpoints.capture import Capture, capture_code
+from chronos.checkpoints.capture import Capture, capture_state
 from chronos.checkpoints.manifest import Grade, ReceiptRow, Trigger
 from chronos.checkpoints.policy import CapturePolicy
 from chronos.checkpoints.seal import Request, seal
@@ -102,7 +102,7 @@ def open_checkpoint(
         compress = store.config.compress
         writer = PoolWriter(scratch, store.catalog.has_chunk, compress=compress, inspect=find_secret)
         try:
-            capture = capture_code(store, repository, policy, writer)
+            capture = capture_state(store, repository, policy, writer)
             yield PendingCheckpoint(store, request, newest, scratch, writer, capture)
         finally:
             writer.abandon()
@@ -110,7 +110,7 @@ def open_checkpoint(
 
 def capture_in_memory(store: Store, repository: Repository, policy: CapturePolicy) -> Capture:
     """Capture the state without keeping any of it."""
-    return capture_code(store, repository, policy, HashingSink())
+    return capture_state(store, repository, policy, HashingSink())
 
 
 def _warn_of_secrets(capture: Capture, writer: PoolWriter) -> list[str]:

@@ -6,6 +6,7 @@ pool, so an unchanged list costs one id. The normative description is `docs/form
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 from enum import Enum
@@ -65,6 +66,7 @@ class Reason(str, Enum):
     OTHER_WORKTREE = "other worktree"
     GIT_ONLY = "from git only"
     HISTORY = "history of an embedded repository"
+    MEMORY = "memory store"
 
 
 STAGED = "staged"  # the detail of a receipt row for content of the index
@@ -202,6 +204,7 @@ class MemoryRecord(_Document, frozen=True):
 
     `is_found` says that nobody declared it; `identity` is equal for equal states; `files` lists `MemoryFile` rows of
     `bytes` bytes in all. `is_torn` says that the store would not hold still; `facts` and `notes` are for people.
+    `beside` are the names, beside it, that belong to the store, such as those of a `-wal`.
     """
 
     name: str
@@ -214,6 +217,12 @@ class MemoryRecord(_Document, frozen=True):
     is_torn: bool = False
     facts: dict[str, str | int] = {}
     notes: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
+
+    @property
+    def is_inside(self) -> bool:
+        """Whether it lies in the root."""
+        return not os.path.isabs(self.path)
 
 
 class MemoryDump(_Document, frozen=True):

@@ -28,6 +28,7 @@ from chronos.checkpoints.manifest import (
     StagedEntry,
     Trigger,
     encode_manifest,
+    encode_memory_dump,
     encode_rows,
     list_ref,
 )
@@ -38,7 +39,7 @@ from chronos.checkpoints.store import Store
 from chronos.errors import CatalogDamagedError, ChronosError, LockedError, StorageError
 from chronos.files import link_or_copy, publish_folder, sync_folder, to_text, translate_os_errors, write_new
 from chronos.git import HiddenEntry, create_base_ref, has_base_ref
-from chronos.layout import ENVIRONMENT, FORMAT_VERSION, MANIFEST, PATCH, STATUS
+from chronos.layout import ENVIRONMENT, FORMAT_VERSION, MANIFEST, MEMORY, PATCH, STATUS
 from chronos.pool import LIST_PROFILE, ContentSink, PoolWriter, WrittenPack, compress_text, digest
 from chronos.process import in_background
 
@@ -172,12 +173,22 @@ class _Members:
             members[STATUS] = _write_member(folder / STATUS, render_status(self._capture))
             patch, complete = self._patch()
             members[PATCH] = _write_member(folder / PATCH, compress_text(patch), complete)
-        known = self._old.get(ENVIRONMENT)
-        if known is not None and known.blake3 == digest(self._environment).hex():
-            members[ENVIRONMENT] = self._share(folder, ENVIRONMENT)
-        else:
-            members[ENVIRONMENT] = _write_member(folder / ENVIRONMENT, self._environment)
+        members[ENVIRONMENT] = self._write(folder, ENVIRONMENT, self._environment)
+        stores = self._capture.state.memory
+        if stores:
+            with translate_os_errors(f"cannot write in {folder}"):
+                (folder / MEMORY).parent.mkdir(mode=0o700)
+            dump = encode_memory_dump(part.record for part in stores.values())
+            members[MEMORY] = self._write(folder, MEMORY, dump)
+            sync_folder((folder / MEMORY).parent)
         return members
+
+    def _write(self, folder: Path, name: str, data: bytes) -> Member:
+        """Write a member, or share that of the parent."""
+        known = self._old.get(name)
+        if known is not None and known.blake3 == digest(data).hex():
+            return self._share(folder, name)
+        return _write_member(folder / name, data)
 
     def _read_parent(self, store: Store, parent: CheckpointRow) -> None:
         try:
@@ -205,8 +216,8 @@ def _index(store: Store, timeline: str, packs: Sequence[WrittenPack], row: Check
             for pack in packs:
                 index_pack(catalog, timeline, pack)
             catalog.add_checkpoint(row)
-            for part in capture.components.values():
-                catalog.update_stats(part.key, *part.stats)
+            for key, fresh, gone in capture.stats:
+                catalog.update_stats(key, fresh, gone)
             catalog.set_mark(timeline, read_mark(store.layout, timeline))
     except CatalogDamagedError:
         store.discard_catalog()

@@ -6,8 +6,8 @@ Everything that other rooms read from a store (manifests, lists, contents) comes
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from chronos import locks
@@ -35,13 +35,14 @@ from chronos.config import Config
 from chronos.errors import (
     CatalogDamagedError,
     DamagedManifestError,
+    IntegrityError,
     StorageError,
 )
 from chronos.files import read_limited, remove_tree, translate_os_errors
 from chronos.git import HiddenEntry
 from chronos.layout import MANIFEST, MEMORY, StoreLayout
 from chronos.memory import MemoryFile
-from chronos.pool import ChunkLocation, PoolReader, digest
+from chronos.pool import ChunkLocation, Content, PoolReader, digest
 
 
 class Store:
@@ -214,6 +215,13 @@ class Store:
             location = ChunkLocation(place.offset, place.stored_bytes, place.raw_bytes, place.codec)
             found.append((self.layout.pack(row.timeline, row.pack), location))
         return found
+
+    def piece_ids(self, content: Content) -> Sequence[bytes]:
+        """Return the pieces that a content had when it was kept, or none when that cannot be read any more."""
+        with suppress(IntegrityError, StorageError):
+            found = self.pool.chunk_ids(content)
+            return found[1:] if content.chunks is not None else found
+        return ()
 
     def read_manifest(self, timeline: str, checkpoint_id: str) -> Manifest:
         """Read a live checkpoint's manifest. Raises DamagedManifestError or NewerFormatError."""

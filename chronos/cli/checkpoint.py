@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from chronos.cli import documents, plans, render
-from chronos.cli.options import CheckpointId, Json, OtherId, Paths, PlanOnly, Timeline, Yes
+from chronos.cli.options import CheckpointId, Json, OtherId, Paths, PlanOnly, Stores, Timeline, Yes
 from chronos.cli.session import Session
 from chronos.cli.views import Comparison, Page, WrittenOut
 from chronos.errors import UsageError
@@ -90,7 +90,8 @@ def diff(
         differences = [] if has_patches else engine.diff(checkpoint, other, paths=paths)
         patches = engine.diff_patches(checkpoint, other, paths=paths) if has_patches else ()
         view = render.patches if patch else render.statistics if stat else render.differences
-        session.show(Comparison(checkpoint, other, differences, patches, patch), documents.comparison, view)
+        stores = engine.diff_memory(checkpoint, other, tables=False) if not paths else []
+        session.show(Comparison(checkpoint, other, differences, stores, patches, patch), documents.comparison, view)
 
 
 @app.command()
@@ -107,6 +108,9 @@ def restore(
             help="Replace this too though no checkpoint would hold it; the safety checkpoint takes it in. Repeatable.",
         ),
     ] = None,
+    code: Annotated[bool, typer.Option("--code", help="Only the code, no memory store.")] = False,
+    memory: Annotated[bool, typer.Option("--memory", help="Only the memory stores.")] = False,
+    store: Stores = None,
     head: Annotated[bool, typer.Option("--head", help="Move HEAD and its branch back too.")] = False,
     into: Annotated[
         Path | None, typer.Option("--into", metavar="DIR", show_default=False, help="Write into a new folder instead.")
@@ -116,29 +120,32 @@ def restore(
     ] = None,
     as_json: Json = False,
 ) -> None:  # fmt: skip
-    """Give the files and the index the state of a checkpoint.
+    """Give the files, the index and the memory stores the state of a checkpoint.
 
     The state before is kept as a safety checkpoint, so that `chrono undo` takes a restore back. What no checkpoint
     holds is never overwritten: it is kept and listed.
     """
     session = Session.of(context, as_json)
     if into is not None:
-        if plan_only or head or include or plan_id:
-            raise UsageError("--into goes with --path only")
+        if plan_only or head or include or plan_id or code or memory or store:
+            raise UsageError("--into goes with --path only", hint="`chrono memory extract` gives a copy of one store")
         _write_out(session, checkpoint, into, path)
         return
     if not (yes or plan_only):
         session.require_terminal("a restore overwrites and deletes files")
     with session.engine() as engine:
-        paths, included = session.from_root(engine, path), session.from_root(engine, include)
+        wanted: dict[str, Any] = {
+            "paths": session.from_root(engine, path), "include": session.from_root(engine, include), "head": head,
+            "code": code or not memory, "memory": memory or not code, "stores": store or (),
+        }  # fmt: skip
         if not yes or plan_only:
-            plan = engine.plan_restore(checkpoint, paths=paths, head=head, include=included)
+            plan = engine.plan_restore(checkpoint, **wanted)
             session.show(plan, documents.plan, plans.plan)
             if plan_only or plan.change_set.is_empty:
                 return
             session.ask(f"Restore {display(checkpoint)}?")
             plan_id = plan_id or plan.plan_id
-        outcome = engine.restore_checkpoint(checkpoint, paths=paths, head=head, include=included, plan_id=plan_id)
+        outcome = engine.restore_checkpoint(checkpoint, **wanted, plan_id=plan_id)
         session.show(outcome, documents.outcome, plans.outcome)
 
 

@@ -12,7 +12,7 @@ from chronos.files import to_text
 
 if TYPE_CHECKING:
     from chronos.catalog import CheckpointRow
-    from chronos.checkpoints import Change, Created, Difference, Kept, Plan, ReceiptRow, Side
+    from chronos.checkpoints import Change, Created, Difference, Kept, MemoryRecord, Plan, ReceiptRow, Side, StoreChange
     from chronos.cli.views import Comparison, History, Page, Setup, Step, WrittenOut
     from chronos.engine import Details
     from chronos.maintenance import Finding, StatusReport
@@ -81,6 +81,7 @@ def details(found: Details) -> Document:
         **checkpoint(found.row),
         "parents": list(manifest.parents),
         "code": components,
+        "memory": memory(found.memory),
         "receipt": receipt(found.receipt),
         "left_out": dict(manifest.left_out),
         "warnings": list(manifest.warnings),
@@ -97,7 +98,7 @@ def receipt(rows: Iterable[ReceiptRow]) -> list[Document]:
 
 
 def plan(found: Plan) -> Document:
-    """Describe what a restore or a step would do. No memory store is planned yet, so `stores` is empty."""
+    """Describe what a restore or a step would do."""
     change_set = found.change_set
     head = change_set.head
     ends = [] if head is None else [(head.branch_before, head.commit_before), (head.branch_after, head.commit_after)]
@@ -106,7 +107,7 @@ def plan(found: Plan) -> Document:
         "grade": found.grade.value,
         "writes": [_change(change, change.after) for change in found.writes],
         "deletes": [_change(change, change.before) for change in found.deletes],
-        "stores": [],
+        "stores": [_store(store) for store in change_set.stores],
         "kept": kept(found.kept),
         "warnings": list(found.warnings),
         "links": [{"path": to_text(link.component), "made": link.is_made} for link in change_set.links],
@@ -128,6 +129,7 @@ def outcome(found: Outcome) -> Document:
         "safety": found.safety,
         "written": found.written,
         "deleted": found.deleted,
+        "stores": list(found.stores),
         "kept": kept(found.kept),
         "warnings": list(found.warnings),
         "plan_id": found.plan.plan_id,
@@ -168,7 +170,8 @@ def comparison(found: Comparison) -> Document:
     for item, patch in found.patches:
         lines = {"added": patch.added, "removed": patch.removed, "binary": patch.is_binary}
         rows.append(_both_sides(item) | lines | ({"patch": patch.text} if found.with_text else {}))
-    return {"old": found.old, "new": found.new, "differences": rows}
+    stores = [{"name": item.name, "kind": item.kind, "path": item.path, "status": item.status} for item in found.stores]
+    return {"old": found.old, "new": found.new, "differences": rows, "stores": stores}
 
 
 def status(found: StatusReport) -> Document:
@@ -179,6 +182,10 @@ def status(found: StatusReport) -> Document:
         "timeline": found.timeline,
         "newest": checkpoint(found.newest) if found.newest else None,
         "changed": [_difference(item) for item in found.changed],
+        "stores": [
+            {"name": pair.record.name, "kind": pair.record.kind, "path": pair.record.path, "status": pair.status}
+            for pair in found.stores
+        ],
         "receipt": receipt(found.receipt),
         "warnings": list(found.warnings),
         "can_undo": found.can_undo,
@@ -215,6 +222,24 @@ def findings(found: Sequence[Finding]) -> Document:
 def recovered(done: Sequence[str]) -> Document:
     """Describe what `recover` did."""
     return {"done": list(done)}
+
+
+def _store(change: StoreChange) -> Document:
+    action = "remove" if change.after is None else "create" if change.before is None else "replace"
+    side = change.after or change.before
+    size = None if side is None else side.size
+    kind = None if side is None else side.kind
+    return {"name": change.name, "path": change.path, "kind": kind, "action": action, "bytes": size}
+
+
+def memory(records: Iterable[MemoryRecord]) -> list[Document]:
+    """Describe the memory stores of a checkpoint."""
+    return [
+        {"name": record.name, "kind": record.kind, "path": record.path, "bytes": record.bytes,
+         "files": record.files.count, "declared": not record.is_found, "torn": record.is_torn,
+         "facts": dict(record.facts), "notes": list(record.notes)}
+        for record in records
+    ]  # fmt: skip
 
 
 def _difference(item: Difference) -> Document:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from chronos import __version__
-from chronos.cli import checkpoint, completion, history, output, store
+from chronos.cli import checkpoint, completion, history, memory, output, store
 from chronos.cli.options import Json
 from chronos.cli.session import Session
 from chronos.errors import UsageError
@@ -32,6 +32,7 @@ for _command in (
     app.command()(_command)
 app.command("_complete", hidden=True, context_settings={"ignore_unknown_options": True})(completion.complete)
 app.add_typer(checkpoint.app, name="checkpoint")
+app.add_typer(memory.app, name="memory")
 
 
 def _show_version(context: typer.Context, wanted: bool) -> None:

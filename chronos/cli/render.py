@@ -107,6 +107,9 @@ def details(found: Details) -> None:
         busy = f", {' and '.join(part.in_progress)} in progress" if part.in_progress else ""
         base = part.base[:12] if part.base else "no base"
         pairs.append(("code", f"{where} {part.kind.value}, {base}{branch}, {part.entries.count} changed{staged}{busy}"))
+    for record in found.memory:
+        torn = ", torn" if record.is_torn else ""
+        pairs.append(("memory", f"{display(record.name)} {record.kind}, {size(record.bytes)}{torn}"))
     write_pairs((name, value) for name, value in pairs if value)
     receipt(found.receipt)
     warnings(manifest.warnings)
@@ -116,8 +119,9 @@ def differences(found: Comparison) -> None:
     """Show which paths differ."""
     if found.differences:
         _write_differences(found.differences)
-    else:
+    elif not found.stores:
         output.write("no differences")
+    _write_stores((item.status, item.name, item.kind) for item in found.stores)
 
 
 def statistics(found: Comparison) -> None:
@@ -135,12 +139,14 @@ def statistics(found: Comparison) -> None:
             (Column("path"), Column("added", is_number=True), Column("removed", is_number=True)), rows, titles=False
         )
     output.write(f"{count(len(rows), 'file')}, +{added} -{removed}")
+    _write_stores((item.status, item.name, item.kind) for item in found.stores)
 
 
 def patches(found: Comparison) -> None:
     """Show the differences as patches."""
     for _, patch in found.patches:
         write_patch(patch.text)
+    _write_stores((item.status, item.name, item.kind) for item in found.stores)
 
 
 def history(found: History) -> None:
@@ -178,6 +184,7 @@ def status(found: StatusReport) -> None:
     if newest is not None:
         output.write(f"{count(len(found.changed), 'path')} changed since")
         _write_differences(found.changed, indent="  ", is_brief=True)
+        _write_stores((pair.status, pair.record.name, pair.record.kind) for pair in found.stores)
     receipt(found.receipt)
     warnings(found.warnings)
     if found.interrupted:
@@ -225,6 +232,15 @@ def _write_differences(items: Iterable[Difference], *, indent: str = "", is_brie
         note = "  (left out of one of the two)" if item.status == "?" else ""
         rows.append((Cell(item.status, _STATUS_STYLES.get(item.status, "")), display(item.path) + note))
     write_table((Column("", may_wrap=False), Column("path")), rows, titles=False, indent=indent, is_brief=is_brief)
+
+
+def _write_stores(items: Iterable[tuple[str, str, str]]) -> None:
+    rows: list[Row] = [
+        (Cell(status, _STATUS_STYLES.get(status, "")), f"memory: {display(name)}", kind) for status, name, kind in items
+    ]
+    write_table((Column("", may_wrap=False), Column(""), Column("")), rows, titles=False)
+    if rows:
+        output.write("`chrono memory diff` shows the rows")
 
 
 def _checkpoint(row: CheckpointRow) -> Row:

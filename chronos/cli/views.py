@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from chronos.catalog import CheckpointRow
     from chronos.checkpoints import Difference, Plan, ReceiptRow
     from chronos.git import TextPatch
-    from chronos.operations import Operation
+    from chronos.operations import Operation, StoreDifference
 
 import msgspec
 
@@ -44,6 +44,7 @@ class Comparison(msgspec.Struct, frozen=True):
     old: str
     new: str | None
     differences: Sequence[Difference]
+    stores: Sequence[StoreDifference] = ()
     patches: Iterable[tuple[Difference, TextPatch]] = ()
     with_text: bool = False
 

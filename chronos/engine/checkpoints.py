@@ -14,6 +14,7 @@ from chronos.checkpoints import (
     Created,
     Difference,
     Manifest,
+    MemoryRecord,
     Options,
     Plan,
     ReceiptRow,
@@ -35,6 +36,7 @@ class Details(msgspec.Struct, frozen=True):
     row: CheckpointRow
     manifest: Manifest
     receipt: tuple[ReceiptRow, ...]
+    memory: tuple[MemoryRecord, ...]
     folder: Path
 
 
@@ -93,13 +95,6 @@ class CheckpointVerbs(EnginePlace):
         store = self._find_store(timeline)
         return store.catalog.count_checkpoints(timeline or self.timeline, safety=safety) if store else 0
 
-    def find_checkpoint(self, checkpoint: str, timeline: str | None = None, *, damaged: bool = False) -> CheckpointRow:
-        """Return the checkpoint that `checkpoint` means. Raises UnknownCheckpointError, AmbiguousCheckpointError.
-
-        With `damaged` also one whose manifest cannot be read, by its full id: it can be deleted, and nothing else.
-        """
-        return operations.resolve(self._here.find_store(), checkpoint, timeline or self.timeline, damaged=damaged)
-
     def show_checkpoint(self, checkpoint: str, timeline: str | None = None) -> Details:
         """Return everything that a checkpoint says about itself. Raises IntegrityError when it is damaged."""
         row = self.find_checkpoint(checkpoint, timeline)
@@ -107,7 +102,8 @@ class CheckpointVerbs(EnginePlace):
         manifest = store.read_manifest(row.timeline, row.checkpoint_id)
         folder = store.layout.checkpoint(row.timeline, row.checkpoint_id)
         state = store.read_state(manifest, folder)
-        return Details(row, manifest, tuple(state.receipt), folder)
+        memory = tuple(part.record for part in state.memory.values())
+        return Details(row, manifest, tuple(state.receipt), memory, folder)
 
     def search_checkpoints(self, text: str, timeline: str | None = None) -> list[CheckpointRow]:
         """Return checkpoints with `text` in name, description or tags, the newest first."""
@@ -131,11 +127,15 @@ class CheckpointVerbs(EnginePlace):
         paths: Sequence[str] = (),
         head: bool = False,
         include: Sequence[str] = (),
+        code: bool = True,
+        memory: bool = True,
+        stores: Sequence[str] = (),
     ) -> Plan:
         """Return what `restore_checkpoint` with the same arguments would do."""
         row = self.find_checkpoint(checkpoint, timeline)
         with self._here.workspace() as workspace:
-            return operations.plan_restore(workspace, row, _options(workspace, paths, head, include))
+            options = _options(workspace, paths, head, include, code, memory, stores)
+            return operations.plan_restore(workspace, row, options)
 
     def restore_checkpoint(
         self,
@@ -145,17 +145,24 @@ class CheckpointVerbs(EnginePlace):
         paths: Sequence[str] = (),
         head: bool = False,
         include: Sequence[str] = (),
+        code: bool = True,
+        memory: bool = True,
+        stores: Sequence[str] = (),
         plan_id: str | None = None,
     ) -> Outcome:
-        """Give the working tree the state of a checkpoint, or only `paths` of it.
+        """Give the working tree and the memory stores the state of a checkpoint, or only `paths` of it.
+
+        Without `memory` only the code, without `code` only the memory, with `stores` only the stores of these names.
 
         What is there now is held by a safety checkpoint first; bytes that nothing holds are kept and listed, unless
         `include` names them. With `plan_id` the plan must still be the one that was shown. `head` moves HEAD and its
-        branch too. Raises ChangedMeanwhileError, IntegrityError, LockedError, StorageError, VerifyFailedError.
+        branch too. Raises ChangedMeanwhileError, StoreInUseError, StoreChangedError, IntegrityError, LockedError,
+        StorageError, VerifyFailedError.
         """
         row = self.find_checkpoint(checkpoint, timeline)
         with self._here.workspace() as workspace:
-            return operations.restore(workspace, row, _options(workspace, paths, head, include), plan_id)
+            options = _options(workspace, paths, head, include, code, memory, stores)
+            return operations.restore(workspace, row, options, plan_id)
 
     def restore_into(
         self, checkpoint: str, folder: Path | str, timeline: str | None = None, *, paths: Sequence[str] = ()
@@ -241,9 +248,16 @@ def _selection(paths: Sequence[str]) -> tuple[TreePath, ...]:
     return () if "." in paths else tuple(map(parse_tree_path, paths))
 
 
-def _options(workspace: Workspace, paths: Sequence[str], head: bool, include: Sequence[str]) -> Options:
+def _options(
+    workspace: Workspace, paths: Sequence[str], head: bool, include: Sequence[str], code: bool, memory: bool,
+    stores: Sequence[str],
+) -> Options:  # fmt: skip
     selection = _selection(paths)
-    if head and selection:
-        raise UsageError("HEAD cannot be moved for some paths only", hint="leave out --head or --path")
+    if head and (selection or stores or not code):
+        raise UsageError("HEAD can be moved with all of the code only", hint="leave out --head, or what narrows it")
+    if stores and (selection or not memory):
+        raise UsageError("stores go by themselves", hint="leave out --store, or --path and --code")
+    if not code and not memory:
+        raise UsageError("neither code nor memory is nothing at all", hint="leave out --code and --memory for both")
     forced = workspace.expand(tuple(map(parse_tree_path, include)))
-    return Options(selection, head, forced=forced)
+    return Options(selection, head, forced=forced, code=code, memory=memory, stores=tuple(stores))

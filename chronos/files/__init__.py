@@ -1,5 +1,6 @@
 """The floor's door to the file system: names of paths, durable writes, and one contained root for trees."""
 
+from chronos.files.databases import DatabaseFileError, is_database, open_regular
 from chronos.files.durable import (
     is_our_own,
     link_or_copy,
@@ -27,6 +28,7 @@ from chronos.files.paths import (
 from chronos.files.safe_root import FileStat, PathKind, SafeRoot, stat_of
 
 __all__ = [
+    "DatabaseFileError",
     "FileStat",
     "PathKind",
     "SafeRoot",
@@ -34,10 +36,12 @@ __all__ = [
     "check_tree_path",
     "display",
     "from_text",
+    "is_database",
     "is_inside",
     "is_our_own",
     "is_tree_path",
     "link_or_copy",
+    "open_regular",
     "parse_tree_path",
     "publish_folder",
     "read_limited",

@@ -19,6 +19,7 @@ from pathlib import Path
 import msgspec
 
 from chronos.errors import BadPathError
+from chronos.files.databases import is_database, open_regular
 from chronos.files.durable import translate_os_errors, write_all
 from chronos.files.paths import TreePath, check_tree_path
 
@@ -95,15 +96,18 @@ class SafeRoot:
     def open_file(self, path: TreePath) -> int:
         """Open the regular file `path` for reading and return its descriptor. Raises OSError.
 
-        A FIFO or device does not block; it raises `OSError(EINVAL)`.
+        A FIFO or device does not block; it raises `OSError(EINVAL)`. A SQLite database raises DatabaseFileError.
         """
         folder, name = self._parent(path)
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        descriptor = os.open(name, flags, dir_fd=folder)
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            os.close(descriptor)
-            raise OSError(errno.EINVAL, "not a regular file")
-        return descriptor
+        return open_regular(name, folder)
+
+    def is_database(self, path: TreePath) -> bool:
+        """Tell whether a SQLite database stands at `path`."""
+        try:
+            folder, name = self._parent(path)
+        except OSError:
+            return False
+        return is_database(name, folder)
 
     def read_link(self, path: TreePath) -> bytes:
         """Return the target of the symbolic link `path`, as bytes. Raises OSError."""

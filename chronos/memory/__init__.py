@@ -10,17 +10,25 @@ from chronos.memory.kinds import (
     TableDifference,
     TableSummary,
 )
+from chronos.memory.places import COMPANION_ENDINGS, FOUND_FOLDER, StorePlace, declare, list_places, place_of, undeclare
 from chronos.memory.registry import detect_kind, get_kind
 
 __all__ = [
+    "COMPANION_ENDINGS",
+    "FOUND_FOLDER",
     "CaptureWork",
     "LeftOut",
     "MemoryFile",
     "MemoryKind",
     "ReplaceWork",
+    "StorePlace",
     "StoreState",
     "TableDifference",
     "TableSummary",
+    "declare",
     "detect_kind",
     "get_kind",
+    "list_places",
+    "place_of",
+    "undeclare",
 ]

@@ -5,6 +5,15 @@ from chronos.operations.hiding import sweep_hiding_drafts
 from chronos.operations.journals import list_interrupted, read_changes, settle, sweep_leftovers
 from chronos.operations.log import Operation, OperationKind, is_unreadable, read_operations
 from chronos.operations.looking import find_repositories, open_diff, restore_into
+from chronos.operations.memory import (
+    StoreDifference,
+    StoreReport,
+    add_store,
+    diff_stores,
+    extract_store,
+    list_stores,
+    remove_store,
+)
 from chronos.operations.opening import OpenPlace
 from chronos.operations.restore import Outcome, plan_restore, plan_step, restore, step
 from chronos.operations.stack import build_stack, skip
@@ -15,20 +24,27 @@ __all__ = [
     "Operation",
     "OperationKind",
     "Outcome",
+    "StoreDifference",
+    "StoreReport",
     "Workspace",
+    "add_store",
     "build_stack",
     "check_new_name",
     "create",
     "delete",
+    "diff_stores",
+    "extract_store",
     "find_repositories",
     "is_storable",
     "is_unreadable",
     "list_interrupted",
+    "list_stores",
     "open_diff",
     "plan_restore",
     "plan_step",
     "read_changes",
     "read_operations",
+    "remove_store",
     "resolve",
     "restore",
     "restore_into",
