@@ -144,11 +144,12 @@ class StoreSide(_Struct, frozen=True):
     identity: str
     files: Content
     size: int
+    facts: dict[str, str | int] = {}
 
     @classmethod
     def of(cls, record: MemoryRecord) -> StoreSide:
         """Return the side that a checkpoint has."""
-        return cls(record.kind, record.identity, record.files.content(), record.bytes)
+        return cls(record.kind, record.identity, record.files.content(), record.bytes, record.facts)
 
 
 class StoreChange(_Struct, frozen=True):

@@ -112,7 +112,7 @@ class StoreApplier:
     def _state(self, side: StoreSide) -> StoreState:
         files = decode_rows(self._store.pool.read_content(side.files), MemoryFile)
         check_memory_files(files)
-        return StoreState(side.kind, side.identity, files)
+        return StoreState(side.kind, side.identity, files, facts=dict(side.facts))
 
     def _check_place(self, change: StoreChange) -> Path:
         """Return the place. Raises RefusedError for one that is neither in the root nor declared here."""
