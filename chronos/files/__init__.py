@@ -1,5 +1,6 @@
 """The floor's door to the file system: names of paths, durable writes, and one contained root for trees."""
 
+from chronos.files.databases import SQLITE_MAGIC, is_database
 from chronos.files.durable import (
     is_our_own,
     link_or_copy,
@@ -13,6 +14,7 @@ from chronos.files.durable import (
     translate_os_errors,
     write_new,
 )
+from chronos.files.moving import discard, move_away
 from chronos.files.paths import (
     TreePath,
     check_tree_path,
@@ -27,17 +29,21 @@ from chronos.files.paths import (
 from chronos.files.safe_root import FileStat, PathKind, SafeRoot, stat_of
 
 __all__ = [
+    "SQLITE_MAGIC",
     "FileStat",
     "PathKind",
     "SafeRoot",
     "TreePath",
     "check_tree_path",
+    "discard",
     "display",
     "from_text",
+    "is_database",
     "is_inside",
     "is_our_own",
     "is_tree_path",
     "link_or_copy",
+    "move_away",
     "parse_tree_path",
     "publish_folder",
     "read_limited",

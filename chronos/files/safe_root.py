@@ -19,6 +19,7 @@ from pathlib import Path
 import msgspec
 
 from chronos.errors import BadPathError
+from chronos.files.databases import open_kept
 from chronos.files.durable import translate_os_errors, write_all
 from chronos.files.paths import TreePath, check_tree_path
 
@@ -92,11 +93,20 @@ class SafeRoot:
                 return None
             raise
 
-    def open_file(self, path: TreePath) -> int:
-        """Open the regular file `path` for reading and return its descriptor. Raises OSError.
+    @contextmanager
+    def reading(self, path: TreePath) -> Iterator[int]:
+        """Give the block a descriptor of the regular file `path`, to read from its start. Raises OSError.
 
-        A FIFO or device does not block; it raises `OSError(EINVAL)`.
+        A SQLite database stays open when the block ends, for its locks (see `databases`). A FIFO or device does not
+        block; it raises `OSError(EINVAL)`.
         """
+        folder, name = self._parent(path)
+        about = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        with open_kept((about.st_dev, about.st_ino), lambda: self.open_file(path)) as descriptor:
+            yield descriptor
+
+    def open_file(self, path: TreePath) -> int:
+        """Open the regular file `path` for reading and return its descriptor, as `reading` does. Raises OSError."""
         folder, name = self._parent(path)
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         descriptor = os.open(name, flags, dir_fd=folder)
