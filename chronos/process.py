@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
@@ -119,6 +119,46 @@ class Conversation:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+
+class FileUser(msgspec.Struct, frozen=True):
+    """A process that has the file `path` open; `is_self` is this very process."""
+
+    process_id: int
+    name: str
+    path: Path
+    is_writing: bool
+    is_self: bool
+
+
+def find_users(paths: Iterable[Path]) -> list[FileUser]:
+    """Return who has any of the files `paths` open, told by device and inode, so by any name.
+
+    Processes of other users, of which the system says nothing, are not seen; neither is a file that is only mapped.
+    """
+    import psutil  # only a restore asks
+
+    wanted = {key: path for path in paths if (key := _file_key(path)) is not None}
+    found = []
+    for process in psutil.process_iter() if wanted else ():
+        try:
+            name, opened = process.name(), process.open_files()
+        except (psutil.Error, OSError):
+            continue
+        for file in opened:
+            path = wanted.get(_file_key(Path(file.path)) or (-1, -1))
+            if path is not None:
+                is_writing = getattr(file, "mode", "r") != "r"
+                found.append(FileUser(process.pid, name, path, is_writing, process.pid == os.getpid()))
+    return found
+
+
+def _file_key(path: Path) -> tuple[int, int] | None:
+    try:
+        about = os.stat(path)
+    except OSError:
+        return None
+    return about.st_dev, about.st_ino
 
 
 @contextmanager

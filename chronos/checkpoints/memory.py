@@ -154,15 +154,6 @@ class MemoryCapture:
         if found.is_torn:
             self._torn[place.name] = f"torn: memory store {display(place.name)} would not hold still"
 
-    def _may_take(self, place: StorePlace) -> Callable[[bytes, int], str | None]:
-        top = unescape(place.path)
-
-        def refusal(path: bytes, size: int) -> str | None:
-            reason = self._policy.refusal(top + b"/" + path if path else top, size, included=True)
-            return reason.value if reason is not None else None
-
-        return refusal
-
     def _look(self, place: StorePlace) -> tuple[object, ...]:
         try:
             part = self.stores.get(place.name)
@@ -186,6 +177,17 @@ class MemoryCapture:
 def stats_key(place: Path) -> str:
     """Return the key of a store's rows in the stat cache."""
     return f"memory:{digest(os.fsencode(place)).hex()[:16]}"
+
+
+def refusals(policy: CapturePolicy, path: str) -> Callable[[bytes, int], str | None]:
+    """Return the function that says why a file of the store at `path` must stay out of checkpoints, or None."""
+    top = unescape(path)
+
+    def refusal(own: bytes, size: int) -> str | None:
+        reason = policy.refusal(top + b"/" + own if own else top, size, included=True)
+        return reason.value if reason is not None else None
+
+    return refusal
 
 
 def _size_of(place: StorePlace) -> int:

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from chronos.checkpoints.changes import StoreChange, StoreSide
 from chronos.checkpoints.manifest import check_memory_files, decode_rows
-from chronos.checkpoints.memory import stats_key
+from chronos.checkpoints.memory import refusals, stats_key
+from chronos.checkpoints.policy import CapturePolicy
 from chronos.checkpoints.store import Store
 from chronos.errors import ChronosError, InterruptedOperationError, RefusedError, StoreChangedError
 from chronos.files import display, translate_os_errors
@@ -25,14 +26,15 @@ from chronos.stat_cache import StatCache
 class StoreApplier:
     """Replace stores under the timeline's lock, with a journal already on disk.
 
-    `outside` are the places out of the root that are declared on this machine; no other is ever written to.
+    Places out of the root are written to only when `policy` knows them, so that they are declared on this machine.
     """
 
-    def __init__(self, root: Path, store: Store, trash: Path, outside: Iterable[str]) -> None:
-        self._root = root
+    def __init__(self, store: Store, policy: CapturePolicy, trash: Path) -> None:
+        self._root = policy.root
         self._store = store
+        self._policy = policy
         self._trash = trash
-        self._outside = frozenset(outside)
+        self._outside = frozenset(place.path for place in policy.places if not place.is_inside)
         self.notes: list[str] = []
         self.replaced: list[str] = []
         self.kept: list[tuple[str, str]] = []
@@ -77,19 +79,20 @@ class StoreApplier:
     def _replace(self, place: Path, change: StoreChange, look: tuple[object, ...]) -> None:
         before, after = change.before, change.after
         if before is not None and (after is None or before.kind != after.kind):
-            self.notes += get_kind(before.kind).replace(place, None, self._work(look))
+            self.notes += get_kind(before.kind).replace(place, None, self._work(change, look))
             look = ()
         if after is not None:
             place.parent.mkdir(parents=True, exist_ok=True)
-            self.notes += get_kind(after.kind).replace(place, self._state(after), self._work(look))
+            self.notes += get_kind(after.kind).replace(place, self._state(after), self._work(change, look))
 
-    def _work(self, look: tuple[object, ...]) -> ReplaceWork:
+    def _work(self, change: StoreChange, look: tuple[object, ...]) -> ReplaceWork:
         number = 0
         while (self._trash / f"store-{number}").exists():
             number += 1
         trash = self._trash / f"store-{number}"
         trash.mkdir(mode=0o700, parents=True)
-        return ReplaceWork(self._store.pool.iter_content, trash, look, self._store.config.lock_timeout_s)
+        timeout_s, may_take = self._store.config.lock_timeout_s, refusals(self._policy, change.path)
+        return ReplaceWork(self._store.pool.iter_content, trash, look, timeout_s, may_take)
 
     def _now(self, place: Path, change: StoreChange) -> tuple[tuple[object, ...], str | None]:
         """Return how the place looks, and the identity of what stands there, seen as either side's kind."""
@@ -98,16 +101,17 @@ class StoreApplier:
             if side is None or not os.path.lexists(place):
                 continue
             with suppress(FileNotFoundError, NotADirectoryError):
-                state = get_kind(side.kind).capture(place, self._capture_work(place))
+                state = get_kind(side.kind).capture(place, self._capture_work(place, change.path))
                 found = (state.looks, state.identity)
             if found[1] == side.identity:
                 return found
         return found
 
-    def _capture_work(self, place: Path) -> CaptureWork:
+    def _capture_work(self, place: Path, path: str) -> CaptureWork:
         stats = StatCache(self._store.catalog.stats(stats_key(place)))
         timeout_s = self._store.config.lock_timeout_s
-        return CaptureWork(HashingSink(), stats, self._store.piece_ids, lambda path, size: None, timeout_s)
+        may_take = refusals(self._policy, path)
+        return CaptureWork(HashingSink(), stats, self._store.piece_ids, may_take, timeout_s)
 
     def _state(self, side: StoreSide) -> StoreState:
         files = decode_rows(self._store.pool.read_content(side.files), MemoryFile)

@@ -1,6 +1,12 @@
 """The floor's door to the file system: names of paths, durable writes, and one contained root for trees."""
 
-from chronos.files.databases import DatabaseFileError, is_database, open_regular
+from chronos.files.databases import (
+    SQLITE_MAGIC,
+    DatabaseFileError,
+    holds_database,
+    is_database,
+    open_regular,
+)
 from chronos.files.durable import (
     is_our_own,
     link_or_copy,
@@ -14,6 +20,7 @@ from chronos.files.durable import (
     translate_os_errors,
     write_new,
 )
+from chronos.files.moving import discard, move_away
 from chronos.files.paths import (
     TreePath,
     check_tree_path,
@@ -28,19 +35,23 @@ from chronos.files.paths import (
 from chronos.files.safe_root import FileStat, PathKind, SafeRoot, stat_of
 
 __all__ = [
+    "SQLITE_MAGIC",
     "DatabaseFileError",
     "FileStat",
     "PathKind",
     "SafeRoot",
     "TreePath",
     "check_tree_path",
+    "discard",
     "display",
     "from_text",
+    "holds_database",
     "is_database",
     "is_inside",
     "is_our_own",
     "is_tree_path",
     "link_or_copy",
+    "move_away",
     "open_regular",
     "parse_tree_path",
     "publish_folder",

@@ -19,7 +19,7 @@ from pathlib import Path
 import msgspec
 
 from chronos.errors import BadPathError
-from chronos.files.databases import is_database, open_regular
+from chronos.files.databases import holds_database, open_any, open_kept, open_regular
 from chronos.files.durable import translate_os_errors, write_all
 from chronos.files.paths import TreePath, check_tree_path
 
@@ -93,10 +93,22 @@ class SafeRoot:
                 return None
             raise
 
-    def open_file(self, path: TreePath) -> int:
-        """Open the regular file `path` for reading and return its descriptor. Raises OSError.
+    @contextmanager
+    def reading(self, path: TreePath) -> Iterator[int]:
+        """Give the block a descriptor of the regular file `path`, to read from its start. Raises OSError.
 
-        A FIFO or device does not block; it raises `OSError(EINVAL)`. A SQLite database raises DatabaseFileError.
+        A SQLite database stays open when the block ends, for its locks (see `databases`). A FIFO or device does not
+        block; it raises `OSError(EINVAL)`.
+        """
+        folder, name = self._parent(path)
+        about = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        with open_kept((about.st_dev, about.st_ino), lambda: open_any(name, folder)) as descriptor:
+            yield descriptor
+
+    def open_file(self, path: TreePath) -> int:
+        """Open the regular file `path` as `reading` does and return its descriptor. Raises OSError.
+
+        A SQLite database raises DatabaseFileError.
         """
         folder, name = self._parent(path)
         return open_regular(name, folder)
@@ -107,7 +119,7 @@ class SafeRoot:
             folder, name = self._parent(path)
         except OSError:
             return False
-        return is_database(name, folder)
+        return holds_database(name, folder)
 
     def read_link(self, path: TreePath) -> bytes:
         """Return the target of the symbolic link `path`, as bytes. Raises OSError."""

@@ -215,8 +215,7 @@ def _settle_one(workspace: Workspace, journal: Journal, *, abort: bool) -> str:
 
 
 def _store_applier(workspace: Workspace, trash: Path) -> StoreApplier:
-    outside = [place.path for place in workspace.places() if not place.is_inside]
-    return StoreApplier(workspace.root, workspace.store, trash, outside)
+    return StoreApplier(workspace.store, workspace.policy(), trash)
 
 
 def _add_stores(applied: Applied, stores: StoreApplier) -> None:
