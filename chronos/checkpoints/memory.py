@@ -124,9 +124,8 @@ class MemoryCapture:
     def _take(self, place: StorePlace, kind: MemoryKind) -> None:
         key = stats_key(place.place)
         stats = StatCache(self._store.catalog.stats(key))
-        work = CaptureWork(
-            self._sink, stats, self._store.piece_ids, self._may_take(place), self._store.config.lock_timeout_s
-        )
+        may_take, timeout_s = refusals(self._policy, place.path), self._store.config.lock_timeout_s
+        work = CaptureWork(self._sink, stats, self._store.piece_ids, may_take, timeout_s)
         found = kind.capture(place.place, work)
         files = sorted(found.files, key=lambda file: file.path)
         listed = self._sink.add_bytes(encode_rows(files), LIST_PROFILE)
