@@ -64,10 +64,13 @@ class StorePlanner:
         if not self._options.covers_store(record.name, record.path):
             return None
         path = unescape(record.path)
+        row, is_looked_at = target.is_left_out(path), is_inside(path, FOUND_FOLDER.encode())
         if not record.is_found:
             self._keep(record.path, "a memory store that was not declared when the checkpoint was taken")
-        elif target.is_left_out(path) or (not is_inside(path, FOUND_FOLDER.encode()) and ignored([path])):
-            self._keep(record.path, "the checkpoint does not hold it")
+        elif row is not None and (row.reason in UNCAPTURED or not is_looked_at):
+            self._keep(record.path, f"the checkpoint does not hold it: {row.reason.value}")
+        elif not is_looked_at and ignored([path]):
+            self._keep(record.path, "ignored when the checkpoint was taken")
         elif target.find_entry(path) is not None:
             self._keep(record.path, "a memory store now, and a file of the code in the checkpoint")
         else:

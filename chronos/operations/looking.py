@@ -119,7 +119,7 @@ def _write_stores(workspace: Workspace, state: State, target: Path, folders: tup
         place.parent.mkdir(parents=True, exist_ok=True)
         draft.mkdir()
         os.rename(write_store(workspace.store, part, draft), place)
-        draft.rmdir()
+        remove_tree(draft)
     return sum(part.record.is_inside for part in wanted)
 
 

@@ -23,6 +23,7 @@ from chronos.errors import (
 from tests.support import RepoBuilder
 from tests.support.databases import add_notes, make_notes, read_notes, run_sql
 from tests.support.roundtrip import kept_paths, receipt_of
+from tests.support.sealing import REAL_HOME
 
 DB = "data/memory/agent.db"
 
@@ -85,10 +86,9 @@ def test_undo_keeps_a_store_that_was_written_to_since_unless_told_otherwise(agen
     add_notes(agent.path(DB), "later")
     engine.restore_checkpoint(checkpoint)
     add_notes(agent.path(DB), "since the restore")
-    outcome = engine.undo()
-    assert kept_paths(outcome.kept) == {DB}
-    assert read_notes(agent.path(DB))[-1] == "since the restore"
-    engine.redo()
+    _, plan = engine.plan_undo()
+    assert kept_paths(plan.kept) == {DB}
+    assert plan.change_set.stores == ()
     engine.undo(overwrite=True)
     assert read_notes(agent.path(DB))[-1] == "later"
 
@@ -349,12 +349,12 @@ def test_two_stores_with_one_name_or_one_place_are_refused(agent: RepoBuilder, t
         agent.engine().create_checkpoint("two")
 
 
-@pytest.mark.parametrize("path", ["/etc", "/", "..", ".git", "data/timelines", "~"])
+@pytest.mark.parametrize("path", ["/etc", "/", "..", ".git", "data/timelines", str(REAL_HOME)])
 def test_a_place_outside_the_allowed_ones_is_refused(agent: RepoBuilder, path: str) -> None:
     engine = agent.engine()
     engine.set_up()
     with pytest.raises((BadConfigError, BadPathError)):
-        engine.add_memory(agent.path(path) if not path.startswith(("/", "~")) else Path(path).expanduser())
+        engine.add_memory(agent.path(path))
 
 
 def test_settings_of_a_project_cannot_lead_out_of_it(agent: RepoBuilder, tmp_path: Path) -> None:
