@@ -25,7 +25,7 @@ from chronos.memory import (
     MemoryKind,
     StorePlace,
     StoreState,
-    detect_kind,
+    fitting_kind,
     get_kind,
 )
 from chronos.pool import LIST_PROFILE, ContentSink, digest
@@ -106,7 +106,7 @@ class MemoryCapture:
 
     def _read(self, place: StorePlace) -> None:
         try:
-            kind = get_kind(place.kind) if place.kind else detect_kind(place.place)
+            kind = _kind_of(place)
             look = kind.look(place.place)
             if not look:
                 if not place.is_found:
@@ -156,7 +156,7 @@ class MemoryCapture:
     def _look(self, place: StorePlace) -> tuple[object, ...]:
         try:
             part = self.stores.get(place.name)
-            kind = part.kind if part else get_kind(place.kind) if place.kind else detect_kind(place.place)
+            kind = part.kind if part else _kind_of(place)
             return kind.look(place.place)
         except OSError:
             return ()
@@ -171,6 +171,13 @@ class MemoryCapture:
     def _leave_out(self, place: StorePlace, reason: Reason, detail: str) -> None:
         row = ReceiptRow(unescape(place.path), reason, _size_of(place), detail)
         self._rows.setdefault(place.name, []).append(row)
+
+
+def _kind_of(place: StorePlace) -> MemoryKind:
+    """What was declared is of that kind; what was found may have become another."""
+    if place.kind is not None and not place.is_found:
+        return get_kind(place.kind)
+    return fitting_kind(place.kind, place.place)
 
 
 def stats_key(place: Path) -> str:

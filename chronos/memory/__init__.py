@@ -11,7 +11,7 @@ from chronos.memory.kinds import (
     TableSummary,
 )
 from chronos.memory.places import COMPANION_ENDINGS, FOUND_FOLDER, StorePlace, declare, list_places, place_of, undeclare
-from chronos.memory.registry import detect_kind, get_kind
+from chronos.memory.registry import detect_kind, fitting_kind, get_kind
 
 __all__ = [
     "COMPANION_ENDINGS",
@@ -27,6 +27,7 @@ __all__ = [
     "TableSummary",
     "declare",
     "detect_kind",
+    "fitting_kind",
     "get_kind",
     "list_places",
     "place_of",

@@ -187,12 +187,12 @@ def places_of(workspace: Workspace, state: State) -> list[StorePlace]:
     Those outside the root are read where they are declared on this machine, and not because a checkpoint says so.
     """
     records = (part.record for part in state.memory.values())
-    return [place_at(workspace, record.name, record.path) for record in records if record.is_inside]
+    return [place_at(workspace, record.name, record.kind, record.path) for record in records if record.is_inside]
 
 
-def place_at(workspace: Workspace, name: str, path: str) -> StorePlace:
-    """Return the place of a store, of whatever kind is found there."""
-    return StorePlace(name, None, place_of(workspace.root, path), path, is_found=True)
+def place_at(workspace: Workspace, name: str, kind: str, path: str) -> StorePlace:
+    """Return the place of a store that was of this kind."""
+    return StorePlace(name, kind, place_of(workspace.root, path), path, is_found=True)
 
 
 def lost_chunks_of(store: Store, change: StoreChange) -> list[bytes]:

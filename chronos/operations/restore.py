@@ -220,8 +220,8 @@ def _lost_chunks(store: Store, plan: Plan) -> list[bytes]:
 
 
 def _inside(workspace: Workspace, changes: tuple[StoreChange, ...]) -> list[StorePlace]:
-    inside = (change for change in changes if not os.path.isabs(change.path))
-    return [place_at(workspace, change.name, change.path) for change in inside]
+    inside = ((change, change.after or change.before) for change in changes if not os.path.isabs(change.path))
+    return [place_at(workspace, change.name, side.kind, change.path) for change, side in inside if side is not None]
 
 
 def _policy_of_step(workspace: Workspace, operation: Operation) -> CapturePolicy:
