@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
@@ -82,9 +82,19 @@ def in_background(function: Callable[[], _Result]) -> Callable[[], _Result]:
 
 
 class Conversation:
-    """A running program that is asked and answers over pipes, such as `git cat-file --batch`."""
+    """A running program that is asked and answers over pipes, such as `git cat-file --batch`.
 
-    def __init__(self, argv: Sequence[str | bytes], *, environment: Mapping[str, str], cwd: Path | None) -> None:
+    With `keep_errors` the program may say a few lines on stderr, for `last_words`.
+    """
+
+    def __init__(
+        self,
+        argv: Sequence[str | bytes],
+        *,
+        environment: Mapping[str, str],
+        cwd: Path | None,
+        keep_errors: bool = False,
+    ) -> None:
         with _translate_start(argv):
             self._process = subprocess.Popen(
                 list(argv),
@@ -92,7 +102,7 @@ class Conversation:
                 cwd=cwd,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
+                stderr=subprocess.PIPE if keep_errors else subprocess.DEVNULL,
             )
 
     @property
@@ -107,9 +117,17 @@ class Conversation:
         assert isinstance(self._process.stdout, BufferedReader)
         return self._process.stdout
 
+    def last_words(self) -> str:
+        """Return the last line that a program which ended by itself wrote to stderr, or how it ended."""
+        code = self._process.wait()
+        lines = self._process.stderr.read().decode("utf-8", "replace").split("\n") if self._process.stderr else []
+        return next((line.strip() for line in reversed(lines) if line.strip()), f"exit code {code}")
+
     def close(self) -> None:
-        """End the conversation: close its input, and kill it when it does not go by itself."""
-        for pipe in (self.input, self.output):
+        """End the conversation: close its pipes, and kill it when it does not go by itself."""
+        for pipe in (self.input, self.output, self._process.stderr):
+            if pipe is None:
+                continue
             try:
                 pipe.close()
             except OSError:
@@ -128,3 +146,37 @@ def _translate_start(argv: Sequence[str | bytes]) -> Iterator[None]:
     except OSError as cause:
         program = os.fsdecode(argv[0])
         raise OutsideError(f"cannot run {program}: {cause.strerror}") from cause
+
+
+class Running(msgspec.Struct, frozen=True):
+    """A process, for a message."""
+
+    process_id: int
+    name: str
+
+
+def find_users(paths: Iterable[Path]) -> list[Running]:
+    """Return the processes that have one of these files open, this one included, as far as the system tells.
+
+    Files are known by device and inode, so a link or another name of one counts. Processes of other users, and files
+    that are only mapped, cannot be seen.
+    """
+    wanted = {identity for path in paths if (identity := _identity(path)) is not None}
+    if not wanted:
+        return []
+    import psutil  # 7 ms, and only a restore asks
+
+    users = []
+    for process in psutil.process_iter(["pid", "name", "open_files"]):
+        opened = process.info["open_files"] or ()
+        if any(_identity(file.path) in wanted for file in opened):
+            users.append(Running(process.info["pid"], process.info["name"] or "?"))
+    return users
+
+
+def _identity(path: str | Path) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return found.st_dev, found.st_ino
