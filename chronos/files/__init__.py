@@ -11,6 +11,7 @@ from chronos.files.durable import (
     sync_file_system,
     sync_folder,
     translate_os_errors,
+    write_all,
     write_new,
 )
 from chronos.files.paths import (
@@ -24,7 +25,7 @@ from chronos.files.paths import (
     to_text,
     unescape,
 )
-from chronos.files.safe_root import FileStat, PathKind, SafeRoot, stat_of
+from chronos.files.safe_root import FileStat, PathKind, SafeRoot, move_to_free_name, stat_of, temporary_name
 
 __all__ = [
     "FileStat",
@@ -38,6 +39,7 @@ __all__ = [
     "is_our_own",
     "is_tree_path",
     "link_or_copy",
+    "move_to_free_name",
     "parse_tree_path",
     "publish_folder",
     "read_limited",
@@ -47,8 +49,10 @@ __all__ = [
     "sweep_drafts",
     "sync_file_system",
     "sync_folder",
+    "temporary_name",
     "to_text",
     "translate_os_errors",
     "unescape",
+    "write_all",
     "write_new",
 ]

@@ -14,7 +14,7 @@ from typing import Any
 from chronos.errors import IntegrityError, MissingChunkError, StorageError
 from chronos.files import FileStat, PathKind, stat_of
 from chronos.memory.kinds import CaptureWork, MemoryFile, StoreState
-from chronos.memory.sqlite_files import JOURNAL, PARTS, WAL
+from chronos.memory.sqlite_files import JOURNAL, PARTS, WAL, numbers_at
 from chronos.memory.sqlite_frames import BEGIN, END, PIECES, read_pieces
 from chronos.memory.sqlite_reader import Child, hexed, open_child
 from chronos.pool import Content
@@ -31,21 +31,15 @@ class _MovedError(Exception):
     """The child begins again."""
 
 
-def stats_of(place: Path) -> Stats:
+def _stats_of(place: Path) -> Stats:
     """Return what stands at the place and beside it, `_ABSENT` for nothing. Raises OSError."""
     return tuple(_find_stat(os.fsencode(place) + part) for part in PARTS)
 
 
-def looks_of(stats: Stats) -> tuple[object, ...]:
-    """Return stats as `MemoryKind.look` does: plain numbers, which may go through JSON."""
-    if all(stat == _ABSENT for stat in stats):
-        return ()
-    return tuple(number for s in stats for number in (s.mode, s.size, s.mtime_ns, s.ctime_ns, s.inode))
-
-
 def capture(place: Path, work: CaptureWork) -> StoreState:
     """See MemoryKind."""
-    stats = stats_of(place)
+    looks = numbers_at(os.fsencode(place))
+    stats = _stats_of(place)
     state = _recall(stats, work)
     if state is None:
         try:
@@ -53,7 +47,7 @@ def capture(place: Path, work: CaptureWork) -> StoreState:
         except MissingChunkError:  # the pool lost what it is thought to hold
             state = _read(place, stats, work, b"", None)
         _remember(state, stats, work)
-    state.looks = looks_of(stats)
+    state.looks = looks
     return state
 
 
@@ -64,7 +58,11 @@ def _recall(stats: Stats, work: CaptureWork) -> StoreState | None:
     content = found.pop()
     if remembered is None or found or content is None:
         return None
-    facts = {"readable": 1, "journal_mode": (remembered.chunks or b"").decode(), "page_size": remembered.size}
+    facts: dict[str, str | int] = {
+        "readable": 1,
+        "journal_mode": (remembered.chunks or b"").decode(),
+        "page_size": remembered.size,
+    }
     return StoreState(NAME, remembered.id.hex(), [MemoryFile(b"", content=content)], facts=facts)
 
 

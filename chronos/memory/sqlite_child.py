@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
-from chronos.memory.sqlite_files import MAGIC, Look, copy_new, open_reading
+from chronos.memory.sqlite_files import MAGIC, copy_new, open_reading
 from chronos.memory.sqlite_frames import (
     ANSWER,
     BEGIN,
@@ -51,7 +51,6 @@ def _capture(request: dict[str, Any], requests: BinaryIO, write: Write) -> None:
     reused = read_frame(requests)[1]
     assert len(reused) % ID_BYTES == 0
     known = {reused[start : start + ID_BYTES] for start in range(0, len(reused), ID_BYTES)}
-    base = Look(*request["base"]) if request["base"] else None
     place, deadline = bytes.fromhex(request["place"]), time.monotonic() + request["timeout_s"]
     attempt, is_held = 0, False
     while not is_held:
@@ -67,7 +66,8 @@ def _capture(request: dict[str, Any], requests: BinaryIO, write: Write) -> None:
         send_json(write, BEGIN, {"parts": parts, "facts": view.facts, "notes": view.notes})
         try:
             for part, pages in view.parts.items():
-                is_same = view.base is not None and view.base == base
+                # The device is not compared: the stat cache does not know it.
+                is_same = view.base is not None and list(view.base[1:]) == request["base"]
                 cutter.cut(part, pages, is_database=is_database, reused=reused if is_same else b"")
             is_held = view.is_held()
         except MovedError:

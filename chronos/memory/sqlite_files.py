@@ -19,6 +19,8 @@ _SMALLEST_PAGE, _LARGEST_PAGE = 512, 65536
 # A change within the tick of an earlier one cannot be seen (chronos.stat_cache has the figures).
 _SETTLED_NS = 50_000_000
 _COARSE_SETTLED_NS = 2_000_000_000
+# The numbers that `numbers_at` gives for each file, and which of them is the change time.
+_NUMBERS, _CTIME_AT = 5, 3
 _GRACE_S = 0.2
 _COPY_BYTES = 1024 * 1024
 _JOURNAL_MAGIC = bytes.fromhex("d9d505f920a163d7")
@@ -54,6 +56,22 @@ def look_at(path: bytes) -> tuple[Look | None, ...]:
     return tuple(find_look(path + part) for part in PARTS)
 
 
+def numbers_at(path: bytes) -> tuple[int, ...]:
+    """Return what stands at the names of `PARTS` as plain numbers, zeros for nothing, and nothing if none is there."""
+    found = [_numbers(path + part) for part in PARTS]
+    return tuple(number for row in found for number in row) if any(map(any, found)) else ()
+
+
+def is_same_place(now: tuple[object, ...], before: tuple[object, ...]) -> bool:
+    """Tell whether two results of `numbers_at` speak of the same files with the same bytes.
+
+    Change times do not count: moving a file away and back alters them.
+    """
+    is_same = [old == new for old, new in zip(before, now, strict=False)]
+    del is_same[_CTIME_AT::_NUMBERS]
+    return len(now) == len(before) and all(is_same)
+
+
 def find_look(path: bytes) -> Look | None:
     """Return what stands at `path`, or None."""
     try:
@@ -87,9 +105,7 @@ def read_header(descriptor: int) -> DatabaseHeader | None:
     count = int.from_bytes(raw[28:32], "big")
     is_counted = count > 0 and raw[24:28] == raw[92:96]
     is_cut = is_counted and count * page_size > size
-    return DatabaseHeader(
-        page_size, count if is_counted and not is_cut else size // page_size, raw[19] == 2, is_cut
-    )
+    return DatabaseHeader(page_size, count if is_counted and not is_cut else size // page_size, raw[19] == 2, is_cut)
 
 
 def is_journal(path: bytes) -> bool:
@@ -141,6 +157,14 @@ def copy_new(source: bytes, target: bytes) -> None:
 def open_reading(path: bytes) -> int:
     """Open a file for reading; a FIFO does not block. Raises OSError."""
     return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
+
+
+def _numbers(path: bytes) -> tuple[int, ...]:
+    try:
+        found = os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return (0,) * _NUMBERS
+    return found.st_mode, found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
 
 
 def _unsettled_ns(look: Look, now_ns: int) -> int:

@@ -11,7 +11,16 @@ from typing import Any, BinaryIO
 
 from chronos.errors import OutsideError, UnreadableStoreError
 from chronos.files import display
-from chronos.memory.sqlite_frames import FAILURE, KNOWN_IDS, REQUEST, read_head, read_json, read_exactly, send, send_json
+from chronos.memory.sqlite_frames import (
+    FAILURE,
+    KNOWN_IDS,
+    REQUEST,
+    read_exactly,
+    read_head,
+    read_json,
+    send,
+    send_json,
+)
 from chronos.process import Conversation
 
 # Isolated (-I) and without site (-S): 8 ms instead of 23. The standard library stays in front of other packages.

@@ -49,7 +49,7 @@ class MovedError(Exception):
 
 
 class UnreadableError(Exception):
-    """This is no database, or a damaged one."""
+    """What is read is no database, or a damaged one."""
 
 
 class Pages:
@@ -87,7 +87,8 @@ class View:
     """Parts of a database held still: of a readable one its pages under the name b'', else its files by suffix.
 
     `is_held` tells, after everything was read, whether it did hold still. `base` is what the main file looks like
-    where its pages outside the overlay are those of the database.
+    where its pages outside the overlay are those of the database. `uri` opens the same in SQLite, where that does no
+    harm, for as long as the view is open.
     """
 
     def __init__(self, parts: dict[bytes, Pages], is_held: Callable[[], bool]) -> None:
@@ -97,6 +98,7 @@ class View:
         self.facts: dict[str, str | int] = {}
         self.notes: list[str] = []
         self.base: Look | None = None
+        self.uri: str | None = None
 
     def close(self) -> None:
         """Let go."""
@@ -150,9 +152,11 @@ def _view_locked(place: bytes, main: int, stack: ExitStack, deadline: float) -> 
         if header is None or not _is_same_file(main, place):
             raise MovedError
         if find_look(place + WAL) is not None:
-            return _view_wal(place, main, header, stack)
-        view = View({b"": Pages(main, header.page_count * header.page_size)}, lambda: _is_same_file(main, place))
-        return _described(view, header, "wal" if header.is_wal else "rollback")
+            view = _view_wal(place, main, header, stack)
+        else:
+            view = _view_main(main, header, lambda: _is_same_file(main, place))
+        view.uri = uri_of(place, "mode=ro")
+        return view
     except sqlite3.Error as cause:
         connection.close()
         return _view_despite(cause, place, main, stack, deadline)
@@ -195,14 +199,18 @@ def _view_still(place: bytes, main: int, stack: ExitStack, deadline: float) -> V
         return _overlaid(main, wal, header, overlay, is_held)
     if header.is_cut:
         raise UnreadableError("it is shorter than its header says")
-    view = View({b"": Pages(main, header.page_count * header.page_size)}, is_held)
+    view = _view_main(main, header, is_held)
     view.base = Look.of(os.fstat(main)) if header.is_wal else None
+    view.uri = uri_of(place, "immutable=1")
+    return view
+
+
+def _view_main(main: int, header: DatabaseHeader, is_held: Callable[[], bool]) -> View:
+    view = View({b"": Pages(main, header.page_count * header.page_size)}, is_held)
     return _described(view, header, "wal" if header.is_wal else "rollback")
 
 
-def _overlaid(
-    main: int, wal: int, header: DatabaseHeader, overlay: Overlay, is_still: Callable[[], bool]
-) -> View:
+def _overlaid(main: int, wal: int, header: DatabaseHeader, overlay: Overlay, is_still: Callable[[], bool]) -> View:
     state = overlay.header
     size = state.page_count * state.page_size or header.page_count * header.page_size
     pages = Pages(main, size, wal, overlay if overlay.pages else None)
@@ -245,10 +253,11 @@ def _view_copy(place: bytes, stack: ExitStack, deadline: float) -> View:
     header = read_header(main)
     if header is None:
         raise UnreadableError("it is no SQLite database")
-    view = View({b"": Pages(main, header.page_count * header.page_size)}, lambda: True)
+    view = _view_main(main, header, lambda: True)
+    view.uri = uri_of(copy, "immutable=1")
     if is_hot:
         view.notes.append("a transaction that was cut short or is under way is not in the captured state")
-    return _described(view, header, "wal" if header.is_wal else "rollback")
+    return view
 
 
 def _described(view: View, header: DatabaseHeader, mode: str) -> View:
