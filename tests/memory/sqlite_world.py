@@ -78,7 +78,9 @@ class Pool:
         assert file.path == b"" and file.content is not None
         return b"".join(self.reader.iter_content(file.content))
 
-    def replace_work(self, trash: Path, expected: tuple[object, ...] | None = None, timeout_s: float = 0.2) -> ReplaceWork:
+    def replace_work(
+        self, trash: Path, expected: tuple[object, ...] | None = None, timeout_s: float = 0.2
+    ) -> ReplaceWork:
         trash.mkdir(exist_ok=True)
         return ReplaceWork(self.reader.iter_content, trash, expected, timeout_s)
 
@@ -93,7 +95,9 @@ class Pool:
 
 def identify(place: Path) -> str:
     """Return the identity of what stands at a place, read anew."""
-    return KIND.capture(place, CaptureWork(HashingSink(), StatCache({}), lambda _: (), lambda _p, _s: None, 5.0)).identity
+    return KIND.capture(
+        place, CaptureWork(HashingSink(), StatCache({}), lambda _: (), lambda _p, _s: None, 5.0)
+    ).identity
 
 
 def make_bank(place: Path, mode: str = "delete", page_size: int = 4096) -> None:

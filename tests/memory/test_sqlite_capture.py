@@ -210,7 +210,9 @@ def test_the_wal_beside_an_empty_database_stays(pool: Pool, place: Path) -> None
 
 
 @pytest.mark.parametrize(
-    "content", [b"no database at all", os.urandom(8192), b"SQLite format 3\0" + b"\0" * 4080], ids=["text", "cipher", "bad"]
+    "content",
+    [b"no database at all", os.urandom(8192), b"SQLite format 3\0" + b"\0" * 4080],
+    ids=["text", "cipher", "bad"],
 )
 def test_what_is_no_database_is_captured_as_plain_files(pool: Pool, place: Path, content: bytes) -> None:
     place.write_bytes(content)
@@ -234,7 +236,17 @@ def test_a_database_that_is_gone_is_an_error(pool: Pool, place: Path) -> None:
     assert KIND.look(place) == ()
 
 
-NAMES = ["spa ce.db", "what?.db", "100%25.db", "a#b.db", "-dash.db", "ümläut.db", "a&b=c.db", "n\nl.db", "by\udcffte.db"]
+NAMES = [
+    "spa ce.db",
+    "what?.db",
+    "100%25.db",
+    "a#b.db",
+    "-dash.db",
+    "ümläut.db",
+    "a&b=c.db",
+    "n\nl.db",
+    "by\udcffte.db",
+]
 
 
 @pytest.mark.parametrize("name", NAMES)

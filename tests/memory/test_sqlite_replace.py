@@ -176,9 +176,7 @@ def test_a_database_that_somebody_makes_meanwhile_is_never_overwritten(
 
 
 @pytest.mark.parametrize("mode", ["wal", "delete"])
-def test_a_database_in_use_gets_its_content_through_sqlite(
-    pool: Pool, place: Path, tmp_path: Path, mode: str
-) -> None:
+def test_a_database_in_use_gets_its_content_through_sqlite(pool: Pool, place: Path, tmp_path: Path, mode: str) -> None:
     make_bank(place, mode)
     state = pool.capture(place)
     step(place, "later")
