@@ -5,6 +5,7 @@ from chronos.files.databases import (
     DatabaseFileError,
     holds_database,
     is_database,
+    kept_descriptors,
     open_regular,
 )
 from chronos.files.durable import (
@@ -18,6 +19,7 @@ from chronos.files.durable import (
     sync_file_system,
     sync_folder,
     translate_os_errors,
+    write_all,
     write_new,
 )
 from chronos.files.moving import discard, move_away
@@ -32,7 +34,7 @@ from chronos.files.paths import (
     to_text,
     unescape,
 )
-from chronos.files.safe_root import FileStat, PathKind, SafeRoot, stat_of
+from chronos.files.safe_root import FileStat, PathKind, SafeRoot, move_to_free_name, stat_of, temporary_name
 
 __all__ = [
     "SQLITE_MAGIC",
@@ -50,8 +52,10 @@ __all__ = [
     "is_inside",
     "is_our_own",
     "is_tree_path",
+    "kept_descriptors",
     "link_or_copy",
     "move_away",
+    "move_to_free_name",
     "open_regular",
     "parse_tree_path",
     "publish_folder",
@@ -62,8 +66,10 @@ __all__ = [
     "sweep_drafts",
     "sync_file_system",
     "sync_folder",
+    "temporary_name",
     "to_text",
     "translate_os_errors",
     "unescape",
+    "write_all",
     "write_new",
 ]

@@ -69,6 +69,12 @@ def is_database(descriptor: int) -> bool:
     return os.pread(descriptor, len(SQLITE_MAGIC), 0) == SQLITE_MAGIC
 
 
+def kept_descriptors() -> frozenset[int]:
+    """Return the descriptors that are kept open for nobody's use."""
+    with _lock:
+        return frozenset(_kept.values())
+
+
 @contextmanager
 def open_kept(key: tuple[int, int], open_file: Callable[[], int]) -> Iterator[int]:
     """Give the block a descriptor of the file with device and inode `key`, at its start; close it if that does no harm.

@@ -236,7 +236,7 @@ class SafeRoot:
         """Remove what a killed write to `path` may have left beside it."""
         with suppress(OSError):
             folder, name = self._parent(path)
-            os.unlink(_temporary_name(name), dir_fd=folder)
+            os.unlink(temporary_name(name), dir_fd=folder)
 
     def make_parents(self, path: TreePath) -> None:
         """Create the folders above `path` that are missing. Raises OSError when something else stands there."""
@@ -272,7 +272,7 @@ class SafeRoot:
     @contextmanager
     def _placing(self, path: TreePath) -> Iterator[tuple[int, bytes]]:
         folder, name = self._parent(path)
-        temporary = _temporary_name(name)
+        temporary = temporary_name(name)
         with suppress(FileNotFoundError):
             os.unlink(temporary, dir_fd=folder)
         try:
@@ -321,12 +321,17 @@ class SafeRoot:
             self._forget()
 
 
-def _temporary_name(name: bytes) -> bytes:
+def temporary_name(name: bytes) -> bytes:
     """Derive the temporary name of a write from the final one, so that recovery finds it after a crash."""
     return b".chronos-%08x.tmp" % zlib.crc32(name)
 
 
-def _rename_to_free_name(folder: int, name: bytes, source: bytes, source_folder: int | None = None) -> None:
+def move_to_free_name(source: Path, target: Path) -> None:
+    """Rename a file of ours to `target` on the same file system. Raises FileExistsError when something stands there."""
+    _rename_to_free_name(None, os.fsencode(target), os.fsencode(source))
+
+
+def _rename_to_free_name(folder: int | None, name: bytes, source: bytes, source_folder: int | None = None) -> None:
     """Rename without replacing: a link fails where the name is taken. Where links are unknown, look and rename."""
     try:
         os.link(source, name, src_dir_fd=source_folder, dst_dir_fd=folder, follow_symlinks=False)

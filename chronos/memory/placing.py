@@ -26,6 +26,7 @@ from chronos.files import (
     TreePath,
     discard,
     display,
+    kept_descriptors,
     move_away,
     sync_file_system,
     write_new,
@@ -208,7 +209,7 @@ class _Placing:
         if found.kind is PathKind.FOLDER:
             with open_place(self._place) as tree:
                 paths = [self._place / os.fsdecode(path) for path in walk(tree)]
-        for user in filter(self._rules.is_user, find_users(paths)):
+        for user in filter(self._rules.is_user, find_users(paths, kept_descriptors())):
             if not user.is_self:
                 who = f"process {user.process_id} ({user.name})"
                 raise StoreInUseError(f"{self._place} is in use: {who} has {user.path.name} open")
