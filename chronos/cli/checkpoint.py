@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,6 +14,9 @@ from chronos.cli.session import Session
 from chronos.cli.views import Comparison, Page, WrittenOut
 from chronos.errors import UsageError
 from chronos.files import display
+
+if TYPE_CHECKING:
+    from chronos.engine import ChronosEngine
 
 _PAGE = 50
 
@@ -131,22 +134,12 @@ def restore(
             raise UsageError("--into goes with --path only", hint="`chrono memory extract` gives a copy of one store")
         _write_out(session, checkpoint, into, path)
         return
-    if not (yes or plan_only):
-        session.require_terminal("a restore overwrites and deletes files")
     with session.engine() as engine:
         wanted: dict[str, Any] = {
             "paths": session.from_root(engine, path), "include": session.from_root(engine, include), "head": head,
             "code": code or not memory, "memory": memory or not code, "stores": store or (),
         }  # fmt: skip
-        if not yes or plan_only:
-            plan = engine.plan_restore(checkpoint, **wanted)
-            session.show(plan, documents.plan, plans.plan)
-            if plan_only or plan.change_set.is_empty:
-                return
-            session.ask(f"Restore {display(checkpoint)}?")
-            plan_id = plan_id or plan.plan_id
-        outcome = engine.restore_checkpoint(checkpoint, **wanted, plan_id=plan_id)
-        session.show(outcome, documents.outcome, plans.outcome)
+        _restore(session, engine, checkpoint, wanted, plan_id, plan_only=plan_only, yes=yes)
 
 
 @app.command()
@@ -185,6 +178,23 @@ def search(
     session = Session.of(context, as_json)
     with session.engine() as engine:
         session.show(Page(engine.search_checkpoints(text, timeline)), documents.page, render.page)
+
+
+def _restore(
+    session: Session, engine: ChronosEngine, checkpoint: str, wanted: dict[str, Any], plan_id: str | None, *,
+    plan_only: bool, yes: bool,
+) -> None:  # fmt: skip
+    if not (yes or plan_only):
+        session.require_terminal("a restore overwrites and deletes files")
+    if not yes or plan_only:
+        plan = engine.plan_restore(checkpoint, **wanted)
+        session.show(plan, documents.plan, plans.plan)
+        if plan_only or plan.change_set.is_empty:
+            return
+        session.ask(f"Restore {display(checkpoint)}?")
+        plan_id = plan_id or plan.plan_id
+    outcome = engine.restore_checkpoint(checkpoint, **wanted, plan_id=plan_id)
+    session.show(outcome, documents.outcome, plans.outcome)
 
 
 def _write_out(session: Session, checkpoint: str, folder: Path, paths: Sequence[str] | None) -> None:
