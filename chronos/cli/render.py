@@ -255,4 +255,6 @@ def _checkpoint(row: CheckpointRow) -> Row:
 def _setting(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, dict):
+        return ", ".join(f"{name} at {found['path']}" for name, found in value.items())
     return " ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

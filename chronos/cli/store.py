@@ -28,7 +28,7 @@ def init(context: typer.Context, as_json: Json = False) -> None:
     with session.engine() as engine:
         engine.set_up()
         report = engine.status()
-        found = Setup(report.root, report.store, report.timeline, report.receipt, msgspec.structs.asdict(engine.config))
+        found = Setup(report.root, report.store, report.timeline, report.receipt, msgspec.to_builtins(engine.config))
         session.show(found, documents.setup, render.setup)
 
 

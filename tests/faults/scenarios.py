@@ -10,6 +10,7 @@ from pathlib import Path
 from tests.faults.harness import KILL, Call, Killpoint, Outcome
 from tests.faults.tree import STORE, TreeState, UserGit, look_at_git, look_at_tree
 from tests.faults.world import World, edit_again, edit_once, edit_twice, make_repository
+from tests.support.databases import add_notes, make_notes
 
 _UNDO = ("undo", "--yes", "--json")
 _REDO = ("redo", "--yes", "--json")
@@ -168,6 +169,35 @@ def _recover(workshop: Workshop) -> Scenario:
     )
 
 
+def _repository_with_memory(workshop: Workshop, name: str) -> tuple[Path, str]:
+    """Make a repository with code, a database and a folder of facts, a checkpoint of it, and later work on all."""
+    root = workshop.folder / "prepared" / name
+    make_repository(workshop.world, root)
+    database = make_notes(root / "data/memory/agent.db")
+    facts = root / "data/memory/facts"
+    facts.mkdir()
+    (facts / "one.json").write_text("1")
+    (facts / "two.json").write_text("2")
+    edit_once(workshop.world, root)
+    first = workshop.world.must(root, "checkpoint", "create", "first")["checkpoint_id"]
+    edit_twice(workshop.world, root)
+    add_notes(database, "later", "later still")
+    (facts / "one.json").write_text("one")
+    (facts / "two.json").unlink()
+    (facts / "three.json").write_text("3")
+    return root, first
+
+
+def _create_with_memory(workshop: Workshop) -> Scenario:
+    root, _ = _repository_with_memory(workshop, "create-memory")
+    return workshop.finish(root, ("checkpoint", "create", "second", "--json"))
+
+
+def _restore_with_memory(workshop: Workshop) -> Scenario:
+    root, first = _repository_with_memory(workshop, "restore-memory")
+    return workshop.finish(root, ("checkpoint", "restore", first, "--yes", "--json"), reverse=_UNDO)
+
+
 def _is_in_tree(target: Path, inside: tuple[Path, Path, Path]) -> bool:
     root, *hidden = inside
     return target.is_relative_to(root) and not any(target.is_relative_to(root / folder) for folder in hidden)
@@ -181,5 +211,7 @@ _BUILDERS: dict[str, Callable[[Workshop], Scenario]] = {
     "redo": _redo,
     "delete": _delete,
     "recover": _recover,
+    "create-memory": _create_with_memory,
+    "restore-memory": _restore_with_memory,
 }
 NAMES = tuple(_BUILDERS)
