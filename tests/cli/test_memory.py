@@ -102,5 +102,5 @@ def test_settings_for_everybody_are_obeyed(memory: RepoBuilder, chrono: Program)
     memory.write("chronos.toml", "memory = 3\n")
     result = chrono.run("memory", "list", "--json")
     assert (result.code, result.error["code"]) == (2, "bad_config")
-    memory.write("chronos.toml", '[memory]\\nother = "state/other.db"\n')
+    memory.write("chronos.toml", '[memory]\nother = "state/other.db"\n')
     assert chrono.good("init", "--json").json["config"]["memory"]["other"]["path"] == "state/other.db"
