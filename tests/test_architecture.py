@@ -22,6 +22,8 @@ OWNERS = {
     "zstandard": {"chronos.pool"},
     "blake3": {"chronos.pool"},
     "pyfastcdc": {"chronos.pool"},
+    "ahocorasick_rs": {"chronos.secrets"},
+    "detect_secrets": {"chronos.secrets"},
     "typer": {"chronos.cli"},
     "click": {"chronos.cli"},
     "rich": {"chronos.cli"},
