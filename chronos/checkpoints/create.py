@@ -98,11 +98,14 @@ class PendingCheckpoint:
 
 @contextmanager
 def open_checkpoint(
-    store: Store, repository: Repository, policy: CapturePolicy, request: Request
+    store: Store, repository: Repository, policy: CapturePolicy, request: Request, scanner: SecretScanner | None = None
 ) -> Iterator[PendingCheckpoint]:
-    """Capture the state, to be sealed inside the block or not at all. The locks of `Store.working_on` must be held."""
+    """Capture the state, to be sealed inside the block or not at all. The locks of `Store.working_on` must be held.
+
+    `scanner` looks for secrets in it, by default as the settings say.
+    """
     newest = next(iter(store.catalog.list_checkpoints(request.timeline, limit=1)), None)
-    scanner = open_scanner(store.config)
+    scanner = scanner or open_scanner(store.config)
     with store.temporary_folder() as scratch:
         writer = PoolWriter(scratch, store.catalog.has_chunk, compress=store.config.compress, inspector=scanner)
         try:

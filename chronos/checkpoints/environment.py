@@ -22,7 +22,7 @@ _LOCK_FILES = (
 )  # fmt: skip
 _LARGEST_LOCK_FILE_BYTES = 64 * 1024 * 1024
 _SECRET_NAME = re.compile(r"(?i)secret|token|passw|passphrase|credential|api_?key|private|auth")
-_USER_AND_PASSWORD = re.compile(r"://[^/\s:@]+:[^/\s@]+@")
+_USER_IN_URL = re.compile(r"://[^/\s@]+@")
 
 
 def describe_environment(
@@ -45,7 +45,7 @@ def describe_environment(
 
 
 def _is_safe(name: str, value: str | None) -> bool:
-    if value is None or _SECRET_NAME.search(name) or _USER_AND_PASSWORD.search(value):
+    if value is None or _SECRET_NAME.search(name) or _USER_IN_URL.search(value):
         return False
     return not is_secret_text(os.fsencode(value))
 

@@ -22,7 +22,7 @@ from chronos.config import Config, SecretScan
 from chronos.errors import ChronosError
 from chronos.files import TreePath, unescape
 from chronos.pool import Content
-from chronos.secrets import DETECTOR, FORMS, Budget, SecretScanner, Unlimited
+from chronos.secrets import DETECTOR, FORMS, Budget, Found, SecretScanner, Unlimited, merge_findings
 
 
 class FoundSecret(msgspec.Struct, frozen=True):
@@ -70,24 +70,19 @@ def settle(store: Store, timeline: str, state: State, scanner: SecretScanner, ne
         return Findings()
     paths = _paths(state, of_interest, store.config.secret_skip)
     scanner.finish({content: os.fsdecode(places[0]) for content, places in paths.items()})
-    rows = {(row.content, row.line, row.what): row for row in known if row.content in paths}
-    fresh = [
-        SecretRow(content, found.what, found.line, found.scanner)
-        for content in paths
-        for found in scanner.found.get(content, ())
-    ]
-    new = [row for row in fresh if (row.content, row.line, row.what) not in rows]
-    sealed = sorted([*rows.values(), *new], key=lambda row: (row.content, row.line, row.what))
+    rows = _merge(known, {content: scanner.found.get(content, []) for content in paths})
     unscanned = {
         name: Unscanned(len(sizes), sum(sizes))
         for name in ((FORMS, DETECTOR) if store.config.secret_scan is SecretScan.FULL else (FORMS,))
         if (sizes := scanner.unscanned(name, paths))
     }
-    return Findings(sealed, tuple(_locate(sealed, paths, new)), unscanned)
+    return Findings(rows, tuple(_locate(rows, paths, known)), unscanned)
 
 
 def remember(store: Store, timeline: str, checkpoint_id: str, findings: Findings) -> None:
     """Keep the findings of a sealed checkpoint beside the stat cache: what that spares reading is not found again."""
+    if store.config.secret_scan is SecretScan.OFF:
+        return
     data = msgspec.msgpack.encode(_Remembered(checkpoint_id, findings.rows))
     store.catalog.set_fact(f"secrets:{timeline}", data)
 
@@ -101,7 +96,7 @@ def find_secrets(store: Store, manifest: Manifest, state: State, *, scan: bool =
     rows = store.read_secrets(manifest)
     paths = _paths(state, None if scan else {row.content for row in rows}, store.config.secret_skip)
     if not scan:
-        return list(_locate(rows, paths))
+        return list(_locate(rows, paths, rows))
     scanner = SecretScanner(Unlimited(), lines=store.config.secret_scan is not SecretScan.VENDOR)
     contents = {content.id: content for content in state.contents() if content.id in paths}
     for content in (content for content in contents.values() if content.id != content.chunks):  # no paged ones
@@ -110,35 +105,41 @@ def find_secrets(store: Store, manifest: Manifest, state: State, *, scan: bool =
             scanner.look(piece, is_new=True)
         scanner.end(content.id, content.size)
         scanner.finish({content.id: os.fsdecode(paths[content.id][0])})
-    known = {(row.content, row.line) for row in rows}
-    rows += [
-        SecretRow(content, found.what, found.line, found.scanner)
-        for content, all_found in scanner.found.items()
-        for found in all_found
-        if (content, found.line) not in known
+    found = {content: scanner.found.get(content, []) for content in paths}
+    return list(_locate(_merge(rows, found), paths, rows))
+
+
+def _merge(known: Iterable[SecretRow], found: Mapping[bytes, Iterable[Found]]) -> list[SecretRow]:
+    """Return what is known and what was found of the contents in `found`, in an order that depends on neither."""
+    before: defaultdict[bytes, list[Found]] = defaultdict(list)
+    for row in known:
+        before[row.content].append(Found(row.what, row.line, row.scanner))
+    return [
+        SecretRow(content, item.what, item.line, item.scanner)
+        for content in sorted(found)
+        for item in sorted(merge_findings(before[content], found[content]), key=lambda item: (item.line, item.what))
     ]
-    return list(_locate(rows, paths))
 
 
 def _known_rows(store: Store, timeline: str, newest: CheckpointRow | None) -> list[SecretRow]:
     """Return what the last checkpoint sealed, and what the newest says when that is another one."""
     fact = store.catalog.find_fact(f"secrets:{timeline}")
     remembered = msgspec.msgpack.decode(fact, type=_Remembered) if fact is not None else _Remembered("", [])
-    rows = list(remembered.rows)
+    rows = dict.fromkeys(remembered.rows)
     if newest is not None and newest.checkpoint_id != remembered.checkpoint_id:
         with suppress(ChronosError):  # verify says what is wrong with it
-            rows += store.read_secrets(store.read_manifest(newest.timeline, newest.checkpoint_id))
-    return rows
+            rows |= dict.fromkeys(store.read_secrets(store.read_manifest(newest.timeline, newest.checkpoint_id)))
+    return list(rows)
 
 
 def _locate(
-    rows: Iterable[SecretRow], paths: Mapping[bytes, Sequence[TreePath]], new: Collection[SecretRow] = ()
+    rows: Iterable[SecretRow], paths: Mapping[bytes, Sequence[TreePath]], known: Iterable[SecretRow]
 ) -> Iterator[FoundSecret]:
     """Give each row the paths that have its content, in the order of the paths."""
-    fresh = set(new)
+    before = set(known)
     places = [(path, row.line, row.what, row) for row in rows for path in paths.get(row.content, ())]
     for path, line, what, row in sorted(places, key=lambda place: place[:3]):
-        yield FoundSecret(path, line, what, row.scanner, row.content, row in fresh)
+        yield FoundSecret(path, line, what, row.scanner, row.content, row not in before)
 
 
 def _paths(state: State, wanted: Collection[bytes] | None, skipped: Sequence[str]) -> dict[bytes, list[TreePath]]:

@@ -4,7 +4,7 @@ from chronos.secrets.budget import Budget, Unlimited
 from chronos.secrets.forms import Spot, find_by_form, is_secret_text
 from chronos.secrets.keywords import DETECTOR, LineScan, has_detector
 from chronos.secrets.names import is_secret_name
-from chronos.secrets.scanner import FORMS, Found, SecretScanner
+from chronos.secrets.scanner import FORMS, Found, SecretScanner, merge_findings
 
 __all__ = [
     "DETECTOR",
@@ -19,4 +19,5 @@ __all__ = [
     "has_detector",
     "is_secret_name",
     "is_secret_text",
+    "merge_findings",
 ]

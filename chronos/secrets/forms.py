@@ -104,7 +104,7 @@ _BY_LETTERS = {letters: number for number, (_, all_letters, _, _) in enumerate(_
 _NUMBERS = tuple(_BY_LETTERS.values())
 # What a person says of a line that only looks like a secret (detect-secrets, gitleaks), and what documents print.
 _ALLOWED = re.compile(rb"pragma: ?(?:allow|white)list[ -]secret|gitleaks:allow")
-_FEWEST_DIFFERENT = 4
+_FEWEST_DIFFERENT, _SHORTEST_BODY = 4, 8
 
 
 class Spot(msgspec.Struct, frozen=True):
@@ -148,7 +148,8 @@ def _is_harmless(data: bytes, offset: int, match: re.Match[bytes], letters: tupl
     """Tell whether it is a placeholder (`ghp_xxxx…`, `AKIA…EXAMPLE`), or its line says that it is no secret."""
     token = match[0]
     body = next((token[len(start) :] for start in letters if token.startswith(start)), token)
-    if len(set(body.strip(b"\"'"))) < _FEWEST_DIFFERENT or token.endswith(b"EXAMPLE"):
+    is_monotonous = len(body) >= _SHORTEST_BODY and len(set(body.strip(b"\"'"))) < _FEWEST_DIFFERENT
+    if is_monotonous or token.endswith(b"EXAMPLE"):
         return True
     start = max(data.rfind(b"\n", 0, offset), offset - REACH_BYTES)
     end = data.find(b"\n", match.end(), match.end() + REACH_BYTES)

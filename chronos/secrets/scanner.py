@@ -34,6 +34,15 @@ class Found(msgspec.Struct, frozen=True):
     scanner: str
 
 
+def merge_findings(known: Iterable[Found], more: Iterable[Found]) -> list[Found]:
+    """Return both, but one for each line; where a line was unknown, what says it takes the place of what did not."""
+    known = list(known)
+    lines = {row.line for row in known if row.line}
+    fresh = [row for row in more if row.line not in lines and row not in known]
+    located = {row.what for row in fresh if row.line}
+    return [*(row for row in known if row.line or row.what not in located), *fresh]
+
+
 class _Reading(msgspec.Struct):
     """A content that is passing by. `newlines` counts those before the present window; `tail` ends just before it."""
 
@@ -194,12 +203,9 @@ class SecretScanner:
             self._unscanned[DETECTOR].pop(text.content_id, None)
 
     def _add(self, content_id: bytes, rows: Iterable[Found]) -> None:
-        """Add findings; a line of which the forms have spoken needs no second voice."""
-        known = self.found.get(content_id, [])
-        lines = {row.line for row in known if row.line}
-        known = [*known, *(row for row in rows if row.line not in lines)][:_MOST_OF_A_CONTENT]
-        if known:
-            self.found[content_id] = known
+        merged = merge_findings(self.found.get(content_id, []), rows)[:_MOST_OF_A_CONTENT]
+        if merged:
+            self.found[content_id] = merged
 
     def _wait(self, text: _Waiting) -> None:
         """Keep a text for the end, the smallest first, and let go of the largest when there are too many."""
