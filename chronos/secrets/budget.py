@@ -15,14 +15,15 @@ _FLOOR_S = 0.005
 class Budget:
     """Time for one checkpoint, counted from now: a fifth of the time that was spent on other things.
 
-    Looking is charged by `effort`, the processor's time of this thread: what others take away is not its fault. Both
-    callables return seconds.
+    `clock` tells the time and `effort` how much of it this thread had the processor, both in seconds. The fifth is of
+    the time; a small checkpoint's few milliseconds are of effort, so that a busy machine does not leave it unseen.
     """
 
     def __init__(
         self, clock: Callable[[], float] = time.perf_counter, effort: Callable[[], float] = time.thread_time
     ) -> None:
         self.spent_s = 0.0
+        self.effort_s = 0.0
         self._clock = clock
         self._effort = effort
         self._start = clock()
@@ -31,18 +32,19 @@ class Budget:
     def left_s(self) -> float:
         """How long looking may go on now; it grows while other work is done. Not below 0."""
         others = self._clock() - self._start - self.spent_s
-        return max(_FLOOR_S, _SHARE * others) - self.spent_s
+        return max(_FLOOR_S - self.effort_s, _SHARE * others - self.spent_s)
 
     @contextmanager
     def charging(self) -> Iterator[Charge]:
         """Charge the time of the block."""
         charge = Charge()
-        start = self._effort()
+        start, start_effort = self._clock(), self._effort()
         try:
             yield charge
         finally:
-            charge.took_s = self._effort() - start
-            self.spent_s += charge.took_s
+            charge.effort_s = self._effort() - start_effort
+            self.effort_s += charge.effort_s
+            self.spent_s += self._clock() - start
 
 
 class Unlimited(Budget):
@@ -55,9 +57,9 @@ class Unlimited(Budget):
 
 
 class Charge:
-    """What one look has cost, in seconds, once it is over."""
+    """What one look has cost, in seconds of effort, once it is over."""
 
-    took_s = 0.0
+    effort_s = 0.0
 
 
 class Pace:
@@ -66,7 +68,7 @@ class Pace:
     def __init__(self, budget: Budget, expected_rate: float) -> None:
         self._budget = budget
         self._bytes = 0.0
-        self._took_s = 0.0
+        self._effort_s = 0.0
         self._expected = expected_rate
 
     def can_take(self, size: int, extra_s: float = 0.0) -> bool:
@@ -75,12 +77,12 @@ class Pace:
 
     @contextmanager
     def taking(self, size: int) -> Iterator[None]:
-        """Charge a look at `size` bytes, and learn from how long it took."""
+        """Charge a look at `size` bytes, and learn from what it cost."""
         with self._budget.charging() as charge:
             yield
         self._bytes += size
-        self._took_s += charge.took_s
+        self._effort_s += charge.effort_s
 
     @property
     def _rate(self) -> float:
-        return self._bytes / self._took_s if self._took_s > 0 else self._expected
+        return self._bytes / self._effort_s if self._effort_s > 0 else self._expected

@@ -22,7 +22,6 @@ _MOST_OF_A_CONTENT = 20
 # What is kept in memory until the end; more than a second of detect-secrets.
 _MOST_WAITING_BYTES = 4 * 1024 * 1024
 _LOADING_S = 0.15  # measured 0.11
-_FORMS_RATE = 100e6  # less than measured: the first texts are searched without the automaton
 _DETECTOR_RATE = 2e6
 
 
@@ -106,7 +105,6 @@ class SecretScanner:
         self._unscanned: dict[str, dict[bytes, int]] = {FORMS: {}, DETECTOR: {}}
         self._budget = budget
         self._find, self._load, self._wants_lines = find, load, lines
-        self._forms = Pace(budget, _FORMS_RATE)
         self._lines = Pace(budget, _DETECTOR_RATE)
         self._waiting: list[_Waiting] = []
         self._waiting_bytes = 0
@@ -163,9 +161,8 @@ class SecretScanner:
         texts = [text for text in self._waiting if text.content_id in names]
         self._waiting, self._waiting_bytes = [], 0
         for text in texts:
-            if text.needs_forms and self._forms.can_take(len(text.data)):
-                reading = _Reading()
-                self._take(reading, text.data)
+            reading = _Reading()
+            if text.needs_forms and self._take(reading, text.data):
                 self._add(text.content_id, reading.spots.values())
                 self._unscanned[FORMS].pop(text.content_id, None)
         if self._wants_lines:
@@ -178,11 +175,11 @@ class SecretScanner:
 
     def _take(self, reading: _Reading, window: bytes) -> bool:
         """Look at a window by form, with the seam before it; False when there is no time for it."""
-        data = reading.tail + window
-        if not self._forms.can_take(len(data)):
+        if self._budget.left_s <= 0:
             reading.is_missed = True
             return False
-        with self._forms.taking(len(data)):
+        data = reading.tail + window
+        with self._budget.charging():
             if reading.newlines is not None:
                 reading.newlines += reading.counted.count(b"\n")
             reading.note(data, self._find(data))
