@@ -1,8 +1,8 @@
 """What stands behind a word such as `password`, and other tokens that need a look at whole lines: by detect-secrets.
 
 It is an optional dependency (extra `files`), costs 110 ms to import and reads 1 to 2.5 MB/s, so it runs on the time
-that is left. Its entropy plugins stay out: they call 48,781 strings of 10 MB of Python's own library secrets. Of what its
-keyword plugin finds, only quoted values of eight characters or more in which a letter and a digit stand count.
+that is left. Its entropy plugins stay out: they call 48,781 strings of 10 MB of Python's own library secrets. Of what
+its keyword plugin finds, only quoted values of eight characters or more in which a letter and a digit stand count.
 """
 
 from __future__ import annotations
