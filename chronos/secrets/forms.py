@@ -29,7 +29,7 @@ _HEX = rb"[a-f0-9]"
 _FORMS: tuple[tuple[str, tuple[bytes, ...], bytes, bytes], ...] = (
     ("a private key", (b"-----BEGIN ",), b"",
      rb"(?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----"
-     rb"(?:\s|\\[nr]|[\"'+,]|[A-Za-z-]+: [^\n\\]{0,80}){0,40}?[A-Za-z0-9+/=]{20}"),
+     rb"(?:\s|\\[nr]|[\"'+,]|[A-Za-z-]+: [^\n\\]{0,80}(?:\n|\\n)){0,40}?[A-Za-z0-9+/=]{20}"),
     ("an age key", (b"AGE-SECRET-KEY-1",), b"", rb"[A-Z0-9]{58}"),
     ("an AWS access key", (b"AKIA", b"ASIA", b"ABIA", b"ACCA"), rb"\b", rb"[A-Z2-7]{16}\b"),
     ("an Alibaba Cloud key", (b"LTAI",), rb"\b", _WORD + rb"{20}\b"),

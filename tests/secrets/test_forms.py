@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sysconfig
+import time
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,29 @@ def test_a_secret_is_found_where_it_stands(name: str, size: int) -> None:
 def test_what_only_looks_a_little_like_one_is_none(line: bytes) -> None:
     assert find_by_form(line + b"\n") == []
     assert not is_secret_text(line)
+
+
+def test_an_encrypted_key_with_headers_is_found() -> None:
+    headers = b"\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,0123456789ABCDEF\n\n"
+    text = b"-----BEGIN RSA PRIVATE" + b" KEY-----" + headers + b"MIIC" * 16
+    assert [spot.what for spot in find_by_form(text)] == ["a private key"]
+    assert find_by_form(text.replace(b"\n", b"\r\n")) == find_by_form(text.replace(b"\n", b"\\n")) != []
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [b"a: ", b"a-", b"\\n", b"a: \\", b"x:1a", b"-----BEGIN A ", b"SK", b"://a:1a", b"tskey-auth-", b"xapp-1-A-1"],
+)
+@pytest.mark.parametrize("start", [b"-----BEGIN PRIVATE" + b" KEY-----", b"https://a:", b"xapp-1-", b""])
+def test_text_that_was_made_to_be_slow_is_not(start: bytes, piece: bytes) -> None:
+    """Every form takes time in proportion to the text: a hundred times the text is no more than that much dearer."""
+    text = start + piece * (20_000 // len(piece))
+    took = []
+    for size in (len(text) // 100, len(text)):
+        begun = time.thread_time()
+        find_by_form(text[:size])
+        took.append(time.thread_time() - begun)
+    assert took[1] <= 400 * max(took[0], 50e-6)
 
 
 def test_the_mark_of_one_line_says_nothing_of_another() -> None:
