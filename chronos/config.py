@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,14 @@ class MemoryDeclaration(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     kind: str | None = None
 
 
+class SecretScan(str, Enum):
+    """Who looks for secrets in what is captured: nobody, the forms of vendors, or detect-secrets after them."""
+
+    OFF = "off"
+    VENDOR = "vendor"
+    FULL = "full"
+
+
 class Config(msgspec.Struct, frozen=True):
     """What can be set. Sizes are bytes, durations seconds."""
 
@@ -41,6 +50,8 @@ class Config(msgspec.Struct, frozen=True):
     max_patch_bytes: int = 16 * _MIB
     lock_timeout_s: float = 30.0
     include: tuple[str, ...] = ()
+    secret_scan: SecretScan = SecretScan.FULL
+    secret_skip: tuple[str, ...] = ()
     environment_variables: tuple[str, ...] = ("CI", "LANG", "LC_ALL", "NODE_ENV", "PYTHONHASHSEED", "TZ", "VIRTUAL_ENV")
     memory: Mapping[str, MemoryDeclaration] = {}
 
@@ -67,6 +78,8 @@ ENVIRONMENT_NAMES = {
     "max_patch_bytes": "CHRONOS_MAX_PATCH_BYTES",
     "lock_timeout_s": "CHRONOS_LOCK_TIMEOUT",
     "include": "CHRONOS_INCLUDE",
+    "secret_scan": "CHRONOS_SECRET_SCAN",
+    "secret_skip": "CHRONOS_SECRET_SKIP",
     "environment_variables": "CHRONOS_ENVIRONMENT_VARIABLES",
 }
 
@@ -159,4 +172,12 @@ def _convert(key: str, value: Any, default: Any, where: str) -> Any:
         return tuple(items)
     if not isinstance(value, str) or not value or "\0" in value:
         raise problem
-    return value
+    return _choice(type(default), value, f"{where}{key}") if isinstance(default, Enum) else value
+
+
+def _choice(kind: type[Enum], value: str, what: str) -> Enum:
+    try:
+        return kind(value.strip().lower())
+    except ValueError:
+        known = ", ".join(member.value for member in kind)
+        raise BadConfigError(f"{what} = {value!r} is none of: {known}") from None

@@ -23,6 +23,8 @@ OWNERS = {
     # The program that reads databases starts for every capture, and names pieces without the rest of the pool.
     "blake3": {"chronos.pool", "chronos.memory"},
     "pyfastcdc": {"chronos.pool"},
+    "ahocorasick_rs": {"chronos.secrets"},
+    "detect_secrets": {"chronos.secrets"},
     "typer": {"chronos.cli"},
     "click": {"chronos.cli"},
     "rich": {"chronos.cli"},

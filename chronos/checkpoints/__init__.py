@@ -41,6 +41,7 @@ from chronos.checkpoints.manifest import (
     MemoryRecord,
     ReceiptRow,
     Trigger,
+    Unscanned,
     decode_manifest,
     decode_rows,
     is_checkpoint_id,
@@ -55,6 +56,7 @@ from chronos.checkpoints.policy import CapturePolicy
 from chronos.checkpoints.reconcile import list_checkpoint_folders, list_timelines
 from chronos.checkpoints.rules import StateRules
 from chronos.checkpoints.seal import Request
+from chronos.checkpoints.secrets import FoundSecret, find_secrets
 from chronos.checkpoints.set_up import find_store, set_up_store
 from chronos.checkpoints.sides import BlobSource, Sides, absorbed_repositories, linked_repository, side_on_disk
 from chronos.checkpoints.states import MemoryState, State
@@ -79,6 +81,7 @@ __all__ = [
     "Difference",
     "Entry",
     "EntryKind",
+    "FoundSecret",
     "Grade",
     "IndexChange",
     "Journal",
@@ -110,6 +113,7 @@ __all__ = [
     "StoreSide",
     "SubmoduleLink",
     "Trigger",
+    "Unscanned",
     "absorbed_repositories",
     "capture_in_memory",
     "check_description",
@@ -121,6 +125,7 @@ __all__ = [
     "drop_blocked",
     "encode_journal",
     "find_record",
+    "find_secrets",
     "find_store",
     "is_checkpoint_id",
     "is_claimed",

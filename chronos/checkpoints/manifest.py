@@ -121,6 +121,15 @@ class ReceiptRow(_Row, frozen=True):
         return self.detail == STAGED
 
 
+class SecretRow(_Row, frozen=True):
+    """Something in a content (by its id) that looks like a secret: what, in which line (0 is unknown), who says so."""
+
+    content: bytes
+    what: str
+    line: int = 0
+    scanner: str = ""
+
+
 class _Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     pass
 
@@ -167,6 +176,13 @@ class Member(_Document, frozen=True):
     complete: bool = True
 
 
+class Unscanned(_Document, frozen=True):
+    """New text contents that a scanner for secrets had no time for: how many, and their bytes."""
+
+    count: _Number
+    bytes: _Number
+
+
 class Manifest(_Document, frozen=True):
     """Everything a checkpoint is, by hash."""
 
@@ -187,11 +203,14 @@ class Manifest(_Document, frozen=True):
     packs: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    secrets: ListRef | None = None
+    unscanned: dict[str, Unscanned] = {}
 
     @property
     def lists(self) -> list[ListRef]:
         """The lists that the manifest itself refers to."""
-        return [self.receipt, *(ref for part in self.code for ref in (part.entries, part.staged, part.hidden))]
+        own = [self.receipt] if self.secrets is None else [self.receipt, self.secrets]
+        return [*own, *(ref for part in self.code for ref in (part.entries, part.staged, part.hidden))]
 
     @property
     def files_changed(self) -> int:
@@ -232,7 +251,7 @@ class MemoryDump(_Document, frozen=True):
     stores: tuple[MemoryRecord, ...]
 
 
-_RowType = TypeVar("_RowType", Entry, StagedEntry, HiddenEntry, ReceiptRow, MemoryFile)
+_RowType = TypeVar("_RowType", Entry, StagedEntry, HiddenEntry, ReceiptRow, SecretRow, MemoryFile)
 
 
 def is_checkpoint_id(text: str) -> bool:

@@ -10,12 +10,12 @@ from pathlib import Path
 import msgspec
 
 from chronos.checkpoints.manifest import Reason
-from chronos.checkpoints.secrets import is_secret_name
 from chronos.config import Config
 from chronos.errors import BadConfigError
 from chronos.files import TreePath, read_limited
 from chronos.git import Repository
 from chronos.memory import StorePlace
+from chronos.secrets import is_secret_name
 
 INCLUDE_FILE = ".chronoinclude"
 _LARGEST_RULES_BYTES = 1024 * 1024

@@ -25,6 +25,7 @@ from chronos.checkpoints.manifest import (
     Manifest,
     Member,
     ReceiptRow,
+    SecretRow,
     StagedEntry,
     Trigger,
     encode_manifest,
@@ -34,6 +35,7 @@ from chronos.checkpoints.manifest import (
 )
 from chronos.checkpoints.members import render_patch, render_status
 from chronos.checkpoints.reconcile import checkpoint_row, index_pack, read_mark
+from chronos.checkpoints.secrets import Findings, remember
 from chronos.checkpoints.states import ComponentState
 from chronos.checkpoints.store import Store
 from chronos.errors import CatalogDamagedError, ChronosError, LockedError, StorageError
@@ -43,7 +45,7 @@ from chronos.layout import ENVIRONMENT, FORMAT_VERSION, MANIFEST, MEMORY, PATCH,
 from chronos.pool import LIST_PROFILE, ContentSink, PoolWriter, WrittenPack, compress_text, digest
 from chronos.process import in_background
 
-_Row = TypeVar("_Row", Entry, StagedEntry, HiddenEntry, ReceiptRow)
+_Row = TypeVar("_Row", Entry, StagedEntry, HiddenEntry, ReceiptRow, SecretRow)
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -58,8 +60,9 @@ class Request(msgspec.Struct, frozen=True):
 
 
 def seal(
-    store: Store, capture: Capture, writer: PoolWriter, request: Request, parent: CheckpointRow | None, scratch: Path
-) -> tuple[str, Manifest]:
+    store: Store, capture: Capture, writer: PoolWriter, request: Request, parent: CheckpointRow | None, scratch: Path,
+    findings: Findings,
+) -> tuple[str, Manifest]:  # fmt: skip
     """Write the checkpoint and make it visible; return its id and manifest. The timeline's lock must be held.
 
     Raises StorageError or GitFailedError, and then nothing has become visible.
@@ -68,6 +71,7 @@ def seal(
     members = _Members(store, capture, request, parent, scratch)
     code = tuple(_component(writer, state) for state in capture.state.components.values())
     receipt = _put_rows(writer, capture.state.receipt)
+    secrets = _put_rows(writer, findings.rows) if findings.rows else None
     packs = writer.finish()
     _publish_packs(store, timeline, packs)
     folder = scratch / "checkpoint"
@@ -93,12 +97,14 @@ def seal(
         tuple(pack.name for pack in packs),
         request.tags,
         tuple(capture.state.warnings),
+        secrets,
+        findings.unscanned,
     )
     checkpoint_id, data = encode_manifest(manifest)
     write_new(folder / MANIFEST, data)
     pin_bases(store, capture)
     publish_folder(folder, layout.checkpoint(timeline, checkpoint_id))
-    _index(store, timeline, packs, checkpoint_row(manifest, checkpoint_id), capture)
+    _index(store, packs, checkpoint_row(manifest, checkpoint_id), capture, findings)
     return checkpoint_id, manifest
 
 
@@ -208,9 +214,11 @@ def _write_member(path: Path, data: bytes, complete: bool = True) -> Member:
     return Member(digest(data).hex(), len(data), complete)
 
 
-def _index(store: Store, timeline: str, packs: Sequence[WrittenPack], row: CheckpointRow, capture: Capture) -> None:
+def _index(
+    store: Store, packs: Sequence[WrittenPack], row: CheckpointRow, capture: Capture, findings: Findings
+) -> None:
     """Tell the catalog. The checkpoint is sealed already, so a broken catalog only has to be built again."""
-    catalog = store.catalog
+    catalog, timeline = store.catalog, row.timeline
     try:
         with catalog.transaction():
             for pack in packs:
@@ -218,6 +226,7 @@ def _index(store: Store, timeline: str, packs: Sequence[WrittenPack], row: Check
             catalog.add_checkpoint(row)
             for key, fresh, gone in capture.stats:
                 catalog.update_stats(key, fresh, gone)
+            remember(store, timeline, row.checkpoint_id, findings)
             catalog.set_mark(timeline, read_mark(store.layout, timeline))
     except CatalogDamagedError:
         store.discard_catalog()

@@ -21,6 +21,7 @@ from chronos.checkpoints.manifest import (
     Manifest,
     MemoryRecord,
     ReceiptRow,
+    SecretRow,
     StagedEntry,
     check_memory_files,
     check_rows,
@@ -243,6 +244,10 @@ class Store:
             Grade(manifest.grade),
             list(manifest.warnings),
         )
+
+    def read_secrets(self, manifest: Manifest) -> list[SecretRow]:
+        """Read what in a checkpoint looks like a secret. Raises IntegrityError; nothing else depends on the list."""
+        return [] if manifest.secrets is None else self._rows(manifest.secrets, SecretRow)
 
     def _read_component(self, component: Component) -> ComponentState:
         entries = self._rows(component.entries, Entry)

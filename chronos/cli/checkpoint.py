@@ -36,7 +36,8 @@ def create(
 ) -> None:
     """Take a checkpoint of everything as it is now.
 
-    What it does not hold, such as secrets, is counted and listed.
+    What it does not hold, such as files that are secrets by their name, is counted and listed. Where something in it
+    looks like a secret, it says so.
     """
     session = Session.of(context, as_json)
     with session.engine() as engine:
@@ -68,11 +69,18 @@ def list_(
 
 
 @app.command()
-def show(context: typer.Context, checkpoint: CheckpointId, as_json: Json = False) -> None:
-    """Show everything that a checkpoint says about itself."""
+def show(
+    context: typer.Context,
+    checkpoint: CheckpointId,
+    scan: Annotated[
+        bool, typer.Option("--scan", help="Read everything in it and look for secrets, however long it takes.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Show everything that a checkpoint says about itself, and where something in it looks like a secret."""
     session = Session.of(context, as_json)
     with session.engine() as engine:
-        session.show(engine.show_checkpoint(checkpoint), documents.details, render.details)
+        session.show(engine.show_checkpoint(checkpoint, scan=scan), documents.details, render.details)
 
 
 @app.command()

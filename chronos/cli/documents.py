@@ -5,14 +5,26 @@ Keys are only ever added. Paths are written by `chronos.files.to_text`, which is
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from chronos.files import to_text
 
 if TYPE_CHECKING:
     from chronos.catalog import CheckpointRow
-    from chronos.checkpoints import Change, Created, Difference, Kept, MemoryRecord, Plan, ReceiptRow, Side, StoreChange
+    from chronos.checkpoints import (
+        Change,
+        Created,
+        Difference,
+        FoundSecret,
+        Kept,
+        MemoryRecord,
+        Plan,
+        ReceiptRow,
+        Side,
+        StoreChange,
+        Unscanned,
+    )
     from chronos.cli.views import Comparison, History, Page, Setup, Step, WrittenOut
     from chronos.engine import Details
     from chronos.maintenance import Finding, StatusReport
@@ -33,7 +45,19 @@ def created(found: Created) -> Document:
         "files_changed": found.files_changed,
         "receipt": receipt(found.receipt),
         "warnings": list(found.warnings),
+        "secrets": [secret(item) | {"new": item.is_new} for item in found.secrets],
+        "unscanned": unscanned(found.unscanned),
     }
+
+
+def secret(found: FoundSecret) -> Document:
+    """Describe a place that looks like a secret; `line` is null where it is unknown."""
+    return {"path": to_text(found.path), "line": found.line or None, "what": found.what, "scanner": found.scanner}
+
+
+def unscanned(found: Mapping[str, Unscanned]) -> Document:
+    """Describe how much new text each scanner for secrets had no time for."""
+    return {name: {"count": item.count, "bytes": item.bytes} for name, item in found.items()}
 
 
 def checkpoint(row: CheckpointRow) -> Document:
@@ -85,6 +109,8 @@ def details(found: Details) -> Document:
         "receipt": receipt(found.receipt),
         "left_out": dict(manifest.left_out),
         "warnings": list(manifest.warnings),
+        "secrets": [secret(item) for item in found.secrets],
+        "unscanned": unscanned(manifest.unscanned),
         "members": members,
         "folder": str(found.folder),
     }

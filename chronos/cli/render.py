@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from chronos.cli import output
@@ -16,7 +17,7 @@ from chronos.files import display
 
 if TYPE_CHECKING:
     from chronos.catalog import CheckpointRow
-    from chronos.checkpoints import Created, Difference, ReceiptRow
+    from chronos.checkpoints import Created, Difference, FoundSecret, ReceiptRow
     from chronos.cli.views import Comparison, History, Page, Setup
     from chronos.engine import Details
     from chronos.maintenance import Finding, StatusReport
@@ -32,6 +33,7 @@ _CHECKPOINT_COLUMNS = (
 _OPERATION_COLUMNS = (
     Column("operation", may_wrap=False), Column("when", may_wrap=False), Column("what"), Column("state", may_wrap=False)
 )  # fmt: skip
+_MOST_SECRETS = 20
 _MARKS = {"undoable": "", "redoable": "undone", "past": ""}
 
 
@@ -42,6 +44,24 @@ def created(found: Created) -> None:
     output.write(f"{found.checkpoint_id}  {display(found.name)}  {changed}  {found.grade.value}{state}")
     receipt(found.receipt)
     warnings(found.warnings)
+    _warn_of_secrets(found)
+
+
+def _warn_of_secrets(found: Created) -> None:
+    """Warn of each place that is new, count those that were known, and say what there was no time to look at."""
+    new = [item for item in found.secrets if item.is_new]
+    warnings(f"{_place(item)} looks like a secret: {item.what}" for item in new[:_MOST_SECRETS])
+    others = len(found.secrets) - min(len(new), _MOST_SECRETS)
+    if others:
+        where = f"{count(others, 'place')}{' more' if new else ', as before'}"
+        warnings([f"what looks like secrets in {where}: see `chrono checkpoint show {found.checkpoint_id}`"])
+    missed = found.unscanned.get("forms")
+    if missed is not None:
+        warnings([f"no time to look for secrets in {count(missed.count, 'new text')} ({size(missed.bytes)})"])
+
+
+def _place(found: FoundSecret) -> str:
+    return f"{display(found.path)}:{found.line}" if found.line else display(found.path)
 
 
 def receipt(rows: Sequence[ReceiptRow]) -> None:
@@ -112,6 +132,15 @@ def details(found: Details) -> None:
         pairs.append(("memory", f"{display(record.name)} {record.kind}, {size(record.bytes)}{torn}"))
     write_pairs((name, value) for name, value in pairs if value)
     receipt(found.receipt)
+    if found.secrets:
+        output.write("looks like secrets:")
+        columns = (Column("place"), Column("what"), Column("scanner", may_wrap=False))
+        cells: list[Row] = [
+            (_place(item), Cell(display(item.what), "yellow"), display(item.scanner)) for item in found.secrets
+        ]
+        write_table(columns, cells, titles=False, indent="  ")
+    for name, missed in manifest.unscanned.items():
+        output.write(f"not looked at by {display(name)}: {count(missed.count, 'new text')}, {size(missed.bytes)}")
     warnings(manifest.warnings)
 
 
@@ -257,4 +286,6 @@ def _setting(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, dict):
         return ", ".join(f"{name} at {found['path']}" for name, found in value.items())
+    if isinstance(value, Enum):
+        return str(value.value)
     return " ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

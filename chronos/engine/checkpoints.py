@@ -13,6 +13,7 @@ from chronos.catalog import CheckpointRow
 from chronos.checkpoints import (
     Created,
     Difference,
+    FoundSecret,
     Manifest,
     MemoryRecord,
     Options,
@@ -22,6 +23,7 @@ from chronos.checkpoints import (
     Trigger,
     check_description,
     check_name,
+    find_secrets,
 )
 from chronos.engine.place import EnginePlace
 from chronos.errors import NothingToUndoError, UsageError
@@ -38,6 +40,7 @@ class Details(msgspec.Struct, frozen=True):
     receipt: tuple[ReceiptRow, ...]
     memory: tuple[MemoryRecord, ...]
     folder: Path
+    secrets: tuple[FoundSecret, ...] = ()
 
 
 class CheckpointVerbs(EnginePlace):
@@ -95,15 +98,19 @@ class CheckpointVerbs(EnginePlace):
         store = self._find_store(timeline)
         return store.catalog.count_checkpoints(timeline or self.timeline, safety=safety) if store else 0
 
-    def show_checkpoint(self, checkpoint: str, timeline: str | None = None) -> Details:
-        """Return everything that a checkpoint says about itself. Raises IntegrityError when it is damaged."""
+    def show_checkpoint(self, checkpoint: str, timeline: str | None = None, *, scan: bool = False) -> Details:
+        """Return everything that a checkpoint says about itself. Raises IntegrityError when it is damaged.
+
+        With `scan` every content is read and looked at for secrets now, also what its capture had no time for.
+        """
         row = self.find_checkpoint(checkpoint, timeline)
         store = self._here.get_store()
         manifest = store.read_manifest(row.timeline, row.checkpoint_id)
         folder = store.layout.checkpoint(row.timeline, row.checkpoint_id)
         state = store.read_state(manifest, folder)
+        secrets = find_secrets(store, manifest, state, scan=scan)
         memory = tuple(part.record for part in state.memory.values())
-        return Details(row, manifest, tuple(state.receipt), memory, folder)
+        return Details(row, manifest, tuple(state.receipt), memory, folder, tuple(secrets))
 
     def search_checkpoints(self, text: str, timeline: str | None = None) -> list[CheckpointRow]:
         """Return checkpoints with `text` in name, description or tags, the newest first."""

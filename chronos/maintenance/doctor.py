@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from chronos.git import GitCommand, Repository
 from chronos.maintenance.findings import Finding, Severity
 from chronos.operations import Workspace, list_interrupted
+from chronos.secrets import has_detector
 
 _LOW_SPACE_BYTES = 512 * 1024 * 1024
 
@@ -19,6 +20,13 @@ def examine(git: GitCommand, repository: Repository, workspace: Workspace | None
     Without a store yet there is no workspace, and only the surroundings are looked at.
     """
     findings = list(_git_findings(git, repository))
+    if not has_detector():
+        findings.append(
+            Finding(
+                Severity.NOTE, "secrets", "detect-secrets is not installed; only the forms of vendors are looked for",
+                "pip install 'chronomancer[files]'",
+            )
+        )  # fmt: skip
     if workspace is not None:
         findings += _store_findings(workspace)
     else:

@@ -130,6 +130,11 @@ class _Check:
             for path, component in state.components.items():
                 bases.setdefault(path, set()).update([component.base] if component.base else [])
         yield from self._contents(subject, state)
+        try:
+            self._store.read_secrets(manifest)
+        except ChronosError as cause:
+            problem = f"what it says of secrets is lost: {cause.message}"
+            yield Finding(Severity.WARNING, subject, problem, "restores do not need it; show it with --scan")
 
     def _find_repositories(self, state: State) -> None:
         if not state.components.keys() <= self._repositories.keys():

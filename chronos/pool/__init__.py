@@ -2,7 +2,7 @@
 
 from chronos.pool.chunker import FILE_PROFILE, LIST_PROFILE, PAGED_PIECE_BYTES, ChunkProfile
 from chronos.pool.codec import compress_text, decompress_text, digest
-from chronos.pool.content import Content, ContentSink, HashingSink, PoolWriter
+from chronos.pool.content import Content, ContentInspector, ContentSink, HashingSink, PoolWriter
 from chronos.pool.pack import ChunkLocation, PackFile, WrittenPack, check_pack, read_pack_index
 from chronos.pool.reader import PoolReader
 
@@ -13,6 +13,7 @@ __all__ = [
     "ChunkLocation",
     "ChunkProfile",
     "Content",
+    "ContentInspector",
     "ContentSink",
     "HashingSink",
     "PackFile",

@@ -60,6 +60,22 @@ class ContentSink(Protocol):
         ...
 
 
+class ContentInspector(Protocol):
+    """Who looks at the contents of files while a `PoolWriter` takes them in; lists and paged pieces are no such."""
+
+    def begin(self) -> None:
+        """A content begins; the one before may have broken off."""
+        ...
+
+    def look(self, piece: bytes, *, is_new: bool) -> None:
+        """The next piece of it, and whether the pool did not hold that yet."""
+        ...
+
+    def end(self, content_id: bytes, size: int) -> None:
+        """It was this content."""
+        ...
+
+
 class HashingSink:
     """Compute contents without keeping any byte."""
 
@@ -71,7 +87,7 @@ class HashingSink:
             return self._cut(io.BytesIO(data), profile)
         whole = digest(data)
         if data:
-            self._keep(whole, data)
+            self._take(whole, data, profile)
         return Content(whole, len(data))
 
     def add_file(self, descriptor: int, size: int) -> Content:
@@ -104,7 +120,7 @@ class HashingSink:
             whole.update(piece)
             size += len(piece)
             chunk_id = digest(piece)
-            self._keep(chunk_id, piece)
+            self._take(chunk_id, piece, profile)
             ids += chunk_id
         if len(ids) <= CHUNK_ID_BYTES:
             return Content(whole.digest(), size)
@@ -115,8 +131,13 @@ class HashingSink:
         self._keep(list_id, ids)
         return list_id
 
-    def _keep(self, chunk_id: bytes, data: bytes) -> None:
-        """Keep one chunk; this sink keeps none."""
+    def _take(self, chunk_id: bytes, piece: bytes, profile: ChunkProfile) -> None:
+        """Take in a piece of what was cut by `profile`."""
+        self._keep(chunk_id, piece)
+
+    def _keep(self, chunk_id: bytes, data: bytes) -> bool:
+        """Keep one chunk and tell whether it came in with this sink; this one keeps none."""
+        return False
 
     def _check_kept(self, chunk_id: bytes) -> None:
         """Raise MissingChunkError when the pool does not hold a chunk; this sink does not ask."""
@@ -125,7 +146,7 @@ class HashingSink:
 class PoolWriter(HashingSink):
     """Write new chunks into packs under a temporary folder; what `is_known` has already is not written again.
 
-    `inspect` looks at each new chunk; what it has to say is kept in `remarks`, by the id of the content.
+    `inspector` sees the contents of files pass by.
     """
 
     wants_bytes = True
@@ -136,13 +157,11 @@ class PoolWriter(HashingSink):
         is_known: Callable[[bytes], bool],
         *,
         compress: bool = True,
-        inspect: Callable[[bytes], str | None] | None = None,
+        inspector: ContentInspector | None = None,
     ) -> None:
-        self.remarks: dict[bytes, str] = {}
         self._folder = folder
         self._is_known = is_known
-        self._inspect = inspect
-        self._remark: str | None = None
+        self._inspector = inspector
         self._compressor = Compressor(enabled=compress)
         self._fresh: set[bytes] = set()
         self._open: PackWriter | None = None
@@ -155,15 +174,13 @@ class PoolWriter(HashingSink):
 
     def add_bytes(self, data: bytes, profile: ChunkProfile = FILE_PROFILE) -> Content:
         """See ContentSink."""
-        return self._remarked(super().add_bytes(data, profile))
+        self._begin()
+        return self._end(super().add_bytes(data, profile))
 
     def add_file(self, descriptor: int, size: int) -> Content:
         """See ContentSink."""
-        return self._remarked(super().add_file(descriptor, size))
-
-    def add_paged(self, size: int, pieces: Iterable[tuple[bytes, bytes | None]]) -> Content:
-        """See ContentSink."""
-        return self._remarked(super().add_paged(size, pieces))
+        self._begin()
+        return self._end(super().add_file(descriptor, size))
 
     def finish(self) -> list[WrittenPack]:
         """Seal and sync the packs and return them; they still lie in the temporary folder."""
@@ -177,9 +194,16 @@ class PoolWriter(HashingSink):
         if self._open is not None:
             self._open.abandon()
 
-    def _keep(self, chunk_id: bytes, data: bytes) -> None:
-        if chunk_id in self._fresh or self._is_known(chunk_id):
-            return
+    def _take(self, chunk_id: bytes, piece: bytes, profile: ChunkProfile) -> None:
+        is_new = self._keep(chunk_id, piece)
+        if self._inspector is not None and profile is FILE_PROFILE:
+            self._inspector.look(piece, is_new=is_new)
+
+    def _keep(self, chunk_id: bytes, data: bytes) -> bool:
+        if chunk_id in self._fresh:
+            return True
+        if self._is_known(chunk_id):
+            return False
         if self._open is not None and self._open.size + len(data) > PACK_LIMIT_BYTES:
             self._finished.append(self._open.finish())
             self._open = None
@@ -187,17 +211,19 @@ class PoolWriter(HashingSink):
             self._open = PackWriter(self._folder / f"{len(self._finished)}.pack", self._compressor)
         self._open.add(chunk_id, data)
         self._fresh.add(chunk_id)
-        if self._inspect is not None:
-            self._remark = self._remark or self._inspect(data)
+        return True
 
     def _check_kept(self, chunk_id: bytes) -> None:
         if chunk_id not in self._fresh and not self._is_known(chunk_id):
             raise MissingChunkError(f"no pack holds chunk {chunk_id.hex()[:16]}")
 
-    def _remarked(self, content: Content) -> Content:
-        if self._remark is not None:
-            self.remarks[content.id] = self._remark
-            self._remark = None
+    def _begin(self) -> None:
+        if self._inspector is not None:
+            self._inspector.begin()
+
+    def _end(self, content: Content) -> Content:
+        if self._inspector is not None:
+            self._inspector.end(content.id, content.size)
         return content
 
 
