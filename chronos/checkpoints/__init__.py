@@ -1,5 +1,7 @@
 """Checkpoints: capturing a state, sealing it, and planning and applying the way back to it."""
 
+from chronos.checkpoints.allowance import stored_bytes
+from chronos.checkpoints.annotations import Annotation, AnnotationKind, is_annotation
 from chronos.checkpoints.apply import Applied, Applier
 from chronos.checkpoints.capture import Capture
 from chronos.checkpoints.changes import (
@@ -35,14 +37,18 @@ from chronos.checkpoints.manifest import (
     Entry,
     EntryKind,
     Grade,
+    ListRef,
     Manifest,
     MemoryRecord,
     ReceiptRow,
+    StagedEntry,
     Trigger,
     decode_manifest,
+    decode_rows,
     is_checkpoint_id,
 )
 from chronos.checkpoints.owner import find_record, is_claimed
+from chronos.checkpoints.packs import cache_only, drop_packs, publish_packs, replace_packs
 from chronos.checkpoints.plan import Judge, Kept, Options, Plan, Planner, drop_blocked
 from chronos.checkpoints.policy import CapturePolicy
 from chronos.checkpoints.reconcile import list_checkpoint_folders, list_timelines
@@ -59,6 +65,8 @@ __all__ = [
     "LARGEST_JOURNAL_BYTES",
     "LARGEST_MANIFEST_BYTES",
     "UNCAPTURED",
+    "Annotation",
+    "AnnotationKind",
     "Applied",
     "Applier",
     "BlobSource",
@@ -77,6 +85,7 @@ __all__ = [
     "JournalKind",
     "Judge",
     "Kept",
+    "ListRef",
     "Manifest",
     "MemoryRecord",
     "MemoryState",
@@ -89,6 +98,7 @@ __all__ = [
     "Side",
     "SideKind",
     "Sides",
+    "StagedEntry",
     "StagedState",
     "State",
     "StateDiff",
@@ -97,23 +107,30 @@ __all__ = [
     "SubmoduleLink",
     "Trigger",
     "absorbed_repositories",
+    "cache_only",
     "capture_in_memory",
     "check_description",
     "check_name",
     "decode_journal",
     "decode_manifest",
+    "decode_rows",
     "describe_environment",
     "drop_blocked",
+    "drop_packs",
     "encode_journal",
     "find_record",
     "find_store",
+    "is_annotation",
     "is_checkpoint_id",
     "is_claimed",
     "linked_repository",
     "list_checkpoint_folders",
     "list_timelines",
     "open_checkpoint",
+    "publish_packs",
     "read_memory_records",
+    "replace_packs",
     "set_up_store",
     "side_on_disk",
+    "stored_bytes",
 ]

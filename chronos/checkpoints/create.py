@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from chronos.catalog import CheckpointRow
+from chronos.checkpoints.allowance import Allowance
 from chronos.checkpoints.capture import Capture, capture_code
 from chronos.checkpoints.manifest import Grade, ReceiptRow, Trigger
 from chronos.checkpoints.policy import CapturePolicy
@@ -96,11 +97,15 @@ class PendingCheckpoint:
 def open_checkpoint(
     store: Store, repository: Repository, policy: CapturePolicy, request: Request
 ) -> Iterator[PendingCheckpoint]:
-    """Capture the state, to be sealed inside the block or not at all. The locks of `Store.working_on` must be held."""
+    """Capture the state, to be sealed inside the block or not at all. The locks of `Store.working_on` must be held.
+
+    Raises QuotaExceededError or LowSpaceError, here or in `seal`, and then nothing has become visible.
+    """
     newest = next(iter(store.catalog.list_checkpoints(request.timeline, limit=1)), None)
     with store.temporary_folder() as scratch:
         compress = store.config.compress
-        writer = PoolWriter(scratch, store.catalog.has_chunk, compress=compress, inspect=find_secret)
+        spend = Allowance(store.catalog, store.layout, store.config).spend
+        writer = PoolWriter(scratch, store.catalog.has_chunk, compress=compress, inspect=find_secret, spend=spend)
         try:
             capture = capture_code(store, repository, policy, writer)
             yield PendingCheckpoint(store, request, newest, scratch, writer, capture)

@@ -6,7 +6,6 @@ which is the commit point. Before it nothing of the checkpoint is visible; after
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,11 +31,12 @@ from chronos.checkpoints.manifest import (
     list_ref,
 )
 from chronos.checkpoints.members import render_patch, render_status
+from chronos.checkpoints.packs import publish_packs
 from chronos.checkpoints.reconcile import checkpoint_row, index_pack, read_mark
 from chronos.checkpoints.states import ComponentState
 from chronos.checkpoints.store import Store
 from chronos.errors import CatalogDamagedError, ChronosError, LockedError, StorageError
-from chronos.files import link_or_copy, publish_folder, sync_folder, to_text, translate_os_errors, write_new
+from chronos.files import link_or_copy, publish_folder, to_text, translate_os_errors, write_new
 from chronos.git import HiddenEntry, create_base_ref, has_base_ref
 from chronos.layout import ENVIRONMENT, FORMAT_VERSION, MANIFEST, PATCH, STATUS
 from chronos.pool import LIST_PROFILE, ContentSink, PoolWriter, WrittenPack, compress_text, digest
@@ -61,18 +61,19 @@ def seal(
 ) -> tuple[str, Manifest]:
     """Write the checkpoint and make it visible; return its id and manifest. The timeline's lock must be held.
 
-    Raises StorageError or GitFailedError, and then nothing has become visible.
+    Raises StorageError, QuotaExceededError or GitFailedError, and then nothing has become visible.
     """
     layout, timeline = store.layout, request.timeline
     members = _Members(store, capture, request, parent, scratch)
     code = tuple(_component(writer, state) for state in capture.state.components.values())
     receipt = _put_rows(writer, capture.state.receipt)
     packs = writer.finish()
-    _publish_packs(store, timeline, packs)
+    publish_packs(store.layout, timeline, packs)
     folder = scratch / "checkpoint"
     with translate_os_errors(f"cannot write in {scratch}"):
         folder.mkdir(mode=0o700)
     written = members.write(folder)
+    writer.spend(sum(member.bytes for member in written.values()))
     left_out = Counter(row.reason.value for row in capture.state.receipt)
     manifest = Manifest(
         FORMAT_VERSION,
@@ -94,10 +95,11 @@ def seal(
         tuple(capture.state.warnings),
     )
     checkpoint_id, data = encode_manifest(manifest)
+    writer.spend(len(data))
     write_new(folder / MANIFEST, data)
     pin_bases(store, capture)
     publish_folder(folder, layout.checkpoint(timeline, checkpoint_id))
-    _index(store, timeline, packs, checkpoint_row(manifest, checkpoint_id), capture)
+    _index(store, timeline, packs, checkpoint_row(manifest, checkpoint_id, len(data)), capture)
     return checkpoint_id, manifest
 
 
@@ -128,19 +130,6 @@ def _component(sink: ContentSink, state: ComponentState) -> Component:
 
 def _put_rows(sink: ContentSink, rows: list[_Row]) -> ListRef:
     return list_ref(sink.add_bytes(encode_rows(rows), LIST_PROFILE), len(rows))
-
-
-def _publish_packs(store: Store, timeline: str, packs: Sequence[WrittenPack]) -> None:
-    target = store.layout.packs(timeline)
-    with translate_os_errors(f"cannot write in {target}"):
-        if not target.is_dir():
-            target.mkdir(mode=0o700, parents=True, exist_ok=True)
-            sync_folder(target.parent)
-            sync_folder(target.parent.parent)
-        for pack in packs:
-            os.rename(pack.path, store.layout.pack(timeline, pack.name))
-    if packs:
-        sync_folder(target)
 
 
 class _Members:

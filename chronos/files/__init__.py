@@ -1,6 +1,7 @@
 """The floor's door to the file system: names of paths, durable writes, and one contained root for trees."""
 
 from chronos.files.durable import (
+    free_bytes,
     is_our_own,
     link_or_copy,
     publish_folder,
@@ -33,6 +34,7 @@ __all__ = [
     "TreePath",
     "check_tree_path",
     "display",
+    "free_bytes",
     "from_text",
     "is_inside",
     "is_our_own",

@@ -139,6 +139,13 @@ def read_limited(path: Path, limit_bytes: int, too_large: type[ChronosError] = I
     return data
 
 
+def free_bytes(path: Path) -> int:
+    """Return how many bytes of the file system of `path` this user can still take."""
+    with translate_os_errors(f"cannot look at {path}"):
+        found = os.statvfs(path)
+    return found.f_bavail * found.f_frsize
+
+
 def is_our_own(path: Path) -> bool:
     """Tell whether `path` belongs to the user who runs this process."""
     with translate_os_errors(f"cannot look at {path}"):
