@@ -2,8 +2,8 @@
 
 `fill` takes COUNT pairs of checkpoints. The first of each pair, an automatic one, brings in BYTES / COUNT new bytes,
 half of them in a file that is overwritten before the second, a named one. With the automatic ones gone, every pack is
-half dead: the hardest case, since none can be dropped whole. `watch` runs `chrono gc` and prints its seconds, and by how
-many bytes packs and scratch folders grew meanwhile.
+half dead: the hardest case, since none can be dropped whole. `watch` runs `chrono gc` and prints its seconds, and by
+how many bytes packs and scratch folders grew meanwhile.
 """
 
 from __future__ import annotations

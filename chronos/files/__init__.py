@@ -2,6 +2,7 @@
 
 from chronos.files.durable import (
     free_bytes,
+    is_full,
     is_our_own,
     link_or_copy,
     publish_folder,
@@ -36,6 +37,7 @@ __all__ = [
     "display",
     "free_bytes",
     "from_text",
+    "is_full",
     "is_inside",
     "is_our_own",
     "is_tree_path",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -197,7 +198,7 @@ def _take_away(store: Store, rows: Sequence[CheckpointRow]) -> None:
     """Rename checkpoints out of sight, each in one step; the names are durable before anything that they need goes."""
     for row in rows:
         folder = folder_of(store, row)
-        with translate_os_errors(f"cannot remove checkpoint {row.checkpoint_id}"):
+        with translate_os_errors(f"cannot remove checkpoint {row.checkpoint_id}"), suppress(FileNotFoundError):
             os.rename(folder, folder.with_name(f"{_GOING}{row.checkpoint_id}"))
     for parent in {folder_of(store, row).parent for row in rows}:
         sync_folder(parent)

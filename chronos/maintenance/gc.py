@@ -13,7 +13,7 @@ import msgspec
 from chronos import clock, locks
 from chronos.checkpoints import Manifest, Store, list_checkpoint_folders, list_timelines
 from chronos.errors import ChangedMeanwhileError, ChronosError, StorageError
-from chronos.files import TreePath
+from chronos.files import TreePath, is_full
 from chronos.git import Repository, delete_base_refs, list_base_refs
 from chronos.maintenance.expiry import (
     ExpiryPlan,
@@ -93,7 +93,9 @@ def run_gc(
         try:
             expire_others(store, plan.expiry)
             is_late = False
-        except StorageError:  # the log has no room for a line: what goes first may give it some
+        except StorageError as cause:  # the log has no room for a line: what goes first may give it some
+            if not is_full(cause):
+                raise
             is_late = True
         sweep_going(store)
         if plan.sweep is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -12,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from chronos import ChronosEngine, locks
-from chronos.errors import ChangedMeanwhileError, LockedError, StorageError
-from chronos.maintenance import sweep
+from chronos.errors import ChangedMeanwhileError, LockedError
+from chronos.files import translate_os_errors
+from chronos.maintenance import expiry, sweep
 from chronos.maintenance.sweep import Fate
 from chronos.pool import PoolWriter
 from tests.maintenance.conftest import NO_LIMITS, STRICT, Shift, names, pack_bytes, take
@@ -275,18 +277,17 @@ def test_a_full_disk_gets_back_what_needs_no_space(half_dead: RepoBuilder, monke
 def test_a_log_without_room_for_a_line_does_not_keep_gc_from_making_room(
     work: RepoBuilder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from chronos.maintenance import expiry
-
     engine = work.engine(**ONLY_NEWEST)
     (gone,) = take(work, engine, "deleted", automatic=False)
     take(work, engine, *"abc")
     engine.delete_checkpoint(gone)
-    refused = [StorageError("cannot write the log: No space left on device")]
+    refused = [OSError(errno.ENOSPC, "No space left on device")]
     real = expiry.append
 
     def append(*arguments: object) -> None:
-        if refused:
-            raise refused.pop()
+        with translate_os_errors("cannot write the log"):
+            if refused:
+                raise refused.pop()
         real(*arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(expiry, "append", append)
