@@ -2,8 +2,8 @@
 
 `fill` takes COUNT pairs of checkpoints. The first of each pair, an automatic one, brings in BYTES / COUNT new bytes,
 half of them in a file that is overwritten before the second, a named one. With the automatic ones gone, every pack is
-half dead: the hardest case, since none can be dropped whole. `watch` runs `chrono gc` and prints its seconds, and by
-how many bytes packs and scratch folders grew meanwhile.
+half dead: the hardest case, since none can be dropped whole. `watch` runs `chrono gc` and prints its seconds, its
+peak memory, and by how many bytes packs and scratch folders grew meanwhile.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import os
 import random
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Mapping
@@ -57,15 +58,21 @@ def watch(tree: Path, command: str) -> Mapping[str, Any]:
     watcher = threading.Thread(target=look)
     watcher.start()
     start = time.perf_counter()
-    done = subprocess.run(
-        [command, "--root", str(tree), "gc", "--yes", "--json"], env={**os.environ, **_STRICT}, capture_output=True,
-        check=True,
-    )  # fmt: skip
-    seconds = time.perf_counter() - start
-    is_over.set()
-    watcher.join()
-    gone = sum(row["goes"] for row in json.loads(done.stdout)["checkpoints"])
-    return {"seconds": seconds, "before": before, "extra": peak - before, "after": _stored(tree), "gone": gone}
+    with tempfile.TemporaryFile() as answer:
+        started = subprocess.Popen(
+            [command, "--root", str(tree), "gc", "--yes", "--json"], env={**os.environ, **_STRICT}, stdout=answer
+        )
+        _pid, status, usage = os.wait4(started.pid, 0)
+        started.returncode = os.waitstatus_to_exitcode(status)
+        seconds = time.perf_counter() - start
+        is_over.set()
+        watcher.join()
+        answer.seek(0)
+        gone = sum(row["goes"] for row in json.load(answer)["checkpoints"])
+    return {
+        "seconds": seconds, "before": before, "extra": peak - before, "after": _stored(tree), "gone": gone,
+        "processor": usage.ru_utime + usage.ru_stime, "peak": usage.ru_maxrss * 1024,
+    }  # fmt: skip
 
 
 def _stored(tree: Path) -> int:

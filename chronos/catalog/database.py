@@ -63,6 +63,8 @@ _CHECKPOINT_COLUMNS = (
     "id, timeline, sequence, name, description, parent, created_at, trigger, tags, files_changed, grade, state, "
     "deleted, other_parents, pinned, bytes"
 )
+# All but `bytes`: the share of a file that several checkpoints have changes with their number.
+_TRUE_COLUMNS = _CHECKPOINT_COLUMNS.removesuffix(", bytes")
 _NO_SAFETY = "trigger <> 'safety'"
 _CHECKPOINT_FIELDS = CheckpointRow.__struct_fields__
 
@@ -278,7 +280,7 @@ class Catalog:
         import hashlib  # OpenSSL takes 3 ms to load, and only verify asks
 
         seen = hashlib.sha256()
-        for statement in (f"SELECT {_CHECKPOINT_COLUMNS} FROM checkpoints ORDER BY id", places):
+        for statement in (f"SELECT {_TRUE_COLUMNS} FROM checkpoints ORDER BY id", places):
             with _translate():
                 for row in self._connection.execute(statement):
                     seen.update(repr(row).encode())

@@ -25,8 +25,8 @@ class ChunkRow(msgspec.Struct, frozen=True):
 class CheckpointRow(msgspec.Struct, frozen=True):
     """One checkpoint as lists show it. `parent` is its first parent; `state` tells equal states apart from others.
 
-    `tags` and `pinned` are what the annotations of the log make of those of the manifest; `bytes` is the size of the
-    files in its folder.
+    `tags` and `pinned` are what the annotations of the log make of those of the manifest; `bytes` is what its
+    folder takes on the disk, files that it shares with others counted once or in parts.
     """
 
     checkpoint_id: str

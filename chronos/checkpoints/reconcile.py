@@ -57,9 +57,9 @@ def read_mark(layout: StoreLayout, timeline: str) -> TimelineMark:
 
 
 def checkpoint_row(
-    manifest: Manifest, checkpoint_id: str, manifest_bytes: int, *, deleted: bool = False
-) -> CheckpointRow:
-    """Return the catalog's row for a manifest of `manifest_bytes` bytes that no annotation speaks of."""
+    manifest: Manifest, checkpoint_id: str, own_bytes: int, *, deleted: bool = False
+) -> CheckpointRow:  # fmt: skip
+    """Return the catalog's row for a manifest that no annotation speaks of; its files take `own_bytes` on the disk."""
     return CheckpointRow(
         checkpoint_id,
         manifest.timeline,
@@ -75,7 +75,7 @@ def checkpoint_row(
         manifest.state,
         deleted,
         manifest.parents[1:],
-        bytes=manifest_bytes + sum(member.bytes for member in manifest.members.values()),
+        bytes=own_bytes,
     )
 
 
@@ -145,9 +145,19 @@ def _read_row(layout: StoreLayout, timeline: str, checkpoint_id: str, deleted: b
         return None
     except StorageError:
         return _UNREAD
-    return (
-        checkpoint_row(manifest, checkpoint_id, len(data), deleted=deleted) if manifest.timeline == timeline else None
-    )
+    if manifest.timeline != timeline:
+        return None
+    own_bytes = len(data) + sum(_own_bytes(folder / checkpoint_id / name) for name in manifest.members)
+    return checkpoint_row(manifest, checkpoint_id, own_bytes, deleted=deleted)
+
+
+def _own_bytes(path: Path) -> int:
+    """Return a file's share of its bytes, when several checkpoints have it by hard links."""
+    try:
+        found = path.stat(follow_symlinks=False)
+    except (OSError, ValueError):
+        return 0  # verify names it
+    return found.st_size // max(found.st_nlink, 1)
 
 
 def list_checkpoint_folders(folder: Path) -> list[Path]:

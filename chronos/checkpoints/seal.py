@@ -73,7 +73,7 @@ def seal(
     with translate_os_errors(f"cannot write in {scratch}"):
         folder.mkdir(mode=0o700)
     written = members.write(folder)
-    writer.spend(sum(member.bytes for member in written.values()))
+    writer.spend(members.own_bytes)
     left_out = Counter(row.reason.value for row in capture.state.receipt)
     manifest = Manifest(
         FORMAT_VERSION,
@@ -99,7 +99,7 @@ def seal(
     write_new(folder / MANIFEST, data)
     pin_bases(store, capture)
     publish_folder(folder, layout.checkpoint(timeline, checkpoint_id))
-    _index(store, timeline, packs, checkpoint_row(manifest, checkpoint_id, len(data)), capture)
+    _index(store, timeline, packs, checkpoint_row(manifest, checkpoint_id, len(data) + members.own_bytes), capture)
     return checkpoint_id, manifest
 
 
@@ -135,7 +135,7 @@ def _put_rows(sink: ContentSink, rows: list[_Row]) -> ListRef:
 class _Members:
     """The files beside the manifest. Making the patch starts at once and overlaps with writing the packs.
 
-    What the parent has with the same bytes is shared with it by a hard link inside the store.
+    What the parent has with the same bytes is shared with it by a hard link inside the store; `own_bytes` is the rest.
     """
 
     def __init__(
@@ -143,6 +143,7 @@ class _Members:
     ) -> None:
         self._capture = capture
         self._environment = request.environment
+        self.own_bytes = 0
         self._old: dict[str, Member] = {}
         self._is_same = False
         if parent is not None:
@@ -155,18 +156,20 @@ class _Members:
     def write(self, folder: Path) -> dict[str, Member]:
         """Write or share every member and return them."""
         members: dict[str, Member] = {}
+        fresh: dict[str, Member] = {}
         for name in (PATCH, STATUS) if self._is_same else ():
             members[name] = self._share(folder, name)
         if not self._is_same:
-            members[STATUS] = _write_member(folder / STATUS, render_status(self._capture))
+            fresh[STATUS] = _write_member(folder / STATUS, render_status(self._capture))
             patch, complete = self._patch()
-            members[PATCH] = _write_member(folder / PATCH, compress_text(patch), complete)
+            fresh[PATCH] = _write_member(folder / PATCH, compress_text(patch), complete)
         known = self._old.get(ENVIRONMENT)
         if known is not None and known.blake3 == digest(self._environment).hex():
             members[ENVIRONMENT] = self._share(folder, ENVIRONMENT)
         else:
-            members[ENVIRONMENT] = _write_member(folder / ENVIRONMENT, self._environment)
-        return members
+            fresh[ENVIRONMENT] = _write_member(folder / ENVIRONMENT, self._environment)
+        self.own_bytes = sum(member.bytes for member in fresh.values())
+        return members | fresh
 
     def _read_parent(self, store: Store, parent: CheckpointRow) -> None:
         try:

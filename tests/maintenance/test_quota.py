@@ -115,8 +115,25 @@ def test_what_the_catalog_counts_is_what_lies_on_the_disk(work: RepoBuilder) -> 
     engine.undo()
     engine.delete_checkpoint("y")
     engine.gc(deleted=True)
-    members = sum(path.stat().st_size for path in work.store.glob("main/*/*") if path.suffix != ".pack")
+    files = {path.stat().st_ino: path.stat() for path in work.store.glob("main/*/*") if path.suffix != ".pack"}
+    members = sum(found.st_size for found in files.values())
     store = engine._here.get_store()
-    assert store.catalog.stored_bytes() == pack_bytes(work) + members
+    assert abs(store.catalog.stored_bytes() - pack_bytes(work) - members) < 3_000, (
+        "one of two that share a file is gone"
+    )
     store.discard_catalog()
-    assert store.catalog.stored_bytes() == pack_bytes(work) + members
+    assert abs(store.catalog.stored_bytes() - pack_bytes(work) - members) < 10, "parts of a shared file are rounded"
+
+
+def test_checkpoints_of_one_state_take_the_quota_once(work: RepoBuilder) -> None:
+    work.write("data.bin", os.urandom(100_000))
+    engine = work.engine(CHRONOS_QUOTA_BYTES="600000")
+    for number in range(20):
+        engine.create_checkpoint(f"c{number}")
+    assert len(names(engine)) == 20
+
+
+def test_doctor_warns_of_a_quota_that_is_nearly_used_up(work: RepoBuilder) -> None:
+    take(work, work.engine(), "wanted", automatic=False)
+    assert not [one for one in work.engine().doctor() if "of its quota" in one.problem]
+    assert [one for one in work.engine(**quota(work, 5_000)).doctor() if "of its quota" in one.problem]
