@@ -169,6 +169,7 @@ def _gc(workshop: Workshop) -> Scenario:
             (root / "passing.bin").unlink()
         engine.create_checkpoint("third")
         engine.delete_checkpoint(first)
+        (root / "fresh.txt").write_text("newer than everything else\n")
         engine.take_checkpoint("newest", trigger=Trigger.AUTOMATIC)
     limits = ["auto_gc = false", "max_checkpoints_per_timeline = 1"]
     limits += [f"keep_{rule} = 0" for rule in ("last", "hourly", "daily", "weekly")]
