@@ -372,5 +372,5 @@ def _to_json(value: object) -> str:
 def _checkpoint_row(row: Sequence[Any]) -> CheckpointRow:
     values = dict(zip(_CHECKPOINT_FIELDS, row, strict=True))
     for name in ("tags", "other_parents"):
-        values[name] = msgspec.json.decode(values[name], type=tuple[str, ...])
+        values[name] = () if values[name] == "[]" else msgspec.json.decode(values[name], type=tuple[str, ...])
     return CheckpointRow(**{**values, "deleted": bool(values["deleted"]), "pinned": bool(values["pinned"])})

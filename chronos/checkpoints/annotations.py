@@ -21,7 +21,7 @@ _READ_TO = "annotations"
 _LARGEST_LOG_BYTES = 1024 * 1024 * 1024
 # As long as what was appended since is no longer than this and annotates nothing, looking through it again costs less
 # than remembering that it was looked through.
-_SHORT_BYTES = 64 * 1024
+_SHORT_BYTES = 8 * 1024
 
 
 class AnnotationKind(str, Enum):

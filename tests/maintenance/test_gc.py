@@ -244,7 +244,7 @@ def test_packs_that_a_crash_left_without_a_checkpoint_go(work: RepoBuilder, tmp_
 
 
 def test_rewriting_needs_no_more_space_than_one_pack(half_dead: RepoBuilder, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The limit is lowered, and after each step the store is no larger than before by more than that."""
+    """Row 13 (a gc that needed twice the space): a lower limit is never exceeded, at no step on the way."""
     monkeypatch.setattr(sweep, "PACK_LIMIT_BYTES", 450_000 + sweep._SPARE_BYTES)
     start, sizes = pack_bytes(half_dead), list[int]()
     replace = sweep.replace_packs
@@ -299,6 +299,7 @@ def test_a_log_without_room_for_a_line_does_not_keep_gc_from_making_room(
 
 
 def test_a_second_gc_and_a_create_wait_for_the_first_or_say_who_holds_the_lock(half_dead: RepoBuilder) -> None:
+    """Row 21 of what users suffer from: several at work on one store at once."""
     lock = half_dead.store / ".store/locks/store"
     with locks.hold(lock, timeout_s=1):
         with pytest.raises(LockedError, match=f"process {os.getpid()}"):
