@@ -27,3 +27,9 @@ def from_ns(moment_ns: int) -> datetime:
 def to_text(moment: datetime) -> str:
     """Render `moment` as ISO 8601 with microseconds and a final `Z`."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def from_text(text: str) -> datetime:
+    """Return the moment that `to_text` wrote; one without a zone is UTC. Raises ValueError."""
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)

@@ -40,7 +40,11 @@ class SecretScan(str, Enum):
 
 
 class Config(msgspec.Struct, frozen=True):
-    """What can be set. Sizes are bytes, durations seconds."""
+    """What can be set. Sizes are bytes, durations seconds.
+
+    Retention: 0 stands for no limit at `max_checkpoints_per_timeline`, `retention_days`, `quota_bytes` and
+    `min_free_bytes`, and for none at the keep rules.
+    """
 
     enabled: bool = True
     timelines_dir: str = "data/timelines"
@@ -49,6 +53,16 @@ class Config(msgspec.Struct, frozen=True):
     max_capture_bytes: int = 2048 * _MIB
     max_patch_bytes: int = 16 * _MIB
     lock_timeout_s: float = 30.0
+    max_checkpoints_per_timeline: int = 50
+    retention_days: int = 30
+    keep_last: int = 10
+    keep_hourly: int = 24
+    keep_daily: int = 7
+    keep_weekly: int = 4
+    retention_includes_named: bool = False
+    quota_bytes: int = 32 * 1024 * _MIB
+    min_free_bytes: int = 256 * _MIB
+    auto_gc: bool = True
     include: tuple[str, ...] = ()
     secret_scan: SecretScan = SecretScan.FULL
     secret_skip: tuple[str, ...] = ()
@@ -77,6 +91,16 @@ ENVIRONMENT_NAMES = {
     "max_capture_bytes": "CHRONOS_MAX_CAPTURE_BYTES",
     "max_patch_bytes": "CHRONOS_MAX_PATCH_BYTES",
     "lock_timeout_s": "CHRONOS_LOCK_TIMEOUT",
+    "max_checkpoints_per_timeline": "CHRONOS_MAX_CHECKPOINTS_PER_TIMELINE",
+    "retention_days": "CHRONOS_CHECKPOINT_RETENTION_DAYS",
+    "keep_last": "CHRONOS_KEEP_LAST",
+    "keep_hourly": "CHRONOS_KEEP_HOURLY",
+    "keep_daily": "CHRONOS_KEEP_DAILY",
+    "keep_weekly": "CHRONOS_KEEP_WEEKLY",
+    "retention_includes_named": "CHRONOS_RETENTION_INCLUDES_NAMED",
+    "quota_bytes": "CHRONOS_QUOTA_BYTES",
+    "min_free_bytes": "CHRONOS_MIN_FREE_BYTES",
+    "auto_gc": "CHRONOS_AUTO_GC",
     "include": "CHRONOS_INCLUDE",
     "secret_scan": "CHRONOS_SECRET_SCAN",
     "secret_skip": "CHRONOS_SECRET_SKIP",

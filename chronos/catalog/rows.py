@@ -23,7 +23,11 @@ class ChunkRow(msgspec.Struct, frozen=True):
 
 
 class CheckpointRow(msgspec.Struct, frozen=True):
-    """One checkpoint as lists show it. `parent` is its first parent; `state` tells equal states apart from others."""
+    """One checkpoint as lists show it. `parent` is its first parent; `state` tells equal states apart from others.
+
+    `tags` and `pinned` are what the annotations of the log make of those of the manifest; `bytes` is what its
+    folder takes on the disk, files that it shares with others counted once or in parts.
+    """
 
     checkpoint_id: str
     timeline: str
@@ -38,6 +42,9 @@ class CheckpointRow(msgspec.Struct, frozen=True):
     grade: str
     state: str
     deleted: bool = False
+    other_parents: tuple[str, ...] = ()
+    pinned: bool = False
+    bytes: int = 0
 
     @property
     def timestamp(self) -> str:

@@ -1,5 +1,7 @@
 """Checkpoints: capturing a state, sealing it, and planning and applying the way back to it."""
 
+from chronos.checkpoints.allowance import stored_bytes
+from chronos.checkpoints.annotations import Annotation, AnnotationKind, is_annotation
 from chronos.checkpoints.apply import Applied, Applier
 from chronos.checkpoints.capture import Capture
 from chronos.checkpoints.changes import (
@@ -37,9 +39,11 @@ from chronos.checkpoints.manifest import (
     Entry,
     EntryKind,
     Grade,
+    ListRef,
     Manifest,
     MemoryRecord,
     ReceiptRow,
+    StagedEntry,
     Trigger,
     Unscanned,
     decode_manifest,
@@ -50,6 +54,7 @@ from chronos.checkpoints.memory import CapturedStore, MemoryCapture
 from chronos.checkpoints.memory_apply import StoreApplier
 from chronos.checkpoints.memory_plan import StorePlanner
 from chronos.checkpoints.owner import find_record, is_claimed
+from chronos.checkpoints.packs import cache_only, drop_packs, publish_packs, replace_packs
 from chronos.checkpoints.plan import Kept, Options, Plan
 from chronos.checkpoints.planner import Judge, Planner, drop_blocked
 from chronos.checkpoints.policy import CapturePolicy
@@ -68,6 +73,8 @@ __all__ = [
     "LARGEST_JOURNAL_BYTES",
     "LARGEST_MANIFEST_BYTES",
     "UNCAPTURED",
+    "Annotation",
+    "AnnotationKind",
     "Applied",
     "Applier",
     "BlobSource",
@@ -88,6 +95,7 @@ __all__ = [
     "JournalKind",
     "Judge",
     "Kept",
+    "ListRef",
     "Manifest",
     "MemoryCapture",
     "MemoryRecord",
@@ -101,6 +109,7 @@ __all__ = [
     "Side",
     "SideKind",
     "Sides",
+    "StagedEntry",
     "StagedState",
     "State",
     "StateDiff",
@@ -115,6 +124,7 @@ __all__ = [
     "Trigger",
     "Unscanned",
     "absorbed_repositories",
+    "cache_only",
     "capture_in_memory",
     "check_description",
     "check_name",
@@ -123,10 +133,12 @@ __all__ = [
     "decode_rows",
     "describe_environment",
     "drop_blocked",
+    "drop_packs",
     "encode_journal",
     "find_record",
     "find_secrets",
     "find_store",
+    "is_annotation",
     "is_checkpoint_id",
     "is_claimed",
     "linked_repository",
@@ -134,7 +146,10 @@ __all__ = [
     "list_checkpoint_folders",
     "list_timelines",
     "open_checkpoint",
+    "publish_packs",
     "read_memory_records",
+    "replace_packs",
     "set_up_store",
     "side_on_disk",
+    "stored_bytes",
 ]

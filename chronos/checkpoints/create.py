@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from chronos.catalog import CheckpointRow
+from chronos.checkpoints.allowance import Allowance
 from chronos.checkpoints.capture import Capture, capture_state
 from chronos.checkpoints.manifest import Grade, ReceiptRow, Trigger, Unscanned
 from chronos.checkpoints.policy import CapturePolicy
@@ -102,12 +103,15 @@ def open_checkpoint(
 ) -> Iterator[PendingCheckpoint]:
     """Capture the state, to be sealed inside the block or not at all. The locks of `Store.working_on` must be held.
 
-    `scanner` looks for secrets in it, by default as the settings say.
+    `scanner` looks for secrets in it, by default as the settings say. Raises QuotaExceededError or LowSpaceError, here
+    or in `seal`, and then nothing has become visible.
     """
     newest = next(iter(store.catalog.list_checkpoints(request.timeline, limit=1)), None)
     scanner = scanner or open_scanner(store.config)
     with store.temporary_folder() as scratch:
-        writer = PoolWriter(scratch, store.catalog.has_chunk, compress=store.config.compress, inspector=scanner)
+        spend = Allowance(store.catalog, store.layout, store.config).spend
+        compress, is_known = store.config.compress, store.catalog.has_chunk
+        writer = PoolWriter(scratch, is_known, compress=compress, inspector=scanner, spend=spend)
         try:
             capture = capture_state(store, repository, policy, writer)
             yield PendingCheckpoint(store, request, newest, scratch, writer, capture, scanner)

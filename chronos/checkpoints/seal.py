@@ -6,7 +6,6 @@ which is the commit point. Before it nothing of the checkpoint is visible; after
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,6 +33,7 @@ from chronos.checkpoints.manifest import (
     list_ref,
 )
 from chronos.checkpoints.members import render_patch, render_status
+from chronos.checkpoints.packs import publish_packs
 from chronos.checkpoints.reconcile import checkpoint_row, index_pack, read_mark
 from chronos.checkpoints.secrets import Findings, remember
 from chronos.checkpoints.states import ComponentState
@@ -65,7 +65,7 @@ def seal(
 ) -> tuple[str, Manifest]:  # fmt: skip
     """Write the checkpoint and make it visible; return its id and manifest. The timeline's lock must be held.
 
-    Raises StorageError or GitFailedError, and then nothing has become visible.
+    Raises StorageError, QuotaExceededError or GitFailedError, and then nothing has become visible.
     """
     layout, timeline = store.layout, request.timeline
     members = _Members(store, capture, request, parent, scratch)
@@ -73,11 +73,12 @@ def seal(
     receipt = _put_rows(writer, capture.state.receipt)
     secrets = _put_rows(writer, findings.rows) if findings.rows else None
     packs = writer.finish()
-    _publish_packs(store, timeline, packs)
+    publish_packs(store.layout, timeline, packs)
     folder = scratch / "checkpoint"
     with translate_os_errors(f"cannot write in {scratch}"):
         folder.mkdir(mode=0o700)
     written = members.write(folder)
+    writer.spend(members.own_bytes)
     left_out = Counter(row.reason.value for row in capture.state.receipt)
     manifest = Manifest(
         FORMAT_VERSION,
@@ -101,10 +102,12 @@ def seal(
         findings.unscanned,
     )
     checkpoint_id, data = encode_manifest(manifest)
+    writer.spend(len(data))
     write_new(folder / MANIFEST, data)
     pin_bases(store, capture)
     publish_folder(folder, layout.checkpoint(timeline, checkpoint_id))
-    _index(store, packs, checkpoint_row(manifest, checkpoint_id), capture, findings)
+    row = checkpoint_row(manifest, checkpoint_id, len(data) + members.own_bytes)
+    _index(store, packs, row, capture, findings)
     return checkpoint_id, manifest
 
 
@@ -137,23 +140,10 @@ def _put_rows(sink: ContentSink, rows: list[_Row]) -> ListRef:
     return list_ref(sink.add_bytes(encode_rows(rows), LIST_PROFILE), len(rows))
 
 
-def _publish_packs(store: Store, timeline: str, packs: Sequence[WrittenPack]) -> None:
-    target = store.layout.packs(timeline)
-    with translate_os_errors(f"cannot write in {target}"):
-        if not target.is_dir():
-            target.mkdir(mode=0o700, parents=True, exist_ok=True)
-            sync_folder(target.parent)
-            sync_folder(target.parent.parent)
-        for pack in packs:
-            os.rename(pack.path, store.layout.pack(timeline, pack.name))
-    if packs:
-        sync_folder(target)
-
-
 class _Members:
     """The files beside the manifest. Making the patch starts at once and overlaps with writing the packs.
 
-    What the parent has with the same bytes is shared with it by a hard link inside the store.
+    What the parent has with the same bytes is shared with it by a hard link inside the store; `own_bytes` is the rest.
     """
 
     def __init__(
@@ -161,6 +151,7 @@ class _Members:
     ) -> None:
         self._capture = capture
         self._environment = request.environment
+        self.own_bytes = 0
         self._old: dict[str, Member] = {}
         self._is_same = False
         if parent is not None:
@@ -176,9 +167,9 @@ class _Members:
         for name in (PATCH, STATUS) if self._is_same else ():
             members[name] = self._share(folder, name)
         if not self._is_same:
-            members[STATUS] = _write_member(folder / STATUS, render_status(self._capture))
+            members[STATUS] = self._write(folder, STATUS, render_status(self._capture))
             patch, complete = self._patch()
-            members[PATCH] = _write_member(folder / PATCH, compress_text(patch), complete)
+            members[PATCH] = self._write(folder, PATCH, compress_text(patch), complete)
         members[ENVIRONMENT] = self._write(folder, ENVIRONMENT, self._environment)
         stores = self._capture.state.memory
         if stores:
@@ -189,12 +180,14 @@ class _Members:
             sync_folder((folder / MEMORY).parent)
         return members
 
-    def _write(self, folder: Path, name: str, data: bytes) -> Member:
+    def _write(self, folder: Path, name: str, data: bytes, complete: bool = True) -> Member:
         """Write a member, or share that of the parent."""
-        known = self._old.get(name)
-        if known is not None and known.blake3 == digest(data).hex():
+        member = Member(digest(data).hex(), len(data), complete)
+        if self._old.get(name) == member:
             return self._share(folder, name)
-        return _write_member(folder / name, data)
+        write_new(folder / name, data)
+        self.own_bytes += len(data)
+        return member
 
     def _read_parent(self, store: Store, parent: CheckpointRow) -> None:
         try:
@@ -207,11 +200,6 @@ class _Members:
     def _share(self, folder: Path, name: str) -> Member:
         link_or_copy(self._folder / name, folder / name)
         return self._old[name]
-
-
-def _write_member(path: Path, data: bytes, complete: bool = True) -> Member:
-    write_new(path, data)
-    return Member(digest(data).hex(), len(data), complete)
 
 
 def _index(

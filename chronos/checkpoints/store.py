@@ -156,9 +156,27 @@ class Store:
             yield
 
     @contextmanager
-    def exclusively(self) -> Iterator[None]:
-        """Hold the store lock exclusive, with an up-to-date catalog inside: nobody creates, restores or deletes."""
-        with locks.hold(self.layout.store_lock, timeout_s=self.config.lock_timeout_s):
+    def shared(self) -> Iterator[None]:
+        """Hold the store lock shared, with an up-to-date catalog inside: nothing is removed meanwhile.
+
+        A store that is only read needs no lock.
+        """
+        if not self.is_writable:
+            self._prepare()
+            yield
+            return
+        with locks.hold(self.layout.store_lock, shared=True, timeout_s=self.config.lock_timeout_s):
+            self._prepare()
+            yield
+
+    @contextmanager
+    def exclusively(self, *, timeout_s: float | None = None) -> Iterator[None]:
+        """Hold the store lock exclusive, with an up-to-date catalog inside: nobody creates, restores or deletes.
+
+        Raises LockedError after `timeout_s` seconds, by default those of the configuration.
+        """
+        timeout_s = self.config.lock_timeout_s if timeout_s is None else timeout_s
+        with locks.hold(self.layout.store_lock, timeout_s=timeout_s):
             self._prepare()
             yield
 

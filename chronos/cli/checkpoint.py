@@ -1,4 +1,4 @@
-"""`chrono checkpoint`: take, list, show, compare, restore, delete and search checkpoints."""
+"""`chrono checkpoint`: take, list, show, compare, restore, delete, pin, tag and search checkpoints."""
 
 from __future__ import annotations
 
@@ -171,6 +171,37 @@ def delete(
             session.ask("Delete it?")
         gone = engine.delete_checkpoint(row.checkpoint_id, row.timeline)
         session.show(gone, documents.deleted, render.deleted)
+
+
+@app.command()
+def pin(context: typer.Context, checkpoint: CheckpointId, as_json: Json = False) -> None:
+    """Keep a checkpoint from retention until it is unpinned."""
+    session = Session.of(context, as_json)
+    with session.engine() as engine:
+        session.show(engine.pin_checkpoint(checkpoint), documents.checkpoint, render.annotated)
+
+
+@app.command()
+def unpin(context: typer.Context, checkpoint: CheckpointId, as_json: Json = False) -> None:
+    """Leave a checkpoint to retention again."""
+    session = Session.of(context, as_json)
+    with session.engine() as engine:
+        session.show(engine.pin_checkpoint(checkpoint, pinned=False), documents.checkpoint, render.annotated)
+
+
+@app.command()
+def tag(
+    context: typer.Context,
+    checkpoint: CheckpointId,
+    tags: Annotated[list[str], typer.Argument(metavar="TAG...", show_default=False, help="Words to find it by.")],
+    remove: Annotated[bool, typer.Option("--remove", help="Take the tags from it.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Give a checkpoint tags, which also keep it from retention."""
+    session = Session.of(context, as_json)
+    with session.engine() as engine:
+        found = engine.tag_checkpoint(checkpoint, tags, remove=remove)
+        session.show(found, documents.checkpoint, render.annotated)
 
 
 @app.command()

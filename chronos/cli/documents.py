@@ -74,6 +74,7 @@ def checkpoint(row: CheckpointRow) -> Document:
         "files_changed": row.files_changed,
         "grade": row.grade,
         "sequence": row.sequence,
+        "pinned": row.pinned,
     }
 
 

@@ -100,6 +100,11 @@ def deleted(row: CheckpointRow) -> None:
     output.write(f"deleted {row.checkpoint_id}  {display(row.name)}; `chrono undo` brings it back")
 
 
+def annotated(row: CheckpointRow) -> None:
+    """Show what a pin or a tag made of a checkpoint."""
+    write_table(_CHECKPOINT_COLUMNS, [_checkpoint(row)], titles=False)
+
+
 def to_delete(row: CheckpointRow) -> None:
     """Show what `checkpoint delete` would do."""
     output.write(f"delete {row.checkpoint_id}  {display(row.name)}  {when(row.created_at)}")
@@ -114,7 +119,7 @@ def details(found: Details) -> None:
         ("timeline", row.timeline),
         ("parents", ", ".join(manifest.parents)),
         ("created", when(row.created_at)),
-        ("kind", row.trigger),
+        ("kind", _kind(row)),
         ("tags", ", ".join(map(display, row.tags))),
         ("grade", row.grade),
         ("changed", count(row.files_changed, "file")),
@@ -277,8 +282,12 @@ def _checkpoint(row: CheckpointRow) -> Row:
     tags = ", ".join(map(display, row.tags))
     return (
         Cell(row.checkpoint_id, "yellow"), display(row.name), when(row.created_at), str(row.files_changed), grade,
-        row.trigger, display(row.timeline), tags,
+        _kind(row), display(row.timeline), tags,
     )  # fmt: skip
+
+
+def _kind(row: CheckpointRow) -> str:
+    return f"{row.trigger}, pinned" if row.pinned else row.trigger
 
 
 def _setting(value: Any) -> str:

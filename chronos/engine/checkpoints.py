@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
-from chronos import operations
+from chronos import maintenance, operations
 from chronos.catalog import CheckpointRow
 from chronos.checkpoints import (
+    AnnotationKind,
     Created,
     Difference,
     FoundSecret,
@@ -26,10 +29,12 @@ from chronos.checkpoints import (
     find_secrets,
 )
 from chronos.engine.place import EnginePlace
-from chronos.errors import NothingToUndoError, UsageError
+from chronos.errors import LowSpaceError, NothingToUndoError, QuotaExceededError, UsageError
 from chronos.files import TreePath, parse_tree_path
 from chronos.git import TextPatch
 from chronos.operations import Operation, OperationKind, Outcome, Workspace
+
+_Result = TypeVar("_Result")
 
 
 class Details(msgspec.Struct, frozen=True):
@@ -65,7 +70,8 @@ class CheckpointVerbs(EnginePlace):
     ) -> Created:
         """Take a checkpoint and return all about it. It is durable when this returns.
 
-        Raises BadNameError, UnknownTimelineError, DisabledError, LockedError, StorageError, GitFailedError.
+        Raises BadNameError, UnknownTimelineError, DisabledError, LockedError, StorageError, GitFailedError, and
+        QuotaExceededError or LowSpaceError when it does not fit, also after retention and gc.
         """
         self._own_timeline(timeline)
         operations.check_new_name(name)
@@ -73,7 +79,11 @@ class CheckpointVerbs(EnginePlace):
             check_name(tag)
         description = check_description(description)
         with self._here.workspace() as workspace:
-            return operations.create(workspace, name, description, tuple(tags), trigger=trigger)
+            create = partial(operations.create, workspace, name, description, tuple(tags), trigger=trigger)
+            created = _fitting(workspace, create)
+            if created.created and maintenance.is_due(workspace.store, workspace.timeline, trigger):
+                maintenance.look_after(workspace)
+            return created
 
     def list_checkpoints(
         self,
@@ -124,6 +134,19 @@ class CheckpointVerbs(EnginePlace):
             operations.delete(workspace, row)
         return row
 
+    def pin_checkpoint(self, checkpoint: str, timeline: str | None = None, *, pinned: bool = True) -> CheckpointRow:
+        """Keep a checkpoint from retention until it is unpinned; return its row."""
+        return self._annotate(checkpoint, timeline, AnnotationKind.PIN if pinned else AnnotationKind.UNPIN, ())
+
+    def tag_checkpoint(
+        self, checkpoint: str, tags: Sequence[str], timeline: str | None = None, *, remove: bool = False
+    ) -> CheckpointRow:
+        """Give a checkpoint tags, or take them from it; return its row. A tagged one is kept from retention.
+
+        Raises BadNameError.
+        """
+        return self._annotate(checkpoint, timeline, AnnotationKind.UNTAG if remove else AnnotationKind.TAG, tags)
+
     # restore, undo, redo
 
     def plan_restore(
@@ -169,7 +192,7 @@ class CheckpointVerbs(EnginePlace):
         row = self.find_checkpoint(checkpoint, timeline)
         with self._here.workspace() as workspace:
             options = _options(workspace, paths, head, include, code, memory, stores)
-            return operations.restore(workspace, row, options, plan_id)
+            return _fitting(workspace, partial(operations.restore, workspace, row, options, plan_id))
 
     def restore_into(
         self, checkpoint: str, folder: Path | str, timeline: str | None = None, *, paths: Sequence[str] = ()
@@ -226,6 +249,13 @@ class CheckpointVerbs(EnginePlace):
         found = operations.read_operations(store, timeline or self.timeline)[::-1]
         return found if limit is None else found[:limit]
 
+    def _annotate(
+        self, checkpoint: str, timeline: str | None, kind: AnnotationKind, tags: Sequence[str]
+    ) -> CheckpointRow:
+        row = self.find_checkpoint(checkpoint, timeline)
+        with self._here.workspace() as workspace:
+            return operations.annotate(workspace, row, kind, tags)
+
     @contextmanager
     def _diff(self, old: str, new: str | None) -> Iterator[StateDiff]:
         rows = [self.find_checkpoint(name) for name in (old, new) if name is not None]
@@ -243,11 +273,22 @@ class CheckpointVerbs(EnginePlace):
     def _step(self, kind: OperationKind, overwrite: bool, plan_id: str | None) -> Outcome:
         self._require_steps(kind)
         with self._here.workspace() as workspace:
-            return operations.step(workspace, kind, Options(overwrite=overwrite), plan_id)
+            options = Options(overwrite=overwrite)
+            return _fitting(workspace, partial(operations.step, workspace, kind, options, plan_id))
 
     def _require_steps(self, kind: OperationKind) -> None:
         if self._here.find_store() is None:
             raise NothingToUndoError(f"nothing to {kind.value}: there are no checkpoints here yet")
+
+
+def _fitting(workspace: Workspace, work: Callable[[], _Result]) -> _Result:
+    """Do what takes a checkpoint; when that does not fit, give back first what no checkpoint needs, and try again."""
+    try:
+        return work()
+    except (QuotaExceededError, LowSpaceError):
+        if not maintenance.make_room(workspace):
+            raise
+    return work()
 
 
 def _selection(paths: Sequence[str]) -> tuple[TreePath, ...]:

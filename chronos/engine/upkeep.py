@@ -1,4 +1,4 @@
-"""The verbs that look after a store: status, doctor, verify, recover, and what the store has."""
+"""The verbs that look after a store: status, doctor, verify, recover, gc, and what the store has."""
 
 from __future__ import annotations
 
@@ -58,6 +58,28 @@ class UpkeepVerbs(EnginePlace):
             return []
         with self._here.workspace() as workspace:
             return maintenance.recover(workspace, abort=abort)
+
+    def plan_gc(self, *, named: bool = False, deleted: bool = False) -> maintenance.GcPlan:
+        """Return what `gc` with the same arguments would do, with the reason why each checkpoint goes or stays."""
+        self._here.get_store()
+        with self._here.workspace() as workspace:
+            return maintenance.plan_gc(workspace, named=named, deleted=deleted)
+
+    def gc(self, *, named: bool = False, deleted: bool = False, plan_id: str | None = None) -> maintenance.GcOutcome:
+        """Apply retention and give the disk back what no checkpoint needs.
+
+        With `named` count and age speak of named checkpoints too; with `deleted` undo cannot bring deleted ones back
+        any more. With `plan_id` the same checkpoints must go that were shown. Raises ChangedMeanwhileError, LockedError
+        when somebody is at work, StorageError.
+        """
+        self._here.get_store()
+        with self._here.workspace() as workspace:
+            return maintenance.run_gc(workspace, named=named, deleted=deleted, expected=plan_id)
+
+    def measure_usage(self) -> maintenance.Usage:
+        """Return what the store takes on disk, by timeline, checkpoint and memory store."""
+        store = self._here.get_store()
+        return maintenance.measure_usage(store)
 
     def _summarise(self, store: Store, name: str) -> TimelineSummary:
         rows = store.catalog.list_checkpoints(name, limit=1)

@@ -9,6 +9,8 @@ from chronos.files.databases import (
     open_regular,
 )
 from chronos.files.durable import (
+    free_bytes,
+    is_full,
     is_our_own,
     link_or_copy,
     publish_folder,
@@ -46,9 +48,11 @@ __all__ = [
     "check_tree_path",
     "discard",
     "display",
+    "free_bytes",
     "from_text",
     "holds_database",
     "is_database",
+    "is_full",
     "is_inside",
     "is_our_own",
     "is_tree_path",

@@ -32,6 +32,7 @@ from chronos.maintenance.findings import Finding, Severity
 from chronos.operations import (
     OperationKind,
     Workspace,
+    find_ended,
     find_repositories,
     is_unreadable,
     list_interrupted,
@@ -221,6 +222,7 @@ class _Check:
             yield Finding(Severity.ERROR, "operations.jsonl", cause.message, "restore the file from a backup")
             return
         skipped = {operation.undoes for operation in operations if operation.kind is OperationKind.SKIP}
+        ended = find_ended(operations)
         for operation in operations:
             severity = Severity.NOTE if operation.operation in skipped else Severity.WARNING
             if is_unreadable(operation):
@@ -229,7 +231,8 @@ class _Check:
                     "undo stops there; `chrono undo --skip` steps over it",
                 )  # fmt: skip
             try:
-                read_changes(self._store, operation)
+                if operation.operation not in ended:
+                    read_changes(self._store, operation)
             except ChronosError as cause:
                 yield Finding(severity, f"operation {operation.operation}", cause.message, cause.hint)
 

@@ -1,10 +1,21 @@
 """Operations: what people and agents ask for, logged so that each can be undone and redone."""
 
+from chronos.operations.annotations import annotate
 from chronos.operations.checkpoints import check_new_name, create, delete, is_storable, resolve
+from chronos.operations.grace import GRACE_DAYS, GRACE_OPERATIONS, is_young, split_by_grace
 from chronos.operations.hiding import sweep_hiding_drafts
 from chronos.operations.journals import list_interrupted, read_changes, settle, sweep_leftovers
-from chronos.operations.log import Operation, OperationKind, is_unreadable, read_operations
-from chronos.operations.looking import find_repositories, open_diff, restore_into
+from chronos.operations.log import (
+    CheckpointMove,
+    Operation,
+    OperationKind,
+    append,
+    is_unreadable,
+    new_operation_id,
+    read_operations,
+    stamp,
+)
+from chronos.operations.looking import find_repositories, open_diff, open_repositories, restore_into
 from chronos.operations.memory import (
     StoreDifference,
     StoreReport,
@@ -16,10 +27,13 @@ from chronos.operations.memory import (
 )
 from chronos.operations.opening import OpenPlace
 from chronos.operations.restore import Outcome, plan_restore, plan_step, restore, step
-from chronos.operations.stack import build_stack, skip
+from chronos.operations.stack import build_stack, find_ended, skip
 from chronos.operations.workspace import Workspace
 
 __all__ = [
+    "GRACE_DAYS",
+    "GRACE_OPERATIONS",
+    "CheckpointMove",
     "OpenPlace",
     "Operation",
     "OperationKind",
@@ -28,18 +42,24 @@ __all__ = [
     "StoreReport",
     "Workspace",
     "add_store",
+    "annotate",
+    "append",
     "build_stack",
     "check_new_name",
     "create",
     "delete",
     "diff_stores",
     "extract_store",
+    "find_ended",
     "find_repositories",
     "is_storable",
     "is_unreadable",
+    "is_young",
     "list_interrupted",
     "list_stores",
+    "new_operation_id",
     "open_diff",
+    "open_repositories",
     "plan_restore",
     "plan_step",
     "read_changes",
@@ -50,6 +70,8 @@ __all__ = [
     "restore_into",
     "settle",
     "skip",
+    "split_by_grace",
+    "stamp",
     "step",
     "sweep_hiding_drafts",
     "sweep_leftovers",

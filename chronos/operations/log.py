@@ -2,7 +2,8 @@
 
 Automatic and safety checkpoints are no operations. A line that was lost to a crash between a commit point and the
 append is derived from the folders; one that a crash cut short is no line yet. A whole line that cannot be read stands
-for an operation that nobody knows: undo stops at it, on every timeline.
+for an operation that nobody knows: undo stops at it, on every timeline. Annotations are lines between them that say
+something of one checkpoint and are no operations either.
 """
 
 from __future__ import annotations
@@ -16,7 +17,14 @@ import msgspec
 
 from chronos import clock, locks
 from chronos.catalog import Catalog
-from chronos.checkpoints import LARGEST_JOURNAL_BYTES, Store, Trigger, decode_journal
+from chronos.checkpoints import (
+    LARGEST_JOURNAL_BYTES,
+    Annotation,
+    Store,
+    Trigger,
+    decode_journal,
+    is_annotation,
+)
 from chronos.errors import ChronosError, StorageError
 from chronos.files import read_limited, translate_os_errors
 from chronos.pool import digest
@@ -33,6 +41,7 @@ class OperationKind(str, Enum):
     UNDO = "undo"
     REDO = "redo"
     SKIP = "skip"
+    GC = "gc"
     UNREADABLE = "unreadable"
 
 
@@ -44,7 +53,10 @@ class CheckpointMove(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Operation(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One line of the log. `undoes` names the operation that an undo or redo took back, or that was stepped over."""
+    """One line of the log. `undoes` names the operation that an undo or redo took back, or that was stepped over.
+
+    A gc says that `checkpoints` are gone for good, and that `undoes` and what came before it is past its grace.
+    """
 
     operation: str
     kind: OperationKind
@@ -63,10 +75,10 @@ def new_operation_id() -> str:
     return os.urandom(6).hex()
 
 
-def append(store: Store, operation: Operation) -> None:
-    """Append an operation and make it durable; what a crash left of another one, which is no whole line, goes."""
+def append(store: Store, entry: Operation | Annotation) -> None:
+    """Append a line and make it durable; what a crash left of another one, which is no whole line, goes."""
     path = store.layout.operations
-    line = msgspec.json.encode(operation) + b"\n"
+    line = msgspec.json.encode(entry) + b"\n"
     with (
         locks.hold(store.layout.log_lock, timeout_s=store.config.lock_timeout_s),
         translate_os_errors(f"cannot write {path}"),
@@ -89,6 +101,8 @@ def read_operations(store: Store, timeline: str | None = None) -> list[Operation
     """
     written: list[Operation] = []
     for number, line in enumerate(_lines(store), 1):
+        if is_annotation(line):
+            continue
         written.append(_parse(line) or _unreadable(line, number, written[-1].at if written else ""))
     lost = _derive_lost(store.catalog, written, timeline)
     if not any(map(is_unreadable, written)):  # such a line stands for whatever was lost, and stops undo there

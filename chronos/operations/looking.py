@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -149,14 +149,20 @@ def _check_outside(workspace: Workspace, folder: Path) -> None:
 
 def find_repositories(workspace: Workspace, *states: State) -> dict[TreePath, Repository]:
     """Return the repositories of the states' components that are still there, if only their git folder."""
+    found = open_repositories(workspace, {path for state in states for path in state.components})
+    for state in states:
+        found = absorbed_repositories(state, found)
+    return found
+
+
+def open_repositories(workspace: Workspace, paths: Iterable[TreePath]) -> dict[TreePath, Repository]:
+    """Return the repositories at `paths` from the root that are still there, and the root's own."""
     found = {b"": workspace.repository}
-    for path in {path for state in states for path in state.components if path}:
+    for path in filter(None, paths):
         root = workspace.root / os.fsdecode(path)
         if common_dir_of(root) is not None:
             try:
                 found[path] = open_repository(root, workspace.git)
             except GitFailedError as cause:
                 workspace.notices.append(f"{display(path)} cannot be read: {cause.message}")
-    for state in states:
-        found = absorbed_repositories(state, found)
     return found

@@ -1,27 +1,42 @@
 """The pool: pieces of content named by their BLAKE3, compressed and kept in packs. Owns zstandard and blake3."""
 
 from chronos.pool.chunker import FILE_PROFILE, LIST_PROFILE, PAGED_PIECE_BYTES, ChunkProfile
-from chronos.pool.codec import compress_text, decompress_text, digest
+from chronos.pool.codec import Compressor, compress_text, decompress_text, digest
 from chronos.pool.content import Content, ContentInspector, ContentSink, HashingSink, PoolWriter
-from chronos.pool.pack import ChunkLocation, PackFile, WrittenPack, check_pack, read_pack_index
+from chronos.pool.pack import (
+    PACK_LIMIT_BYTES,
+    RECORD_BYTES,
+    ChunkLocation,
+    PackFile,
+    PackWriter,
+    WrittenPack,
+    check_pack,
+    copy_chunks,
+    read_pack_index,
+)
 from chronos.pool.reader import PoolReader
 
 __all__ = [
     "FILE_PROFILE",
     "LIST_PROFILE",
+    "PACK_LIMIT_BYTES",
     "PAGED_PIECE_BYTES",
+    "RECORD_BYTES",
     "ChunkLocation",
     "ChunkProfile",
+    "Compressor",
     "Content",
     "ContentInspector",
     "ContentSink",
     "HashingSink",
     "PackFile",
+    "PackWriter",
     "PoolReader",
     "PoolWriter",
     "WrittenPack",
     "check_pack",
     "compress_text",
+    "copy_chunks",
     "decompress_text",
     "digest",
     "read_pack_index",

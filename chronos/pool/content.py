@@ -18,7 +18,7 @@ from blake3 import blake3
 from chronos.errors import MissingChunkError
 from chronos.pool.chunker import FILE_PROFILE, ChunkProfile
 from chronos.pool.codec import Compressor, digest
-from chronos.pool.pack import PACK_LIMIT_BYTES, PackWriter, WrittenPack
+from chronos.pool.pack import PACK_LIMIT_BYTES, RECORD_BYTES, PackWriter, WrittenPack
 
 CHUNK_ID_BYTES = 32
 
@@ -146,7 +146,8 @@ class HashingSink:
 class PoolWriter(HashingSink):
     """Write new chunks into packs under a temporary folder; what `is_known` has already is not written again.
 
-    `inspector` sees the contents of files pass by.
+    `inspector` sees the contents of files pass by. `spend` is told of the bytes that go to the disk, as they go, and
+    raises when they are too many.
     """
 
     wants_bytes = True
@@ -158,7 +159,9 @@ class PoolWriter(HashingSink):
         *,
         compress: bool = True,
         inspector: ContentInspector | None = None,
+        spend: Callable[[int], None] = lambda _: None,
     ) -> None:
+        self.spend = spend
         self._folder = folder
         self._is_known = is_known
         self._inspector = inspector
@@ -209,7 +212,9 @@ class PoolWriter(HashingSink):
             self._open = None
         if self._open is None:
             self._open = PackWriter(self._folder / f"{len(self._finished)}.pack", self._compressor)
+        before = self._open.size
         self._open.add(chunk_id, data)
+        self.spend(self._open.size - before + RECORD_BYTES)
         self._fresh.add(chunk_id)
         return True
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import struct
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -25,6 +26,7 @@ _FOOTER = struct.Struct("<QI32s32s8s")
 _BUFFER_BYTES = 4 * 1024 * 1024
 _LARGEST_CHUNK_BYTES = 64 * 1024 * 1024
 PACK_LIMIT_BYTES = 256 * 1024 * 1024
+RECORD_BYTES = _RECORD.size
 
 
 class ChunkLocation(msgspec.Struct, frozen=True):
@@ -66,7 +68,11 @@ class PackWriter:
     def add(self, chunk_id: bytes, data: bytes) -> None:
         """Append one chunk."""
         codec, stored = self._compressor.encode(data)
-        self._records.append((chunk_id, self.size, len(stored), len(data), int(codec)))
+        self.add_stored(chunk_id, stored, len(data), codec)
+
+    def add_stored(self, chunk_id: bytes, stored: bytes, raw_bytes: int, codec: int) -> None:
+        """Append one chunk in the form that it is stored in."""
+        self._records.append((chunk_id, self.size, len(stored), raw_bytes, int(codec)))
         self._buffer += stored
         if len(self._buffer) >= _BUFFER_BYTES:
             self._flush()
@@ -159,6 +165,31 @@ def check_pack(path: Path) -> None:
         while left_bytes and (piece := stream.read(min(left_bytes, _BUFFER_BYTES))):
             found.update(piece)
             left_bytes -= len(piece)
+    if found.digest() != frames:
+        raise DamagedPackError(f"pack {path.name} has damaged frames")
+
+
+def copy_chunks(path: Path, wanted: Callable[[bytes], bool], target: PackWriter) -> None:
+    """Append the wanted chunks of a pack to another one, as they are stored, and compare the whole pack on the way.
+
+    Raises DamagedPackError when a single bit of it differs: then `target` must be abandoned.
+    """
+    pack = read_pack_index(path)
+    found, position = blake3(), 0
+    with translate_os_errors(f"cannot read {path}"), open(path, "rb", _BUFFER_BYTES) as stream:
+        stream.seek(-_FOOTER.size, os.SEEK_END)
+        end, _, frames, _, _ = _FOOTER.unpack(stream.read(_FOOTER.size))
+        stream.seek(0)
+        for chunk_id, place in sorted(pack.chunks, key=lambda item: item[1].offset):
+            if not position <= place.offset <= place.offset + place.stored_bytes <= end:
+                raise DamagedPackError(f"pack {path.name} has chunks that overlap")
+            found.update(stream.read(place.offset - position))
+            stored = stream.read(place.stored_bytes)
+            found.update(stored)
+            position = place.offset + place.stored_bytes
+            if wanted(chunk_id):
+                target.add_stored(chunk_id, stored, place.raw_bytes, place.codec)
+        found.update(stream.read(end - position))
     if found.digest() != frames:
         raise DamagedPackError(f"pack {path.name} has damaged frames")
 

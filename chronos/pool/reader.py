@@ -31,11 +31,14 @@ class PoolReader:
         Raises MissingChunkError, and when every copy is damaged DamagedPackError or StorageError.
         """
         failure: ChronosError = MissingChunkError(f"no pack holds chunk {chunk_id.hex()[:16]}")
-        for path, location in self._find_chunks(chunk_id):
-            try:
-                return self._open(path).read(chunk_id, location)
-            except (DamagedPackError, StorageError) as cause:
-                failure = cause
+        tried: set[Path] = set()
+        while places := [place for place in self._find_chunks(chunk_id) if place[0] not in tried]:
+            for path, location in places:  # a gc may move it meanwhile: then there is a new place to try
+                tried.add(path)
+                try:
+                    return self._open(path).read(chunk_id, location)
+                except (DamagedPackError, StorageError) as cause:
+                    failure = cause
         raise failure
 
     def iter_content(self, content: Content) -> Iterator[bytes]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from chronos import ChronosEngine
+from chronos.checkpoints import Trigger
+from chronos.config import Surroundings
 from tests.faults.harness import KILL, Call, Killpoint, Outcome
 from tests.faults.tree import STORE, TreeState, UserGit, look_at_git, look_at_tree
 from tests.faults.world import World, edit_again, edit_once, edit_twice, make_repository
@@ -153,6 +157,27 @@ def _delete(workshop: Workshop) -> Scenario:
     )
 
 
+def _gc(workshop: Workshop) -> Scenario:
+    """Automatic checkpoints over the limit, a deleted one, and packs that are dead, half dead and wholly needed."""
+    root, first, _ = workshop.repository("gc")
+    surroundings = Surroundings(workshop.world.environment, root)
+    removes = []
+    with ChronosEngine(root=root, surroundings=surroundings) as engine:
+        for number in range(3):
+            (root / f"lasting{number}.bin").write_bytes(os.urandom(20_000))
+            (root / "passing.bin").write_bytes(os.urandom(20_000))
+            removes.append(engine.take_checkpoint(f"passing {number}", trigger=Trigger.AUTOMATIC).checkpoint_id)
+            (root / "passing.bin").unlink()
+        engine.create_checkpoint("third")
+        engine.delete_checkpoint(first)
+        (root / "fresh.txt").write_text("newer than everything else\n")
+        engine.take_checkpoint("newest", trigger=Trigger.AUTOMATIC)
+    limits = ["auto_gc = false", "max_checkpoints_per_timeline = 1"]
+    limits += [f"keep_{rule} = 0" for rule in ("last", "hourly", "daily", "weekly")]
+    (root / "chronos.toml").write_text("\n".join(limits))
+    return workshop.finish(root, ("gc", "--deleted", "--yes", "--json"), removes=frozenset(removes))
+
+
 def _recover(workshop: Workshop) -> Scenario:
     """A restore that was killed in the middle of its writes to the tree: the crash before the crash."""
     restore = workshop.scenario("restore")
@@ -210,6 +235,7 @@ _BUILDERS: dict[str, Callable[[Workshop], Scenario]] = {
     "undo": _undo,
     "redo": _redo,
     "delete": _delete,
+    "gc": _gc,
     "recover": _recover,
     "create-memory": _create_with_memory,
     "restore-memory": _restore_with_memory,
