@@ -100,7 +100,13 @@ def open_checkpoint(
     newest = next(iter(store.catalog.list_checkpoints(request.timeline, limit=1)), None)
     with store.temporary_folder() as scratch:
         compress = store.config.compress
-        writer = PoolWriter(scratch, store.catalog.has_chunk, compress=compress, inspect=find_secret)
+        writer = PoolWriter(
+            scratch,
+            store.catalog.has_chunk,
+            compress=compress,
+            inspect=find_secret,
+            find_missing=store.catalog.find_missing,
+        )
         try:
             capture = capture_code(store, repository, policy, writer)
             yield PendingCheckpoint(store, request, newest, scratch, writer, capture)

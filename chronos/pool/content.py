@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -17,7 +17,7 @@ from blake3 import blake3
 
 from chronos.errors import MissingChunkError
 from chronos.pool.chunker import FILE_PROFILE, ChunkProfile
-from chronos.pool.codec import Compressor, digest
+from chronos.pool.codec import digest
 from chronos.pool.pack import PACK_LIMIT_BYTES, PackWriter, WrittenPack
 
 CHUNK_ID_BYTES = 32
@@ -86,13 +86,14 @@ class HashingSink:
 
     def add_paged(self, size: int, pieces: Iterable[tuple[bytes, bytes | None]]) -> Content:
         """See ContentSink."""
-        ids = bytearray()
+        ids, held = bytearray(), []
         for chunk_id, data in pieces:
             if data is not None:
                 self._keep(chunk_id, data)
             else:
-                self._check_kept(chunk_id)
+                held.append(chunk_id)
             ids += chunk_id
+        self._check_kept(held)
         if len(ids) <= CHUNK_ID_BYTES:
             return Content(bytes(ids) or digest(b""), size)
         list_id = self._add_list(bytes(ids))
@@ -118,12 +119,14 @@ class HashingSink:
     def _keep(self, chunk_id: bytes, data: bytes) -> None:
         """Keep one chunk; this sink keeps none."""
 
-    def _check_kept(self, chunk_id: bytes) -> None:
-        """Raise MissingChunkError when the pool does not hold a chunk; this sink does not ask."""
+    def _check_kept(self, chunk_ids: Sequence[bytes]) -> None:
+        """Raise MissingChunkError when the pool does not hold these chunks; this sink does not ask."""
 
 
 class PoolWriter(HashingSink):
     """Write new chunks into packs under a temporary folder; what `is_known` has already is not written again.
+
+    `find_missing` asks the same for many chunks at once.
 
     `inspect` looks at each new chunk; what it has to say is kept in `remarks`, by the id of the content.
     """
@@ -137,13 +140,15 @@ class PoolWriter(HashingSink):
         *,
         compress: bool = True,
         inspect: Callable[[bytes], str | None] | None = None,
+        find_missing: Callable[[Sequence[bytes]], set[bytes]] | None = None,
     ) -> None:
         self.remarks: dict[bytes, str] = {}
         self._folder = folder
         self._is_known = is_known
         self._inspect = inspect
         self._remark: str | None = None
-        self._compressor = Compressor(enabled=compress)
+        self._compress = compress
+        self._find_missing = find_missing or (lambda ids: {one for one in ids if not is_known(one)})
         self._fresh: set[bytes] = set()
         self._open: PackWriter | None = None
         self._finished: list[WrittenPack] = []
@@ -184,15 +189,16 @@ class PoolWriter(HashingSink):
             self._finished.append(self._open.finish())
             self._open = None
         if self._open is None:
-            self._open = PackWriter(self._folder / f"{len(self._finished)}.pack", self._compressor)
+            self._open = PackWriter(self._folder / f"{len(self._finished)}.pack", compress=self._compress)
         self._open.add(chunk_id, data)
         self._fresh.add(chunk_id)
         if self._inspect is not None:
             self._remark = self._remark or self._inspect(data)
 
-    def _check_kept(self, chunk_id: bytes) -> None:
-        if chunk_id not in self._fresh and not self._is_known(chunk_id):
-            raise MissingChunkError(f"no pack holds chunk {chunk_id.hex()[:16]}")
+    def _check_kept(self, chunk_ids: Sequence[bytes]) -> None:
+        missing = self._find_missing([chunk_id for chunk_id in chunk_ids if chunk_id not in self._fresh])
+        if missing:
+            raise MissingChunkError(f"no pack holds chunk {min(missing).hex()[:16]}")
 
     def _remarked(self, content: Content) -> Content:
         if self._remark is not None:

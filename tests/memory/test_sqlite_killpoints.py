@@ -32,7 +32,7 @@ _STEPS_BEFORE, _STEPS_AFTER = 5, 2
 
 
 def _prepare(folder: Path, pool: Pool, mode: str, kind: str) -> str:
-    """Make a database with 5 steps, in WAL mode some of them in its -wal, and a state to restore; return its identity."""
+    """Make a database with 5 steps, in WAL mode some in its -wal, and a state to restore; return its identity."""
     (folder / "place").mkdir(parents=True)
     (folder / "trash").mkdir()
     place = folder / "place" / "memory.db"

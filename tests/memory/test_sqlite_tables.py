@@ -126,7 +126,8 @@ def test_equal_databases_do_not_differ(differ) -> None:  # type: ignore[no-untyp
 
 
 def test_counting_ends_in_time_and_says_so(differ) -> None:  # type: ignore[no-untyped-def]
-    many = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200000) INSERT INTO t SELECT i, i FROM n"
+    numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200000)"
+    many = f"{numbers} INSERT INTO t SELECT i, i FROM n"
     before = ["CREATE TABLE t (id INTEGER PRIMARY KEY, v)", many]
     assert differ(before, ["UPDATE t SET v = 0"], limit_s=0.0) == [
         row("t", 0, 0, None, "its rows were not counted: that takes too long")
