@@ -39,6 +39,8 @@ _FLUSH_BYTES = 16 * 1024 * 1024
 
 def replace(place: Path, state: StoreState | None, work: ReplaceWork) -> list[str]:
     """See MemoryKind."""
+    if state is not None and not state.files:
+        return ["the database was left out of the checkpoint, and stays as it is"]
     drafts = [(file, place.parent / os.fsdecode(temporary_name(_name(place, file.path)))) for file in _files(state)]
     _discard(draft for _, draft in drafts)
     expected = tuple(work.expected) if work.expected is not None else None
