@@ -180,7 +180,7 @@ class ChangeSet(_Struct, frozen=True):
         return not (self.changes or self.indexes or self.head or self.links or self.stores)
 
     def contents(self) -> list[Content]:
-        """Return every content that carrying the set out, or taking it back, may need, but for those of memory stores."""
+        """Return every content that carrying the set out, or taking it back, may need; stores are apart."""
         found = [side.content for change in self.changes for side in (change.before, change.after)]
         found += [row.content for change in self.indexes for row in (*change.before.staged, *change.after.staged)]
         return [content for content in found if content is not None]

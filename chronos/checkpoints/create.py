@@ -110,8 +110,10 @@ def open_checkpoint(
     scanner = scanner or open_scanner(store.config)
     with store.temporary_folder() as scratch:
         spend = Allowance(store.catalog, store.layout, store.config).spend
-        compress, is_known = store.config.compress, store.catalog.has_chunk
-        writer = PoolWriter(scratch, is_known, compress=compress, inspector=scanner, spend=spend)
+        writer = PoolWriter(
+            scratch, store.catalog.has_chunk, find_missing=store.catalog.find_missing, compress=store.config.compress,
+            inspector=scanner, spend=spend,
+        )  # fmt: skip
         try:
             capture = capture_state(store, repository, policy, writer)
             yield PendingCheckpoint(store, request, newest, scratch, writer, capture, scanner)

@@ -11,7 +11,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from chronos import locks
-from chronos.catalog import Catalog, CheckpointRow, open_catalog
+from chronos.catalog import Catalog, CheckpointRow, ChunkRow, open_catalog
 from chronos.checkpoints.manifest import (
     LARGEST_MANIFEST_BYTES,
     Component,
@@ -56,7 +56,7 @@ class Store:
         self.is_writable = os.access(layout.system, os.W_OK)
         self._catalog: Catalog | None = None
         self._has_checked_packs = False
-        self.pool = PoolReader(self.find_chunks)
+        self.pool = PoolReader(self.find_chunks, self.find_many)
 
     def close(self) -> None:
         """Close the catalog and every open pack."""
@@ -228,12 +228,17 @@ class Store:
 
     def find_chunks(self, chunk_id: bytes) -> list[tuple[Path, ChunkLocation]]:
         """Return every pack that holds a chunk, and where in it."""
-        found = []
-        for row in self.catalog.find_chunks(chunk_id):
-            place = row.place
-            location = ChunkLocation(place.offset, place.stored_bytes, place.raw_bytes, place.codec)
-            found.append((self.layout.pack(row.timeline, row.pack), location))
-        return found
+        return [self._placed(row) for row in self.catalog.find_chunks(chunk_id)]
+
+    def find_many(self, chunk_ids: Sequence[bytes]) -> dict[bytes, list[tuple[Path, ChunkLocation]]]:
+        """Return the same for many chunks."""
+        found = self.catalog.find_many(chunk_ids)
+        return {chunk_id: [self._placed(row) for row in rows] for chunk_id, rows in found.items()}
+
+    def _placed(self, row: ChunkRow) -> tuple[Path, ChunkLocation]:
+        place = row.place
+        location = ChunkLocation(place.offset, place.stored_bytes, place.raw_bytes, place.codec)
+        return self.layout.pack(row.timeline, row.pack), location
 
     def piece_ids(self, content: Content) -> Sequence[bytes]:
         """Return the pieces that a content had when it was kept, or none when that cannot be read any more."""

@@ -20,7 +20,6 @@ from chronos.pool import (
     PACK_LIMIT_BYTES,
     RECORD_BYTES,
     ChunkLocation,
-    Compressor,
     PackFile,
     PackWriter,
     WrittenPack,
@@ -144,7 +143,7 @@ def _rewrite(store: Store, plan: SweepPlan, batch: list[PackReport], live: set[i
     batch = list(batch)
     while batch:
         with store.temporary_folder() as scratch:
-            writer = PackWriter(scratch / "rewritten.pack", Compressor(enabled=False))
+            writer = PackWriter(scratch / "rewritten.pack")
             try:
                 for pack in batch:
                     _copy(store, plan, pack, live, writer)

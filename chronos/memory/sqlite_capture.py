@@ -13,7 +13,7 @@ from typing import Any
 
 from chronos.errors import IntegrityError, MissingChunkError, StorageError
 from chronos.files import FileStat, PathKind, stat_of
-from chronos.memory.kinds import CaptureWork, MemoryFile, StoreState
+from chronos.memory.kinds import CaptureWork, LeftOut, MemoryFile, StoreState
 from chronos.memory.sqlite_files import JOURNAL, PARTS, WAL, numbers_at
 from chronos.memory.sqlite_frames import BEGIN, END, PIECES, read_pieces
 from chronos.memory.sqlite_reader import Child, hexed, open_child
@@ -40,6 +40,9 @@ def capture(place: Path, work: CaptureWork) -> StoreState:
     """See MemoryKind."""
     looks = numbers_at(os.fsencode(place))
     stats = _stats_of(place)
+    size = sum(stat.size for stat in stats)
+    if (reason := work.may_take(b"", size)) is not None:
+        return StoreState(NAME, "", [], looks, left_out=[LeftOut(b"", reason, size)])
     state = _recall(stats, work)
     if state is None:
         try:

@@ -14,7 +14,8 @@ from chronos.memory.sqlite_pieces import Cutter
 from chronos.memory.sqlite_view import Pages
 
 _MOST_PROBLEMS = 3
-_MAPPED_BYTES = 1 << 31
+# 8 MiB. A larger cache saves nothing, and mapping the file saves a third of the time for all of its size in memory.
+_CACHE_KIB = 8192
 _LOCKED = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
@@ -61,7 +62,7 @@ def overwrite(place: bytes, image: bytes, expected: Sequence[int] | None, timeou
 def _quick_check(image: bytes) -> list[str]:
     # Immutable: no lock, no wal-index, nothing is left beside the image.
     with closing(sqlite3.connect(uri_of(image, "mode=ro&immutable=1"), uri=True)) as connection:
-        connection.execute(f"PRAGMA mmap_size={_MAPPED_BYTES}")
+        connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
         connection.execute("PRAGMA trusted_schema=OFF")
         try:
             rows = connection.execute(f"PRAGMA quick_check({_MOST_PROBLEMS})").fetchall()

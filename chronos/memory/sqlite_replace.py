@@ -28,16 +28,19 @@ from chronos.memory.sqlite_capture import capture
 from chronos.memory.sqlite_files import INDEX, JOURNAL, WAL, is_same_place, numbers_at
 from chronos.memory.sqlite_reader import ask, hexed
 from chronos.pool import Content, HashingSink
-from chronos.process import FileUser, find_users
+from chronos.process import FileUser, find_users, in_background
 from chronos.stat_cache import StatCache
 
 # The order of moving away.
 _OLD_PARTS = (b"", WAL, JOURNAL, INDEX)
 _NEW_MODE = 0o600
+_FLUSH_BYTES = 16 * 1024 * 1024
 
 
 def replace(place: Path, state: StoreState | None, work: ReplaceWork) -> list[str]:
     """See MemoryKind."""
+    if state is not None and not state.files:
+        return ["the database was left out of the checkpoint, and stays as it is"]
     drafts = [(file, place.parent / os.fsdecode(temporary_name(_name(place, file.path)))) for file in _files(state)]
     _discard(draft for _, draft in drafts)
     expected = tuple(work.expected) if work.expected is not None else None
@@ -73,9 +76,13 @@ def _write_drafts(
         sync_folder(place.parent.parent)
     for file, draft in drafts:
         _write(draft, _bytes_of(file, work.pieces), _find_model(place, file.path, work.trash))
-    if not state.facts.get("readable", 1):
-        return ["it was no readable database when it was captured, and is again what it was"]
-    found = ask(place, {"work": "check", "place": hexed(drafts[0][1])})
+    synced = in_background(lambda: _sync(draft for _, draft in drafts))  # while the child reads what was written
+    try:
+        if not state.facts.get("readable", 1):
+            return ["it was no readable database when it was captured, and is again what it was"]
+        found = ask(place, {"work": "check", "place": hexed(drafts[0][1])})
+    finally:
+        synced()
     if found["identity"] != state.identity:
         raise IntegrityError(f"what was written for {display(str(place))} is not what was captured")
     if found["problems"]:
@@ -207,18 +214,32 @@ def _has_identity(place: Path, state: StoreState, work: ReplaceWork) -> bool:
 
 
 def _write(path: Path, pieces: Iterator[bytes], model: os.stat_result | None) -> None:
-    """Write and sync a new file with the owner and the mode of `model`, or private to whoever runs this."""
+    """Write a new file with the owner and the mode of `model`, or private to whoever runs this."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, _NEW_MODE)
+    written, started = 0, 0
     try:
         for piece in pieces:
             write_all(descriptor, piece)
+            written += len(piece)
+            if written - started >= _FLUSH_BYTES and hasattr(os, "posix_fadvise"):
+                # Linux starts to write dirty pages that are said to be of no use, so the disk works all the while.
+                os.posix_fadvise(descriptor, started, written - started, os.POSIX_FADV_DONTNEED)
+                started = written
         if model is not None:
             with suppress(PermissionError):
                 os.fchown(descriptor, model.st_uid, model.st_gid)
             os.fchmod(descriptor, stat.S_IMODE(model.st_mode))
-        os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _sync(paths: Iterator[Path]) -> None:
+    for path in paths:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _bytes_of(file: MemoryFile, pieces: Callable[[Content], Iterator[bytes]]) -> Iterator[bytes]:

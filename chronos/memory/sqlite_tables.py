@@ -5,15 +5,13 @@ Nothing in a schema is trusted: no extension is loaded, functions and virtual ta
 
 from __future__ import annotations
 
-import os
 import sqlite3
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Any, NamedTuple
 
-from chronos.memory.sqlite_files import uri_of
+from chronos.memory.sqlite_files import open_scratch, uri_of
 from chronos.memory.sqlite_view import MovedError, UnreadableError, open_view
 
 _TRIES = 5
@@ -181,11 +179,11 @@ def _steady(place: bytes) -> Iterator[str]:
             time.sleep(_PAUSE_S)
             continue
         break
-    with closing(view), tempfile.TemporaryDirectory(prefix="chronos-db-") as folder:
+    with closing(view), open_scratch() as folder:
         if view.uri is not None:
             yield view.uri
             return
-        copy = os.fsencode(folder) + b"/x"
+        copy = folder + b"/x"
         pages, buffer = view.parts[b""], bytearray(_COPY_BYTES)
         with open(copy, "xb") as stream:
             for offset in range(0, pages.size, _COPY_BYTES):

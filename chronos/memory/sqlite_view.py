@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import tempfile
 import time
 from bisect import bisect_left
 from collections.abc import Callable
@@ -34,6 +33,7 @@ from chronos.memory.sqlite_files import (
     is_journal,
     look_at,
     open_reading,
+    open_scratch,
     read_header,
     uri_of,
     wait_until_settled,
@@ -234,8 +234,7 @@ def _view_copy(place: bytes, stack: ExitStack, deadline: float) -> View:
     before, is_settled = wait_until_settled(place, deadline)
     if not is_settled:
         raise MovedError
-    folder = os.fsencode(stack.enter_context(tempfile.TemporaryDirectory(prefix="chronos-db-")))
-    copy = folder + b"/x"
+    copy = stack.enter_context(open_scratch()) + b"/x"
     for part, look in zip(PARTS, before, strict=True):
         if look is not None:
             copy_new(place + part, copy + part)

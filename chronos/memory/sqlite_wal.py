@@ -10,11 +10,10 @@ from __future__ import annotations
 import os
 import sqlite3
 import struct
-import tempfile
 from contextlib import closing
 from typing import NamedTuple
 
-from chronos.memory.sqlite_files import copy_bytes, uri_of
+from chronos.memory.sqlite_files import copy_bytes, open_scratch, uri_of
 
 _INDEX = struct.Struct("=IIIBBHIIII8sII")
 _INDEX_VERSION = 3007000
@@ -59,8 +58,8 @@ def index_copy(main: int, wal: int) -> IndexHeader | None:
 
     Only the first page of the database is copied: recovery reads no other.
     """
-    with tempfile.TemporaryDirectory(prefix="chronos-wal-") as folder:
-        path = os.fsencode(folder) + b"/x"
+    with open_scratch() as folder:
+        path = folder + b"/x"
         with open(path, "xb") as copy:
             copy.write(os.pread(main, 65536, 0))
             copy.truncate(os.fstat(main).st_size)

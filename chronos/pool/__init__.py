@@ -1,7 +1,7 @@
 """The pool: pieces of content named by their BLAKE3, compressed and kept in packs. Owns zstandard and blake3."""
 
 from chronos.pool.chunker import FILE_PROFILE, LIST_PROFILE, PAGED_PIECE_BYTES, ChunkProfile
-from chronos.pool.codec import Compressor, compress_text, decompress_text, digest
+from chronos.pool.codec import compress_text, decompress_text, digest
 from chronos.pool.content import Content, ContentInspector, ContentSink, HashingSink, PoolWriter
 from chronos.pool.pack import (
     PACK_LIMIT_BYTES,
@@ -24,7 +24,6 @@ __all__ = [
     "RECORD_BYTES",
     "ChunkLocation",
     "ChunkProfile",
-    "Compressor",
     "Content",
     "ContentInspector",
     "ContentSink",

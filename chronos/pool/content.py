@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -17,8 +17,8 @@ from blake3 import blake3
 
 from chronos.errors import MissingChunkError
 from chronos.pool.chunker import FILE_PROFILE, ChunkProfile
-from chronos.pool.codec import Compressor, digest
-from chronos.pool.pack import PACK_LIMIT_BYTES, RECORD_BYTES, PackWriter, WrittenPack
+from chronos.pool.codec import digest
+from chronos.pool.pack import PACK_LIMIT_BYTES, PackWriter, WrittenPack
 
 CHUNK_ID_BYTES = 32
 
@@ -102,13 +102,14 @@ class HashingSink:
 
     def add_paged(self, size: int, pieces: Iterable[tuple[bytes, bytes | None]]) -> Content:
         """See ContentSink."""
-        ids = bytearray()
+        ids, held = bytearray(), []
         for chunk_id, data in pieces:
             if data is not None:
                 self._keep(chunk_id, data)
             else:
-                self._check_kept(chunk_id)
+                held.append(chunk_id)
             ids += chunk_id
+        self._check_kept(held)
         if len(ids) <= CHUNK_ID_BYTES:
             return Content(bytes(ids) or digest(b""), size)
         list_id = self._add_list(bytes(ids))
@@ -139,15 +140,15 @@ class HashingSink:
         """Keep one chunk and tell whether it came in with this sink; this one keeps none."""
         return False
 
-    def _check_kept(self, chunk_id: bytes) -> None:
-        """Raise MissingChunkError when the pool does not hold a chunk; this sink does not ask."""
+    def _check_kept(self, chunk_ids: Sequence[bytes]) -> None:
+        """Raise MissingChunkError when the pool does not hold these chunks; this sink does not ask."""
 
 
 class PoolWriter(HashingSink):
     """Write new chunks into packs under a temporary folder; what `is_known` has already is not written again.
 
-    `inspector` sees the contents of files pass by. `spend` is told of the bytes that go to the disk, as they go, and
-    raises when they are too many.
+    `find_missing` asks the same for many chunks at once. `inspector` sees the contents of files pass by. `spend` is
+    told of the bytes that go to the disk, as they go, and raises when they are too many.
     """
 
     wants_bytes = True
@@ -158,6 +159,7 @@ class PoolWriter(HashingSink):
         is_known: Callable[[bytes], bool],
         *,
         compress: bool = True,
+        find_missing: Callable[[Sequence[bytes]], set[bytes]] | None = None,
         inspector: ContentInspector | None = None,
         spend: Callable[[int], None] = lambda _: None,
     ) -> None:
@@ -165,7 +167,8 @@ class PoolWriter(HashingSink):
         self._folder = folder
         self._is_known = is_known
         self._inspector = inspector
-        self._compressor = Compressor(enabled=compress)
+        self._compress = compress
+        self._find_missing = find_missing or (lambda ids: {one for one in ids if not is_known(one)})
         self._fresh: set[bytes] = set()
         self._open: PackWriter | None = None
         self._finished: list[WrittenPack] = []
@@ -211,16 +214,16 @@ class PoolWriter(HashingSink):
             self._finished.append(self._open.finish())
             self._open = None
         if self._open is None:
-            self._open = PackWriter(self._folder / f"{len(self._finished)}.pack", self._compressor)
-        before = self._open.size
+            path = self._folder / f"{len(self._finished)}.pack"
+            self._open = PackWriter(path, compress=self._compress, spend=self.spend)
         self._open.add(chunk_id, data)
-        self.spend(self._open.size - before + RECORD_BYTES)
         self._fresh.add(chunk_id)
         return True
 
-    def _check_kept(self, chunk_id: bytes) -> None:
-        if chunk_id not in self._fresh and not self._is_known(chunk_id):
-            raise MissingChunkError(f"no pack holds chunk {chunk_id.hex()[:16]}")
+    def _check_kept(self, chunk_ids: Sequence[bytes]) -> None:
+        missing = self._find_missing([chunk_id for chunk_id in chunk_ids if chunk_id not in self._fresh])
+        if missing:
+            raise MissingChunkError(f"no pack holds chunk {min(missing).hex()[:16]}")
 
     def _begin(self) -> None:
         if self._inspector is not None:

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import os
 import struct
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
 import msgspec
 from blake3 import blake3
@@ -18,6 +20,7 @@ from blake3 import blake3
 from chronos.errors import DamagedPackError
 from chronos.files import translate_os_errors
 from chronos.pool.codec import Compressor, decode, digest
+from chronos.process import in_background
 
 _MAGIC = b"CHRPACK1"
 _END = b"CHRPKEND"
@@ -27,6 +30,10 @@ _BUFFER_BYTES = 4 * 1024 * 1024
 _LARGEST_CHUNK_BYTES = 64 * 1024 * 1024
 PACK_LIMIT_BYTES = 256 * 1024 * 1024
 RECORD_BYTES = _RECORD.size
+_BATCH_BYTES = 2 * 1024 * 1024
+_BATCHES_AHEAD = 3
+# Id, raw length, codec and stored bytes of a chunk.
+_Packed: TypeAlias = tuple[bytes, int, int, bytes]
 
 
 class ChunkLocation(msgspec.Struct, frozen=True):
@@ -48,11 +55,22 @@ class WrittenPack(msgspec.Struct, frozen=True):
 
 
 class PackWriter:
-    """Append chunks to one new pack file."""
+    """Append chunks to one new pack file.
 
-    def __init__(self, path: Path, compressor: Compressor) -> None:
+    Much at once is compressed in threads, a batch each; their order in the pack is that in which they came. `spend` is
+    told what each takes on the disk, and may raise.
+    """
+
+    def __init__(self, path: Path, *, compress: bool = True, spend: Callable[[int], None] = lambda _: None) -> None:
         self._path = path
-        self._compressor = compressor
+        self._spend = spend
+        # One for each batch that may be on its way, and one for the last.
+        self._compressors = [Compressor(enabled=compress) for _ in range(_BATCHES_AHEAD + 1)]
+        self._batch: list[tuple[bytes, bytes]] = []
+        self._batch_bytes = 0
+        self._pending: deque[tuple[int, Callable[[], list[_Packed]]]] = deque()
+        self._pending_bytes = 0
+        self._batches = 0
         self._records: list[tuple[bytes, int, int, int, int]] = []
         self._buffer = bytearray(_MAGIC)
         self._written = 0
@@ -62,23 +80,30 @@ class PackWriter:
 
     @property
     def size(self) -> int:
-        """Bytes appended so far."""
-        return self._written + len(self._buffer)
+        """Bytes appended so far; what is still being compressed counts in full."""
+        return self._written + len(self._buffer) + self._pending_bytes + self._batch_bytes
 
     def add(self, chunk_id: bytes, data: bytes) -> None:
         """Append one chunk."""
-        codec, stored = self._compressor.encode(data)
-        self.add_stored(chunk_id, stored, len(data), codec)
+        self._batch.append((chunk_id, data))
+        self._batch_bytes += len(data)
+        if self._batch_bytes >= _BATCH_BYTES:
+            if len(self._pending) == _BATCHES_AHEAD:
+                self._take_pending()
+            self._pending.append((self._batch_bytes, in_background(self._next_batch())))
+            self._pending_bytes += self._batch_bytes
+            self._batch, self._batch_bytes = [], 0
 
     def add_stored(self, chunk_id: bytes, stored: bytes, raw_bytes: int, codec: int) -> None:
         """Append one chunk in the form that it is stored in."""
-        self._records.append((chunk_id, self.size, len(stored), raw_bytes, int(codec)))
-        self._buffer += stored
-        if len(self._buffer) >= _BUFFER_BYTES:
-            self._flush()
+        self._append([(chunk_id, raw_bytes, codec, stored)])
 
     def finish(self) -> WrittenPack:
         """Write index and footer, sync and close. Nothing may be added afterwards."""
+        while self._pending:
+            self._take_pending()
+        self._append(self._next_batch()())
+        self._batch, self._batch_bytes = [], 0
         index = b"".join(_RECORD.pack(*record) for record in self._records)
         offset = self.size
         checksum = digest(index)
@@ -94,6 +119,25 @@ class PackWriter:
     def abandon(self) -> None:
         """Close without finishing; the temporary folder is swept by its owner."""
         self._stream.close()
+
+    def _next_batch(self) -> Callable[[], list[_Packed]]:
+        batch, compressor = self._batch, self._compressors[self._batches % len(self._compressors)]
+        self._batches += 1
+        return lambda: [(chunk_id, len(data), *compressor.encode(data)) for chunk_id, data in batch]
+
+    def _take_pending(self) -> None:
+        size, result = self._pending.popleft()
+        self._pending_bytes -= size
+        self._append(result())
+
+    def _append(self, packed: list[_Packed]) -> None:
+        for chunk_id, raw_bytes, codec, stored in packed:
+            offset = self._written + len(self._buffer)
+            self._records.append((chunk_id, offset, len(stored), raw_bytes, int(codec)))
+            self._buffer += stored
+            self._spend(len(stored) + RECORD_BYTES)
+            if len(self._buffer) >= _BUFFER_BYTES:
+                self._flush()
 
     def _flush(self) -> None:
         with translate_os_errors(f"cannot write {self._path}"):
@@ -119,10 +163,17 @@ class PackFile:
 
     def read(self, chunk_id: bytes, location: ChunkLocation) -> bytes:
         """Return the raw bytes of a chunk. Raises DamagedPackError when they do not hash to `chunk_id`."""
+        return self.unpack(chunk_id, location, self.read_stored(location))
+
+    def read_stored(self, location: ChunkLocation) -> bytes:
+        """Return the bytes of a chunk as they lie in the pack. Raises DamagedPackError, StorageError."""
         if max(location.stored_bytes, location.raw_bytes) > _LARGEST_CHUNK_BYTES:
             raise DamagedPackError(f"pack {self.path.name} records a chunk of an impossible size")
         with translate_os_errors(f"cannot read {self.path}"):
-            stored = os.pread(self._descriptor, location.stored_bytes, location.offset)
+            return os.pread(self._descriptor, location.stored_bytes, location.offset)
+
+    def unpack(self, chunk_id: bytes, location: ChunkLocation, stored: bytes) -> bytes:
+        """Return the raw bytes behind `read_stored`; any thread may. Raises DamagedPackError as `read` does."""
         data = decode(location.codec, stored, location.raw_bytes)
         if digest(data) != chunk_id:
             raise DamagedPackError(f"chunk {chunk_id.hex()[:16]} in pack {self.path.name} is damaged")

@@ -11,9 +11,11 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from chronos.errors import MissingChunkError
+from chronos.memory import LeftOut
 from chronos.pool import HashingSink
 from tests.memory.sqlite_world import KIND, Pool, check_bank, identify, listing, make_bank, settle, writing
 
@@ -379,6 +381,17 @@ def test_nothing_is_sent_to_a_sink_that_wants_no_bytes(pool: Pool, place: Path) 
 
     state = KIND.capture(place, pool.work(Strict()))
     assert state.files == pool.capture(place).files
+
+
+def test_a_database_that_must_stay_out_is_neither_read_nor_replaced(pool: Pool, place: Path, tmp_path: Path) -> None:
+    make_bank(place)
+    work = msgspec.structs.replace(pool.work(HashingSink()), may_take=lambda path, size: f"{path!r} of {size}")
+    state = KIND.capture(place, work)
+    size = place.stat().st_size
+    assert state.files == []
+    assert state.left_out == [LeftOut(b"", f"b'' of {size}", size)]
+    assert len(KIND.replace(place, state, pool.replace_work(tmp_path / "trash"))) == 1
+    assert check_bank(place) == 0
 
 
 def test_attached_databases_are_stores_of_their_own(pool: Pool, place: Path, tmp_path: Path) -> None:
