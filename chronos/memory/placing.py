@@ -27,8 +27,8 @@ from chronos.files import (
     discard,
     display,
     move_away,
+    replace_durably,
     sync_file_system,
-    write_new,
 )
 from chronos.memory.folders import Listing, find_place, open_place, walk
 from chronos.memory.kinds import MemoryFile, ReplaceWork, StoreState
@@ -145,8 +145,7 @@ class _Placing:
             discard(self._draft)
             raise
         sync_file_system(self._place.parent)
-        write_new(self._marker, b"%s\n%s" % (_inode(self._draft), _digest(now)))
-        sync_file_system(self._work.trash)
+        replace_durably(self._marker, b"%s\n%s" % (_inode(self._draft), _digest(now)))
 
     def _is_switched(self) -> bool:
         """Tell whether the new state (or, to remove, nothing) took the place already, and was seen there by nobody."""
