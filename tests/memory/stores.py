@@ -80,7 +80,7 @@ def replace(
 ) -> list[str]:
     """Put a state at a place."""
     trash.mkdir(exist_ok=True)
-    return kind.replace(place, state, ReplaceWork(pool.pieces, trash, expected, 2.0, may_take))
+    return kind.replace(place, state, ReplaceWork(pool.pieces, trash, expected, 0.5, may_take))
 
 
 def marks(folder: Path) -> Mapping[str, tuple[object, ...]]:

@@ -361,7 +361,7 @@ own.execute("BEGIN IMMEDIATE"); own.execute("INSERT INTO t VALUES (2)")
 kind, pool = get_kind("files"), MemoryPool()
 for _ in range(3):
     state = capture(kind, place, pool)
-    kind.compare(place, place, limit_s=5); kind.summarise(place)
+    assert kind.compare(place, place, limit_s=5) == [] and kind.summarise(place)
 foreign = "import sqlite3, sys; sqlite3.connect(sys.argv[1], timeout=0).execute('INSERT INTO t VALUES (3)')"
 done = subprocess.run([sys.executable, "-c", foreign, str(place / "inner.db")], capture_output=True, text=True)
 assert "database is locked" in done.stderr, done.stderr
