@@ -32,20 +32,27 @@ _KNOWN_FLAGS = 0b10_1111_1111
 _EXTERNAL_IDS = (6, 8, 10)
 
 _Message: TypeAlias = bytes
-_Fragment: TypeAlias = tuple[tuple[int | None, bytes], ...]
+
+
+class _Fragment(msgspec.Struct, frozen=True):
+    """The files of one fragment: those of the table, and those that hang on a base path."""
+
+    own: tuple[bytes, ...]
+    based: tuple[tuple[int, bytes], ...]
 
 
 class Manifest(msgspec.Struct, frozen=True):
     """What one version of a table needs.
 
     `required` and `helpful` files and whole `folders` are paths in the table's folder, or absolute ones where the
-    version leans on other places (a branch, a shallow clone). `is_known` is false when it may need other files too.
+    version `leans` on other places (a branch, a shallow clone). `is_known` is false when it may need other files too.
     """
 
     version: int
     required: frozenset[bytes]
     helpful: frozenset[bytes]
     folders: frozenset[bytes]
+    leans: bool
     is_known: bool
 
 
@@ -83,18 +90,24 @@ class ManifestReader:
             elif field == 18:
                 base = dict(_fields(_bytes(value)))
                 bases[_number(base.get(1, 0))] = _bytes(base.get(4, b"")).rstrip(b"/"), bool(base.get(3))
-        required = {_located(bases, base, path) for fragment in set(fragments) for base, path in fragment}
+        required: set[bytes] = set().union(
+            *(fragment.own for fragment in fragments)
+        )  # not one by one: there can be thousands
+        required.update(_located(bases, *file) for fragment in fragments for file in fragment.based)
         folders = set()
         for base_id, folder, files in _indices(data, section):
             folders.add(_located(bases, base_id, folder))
             required.update(_located(bases, base_id, folder + b"/" + name) for name in files)
-        is_known = not flags & ~_KNOWN_FLAGS
-        return Manifest(version, frozenset(required), frozenset(helpful), frozenset(folders), is_known)
+        parts = frozenset(required), frozenset(helpful), frozenset(folders)
+        return Manifest(version, *parts, leans=bool(bases), is_known=not flags & ~_KNOWN_FLAGS)
 
     def _fragment(self, message: _Message) -> _Fragment:
         known = self._fragments.get(message)
         if known is None:
-            known = self._fragments[message] = tuple(_fragment_files(message))
+            files = list(_fragment_files(message))
+            own = tuple(path for base, path in files if base is None)
+            known = _Fragment(own, tuple((base, path) for base, path in files if base is not None))
+            self._fragments[message] = known
         return known
 
 

@@ -118,7 +118,7 @@ class LanceReading:
             table.newest = path
         try:
             with self._tree.reading(path) as descriptor, open(descriptor, "rb", closefd=False) as stream:
-                table.versions[path] = self._manifests.read(stream.read())
+                table.versions[path] = self._from_place(table, self._manifests.read(stream.read()))
         except FileNotFoundError:  # a cleanup: of the newest version it is not
             self._reader.forget(path)
         except (ValueError, OSError):
@@ -132,14 +132,26 @@ class LanceReading:
                 return True
         return b"" in self._tables
 
-    def _needs(self, table: _Table, names: Iterable[bytes]) -> Iterator[TreePath]:
+    def _from_place(self, table: _Table, manifest: Manifest) -> Manifest:
+        """Return a manifest with paths from the place."""
+        required, helpful, folders = (
+            frozenset(self._resolve(table, names, manifest.leans))
+            for names in (manifest.required, manifest.helpful, manifest.folders)
+        )
+        return Manifest(manifest.version, required, helpful, folders, manifest.leans, manifest.is_known)
+
+    def _resolve(self, table: _Table, names: frozenset[bytes], leans: bool) -> Iterator[TreePath]:
         """Yield paths from the place for paths in a table; those of other places are only remembered."""
-        own = os.path.abspath(os.fsencode(self._place))
+        prefix = table.folder + b"/" if table.folder else b""
+        if not leans:
+            yield from [prefix + name for name in names]
+            return
+        own = os.path.abspath(os.fsencode(self._place)) + b"/"
         for name in names:
             if not name.startswith(b"/"):
-                yield table.folder + b"/" + name if table.folder else name
-            elif name.startswith(own + b"/"):
-                yield name[len(own) + 1 :]
+                yield prefix + name
+            elif name.startswith(own):
+                yield name[len(own) :]
             else:
                 self._outside.add(name.rpartition(b"/")[0])
 
@@ -150,7 +162,7 @@ class LanceReading:
             if table.newest is not None and table.newest not in table.versions and not table.is_damaged:
                 self.lost.add(table.folder)
             for path, manifest in list(table.versions.items()):
-                if present.issuperset(self._needs(table, manifest.required)):
+                if manifest.required <= present:
                     continue
                 if path == table.newest:
                     self.lost.add(table.folder)
@@ -168,11 +180,11 @@ class LanceReading:
                 indices.setdefault(head + mark + tail.split(b"/")[0], []).append(path)
         wanted: dict[TreePath, None] = {}
         tables = self._tables.values()
-        versions = [(table, path, manifest) for table in tables for path, manifest in table.versions.items()]
-        for table, _, manifest in sorted(versions, key=lambda row: (row[1] != row[0].newest, -row[2].version)):
-            named = [*self._needs(table, manifest.required), *self._needs(table, manifest.helpful)]
-            named += [path for folder in self._needs(table, manifest.folders) for path in indices.get(folder, ())]
-            wanted.update(dict.fromkeys(named))
+        versions = [(path != t.newest, -m.version, m) for t in tables for path, m in t.versions.items()]
+        for _, _, manifest in sorted(versions, key=lambda row: row[:2]):
+            wanted.update(dict.fromkeys(manifest.required))
+            wanted.update(dict.fromkeys(manifest.helpful))
+            wanted.update((path, None) for folder in manifest.folders for path in indices.get(folder, ()))
         for table in tables:
             if table.is_damaged or not all(manifest.is_known for manifest in table.versions.values()):
                 wanted.update(dict.fromkeys(self._files_of(table)))

@@ -31,7 +31,8 @@ from chronos.memory.lance_format import (
     version_of,
 )
 from chronos.memory.lance_reading import LanceReading, fact_of, lasting, shown
-from chronos.memory.placing import PlacingRules, check_files, replace_place, write_files
+from chronos.memory.placing import PlacingRules, replace_place
+from chronos.memory.writing import check_files, write_files
 from chronos.pool import Content
 
 _ATTEMPTS = 6
@@ -137,10 +138,9 @@ def _check(draft: Path, state: StoreState | None) -> list[str]:
 def _leans(place: Path, table: TreePath) -> bool:
     """Tell whether a table's newest version needs files by absolute paths, so that it opens at its own place only."""
     try:
-        manifest = ManifestReader().read(_newest_manifest(place, table)[1])
+        return ManifestReader().read(_newest_manifest(place, table)[1]).leans
     except (OSError, ValueError) as cause:
         raise UnreadableStoreError(f"{place} has a damaged manifest: {cause}") from cause
-    return any(name.startswith(b"/") for name in manifest.required | manifest.folders)
 
 
 def _is_sameversion_of(old: Path, new: Path, table: TreePath) -> bool:

@@ -10,33 +10,33 @@ from __future__ import annotations
 
 import errno
 import os
-import stat
+import time
 import zlib
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
-from chronos.errors import StoreChangedError, StoreInUseError, VerifyFailedError
+from chronos.errors import ChronosError, StoreChangedError, StoreInUseError
 from chronos.files import (
     FileStat,
     PathKind,
-    SafeRoot,
     TreePath,
     discard,
     display,
     kept_descriptors,
     move_away,
+    replace_durably,
     sync_file_system,
     write_new,
 )
 from chronos.memory.folders import Listing, find_place, open_place, walk
-from chronos.memory.kinds import MemoryFile, ReplaceWork, StoreState
-from chronos.pool import Content, HashingSink, digest
+from chronos.memory.kinds import ReplaceWork, StoreState
+from chronos.memory.writing import take_modes, write_files
+from chronos.pool import digest
 from chronos.process import FileUser, find_users
 
-Pieces = Callable[[Content], Iterator[bytes]]
+_PAUSE_S = 0.1
 
 
 class PlacingRules(msgspec.Struct, frozen=True):
@@ -51,41 +51,6 @@ class PlacingRules(msgspec.Struct, frozen=True):
     check: Callable[[Path], None]
     is_user: Callable[[FileUser], bool]
     shares_files: bool = False
-
-
-def write_files(
-    target: Path, files: Iterable[MemoryFile], pieces: Pieces, *, shared: Path | None = None
-) -> set[TreePath]:
-    """Write `files` into the empty folder `target`, made if need be, or the one file without a path as `target`.
-
-    Links go last. A file that lies in the folder `shared` with the same bytes is linked; those are returned. Nothing is
-    synced. Raises OSError.
-    """
-    files = sorted(files, key=lambda file: (file.is_link, file.path))
-    if [file.path for file in files] == [b""]:
-        with open_place(target.parent) as tree:
-            _write(tree, os.fsencode(target.name), files[0], pieces)
-        return set()
-    target.mkdir(exist_ok=True)
-    linked = set()
-    with open_place(target) as tree:
-        for file in files:
-            tree.make_parents(file.path)
-            if shared is not None and _link_equal(shared, target, file):
-                linked.add(file.path)
-            else:
-                _write(tree, file.path, file, pieces)
-    return linked
-
-
-def check_files(place: Path, files: Iterable[MemoryFile]) -> None:
-    """Read back what `write_files` wrote. Raises VerifyFailedError when a byte differs, OSError."""
-    for file in files:
-        with open_place(place if file.path else place.parent) as tree:
-            path = file.path or os.fsencode(place.name)
-            found = HashingSink().add_bytes(tree.read_link(path)) if file.is_link else _hash(tree, path)
-        if file.content is not None and found != file.content:
-            raise VerifyFailedError(f"{display(file.path) or place.name} was written, but not as it was captured")
 
 
 def replace_place(place: Path, state: StoreState | None, work: ReplaceWork, rules: PlacingRules) -> list[str]:
@@ -103,6 +68,7 @@ class _Placing:
         self._draft = place.with_name(f"{name}.draft")
         self._aside = place.with_name(f"{name}.aside")
         self._marker = work.trash / "placing"
+        self._verified = work.trash / "verified"
         self._old = work.trash / "old"
         self._notes: list[str] = []
 
@@ -138,7 +104,7 @@ class _Placing:
                 shared = self._place if self._rules.shares_files and is_folder else None
                 linked = write_files(self._draft, self._state.files, self._work.pieces, shared=shared)
                 self._rules.check(self._draft)
-                _take_modes(self._place, self._draft, self._state.files)
+                take_modes(self._place, self._draft, self._state.files)
             now = self._listing(self._place)
             if _without_change_times(now, linked) != _without_change_times(before, linked):
                 raise self._changed("it was written to")
@@ -146,52 +112,63 @@ class _Placing:
             discard(self._draft)
             raise
         sync_file_system(self._place.parent)
-        write_new(self._marker, b"%s\n%s" % (_inode(self._draft), _digest(now)))
-        sync_file_system(self._work.trash)
+        replace_durably(self._marker, b"%s\n%s" % (_inode(self._draft), _digest(now)))
 
     def _is_switched(self) -> bool:
-        """Tell whether the new state (or, to remove, nothing) took the place already, and was seen there by nobody."""
-        has_moved = os.path.lexists(self._aside) or os.path.lexists(self._old)
+        """Tell whether the new state (or, to remove, nothing) has the place already."""
         if self._state is None:
-            return has_moved
-        if _inode(self._place) == self._marker.read_bytes().split(b"\n")[0]:
+            return self._verified.exists()
+        if _inode(self._place) == self._marked(0):
             discard(self._draft)  # the other name of the new file, which is linked before it is renamed
         return not os.path.lexists(self._draft)
 
     def _step_aside(self) -> None:
-        """Move what stands at the place aside, if it is still what was expected; otherwise call everything off."""
-        if os.path.lexists(self._aside):
+        """Move what stands at the place aside, if it is what was expected, before and after; else call all off."""
+        if self._verified.exists():
             return
-        before = self._listing(self._place)
         try:
-            if _digest(before) != self._marker.read_bytes().split(b"\n")[1]:
-                raise self._changed("it was written to")
-            self._check_unused()
-            if before:
-                os.rename(self._place, self._aside)
-        except (StoreChangedError, StoreInUseError, OSError):
+            if not os.path.lexists(self._aside):
+                self._check_marked(self._place)
+                self._check_unused()
+                if os.path.lexists(self._place):
+                    os.rename(self._place, self._aside)
+            if os.path.lexists(self._aside):
+                self._check_marked(self._aside)
+            write_new(self._verified, b"")
+        except (ChronosError, OSError):
             self._call_off()
             raise
-        if before and self._listing(self._aside) != before:
-            _rename_to_free_name(self._aside, self._place)
-            self._call_off()
-            raise self._changed("it was written to")
 
     def _take_place(self) -> None:
         if self._state is None:
             return
         try:
             _rename_to_free_name(self._draft, self._place)
-        except (FileExistsError, NotADirectoryError) as cause:
-            if os.path.lexists(self._aside):
-                self._save(self._aside, "the old state")
+        except OSError as cause:
+            is_taken = os.path.lexists(self._place)
             self._call_off()
+            if not is_taken:
+                raise
             where = f"; {self._notes[-1]}" if self._notes else ""
             raise self._changed(f"something took its place in the moment of the change{where}") from cause
 
     def _call_off(self) -> None:
-        self._marker.unlink(missing_ok=True)  # first: without a draft it would say that all is done
+        """Put back what stepped aside, or where something new stands, save it; forget the draft."""
+        if os.path.lexists(self._aside):
+            try:
+                _rename_to_free_name(self._aside, self._place)
+            except (FileExistsError, NotADirectoryError):
+                self._save(self._aside, "the old state")
+        for path in (self._verified, self._marker):  # before the draft: with it gone they would say that all is done
+            path.unlink(missing_ok=True)
         discard(self._draft)
+
+    def _marked(self, line: int) -> bytes:
+        return self._marker.read_bytes().split(b"\n")[line]
+
+    def _check_marked(self, place: Path) -> None:
+        if _digest(self._listing(place)) != self._marked(1):
+            raise self._changed("it was written to")
 
     def _check_unchanged(self) -> None:
         expected = self._work.expected
@@ -202,18 +179,25 @@ class _Placing:
         return StoreChangedError(f"{self._place} was left alone: {why}")
 
     def _check_unused(self) -> None:
-        """Refuse when another process uses a file of the store; of this very process, a note says so."""
+        """Wait for other processes that use a file of the store, and refuse; of this very one, a note says so."""
         if (found := find_place(self._place)) is None:
             return
         paths = [self._place]
         if found.kind is PathKind.FOLDER:
             with open_place(self._place) as tree:
                 paths = [self._place / os.fsdecode(path) for path in walk(tree)]
-        for user in filter(self._rules.is_user, find_users(paths, kept_descriptors())):
-            if not user.is_self:
-                who = f"process {user.process_id} ({user.name})"
-                raise StoreInUseError(f"{self._place} is in use: {who} has {user.path.name} open")
-            note = f"this process has {user.path.name} open, and goes on with what was replaced"
+        deadline = time.monotonic() + self._work.timeout_s
+        while True:
+            users = [user for user in find_users(paths, kept_descriptors()) if self._rules.is_user(user)]
+            other = next((user for user in users if not user.is_self), None)
+            if other is None:
+                break
+            if time.monotonic() >= deadline:
+                who = f"process {other.process_id} ({other.name})"
+                raise StoreInUseError(f"{self._place} is in use: {who} has {other.path.name} open")
+            time.sleep(_PAUSE_S)
+        for name in sorted({user.path.name for user in users}):
+            note = f"this process has {name} open, and goes on with what was replaced"
             self._notes += [note] if note not in self._notes else []
 
     def _listing(self, place: Path) -> Listing:
@@ -268,52 +252,6 @@ def _without_change_times(listing: Listing, paths: set[TreePath]) -> Listing:
 
 def _digest(listing: Listing) -> bytes:
     return digest(msgspec.msgpack.encode(list(listing.items()))).hex().encode()
-
-
-def _write(tree: SafeRoot, path: TreePath, file: MemoryFile, pieces: Pieces) -> None:
-    data = pieces(file.content) if file.content is not None else iter(())
-    if file.is_link:
-        tree.write_link(path, b"".join(data))
-    else:
-        tree.write_file(path, data, executable=file.executable)
-
-
-def _link_equal(shared: Path, target: Path, file: MemoryFile) -> bool:
-    """Link `file` from the folder `shared` when it lies there with the same bytes; tell whether that was done."""
-    with open_place(shared) as tree:
-        stat = tree.find_stat(file.path)
-        if file.is_link or file.content is None or stat is None or stat.kind is not PathKind.FILE:
-            return False
-        if stat.size != file.content.size or stat.is_executable != file.executable:
-            return False
-        with suppress(OSError):
-            if _hash(tree, file.path) == file.content:
-                os.link(shared / os.fsdecode(file.path), target / os.fsdecode(file.path), follow_symlinks=False)
-                return True
-    return False
-
-
-def _hash(tree: SafeRoot, path: TreePath) -> Content:
-    with tree.reading(path) as descriptor:
-        return HashingSink().add_file(descriptor, os.fstat(descriptor).st_size)
-
-
-def _take_modes(old: Path, new: Path, files: Iterable[MemoryFile]) -> None:
-    """Give files and folders of `new` the permissions that those of the same path have in `old`; files keep their x."""
-    paths = {file.path: file for file in files}
-    folders = {b"", *(path[:at] for path in paths for at, byte in enumerate(path) if byte == ord("/"))}
-    for path in sorted(folders | paths.keys(), reverse=True):
-        with suppress(FileNotFoundError, NotADirectoryError):
-            before = os.lstat(old / os.fsdecode(path) if path else old).st_mode
-            own = new / os.fsdecode(path) if path else new
-            after = os.lstat(own).st_mode
-            if stat.S_IFMT(before) != stat.S_IFMT(after) or stat.S_ISLNK(after):
-                continue
-            mode = stat.S_IMODE(before)
-            if stat.S_ISREG(after):
-                mode = mode & 0o666 | (0o111 & mode >> 2 if paths[path].executable else 0)
-            if mode != stat.S_IMODE(after):
-                os.chmod(own, mode)
 
 
 def _inode(path: Path) -> bytes:

@@ -23,7 +23,8 @@ from chronos.memory.folders import (
     walk,
 )
 from chronos.memory.kinds import CaptureWork, ReplaceWork, StoreState, TableDifference, TableSummary
-from chronos.memory.placing import PlacingRules, check_files, replace_place, write_files
+from chronos.memory.placing import PlacingRules, replace_place
+from chronos.memory.writing import check_files, write_files
 from chronos.pool import Content
 from chronos.process import FileUser
 
@@ -163,6 +164,8 @@ def _is_equal(old: _Side, new: _Side) -> bool:
         return _describe(old.seen) == _describe(new.seen) and _target(old) == _target(new)
     if _size(old) != _size(new):
         return False
+    if os.path.samefile(_own(old), _own(new)):
+        return True
     with _reading(old) as first, _reading(new) as second:
         while True:
             piece = os.read(first, _PIECE_BYTES)

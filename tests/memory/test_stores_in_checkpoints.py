@@ -263,7 +263,7 @@ def test_a_stale_wal_never_survives_beside_a_restored_database(agent: RepoBuilde
 def test_a_file_that_another_process_writes_is_refused_with_its_process_id_and_nothing_is_touched(
     agent: RepoBuilder,
 ) -> None:
-    engine = agent.engine()
+    engine = agent.engine(CHRONOS_LOCK_TIMEOUT="1")
     checkpoint = engine.create_checkpoint("before")
     agent.write("app.py", "version = 2\n")
     add_notes(agent.path(DB), "later")
