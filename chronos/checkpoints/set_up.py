@@ -10,6 +10,7 @@ from pathlib import Path
 from chronos import locks
 from chronos.checkpoints.manifest import is_checkpoint_id
 from chronos.checkpoints.owner import find_record
+from chronos.checkpoints.reconcile import list_timelines
 from chronos.checkpoints.store import Store
 from chronos.config import Config
 from chronos.errors import (
@@ -23,9 +24,11 @@ from chronos.errors import (
 from chronos.files import read_limited, remove_tree, replace_durably, sync_folder, translate_os_errors
 from chronos.git import GitCommand
 from chronos.layout import FORMAT_VERSION, MAIN_TIMELINE, TIMELINE, StoreLayout
+from chronos.pool import check_of
 
 _MAGIC = "chronos"
 _STORE_ID_BYTES = 6
+_BRANCH = "main"
 
 
 def find_store(layout: StoreLayout, config: Config) -> Store | None:
@@ -39,7 +42,8 @@ def find_store(layout: StoreLayout, config: Config) -> Store | None:
             if obstacle is not None:
                 raise obstacle
             return None
-    return Store(layout, config, _read_format(layout.format_file))
+    store_id, is_sound = _read_format(layout)
+    return Store(layout, config, store_id, is_sound=is_sound)
 
 
 def _find_obstacle(layout: StoreLayout) -> ChronosError | None:
@@ -59,13 +63,19 @@ def _find_obstacle(layout: StoreLayout) -> ChronosError | None:
 
 def _lost_format(layout: StoreLayout, timelines: Iterable[str]) -> ChronosError:
     """The id is not made up anew: the base refs of every checkpoint carry the old one."""
-    store_id = "the store id, as in `git for-each-ref refs/chronos/base`"
+    store_id = _recorded_id(layout, timelines) or "the store id, as in `git for-each-ref refs/chronos/base`"
+    hint = f"write it again, two lines: {_MAGIC} {FORMAT_VERSION}, and {store_id}"
+    return DamagedStoreError(f"{layout.format_file} is gone, although there are checkpoints", hint=hint)
+
+
+def _recorded_id(layout: StoreLayout, timelines: Iterable[str]) -> str | None:
+    """Return the store id that the timelines' records agree on."""
+    found = set()
     for timeline in timelines:
         with suppress(ChronosError):
             record = find_record(layout, timeline)
-            store_id = record.store if record is not None else store_id
-    hint = f"write it again, two lines: {_MAGIC} {FORMAT_VERSION}, and {store_id}"
-    return DamagedStoreError(f"{layout.format_file} is gone, although there are checkpoints", hint=hint)
+            found |= {record.store} if record is not None else set()
+    return found.pop() if len(found) == 1 else None
 
 
 def _names_in(folder: Path) -> set[str]:
@@ -104,8 +114,7 @@ def _finish_set_up(layout: StoreLayout, config: Config, git: GitCommand) -> None
         for folder in (layout.system, layout.root, layout.root.parent):
             sync_folder(folder)
         if not layout.is_set_up:
-            store_id = os.urandom(_STORE_ID_BYTES).hex()
-            replace_durably(layout.format_file, f"{_MAGIC} {FORMAT_VERSION}\n{store_id}\n".encode())
+            write_format(layout, os.urandom(_STORE_ID_BYTES).hex())
 
 
 def _make_inner_repository(layout: StoreLayout, git: GitCommand) -> None:
@@ -113,15 +122,45 @@ def _make_inner_repository(layout: StoreLayout, git: GitCommand) -> None:
     draft = layout.temporary / "inner.git"
     remove_tree(draft)
     remove_tree(layout.inner_repository)
-    git.at(layout.root).output("init", "-q", "--bare", "--template=", str(draft))
+    git.at(layout.root).output("init", "-q", "--bare", "--template=", f"--initial-branch={_BRANCH}", str(draft))
     with translate_os_errors(f"cannot make {layout.inner_repository}"):
         os.rename(draft, layout.inner_repository)
 
 
-def _read_format(path: Path) -> str:
-    fields = read_limited(path, 4096).decode("utf-8", "replace").split()
-    if len(fields) != 3 or fields[0] != _MAGIC or not fields[1].isdigit():
+def write_format(layout: StoreLayout, store_id: str) -> None:
+    """Write the format file durably: from then on the store is one."""
+    replace_durably(layout.format_file, _format_text(store_id))
+
+
+def _format_text(store_id: str) -> bytes:
+    text = f"{_MAGIC} {FORMAT_VERSION}\n{store_id}\n".encode()
+    return text + check_of(text) + b"\n"
+
+
+def _read_format(layout: StoreLayout) -> tuple[str, bool]:
+    """Return the store id, and whether the file is as it was written; one wrong byte is read around.
+
+    The records of the timelines hold the id too. Raises UnsupportedError, NewerFormatError.
+    """
+    path = layout.format_file
+    data = read_limited(path, 4096)
+    fields = data.decode("utf-8", "replace").split()
+    is_whole = len(fields) == 3 or (len(fields) == 4 and data == _checked(data))
+    if not is_whole or fields[0] != _MAGIC or not fields[1].isdigit():
+        store_id = _recorded_id(layout, list_timelines(layout))
+        if store_id is not None and _is_nearly(data, _format_text(store_id)):
+            return store_id, False
         raise UnsupportedError(f"{path} is not a chronos format file", hint="restore it from a backup of the store")
     if int(fields[1]) > FORMAT_VERSION:
         raise NewerFormatError(f"this store has format {fields[1]}, this release reads {FORMAT_VERSION}")
-    return fields[2]
+    return fields[2], True
+
+
+def _checked(data: bytes) -> bytes:
+    """Return what the file must be, by its first two lines: a newer format keeps them, and the third, as they are."""
+    text = b"".join(data.splitlines(keepends=True)[:2])
+    return text + check_of(text) + b"\n"
+
+
+def _is_nearly(data: bytes, wanted: bytes) -> bool:
+    return len(data) == len(wanted) and sum(one != other for one, other in zip(data, wanted, strict=True)) <= 1

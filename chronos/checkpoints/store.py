@@ -45,12 +45,16 @@ from chronos.pool import ChunkLocation, PoolReader, digest
 
 
 class Store:
-    """An open store. Not shared between threads; several processes may have it open at once."""
+    """An open store. Not shared between threads; several processes may have it open at once.
 
-    def __init__(self, layout: StoreLayout, config: Config, store_id: str) -> None:
+    `is_sound` is false when the format file is damaged and the id came from the timelines' records.
+    """
+
+    def __init__(self, layout: StoreLayout, config: Config, store_id: str, *, is_sound: bool = True) -> None:
         self.layout = layout
         self.config = config
         self.id = store_id
+        self.is_sound = is_sound
         self.is_writable = os.access(layout.system, os.W_OK)
         self._catalog: Catalog | None = None
         self._has_checked_packs = False

@@ -19,7 +19,7 @@ from chronos.catalog import Catalog
 from chronos.checkpoints import LARGEST_JOURNAL_BYTES, Store, Trigger, decode_journal
 from chronos.errors import ChronosError, StorageError
 from chronos.files import read_limited, translate_os_errors
-from chronos.pool import digest
+from chronos.pool import add_check, digest, strip_check
 
 _LARGEST_LOG_BYTES = 1024 * 1024 * 1024
 
@@ -43,7 +43,7 @@ class CheckpointMove(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     live: bool
 
 
-class Operation(msgspec.Struct, frozen=True, omit_defaults=True):
+class Operation(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """One line of the log. `undoes` names the operation that an undo or redo took back, or that was stepped over."""
 
     operation: str
@@ -66,7 +66,7 @@ def new_operation_id() -> str:
 def append(store: Store, operation: Operation) -> None:
     """Append an operation and make it durable; what a crash left of another one, which is no whole line, goes."""
     path = store.layout.operations
-    line = msgspec.json.encode(operation) + b"\n"
+    line = add_check(msgspec.json.encode(operation)) + b"\n"
     with (
         locks.hold(store.layout.log_lock, timeout_s=store.config.lock_timeout_s),
         translate_os_errors(f"cannot write {path}"),
@@ -114,8 +114,8 @@ def _lines(store: Store) -> list[bytes]:
 
 def _parse(line: bytes) -> Operation | None:
     try:
-        return msgspec.json.decode(line, type=Operation)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return msgspec.json.decode(strip_check(line), type=Operation)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
 
 

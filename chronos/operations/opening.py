@@ -103,6 +103,8 @@ class OpenPlace:
             store = find_store(place.layout, place.config)
             if store is not None:
                 _refuse_strangers_store(place, store, self.git)
+                if not store.is_sound and not despite_damage:
+                    self._notices.append(f"{place.layout.format_file} is damaged; `chrono verify --repair` mends it")
             self._store = store
         if self._store is not None and self._is_claimed is None:
             try:

@@ -1,5 +1,6 @@
 """The pool: pieces of content named by their BLAKE3, compressed and kept in packs. Owns zstandard and blake3."""
 
+from chronos.pool.checked import add_check, check_of, strip_check
 from chronos.pool.chunker import FILE_PROFILE, LIST_PROFILE, PAGED_PIECE_BYTES, ChunkProfile
 from chronos.pool.codec import compress_text, decompress_text, digest
 from chronos.pool.content import Content, ContentSink, HashingSink, PoolWriter
@@ -19,9 +20,12 @@ __all__ = [
     "PoolReader",
     "PoolWriter",
     "WrittenPack",
+    "add_check",
+    "check_of",
     "check_pack",
     "compress_text",
     "decompress_text",
     "digest",
     "read_pack_index",
+    "strip_check",
 ]

@@ -11,6 +11,7 @@ import pytest
 
 from chronos.errors import ChronosError, DamagedStoreError, ForeignTimelineError, NewerFormatError
 from chronos.maintenance import Severity
+from chronos.pool import strip_check
 from tests.support import RepoBuilder
 
 
@@ -22,7 +23,7 @@ def work(repo: RepoBuilder) -> RepoBuilder:
 
 
 def record_of(store: Path, timeline: str = "main") -> dict[str, object]:
-    return dict(json.loads((store / timeline / "timeline.json").read_text()))
+    return dict(json.loads(strip_check((store / timeline / "timeline.json").read_bytes())))
 
 
 VERBS = {
