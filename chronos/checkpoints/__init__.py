@@ -35,22 +35,32 @@ from chronos.checkpoints.manifest import (
     Entry,
     EntryKind,
     Grade,
+    ListRef,
     Manifest,
     MemoryRecord,
     ReceiptRow,
+    StagedEntry,
     Trigger,
     decode_manifest,
+    encode_rows,
     is_checkpoint_id,
 )
 from chronos.checkpoints.owner import find_record, is_claimed
 from chronos.checkpoints.plan import Judge, Kept, Options, Plan, Planner, drop_blocked
 from chronos.checkpoints.policy import CapturePolicy
+from chronos.checkpoints.quarantine import link_aside, quarantined, set_aside
 from chronos.checkpoints.reconcile import list_checkpoint_folders, list_timelines
 from chronos.checkpoints.rules import StateRules
-from chronos.checkpoints.seal import Request
-from chronos.checkpoints.set_up import find_store, set_up_store
+from chronos.checkpoints.seal import Request, publish_packs, put_lists
+from chronos.checkpoints.set_up import (
+    find_store,
+    has_inner_repository,
+    make_inner_repository,
+    set_up_store,
+    write_format,
+)
 from chronos.checkpoints.sides import BlobSource, Sides, absorbed_repositories, linked_repository, side_on_disk
-from chronos.checkpoints.states import MemoryState, State
+from chronos.checkpoints.states import ComponentState, MemoryState, State
 from chronos.checkpoints.store import Store, read_memory_records
 
 __all__ = [
@@ -67,6 +77,7 @@ __all__ = [
     "Change",
     "ChangeSet",
     "Component",
+    "ComponentState",
     "Created",
     "Difference",
     "Entry",
@@ -77,6 +88,7 @@ __all__ = [
     "JournalKind",
     "Judge",
     "Kept",
+    "ListRef",
     "Manifest",
     "MemoryRecord",
     "MemoryState",
@@ -89,6 +101,7 @@ __all__ = [
     "Side",
     "SideKind",
     "Sides",
+    "StagedEntry",
     "StagedState",
     "State",
     "StateDiff",
@@ -105,15 +118,24 @@ __all__ = [
     "describe_environment",
     "drop_blocked",
     "encode_journal",
+    "encode_rows",
     "find_record",
     "find_store",
+    "has_inner_repository",
     "is_checkpoint_id",
     "is_claimed",
+    "link_aside",
     "linked_repository",
     "list_checkpoint_folders",
     "list_timelines",
+    "make_inner_repository",
     "open_checkpoint",
+    "publish_packs",
+    "put_lists",
+    "quarantined",
     "read_memory_records",
+    "set_aside",
     "set_up_store",
     "side_on_disk",
+    "write_format",
 ]

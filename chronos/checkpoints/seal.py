@@ -33,7 +33,7 @@ from chronos.checkpoints.manifest import (
 )
 from chronos.checkpoints.members import render_patch, render_status
 from chronos.checkpoints.reconcile import checkpoint_row, index_pack, read_mark
-from chronos.checkpoints.states import ComponentState
+from chronos.checkpoints.states import ComponentState, State
 from chronos.checkpoints.store import Store
 from chronos.errors import CatalogDamagedError, ChronosError, LockedError, StorageError
 from chronos.files import link_or_copy, publish_folder, sync_folder, to_text, translate_os_errors, write_new
@@ -65,10 +65,9 @@ def seal(
     """
     layout, timeline = store.layout, request.timeline
     members = _Members(store, capture, request, parent, scratch)
-    code = tuple(_component(writer, state) for state in capture.state.components.values())
-    receipt = _put_rows(writer, capture.state.receipt)
+    code, receipt = put_lists(writer, capture.state)
     packs = writer.finish()
-    _publish_packs(store, timeline, packs)
+    publish_packs(store, timeline, packs)
     folder = scratch / "checkpoint"
     with translate_os_errors(f"cannot write in {scratch}"):
         folder.mkdir(mode=0o700)
@@ -110,6 +109,11 @@ def pin_bases(store: Store, capture: Capture) -> None:
                 create_base_ref(part.repository, store.id, base)
 
 
+def put_lists(sink: ContentSink, state: State) -> tuple[tuple[Component, ...], ListRef]:
+    """Put the lists of a state into `sink`; return its components and its receipt as a manifest has them."""
+    return tuple(_component(sink, part) for part in state.components.values()), _put_rows(sink, state.receipt)
+
+
 def _component(sink: ContentSink, state: ComponentState) -> Component:
     return Component(
         to_text(state.path),
@@ -130,7 +134,8 @@ def _put_rows(sink: ContentSink, rows: list[_Row]) -> ListRef:
     return list_ref(sink.add_bytes(encode_rows(rows), LIST_PROFILE), len(rows))
 
 
-def _publish_packs(store: Store, timeline: str, packs: Sequence[WrittenPack]) -> None:
+def publish_packs(store: Store, timeline: str, packs: Sequence[WrittenPack]) -> None:
+    """Move finished packs into a timeline, durably. Nothing has to refer to them yet."""
     target = store.layout.packs(timeline)
     with translate_os_errors(f"cannot write in {target}"):
         if not target.is_dir():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 from chronos import locks
 from chronos.checkpoints.manifest import is_checkpoint_id
 from chronos.checkpoints.owner import find_record
+from chronos.checkpoints.quarantine import set_aside
 from chronos.checkpoints.reconcile import list_timelines
 from chronos.checkpoints.store import Store
 from chronos.config import Config
@@ -28,7 +30,16 @@ from chronos.pool import check_of
 
 _MAGIC = "chronos"
 _STORE_ID_BYTES = 6
+_STORE_ID = re.compile(r"[0-9a-f]{12}")
 _BRANCH = "main"
+# What `git init` writes, with settings that depend on the file system and on git's defaults (git-config(1)). HEAD of a
+# repository with reftables names `.invalid` (gitformat-reftable(5)).
+_HEAD = re.compile(rb"ref: refs/heads/(?:main|\.invalid)\n")
+_CONFIG = re.compile(
+    rb"\[core\]\n(?:\t(?:repositoryformatversion = [01]|bare = true|"
+    rb"(?:filemode|symlinks|ignorecase|precomposeunicode) = (?:true|false))\n)+"
+    rb"(?:\[extensions\]\n(?:\t(?:objectformat = sha256|refstorage = reftable)\n)+)?"
+)
 
 
 def find_store(layout: StoreLayout, config: Config) -> Store | None:
@@ -88,10 +99,11 @@ def _names_in(folder: Path) -> set[str]:
         raise
 
 
-def set_up_store(layout: StoreLayout, config: Config, git: GitCommand) -> bool:
+def set_up_store(layout: StoreLayout, config: Config, git: GitCommand, *, despite_damage: bool = False) -> bool:
     """Make the store at `layout`, or whatever is missing of it; tell whether it is new.
 
-    The format file comes last: before it is there, the store is not. A folder that was there before keeps its mode.
+    The format file comes last: before it is there, the store is not. A folder that was there before keeps its mode. A
+    damaged inner repository is set aside and made again, unless that is what somebody wants to see (`despite_damage`).
     """
     is_new = not layout.is_set_up
     if not is_new and not os.access(layout.system, os.W_OK):
@@ -102,15 +114,33 @@ def set_up_store(layout: StoreLayout, config: Config, git: GitCommand) -> bool:
             layout.timeline(MAIN_TIMELINE), layout.packs(MAIN_TIMELINE),
         ):  # fmt: skip
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if is_new or not (layout.inner_repository / "HEAD").is_file():
+    if is_new or not (despite_damage or has_inner_repository(layout)):
         _finish_set_up(layout, config, git)
     return is_new
 
 
+def has_inner_repository(layout: StoreLayout) -> bool:
+    """Tell whether the inner repository says what `git init` wrote: git takes nothing else for a repository."""
+    try:
+        head, config = ((layout.inner_repository / name).read_bytes() for name in ("HEAD", "config"))
+    except OSError:
+        return False
+    is_folder = all((layout.inner_repository / name).is_dir() for name in ("objects", "refs"))
+    return is_folder and _HEAD.fullmatch(head) is not None and _CONFIG.fullmatch(config) is not None
+
+
+def make_inner_repository(layout: StoreLayout, git: GitCommand) -> None:
+    """Make the inner repository where it is not sound; what stood there is set aside. The store must be locked."""
+    if os.path.lexists(layout.inner_repository / "HEAD"):
+        set_aside(layout, layout.inner_repository, "git takes it for no repository")
+    _make_inner_repository(layout, git)
+    sync_folder(layout.root)
+
+
 def _finish_set_up(layout: StoreLayout, config: Config, git: GitCommand) -> None:
     with locks.hold(layout.store_lock, timeout_s=config.lock_timeout_s):
-        if not (layout.inner_repository / "HEAD").is_file():
-            _make_inner_repository(layout, git)
+        if not has_inner_repository(layout):
+            make_inner_repository(layout, git)
         for folder in (layout.system, layout.root, layout.root.parent):
             sync_folder(folder)
         if not layout.is_set_up:
@@ -146,6 +176,7 @@ def _read_format(layout: StoreLayout) -> tuple[str, bool]:
     data = read_limited(path, 4096)
     fields = data.decode("utf-8", "replace").split()
     is_whole = len(fields) == 3 or (len(fields) == 4 and data == _checked(data))
+    is_whole = is_whole and _STORE_ID.fullmatch(fields[2]) is not None
     if not is_whole or fields[0] != _MAGIC or not fields[1].isdigit():
         store_id = _recorded_id(layout, list_timelines(layout))
         if store_id is not None and _is_nearly(data, _format_text(store_id)):

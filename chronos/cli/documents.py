@@ -13,7 +13,7 @@ from chronos.files import to_text
 if TYPE_CHECKING:
     from chronos.catalog import CheckpointRow
     from chronos.checkpoints import Change, Created, Difference, Kept, Plan, ReceiptRow, Side
-    from chronos.cli.views import Comparison, History, Page, Setup, Step, WrittenOut
+    from chronos.cli.views import Comparison, History, Page, Setup, Step, Verified, WrittenOut
     from chronos.engine import Details
     from chronos.maintenance import Finding, StatusReport
     from chronos.operations import Operation, Outcome
@@ -210,6 +210,11 @@ def findings(found: Sequence[Finding]) -> Document:
         for item in found
     ]
     return {"findings": rows}
+
+
+def verified(found: Verified) -> Document:
+    """Describe what a verification found."""
+    return {**findings(found.findings), "deep": found.is_deep}
 
 
 def recovered(done: Sequence[str]) -> Document:

@@ -10,7 +10,7 @@ import typer
 from chronos.cli import documents, render
 from chronos.cli.options import Json, Yes
 from chronos.cli.session import Session
-from chronos.cli.views import Setup
+from chronos.cli.views import Setup, Verified
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,14 +52,23 @@ def doctor(context: typer.Context, as_json: Json = False) -> None:
         _show_findings(session, engine.doctor())
 
 
-def verify(context: typer.Context, as_json: Json = False) -> None:
-    """Check everything in the store by hash.
+def verify(
+    context: typer.Context,
+    deep: Annotated[bool, typer.Option("--deep", help="Read every stored byte, and try every patch.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Check the store.
 
-    Names what is damaged and what that costs. Exits with 1 when there is a warning or an error.
+    Names what is damaged or missing and what that costs: manifests and lists by hash, every chunk by the indexes of the
+    packs. What only --deep finds is a wrong byte inside a pack or a member. Exits with 1 when there is a warning or an
+    error.
     """
     session = Session.of(context, as_json)
     with session.engine() as engine:
-        _show_findings(session, engine.verify())
+        found = Verified(engine.verify(deep=deep), deep)
+        if found.is_wrong:
+            session.found_something()
+        session.show(found, documents.verified, render.verified)
 
 
 def recover(

@@ -7,17 +7,34 @@ if TYPE_CHECKING:
     from chronos.maintenance.doctor import examine
     from chronos.maintenance.findings import Finding, Severity
     from chronos.maintenance.recovery import recover
+    from chronos.maintenance.repair import RepairOutcome, RepairPlan, plan_repair, repair
     from chronos.maintenance.status import StatusReport, report_status
     from chronos.maintenance.verification import verify
 
-__all__ = ["Finding", "Severity", "StatusReport", "examine", "recover", "report_status", "verify"]
+__all__ = [
+    "Finding",
+    "RepairOutcome",
+    "RepairPlan",
+    "Severity",
+    "StatusReport",
+    "examine",
+    "plan_repair",
+    "recover",
+    "repair",
+    "report_status",
+    "verify",
+]
 
 _HOMES = {
     "Finding": "findings",
+    "RepairOutcome": "repair",
+    "RepairPlan": "repair",
     "Severity": "findings",
     "StatusReport": "status",
     "examine": "doctor",
+    "plan_repair": "repair",
     "recover": "recovery",
+    "repair": "repair",
     "report_status": "status",
     "verify": "verification",
 }

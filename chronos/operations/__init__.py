@@ -2,12 +2,18 @@
 
 from chronos.operations.checkpoints import check_new_name, create, delete, is_storable, resolve
 from chronos.operations.hiding import sweep_hiding_drafts
-from chronos.operations.journals import list_interrupted, read_changes, settle, sweep_leftovers
-from chronos.operations.log import Operation, OperationKind, is_unreadable, read_operations
+from chronos.operations.journals import (
+    list_interrupted,
+    read_changes,
+    set_journal_aside,
+    settle,
+    sweep_leftovers,
+)
+from chronos.operations.log import Operation, OperationKind, has_torn_end, is_unreadable, read_operations
 from chronos.operations.looking import find_repositories, open_diff, restore_into
 from chronos.operations.opening import OpenPlace
 from chronos.operations.restore import Outcome, plan_restore, plan_step, restore, step
-from chronos.operations.stack import build_stack, skip
+from chronos.operations.stack import build_stack, skip, step_over
 from chronos.operations.workspace import Workspace
 
 __all__ = [
@@ -21,6 +27,7 @@ __all__ = [
     "create",
     "delete",
     "find_repositories",
+    "has_torn_end",
     "is_storable",
     "is_unreadable",
     "list_interrupted",
@@ -32,9 +39,11 @@ __all__ = [
     "resolve",
     "restore",
     "restore_into",
+    "set_journal_aside",
     "settle",
     "skip",
     "step",
+    "step_over",
     "sweep_hiding_drafts",
     "sweep_leftovers",
 ]

@@ -96,6 +96,19 @@ def read_operations(store: Store, timeline: str | None = None) -> list[Operation
     return _merge([known for known in written if timeline in (None, known.timeline) or is_unreadable(known)], lost)
 
 
+def has_torn_end(store: Store) -> bool:
+    """Tell whether something follows the last whole line: a crash cut it short, or damage did. Raises StorageError."""
+    try:
+        with translate_os_errors("cannot read the operation log"), open(store.layout.operations, "rb") as stream:
+            size = stream.seek(0, os.SEEK_END)
+            stream.seek(max(0, size - 1))
+            return size > 0 and stream.read(1) != b"\n"
+    except StorageError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            return False
+        raise
+
+
 def is_unreadable(operation: Operation) -> bool:
     """Tell whether it stands for a line that cannot be read."""
     return operation.kind is OperationKind.UNREADABLE

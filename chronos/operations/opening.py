@@ -122,7 +122,7 @@ class OpenPlace:
         self._open(despite_damage)
         if not place.repository.is_plain:
             hide_store(place.home, place.repository, place.layout)
-        set_up_store(place.layout, place.config, self.git)
+        set_up_store(place.layout, place.config, self.git, despite_damage=despite_damage)
         if place.repository.is_plain:
             hide_store(place.home, place.repository, place.layout)
         store = self._open(despite_damage)

@@ -3,9 +3,10 @@
 from chronos.pool.checked import add_check, check_of, strip_check
 from chronos.pool.chunker import FILE_PROFILE, LIST_PROFILE, PAGED_PIECE_BYTES, ChunkProfile
 from chronos.pool.codec import compress_text, decompress_text, digest
-from chronos.pool.content import Content, ContentSink, HashingSink, PoolWriter
+from chronos.pool.content import Content, ContentSink, HashingSink, PickingSink, PoolWriter
 from chronos.pool.pack import ChunkLocation, PackFile, WrittenPack, check_pack, read_pack_index
 from chronos.pool.reader import PoolReader
+from chronos.pool.salvage import salvage_chunks
 
 __all__ = [
     "FILE_PROFILE",
@@ -17,6 +18,7 @@ __all__ = [
     "ContentSink",
     "HashingSink",
     "PackFile",
+    "PickingSink",
     "PoolReader",
     "PoolWriter",
     "WrittenPack",
@@ -27,5 +29,6 @@ __all__ = [
     "decompress_text",
     "digest",
     "read_pack_index",
+    "salvage_chunks",
     "strip_check",
 ]

@@ -45,7 +45,7 @@ class Compressor:
 
 def decode(codec: int, stored: bytes, raw_bytes: int) -> bytes:
     """Return the `raw_bytes` bytes behind `stored`. Raises DamagedPackError on anything else."""
-    data = stored if codec == Codec.RAW else _inflate(stored, raw_bytes)
+    data = stored if codec == Codec.RAW else inflate(stored, raw_bytes)
     if len(data) != raw_bytes:
         raise DamagedPackError(f"a chunk has {len(data)} bytes where {raw_bytes} were recorded")
     return data
@@ -58,13 +58,14 @@ def compress_text(data: bytes) -> bytes:
 
 def decompress_text(data: bytes, limit_bytes: int) -> bytes:
     """Decompress a whole member file of at most `limit_bytes`. Raises DamagedPackError."""
-    text = _inflate(data, limit_bytes)
+    text = inflate(data, limit_bytes)
     if len(text) > limit_bytes:
         raise DamagedPackError(f"a compressed member is larger than {limit_bytes} bytes")
     return text
 
 
-def _inflate(stored: bytes, limit_bytes: int) -> bytes:
+def inflate(stored: bytes, limit_bytes: int) -> bytes:
+    """Return what the first zstd frame of `stored` holds, at most a byte over the limit. Raises DamagedPackError."""
     try:
         reader = zstandard.ZstdDecompressor(max_window_size=_LARGEST_WINDOW_BYTES).stream_reader(stored)
         return reader.read(limit_bytes + 1)

@@ -122,6 +122,21 @@ class HashingSink:
         """Raise MissingChunkError when the pool does not hold a chunk; this sink does not ask."""
 
 
+class PickingSink(HashingSink):
+    """Keep only the chunks that are wanted: each goes to `take` once, and is wanted no more."""
+
+    wants_bytes = True
+
+    def __init__(self, wanted: set[bytes], take: Callable[[bytes, bytes], None]) -> None:
+        self.wanted = wanted
+        self._take = take
+
+    def _keep(self, chunk_id: bytes, data: bytes) -> None:
+        if chunk_id in self.wanted:
+            self._take(chunk_id, data)
+            self.wanted.discard(chunk_id)
+
+
 class PoolWriter(HashingSink):
     """Write new chunks into packs under a temporary folder; what `is_known` has already is not written again.
 
@@ -164,6 +179,10 @@ class PoolWriter(HashingSink):
     def add_paged(self, size: int, pieces: Iterable[tuple[bytes, bytes | None]]) -> Content:
         """See ContentSink."""
         return self._remarked(super().add_paged(size, pieces))
+
+    def add_chunk(self, chunk_id: bytes, data: bytes) -> None:
+        """Take in one chunk as it is; `data` must hash to `chunk_id`."""
+        self._keep(chunk_id, data)
 
     def finish(self) -> list[WrittenPack]:
         """Seal and sync the packs and return them; they still lie in the temporary folder."""

@@ -28,7 +28,7 @@ def check_recovery(workshop: Workshop, scenario: Scenario, root: Path, outcome: 
     violations += _check_state(scenario, state)
     violations += _check_user_git(workshop, scenario, root)
     violations += _check_litter(root)
-    verified = workshop.world.chrono(root, "verify", "--json")
+    verified = workshop.world.chrono(root, "verify", "--deep", "--json")
     if verified.exit_code != 0:
         violations.append(f"verify: {verified}")
     listed, complaints = _check_list(workshop, root, scenario.kept | _acknowledged(scenario, outcome))

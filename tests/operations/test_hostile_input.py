@@ -81,7 +81,7 @@ def test_a_store_of_a_newer_format_is_refused_and_not_touched(work: RepoBuilder)
         lambda engine: engine.list_checkpoints(),
         lambda engine: engine.restore_checkpoint("wanted"),
         lambda engine: engine.undo(),
-        lambda engine: engine.verify(),
+        lambda engine: engine.verify(deep=True),
         lambda engine: engine.recover(),
     ):
         with pytest.raises(NewerFormatError):

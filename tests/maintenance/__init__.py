@@ -1,0 +1,1 @@
+"""Verify, repair and what else looks after a store."""
