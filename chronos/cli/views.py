@@ -65,11 +65,6 @@ class Verified(msgspec.Struct, frozen=True):
     findings: Sequence[Finding]
     is_deep: bool
 
-    @property
-    def is_wrong(self) -> bool:
-        """Whether there is more than notes."""
-        return any(finding.severity > 0 for finding in self.findings)
-
 
 class History(msgspec.Struct, frozen=True):
     """Operations, the newest first. `undoable` and `redoable` hold ids in the order in which they would be taken."""

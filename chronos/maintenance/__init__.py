@@ -4,10 +4,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from chronos.maintenance.chunk_repair import RepairStep
     from chronos.maintenance.doctor import examine
     from chronos.maintenance.findings import Finding, Severity
     from chronos.maintenance.recovery import recover
-    from chronos.maintenance.repair import RepairOutcome, RepairPlan, plan_repair, repair
+    from chronos.maintenance.repairing import RepairOutcome, RepairPlan, plan_repair, repair
     from chronos.maintenance.status import StatusReport, report_status
     from chronos.maintenance.verification import verify
 
@@ -15,6 +16,7 @@ __all__ = [
     "Finding",
     "RepairOutcome",
     "RepairPlan",
+    "RepairStep",
     "Severity",
     "StatusReport",
     "examine",
@@ -27,14 +29,15 @@ __all__ = [
 
 _HOMES = {
     "Finding": "findings",
-    "RepairOutcome": "repair",
-    "RepairPlan": "repair",
+    "RepairOutcome": "repairing",
+    "RepairPlan": "repairing",
+    "RepairStep": "chunk_repair",
     "Severity": "findings",
     "StatusReport": "status",
     "examine": "doctor",
-    "plan_repair": "repair",
+    "plan_repair": "repairing",
     "recover": "recovery",
-    "repair": "repair",
+    "repair": "repairing",
     "report_status": "status",
     "verify": "verification",
 }

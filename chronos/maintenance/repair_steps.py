@@ -51,8 +51,6 @@ def _on_set_up(workspace: Workspace, survey: Survey) -> Iterator[Work]:
         what = f"it becomes that of {display(str(workspace.root))}" if is_own else "its tree writes it again"
         step = RepairStep(_SET_ASIDE, f"timeline {timeline}", f"its record cannot be read; {what}")
         yield step, partial(_replace_record, workspace, timeline)
-    if survey.is_catalog_behind:
-        yield RepairStep("rebuild", "catalog", "from the folders"), store.discard_catalog
 
 
 def _write_format(workspace: Workspace) -> None:

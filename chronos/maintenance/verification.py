@@ -68,7 +68,6 @@ class _Verification:
         survey = self._survey
         with self._store.fresh_index(is_exclusive=is_exclusive) as is_true:
             if not is_true:
-                survey.is_catalog_behind = True
                 survey.note("catalog", "it did not say what the folders say", "it is built again by itself")
             check_own_files(survey, self._store, list(self._folders))
             for timeline in self._folders:
