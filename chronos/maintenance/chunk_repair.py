@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from chronos.checkpoints import link_aside, publish_packs
+from chronos.errors import StorageError
 from chronos.files import sync_folder, translate_os_errors
 from chronos.maintenance.sources import Sources
 from chronos.maintenance.survey import BadPack, Survey
@@ -36,6 +37,7 @@ class ChunkRepair:
         self._lost = set(survey.lost)
         self._held = set(survey.sound)
         self._writers: dict[str, PoolWriter] = {}
+        self._failure: StorageError | None = None
         self.steps: list[RepairStep] = []
         self.fetched = 0
 
@@ -49,6 +51,8 @@ class ChunkRepair:
         sink = PickingSink(self._lost, lambda chunk_id, data: self._take(timeline, chunk_id, data))
         with self._workspace.store.fresh_index(is_exclusive=True):
             found = Sources(self._workspace, self._survey, sink).ask_all()
+        if self._failure is not None:  # a source may fail, a write may not
+            raise self._failure
         self.fetched = sum(found.values())
         if found:
             where = ", ".join(f"{count} from {name}" for name, count in found.items())
@@ -91,6 +95,10 @@ class ChunkRepair:
                     folder.mkdir(mode=0o700)
                 known, compress = self._survey.sound.__contains__, self._workspace.config.compress
                 self._writers[timeline] = PoolWriter(folder, known, compress=compress)
-            self._writers[timeline].add_chunk(chunk_id, data)
+            try:
+                self._writers[timeline].add_chunk(chunk_id, data)
+            except StorageError as cause:
+                self._failure = cause
+                raise
         self._held.add(chunk_id)
         self._lost.discard(chunk_id)

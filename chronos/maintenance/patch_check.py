@@ -13,7 +13,7 @@ import msgspec
 
 from chronos.checkpoints import ComponentState, Entry, EntryKind, Manifest, State
 from chronos.config import Config
-from chronos.errors import ChronosError
+from chronos.errors import GitFailedError, IntegrityError
 from chronos.files import TreePath, display, read_limited, translate_os_errors
 from chronos.git import (
     EXECUTABLE_MODE,
@@ -65,7 +65,7 @@ class PatchCheck:
             base = base_entries(state, repositories, _at_entries)
             with patched_tree(self._workspace, repositories, base, patch) as found:
                 wrong = list(_differences(state, found, repositories))
-        except ChronosError as cause:
+        except (IntegrityError, GitFailedError) as cause:
             self._survey.warn(subject, f"{PATCH} cannot be tried on its base: {cause.message}", _NOT_NEEDED)
             return
         if wrong:

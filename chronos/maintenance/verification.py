@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from chronos.checkpoints import Manifest, State, Store, list_checkpoint_folders, list_timelines
-from chronos.errors import ChronosError
+from chronos.errors import ChronosError, IntegrityError
 from chronos.files import TreePath, display
 from chronos.git import Repository, find_ref, list_base_refs
 from chronos.maintenance.checkpoint_check import CheckpointCheck
@@ -118,7 +118,7 @@ class _Verification:
         self._note_bases(timeline, manifest, state)
         if patches is not None and patches.is_new(folder, manifest):
             here = self._repositories if timeline == self._workspace.timeline else {b"": self._workspace.repository}
-            with suppress(ChronosError):  # what cannot be read has been named
+            with suppress(IntegrityError):  # what cannot be read has been named
                 patches.check(folder, manifest, state or self._store.read_state(manifest, folder), here)
 
     def _check_deleted(self, check: CheckpointCheck, timeline: str, folders: list[Path]) -> None:

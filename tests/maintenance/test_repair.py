@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 
 import pytest
 
 from chronos.errors import ChangedMeanwhileError, ChronosError, UnsupportedError
-from chronos.maintenance import Severity
-from chronos.pool import digest, strip_check
+from chronos.maintenance import Severity, sources
+from chronos.memory import CaptureWork, MemoryFile, StoreState
+from chronos.pool import FILE_PROFILE, digest, read_pack_index, strip_check
 from tests.maintenance.conftest import LARGE, Damaged
 from tests.maintenance.damage import WAYS, flip, kind_of, restorable, stored_files
 from tests.maintenance.test_verify import KINDS, choose
@@ -126,57 +128,110 @@ def test_chunks_are_found_in_a_pack_whose_index_or_footer_is_damaged(work: Damag
     assert restorable(work, work.repo.engine()) == work.wanted.keys()
 
 
-@pytest.mark.parametrize("source", ["tree", "staged blob", "commit", "patch"])
-def test_a_lost_pack_is_fetched_again_from_where_its_bytes_still_exist(work: Damaged, source: str) -> None:
-    packs = work.packs("staged")
-    if source == "tree":
-        drop_patches(work)
-    elif source == "staged blob":
-        assert work.repo.git("cat-file", "-p", ":a.txt") == ("only in the index\n" * 9).strip()
-    elif source == "commit":
-        drop_patches(work)
-        work.repo.commit("what was captured")
-        work.repo.remove("a.txt", "large.bin")
-    else:
-        work.repo.git("stash", "-q")
-        for path in ("only in staged", "large.bin"):
-            work.repo.remove(path)
-    for pack in packs:
-        pack.unlink()
+def lose(work: Damaged, *contents: bytes) -> None:
+    """Zero the frames of these chunks in every pack, and leave all others whole."""
+    for path in (work.store / "main/packs").iterdir():
+        data = bytearray(path.read_bytes())
+        for chunk_id, place in read_pack_index(path).chunks:
+            if chunk_id in map(digest, contents):
+                data[place.offset : place.offset + place.stored_bytes] = bytes(place.stored_bytes)
+        path.write_bytes(data)
+
+
+UNTRACKED, STAGED = b"3 untracked\n" * 30, b"only in the index\n" * 9
+
+
+def from_tree(work: Damaged) -> None:
+    drop_patches(work)
+    work.repo.path("only in staged").rename(work.repo.path("another name"))
+    work.repo.git("add", "-N", "another name")
+
+
+def from_blob(work: Damaged) -> None:
+    forget_sources_but_blobs(work)
+    drop_patches(work)
+
+
+def from_commit(work: Damaged) -> None:
+    work.repo.commit("what was captured, and more")
+    work.repo.git("rm", "-q", "only in staged")
+    work.repo.commit("and gone again")
+    drop_patches(work)
+
+
+def from_patch(work: Damaged) -> None:
+    forget_sources(work)
+
+
+def forget_sources_but_blobs(work: Damaged) -> None:
+    for path in work.repo.paths():
+        work.repo.remove(path)
+
+
+@pytest.mark.parametrize(
+    ("leave", "content"),
+    [(from_tree, UNTRACKED), (from_blob, STAGED), (from_commit, UNTRACKED), (from_patch, UNTRACKED)],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_a_lost_chunk_is_fetched_again_from_where_its_bytes_still_exist(
+    work: Damaged, leave: Callable[[Damaged], None], content: bytes
+) -> None:
+    leave(work)
+    lose(work, content)
+    lost = [line for line in problems(work) if "content of" in line]
+    assert lost
     outcome = work.repo.engine().repair()
-    assert any(step.action == "fetch" for step in outcome.steps)
-    lost = [line for line in problems(work) if "patch" not in line]
-    if source in ("tree", "staged blob", "patch"):
-        assert lost == []
-        assert work.by_name["staged"] in restorable(work, work.repo.engine())
-    else:
-        assert not any("only in staged" in line for line in lost)
+    assert [step.subject for step in outcome.steps if step.action == "fetch"] == ["1 of 1 lost chunks"]
+    assert [line for line in problems(work) if "content of" in line or "pack" in line] == []
+    assert work.by_name["staged"] in restorable(work, work.repo.engine())
 
 
-def test_every_pack_is_lost_and_the_patches_and_the_tree_give_the_code_back(work: Damaged) -> None:
+def test_a_lost_pack_comes_back_from_the_patch_with_the_list_that_named_its_paths(work: Damaged) -> None:
+    forget_sources(work)
+    work.repo.write("ignored.log", "never captured\n")  # its receipt row is the same again
+    for pack in work.packs("wanted"):
+        pack.unlink()
+    work.repo.engine().repair()
+    assert problems(work) == []
+    assert restorable(work, work.repo.engine()) == work.wanted.keys()
+
+
+def test_every_pack_is_lost_and_patches_and_tree_give_the_code_back(
+    work: Damaged, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sources, "get_kind", lambda _name: Plain())
     for pack in (work.store / "main/packs").iterdir():
         pack.unlink()
     work.repo.engine().repair()
     found = restorable(work, work.repo.engine())
-    assert {work.by_name[name] for name in ("first", "second", "wanted", "staged")} <= found
+    assert {work.by_name[name] for name in ("first", "second", "wanted")} <= found
 
 
 def test_pieces_of_a_large_file_come_from_another_version_of_it(work: Damaged) -> None:
-    (pack,) = work.packs("second")
     forget_sources(work)
     drop_patches(work)
-    flip(pack, 0.5)
+    pieces = list(FILE_PROFILE.cut(BytesIO(LARGE)))
+    assert len(pieces) > 1
+    lose(work, pieces[-1])
+    assert any("large.bin" in line for line in problems(work))
     work.repo.write("large version 2.bin", b"a new beginning\n" + LARGE)
     work.repo.git("add", "-N", "large version 2.bin")
     work.repo.engine().repair()
-    assert [line for line in problems(work) if "large" in line] == []
+    assert [line for line in problems(work) if "large.bin" in line] == []
+
+
+class Plain:
+    """A kind of memory store that reads one file."""
+
+    def capture(self, place: Path, asked: CaptureWork) -> StoreState:
+        file = MemoryFile(b"", content=asked.sink.add_bytes(place.read_bytes()))
+        return StoreState("files", "x", [file])
 
 
 def test_what_cannot_be_had_again_is_said_and_the_checkpoint_stays(work: Damaged) -> None:
     forget_sources(work)
     drop_patches(work)
-    for pack in work.packs("first"):
-        pack.unlink()
+    lose(work, b"first\n" * 50)
     outcome = work.repo.engine().repair()
     assert any(work.by_name["first"] in finding.subject for finding in outcome.findings)
     with work.repo.engine() as engine:
@@ -244,25 +299,15 @@ def test_a_damaged_journal_is_set_aside_as_recover_does(work: Damaged) -> None:
 
 def test_memory_comes_back_from_its_live_place(work: Damaged, monkeypatch: pytest.MonkeyPatch) -> None:
     """The kinds are asked as for a capture; here is one that reads a plain file."""
-    from chronos.maintenance import sources
-    from chronos.memory import CaptureWork, MemoryFile, StoreState
-
-    class Plain:
-        def capture(self, place: Path, asked: CaptureWork) -> StoreState:
-            file = MemoryFile(b"", content=asked.sink.add_bytes(place.read_bytes()))
-            return StoreState("files", "x", [file])
-
     forget_sources(work)
     drop_patches(work)
     data = b"what the agent remembers\n" * 40
     work.repo.write("data/memory/notes.bin", data)
     monkeypatch.setattr(sources, "get_kind", lambda _name: Plain())
-    held = [pack for pack in (work.store / "main/packs").iterdir() if digest(data) in pack.read_bytes()]
-    for pack in held:
-        pack.unlink()
-    assert len(held) == 1
+    lose(work, data)
+    assert any("memory store notes" in line for line in problems(work))
     work.repo.engine().repair()
-    assert [line for line in problems(work) if "memory" in line] == []
+    assert [line for line in problems(work) if "memory store" in line] == []
 
 
 def test_the_store_of_a_plain_folder_is_repaired_too(folder: object, copy_of: Callable[[], Damaged]) -> None:
