@@ -86,6 +86,11 @@ class StoreLayout(msgspec.Struct, frozen=True):
         return self.system / "index"
 
     @property
+    def quarantine(self) -> Path:
+        """What a repair set aside, laid out like the store, and the record of it."""
+        return self.system / "quarantine"
+
+    @property
     def store_lock(self) -> Path:
         """Shared by most work, exclusive for what removes packs or folders."""
         return self.locks / "store"

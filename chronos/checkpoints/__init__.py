@@ -48,6 +48,7 @@ from chronos.checkpoints.manifest import (
     Unscanned,
     decode_manifest,
     decode_rows,
+    encode_rows,
     is_checkpoint_id,
 )
 from chronos.checkpoints.memory import CapturedStore, MemoryCapture
@@ -58,13 +59,20 @@ from chronos.checkpoints.packs import cache_only, drop_packs, publish_packs, rep
 from chronos.checkpoints.plan import Kept, Options, Plan
 from chronos.checkpoints.planner import Judge, Planner, drop_blocked
 from chronos.checkpoints.policy import CapturePolicy
+from chronos.checkpoints.quarantine import link_aside, quarantined, set_aside
 from chronos.checkpoints.reconcile import list_checkpoint_folders, list_timelines
 from chronos.checkpoints.rules import StateRules
-from chronos.checkpoints.seal import Request
+from chronos.checkpoints.seal import Request, put_lists
 from chronos.checkpoints.secrets import FoundSecret, find_secrets
-from chronos.checkpoints.set_up import find_store, set_up_store
+from chronos.checkpoints.set_up import (
+    find_store,
+    has_inner_repository,
+    make_inner_repository,
+    set_up_store,
+    write_format,
+)
 from chronos.checkpoints.sides import BlobSource, Sides, absorbed_repositories, linked_repository, side_on_disk
-from chronos.checkpoints.states import MemoryState, State
+from chronos.checkpoints.states import ComponentState, MemoryState, State
 from chronos.checkpoints.store import Store, read_memory_records
 
 __all__ = [
@@ -84,6 +92,7 @@ __all__ = [
     "Change",
     "ChangeSet",
     "Component",
+    "ComponentState",
     "Created",
     "Difference",
     "Entry",
@@ -135,21 +144,29 @@ __all__ = [
     "drop_blocked",
     "drop_packs",
     "encode_journal",
+    "encode_rows",
     "find_record",
     "find_secrets",
     "find_store",
+    "has_inner_repository",
     "is_annotation",
     "is_checkpoint_id",
     "is_claimed",
+    "link_aside",
     "linked_repository",
     "list_changed_stores",
     "list_checkpoint_folders",
     "list_timelines",
+    "make_inner_repository",
     "open_checkpoint",
     "publish_packs",
+    "put_lists",
+    "quarantined",
     "read_memory_records",
     "replace_packs",
+    "set_aside",
     "set_up_store",
     "side_on_disk",
     "stored_bytes",
+    "write_format",
 ]

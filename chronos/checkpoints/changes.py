@@ -19,7 +19,7 @@ from chronos.errors import BadPathError, DamagedJournalError, DamagedManifestErr
 from chronos.files import check_tree_path
 from chronos.git import HiddenEntry
 from chronos.memory import place_of
-from chronos.pool import Content, digest
+from chronos.pool import Content, add_check, digest, strip_check
 
 LARGEST_JOURNAL_BYTES = 512 * 1024 * 1024
 JOURNAL_FORMAT = 1
@@ -216,15 +216,15 @@ class Journal(_Struct, frozen=True):
 
 def encode_journal(journal: Journal) -> bytes:
     """Encode a journal for `.store/journal`."""
-    return msgspec.json.encode(journal)
+    return add_check(msgspec.json.encode(journal))
 
 
 def decode_journal(data: bytes, name: str) -> Journal:
     """Decode a journal and check every path, id and branch in it. Raises DamagedJournalError, NewerFormatError."""
     try:
         check_format(data, f"the journal {name}")
-        journal = msgspec.json.decode(data, type=Journal)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as cause:
+        journal = msgspec.json.decode(strip_check(data), type=Journal)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as cause:
         raise DamagedJournalError(f"the journal {name} is not valid: {cause}") from cause
     if journal.format != JOURNAL_FORMAT:
         raise DamagedJournalError(f"the journal {name} has an unknown format")

@@ -30,6 +30,7 @@ from chronos.git import (
     Status,
     TreeEntry,
     attributes_fingerprint,
+    find_tree_entries,
     head_fingerprint,
     identity_of,
     is_converting,
@@ -205,10 +206,9 @@ class ComponentCapture:
         reader = PathReader(tree, state.path, context.policy, context.sink, stats, included, context.budget)
         converted = self._converted()
         changed, gone = self._hidden_changes(tree)
-        self._find_live_databases(tree)
-        tracked = {path for path in (*status.tracked, *gone) if not self._is_memory(path)}
-        others = {*status.untracked, *status.not_in_head, *included, *converted, *changed, *self._forced(tree)}
-        others.update(self._loose)
+        tracked = {*status.tracked, *gone}
+        asked_for = {*included, *converted, *self._forced(tree), *self._loose}
+        others = {*status.untracked, *status.not_in_head, *changed, *asked_for}
         if state.kind is ComponentKind.EMBEDDED:
             links = {entry.path for entry in self._facts.hidden if entry.is_gitlink}
             others |= {*tracked, *list_index_paths(self._repository, self._index)} - links
@@ -223,6 +223,7 @@ class ComponentCapture:
         if state.base is not None:
             flagged = {e.path: TreeEntry(e.path, e.mode, e.oid) for e in self._facts.hidden if not e.is_gitlink}
             self.result.base_entries = {**{path: flagged[path] for path in (*changed, *gone)}, **status.tracked}
+            self._find_clean_entries(asked_for)
         self.result.converted = converted
         self.result.stats = (list(stats.fresh.values()), [path for path in stats.known if path not in reader.entries])
 
@@ -235,6 +236,13 @@ class ComponentCapture:
                 full_path = self.result.state.from_root(path.removesuffix(ending))
                 self.result.databases.append(full_path)
                 self._context.memory_paths |= {full_path, *(full_path + other for other in COMPANION_ENDINGS)}
+
+    def _find_clean_entries(self, asked_for: set[TreePath]) -> None:
+        """What was read although status says nothing of it may be as in the base: the patch must not make it anew."""
+        known = self.result.base_entries.keys() | {*self._status.untracked, *self._status.not_in_head}
+        paths = sorted((asked_for - known) & self.result.state.entries.keys())
+        found = find_tree_entries(self._repository, self.result.state.base, paths)
+        self.result.base_entries |= {path: entry for path, entry in found.items() if entry.mode != GITLINK_MODE}
 
     def _converted(self) -> list[TreePath]:
         """Return the clean files that git converts, asking only when the index, a stat or an attribute changed."""

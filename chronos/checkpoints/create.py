@@ -121,9 +121,11 @@ def open_checkpoint(
             writer.abandon()
 
 
-def capture_in_memory(store: Store, repository: Repository, policy: CapturePolicy) -> Capture:
-    """Capture the state without keeping any of it."""
-    return capture_state(store, repository, policy, HashingSink())
+def capture_in_memory(
+    store: Store, repository: Repository, policy: CapturePolicy, sink: ContentSink | None = None
+) -> Capture:
+    """Capture the state without keeping any of it, but for what `sink` keeps."""
+    return capture_state(store, repository, policy, sink or HashingSink())
 
 
 def _has_state(row: CheckpointRow, capture: Capture) -> bool:

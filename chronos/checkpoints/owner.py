@@ -15,6 +15,7 @@ from chronos.checkpoints.manifest import check_format
 from chronos.errors import DamagedStoreError, ForeignTimelineError
 from chronos.files import display, read_limited, replace_durably, to_text, translate_os_errors, unescape
 from chronos.layout import FORMAT_VERSION, StoreLayout
+from chronos.pool import add_check, strip_check
 
 _LARGEST_RECORD_BYTES = 64 * 1024
 
@@ -35,11 +36,11 @@ def find_record(layout: StoreLayout, timeline: str) -> TimelineRecord | None:
     data = read_limited(path, _LARGEST_RECORD_BYTES, too_large=DamagedStoreError)
     try:
         check_format(data, f"timeline {timeline}")
-        return msgspec.json.decode(data, type=TimelineRecord)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as cause:
+        return msgspec.json.decode(strip_check(data), type=TimelineRecord)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as cause:
         raise DamagedStoreError(
             f"{path} is damaged: {cause}",
-            hint="when this is the working tree of that timeline, remove the file; it is written again",
+            hint="in the working tree of that timeline, `chrono verify --repair` sets it aside and writes it again",
         ) from cause
 
 
@@ -77,4 +78,4 @@ def write_record(layout: StoreLayout, store_id: str, timeline: str, root: Path, 
     path = layout.timeline_record(timeline)
     with translate_os_errors(f"cannot write {path}"):
         path.parent.mkdir(mode=0o700, exist_ok=True)
-    replace_durably(path, msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n")
+    replace_durably(path, add_check(msgspec.json.encode(record)) + b"\n")

@@ -36,7 +36,7 @@ from chronos.checkpoints.members import render_patch, render_status
 from chronos.checkpoints.packs import publish_packs
 from chronos.checkpoints.reconcile import checkpoint_row, index_pack, read_mark
 from chronos.checkpoints.secrets import Findings, remember
-from chronos.checkpoints.states import ComponentState
+from chronos.checkpoints.states import ComponentState, State
 from chronos.checkpoints.store import Store
 from chronos.errors import CatalogDamagedError, ChronosError, LockedError, StorageError
 from chronos.files import link_or_copy, publish_folder, sync_folder, to_text, translate_os_errors, write_new
@@ -69,8 +69,7 @@ def seal(
     """
     layout, timeline = store.layout, request.timeline
     members = _Members(store, capture, request, parent, scratch)
-    code = tuple(_component(writer, state) for state in capture.state.components.values())
-    receipt = _put_rows(writer, capture.state.receipt)
+    code, receipt = put_lists(writer, capture.state)
     secrets = _put_rows(writer, findings.rows) if findings.rows else None
     packs = writer.finish()
     publish_packs(store.layout, timeline, packs)
@@ -118,6 +117,11 @@ def pin_bases(store: Store, capture: Capture) -> None:
         if base is not None and not has_base_ref(part.repository, store.id, base):
             with locks.hold(store.layout.refs_lock, timeout_s=store.config.lock_timeout_s):
                 create_base_ref(part.repository, store.id, base)
+
+
+def put_lists(sink: ContentSink, state: State) -> tuple[tuple[Component, ...], ListRef]:
+    """Put the lists of a state into `sink`; return its components and its receipt as a manifest has them."""
+    return tuple(_component(sink, part) for part in state.components.values()), _put_rows(sink, state.receipt)
 
 
 def _component(sink: ContentSink, state: ComponentState) -> Component:

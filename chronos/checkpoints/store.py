@@ -11,7 +11,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from chronos import locks
-from chronos.catalog import Catalog, CheckpointRow, ChunkRow, open_catalog
+from chronos.catalog import Catalog, CheckpointRow, ChunkRow, TimelineMark, open_catalog
 from chronos.checkpoints.manifest import (
     LARGEST_MANIFEST_BYTES,
     Component,
@@ -30,7 +30,7 @@ from chronos.checkpoints.manifest import (
     decode_rows,
 )
 from chronos.checkpoints.owner import is_claimed, write_record
-from chronos.checkpoints.reconcile import reconcile, reconcile_packs
+from chronos.checkpoints.reconcile import list_timelines, read_mark, reconcile, reconcile_packs
 from chronos.checkpoints.states import ComponentState, MemoryState, State
 from chronos.config import Config
 from chronos.errors import (
@@ -47,12 +47,16 @@ from chronos.pool import ChunkLocation, Content, PoolReader, digest
 
 
 class Store:
-    """An open store. Not shared between threads; several processes may have it open at once."""
+    """An open store. Not shared between threads; several processes may have it open at once.
 
-    def __init__(self, layout: StoreLayout, config: Config, store_id: str) -> None:
+    `is_sound` is false when the format file is damaged and the id came from the timelines' records.
+    """
+
+    def __init__(self, layout: StoreLayout, config: Config, store_id: str, *, is_sound: bool = True) -> None:
         self.layout = layout
         self.config = config
         self.id = store_id
+        self.is_sound = is_sound
         self.is_writable = os.access(layout.system, os.W_OK)
         self._catalog: Catalog | None = None
         self._has_checked_packs = False
@@ -106,37 +110,45 @@ class Store:
             self.refresh()
             self.catalog.forget_chunks(chunk_ids)
 
-    def check_catalog(self) -> bool:
-        """Tell whether the catalog says what the folders say; one that does not is emptied and built again.
-
-        A first look that differs may have met a checkpoint in the making; the second keeps everybody out.
-        """
-        if self._says_what_folders_say():
-            return True
-        if not self.is_writable:
-            return False
-        with self.exclusively():
-            is_true = self._says_what_folders_say()
-            if not is_true:
-                self.discard_catalog()
-        return is_true
-
-    def _says_what_folders_say(self) -> bool:
-        with closing(open_catalog(None)) as fresh:
-            reconcile(fresh, self.layout)
-            self.refresh()
-            return self.catalog.fingerprint() == fresh.fingerprint()
-
     @contextmanager
-    def fresh_index(self) -> Iterator[None]:
-        """Answer from an index built from the folders just now, in memory, for the length of the block."""
+    def fresh_index(self, *, is_exclusive: bool = False) -> Iterator[bool]:
+        """Answer from an index built from the folders just now, in memory, for the length of the block.
+
+        Gives whether the catalog said the same; one that did not is emptied, and built again when it is next used. A
+        first look that differs may have met a checkpoint in the making; the second keeps everybody out, unless the
+        caller does so already (`is_exclusive`).
+        """
+        fresh, is_true = self._compare_catalog()
+        if not is_true and self.is_writable:
+            if is_exclusive:
+                self.discard_catalog()
+            else:
+                fresh.close()
+                with self.exclusively():
+                    fresh, is_true = self._compare_catalog()
+                    if not is_true:
+                        self.discard_catalog()
         self.close()
-        self._catalog = open_catalog(None)
+        self._catalog = fresh
         try:
-            reconcile(self._catalog, self.layout)
-            yield
+            yield is_true
         finally:
             self.close()
+
+    def _compare_catalog(self) -> tuple[Catalog, bool]:
+        """Return a new index in memory, and whether the catalog says the same."""
+        fresh = open_catalog(None)
+        try:
+            reconcile(fresh, self.layout)
+            self.refresh()
+            return fresh, self.catalog.fingerprint() == fresh.fingerprint()
+        except BaseException:
+            fresh.close()
+            raise
+
+    def marks(self) -> dict[str, TimelineMark]:
+        """Return the folder times of every timeline: when they are the same, nothing came and nothing went."""
+        return {timeline: read_mark(self.layout, timeline) for timeline in list_timelines(self.layout)}
 
     def claim(self, timeline: str, root: Path, home: Path) -> None:
         """Record that `timeline` is the tree at `root`, unless it is so recorded. Raises ForeignTimelineError."""

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
         StoreChange,
         Unscanned,
     )
-    from chronos.cli.views import Comparison, History, Page, Setup, Step, WrittenOut
+    from chronos.cli.views import Comparison, History, Page, Setup, Step, Verified, WrittenOut
     from chronos.engine import Details
-    from chronos.maintenance import Finding, StatusReport
+    from chronos.maintenance import Finding, RepairOutcome, RepairPlan, RepairStep, StatusReport
     from chronos.operations import Operation, Outcome
 
 Document: TypeAlias = dict[str, Any]
@@ -246,6 +246,21 @@ def findings(found: Sequence[Finding]) -> Document:
     return {"findings": rows}
 
 
+def verified(found: Verified) -> Document:
+    """Describe what a verification found."""
+    return {**findings(found.findings), "deep": found.is_deep}
+
+
+def repair_plan(found: RepairPlan) -> Document:
+    """Describe what a repair would do."""
+    return {"plan_id": found.plan_id, "steps": list(map(_step, found.steps)), **findings(found.findings)}
+
+
+def repair_outcome(found: RepairOutcome) -> Document:
+    """Describe what a repair did, and what is wrong after it."""
+    return {"steps": list(map(_step, found.steps)), **findings(found.findings)}
+
+
 def recovered(done: Sequence[str]) -> Document:
     """Describe what `recover` did."""
     return {"done": list(done)}
@@ -267,6 +282,10 @@ def memory(records: Iterable[MemoryRecord]) -> list[Document]:
          "facts": dict(record.facts), "notes": list(record.notes)}
         for record in records
     ]  # fmt: skip
+
+
+def _step(step: RepairStep) -> Document:
+    return {"action": step.action, "subject": step.subject, "detail": step.detail}
 
 
 def _difference(item: Difference) -> Document:

@@ -18,7 +18,7 @@ from chronos.files import display
 if TYPE_CHECKING:
     from chronos.catalog import CheckpointRow
     from chronos.checkpoints import Created, Difference, FoundSecret, ReceiptRow
-    from chronos.cli.views import Comparison, History, Page, Setup
+    from chronos.cli.views import Comparison, History, Page, Setup, Verified
     from chronos.engine import Details
     from chronos.maintenance import Finding, StatusReport
 
@@ -252,6 +252,13 @@ def findings(found: Sequence[Finding]) -> None:
         for item in found
     ]  # fmt: skip
     write_table(columns, rows)
+
+
+def verified(found: Verified) -> None:
+    """Show what a verification found, and what it did not look at."""
+    findings(found.findings)
+    if not found.is_deep:
+        output.write("the bytes inside packs and members were not read; `chrono verify --deep` reads them")
 
 
 def recovered(done: Sequence[str]) -> None:

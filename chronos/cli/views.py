@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from chronos.catalog import CheckpointRow
     from chronos.checkpoints import Difference, Plan, ReceiptRow
     from chronos.git import TextPatch
+    from chronos.maintenance import Finding
     from chronos.operations import Operation, StoreDifference
 
 import msgspec
@@ -57,6 +58,13 @@ class Setup(msgspec.Struct, frozen=True):
     timeline: str
     receipt: Sequence[ReceiptRow]
     settings: Mapping[str, Any]
+
+
+class Verified(msgspec.Struct, frozen=True):
+    """What a verification found, and whether it read every byte."""
+
+    findings: Sequence[Finding]
+    is_deep: bool
 
 
 class History(msgspec.Struct, frozen=True):

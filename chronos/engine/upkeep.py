@@ -37,12 +37,34 @@ class UpkeepVerbs(EnginePlace):
         found = [self._summarise(store, name) for name in names] if store else []
         return sorted(found, key=lambda summary: (summary.name != "main", summary.name))
 
-    def verify(self) -> list[maintenance.Finding]:
-        """Check every checkpoint, pack, list and base ref by hash; return what is wrong, the worst first."""
+    def verify(self, *, deep: bool = False) -> list[maintenance.Finding]:
+        """Check the store and return what is wrong, the worst first.
+
+        Reads manifests, lists and indexes, and looks for every chunk; with `deep` also every stored byte, by hash, and
+        tries every complete patch on its base.
+        """
         if self._here.find_store(despite_damage=True) is None:
             return []
         with self._here.workspace(despite_damage=True) as workspace:
-            return maintenance.verify(workspace)
+            return maintenance.verify(workspace, deep=deep)
+
+    def plan_repair(self) -> maintenance.RepairPlan:
+        """Read the whole store and return what `repair` would do. Raises LockedError."""
+        if self._here.find_store(despite_damage=True) is None:
+            return maintenance.RepairPlan((), ())
+        with self._here.workspace(despite_damage=True) as workspace:
+            return maintenance.plan_repair(workspace)
+
+    def repair(self, *, plan_id: str | None = None) -> maintenance.RepairOutcome:
+        """Set aside what is damaged, bring back what still exists, and return what was done and what is wrong still.
+
+        With `plan_id` the plan must still be the one that was shown. Raises ChangedMeanwhileError, LockedError,
+        StorageError, GitFailedError.
+        """
+        if self._here.find_store(despite_damage=True) is None:
+            return maintenance.RepairOutcome((), ())
+        with self._here.workspace(despite_damage=True) as workspace:
+            return maintenance.repair(workspace, plan_id)
 
     def doctor(self) -> list[maintenance.Finding]:
         """Look at the surroundings: versions, permissions, what git shows of us, what could destroy the store."""

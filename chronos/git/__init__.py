@@ -21,6 +21,7 @@ from chronos.git.objects import (
     find_tree_entries,
     has_tree_path,
     hash_blob,
+    list_blobs,
     list_tree,
     matches_blob,
     mode_of,
@@ -52,6 +53,7 @@ from chronos.git.repository import (
 from chronos.git.staging import IndexState, restore_blobs, wait_for_index, write_index
 from chronos.git.status import ARGUMENTS as STATUS_ARGUMENTS
 from chronos.git.status import StagedRow, Status, parse_status, settle_conflicts
+from chronos.git.trial import PatchedTree, apply_patch
 
 __all__ = [
     "EXECUTABLE_MODE",
@@ -65,11 +67,13 @@ __all__ = [
     "HiddenEntry",
     "IndexFacts",
     "IndexState",
+    "PatchedTree",
     "Repository",
     "StagedRow",
     "Status",
     "TextPatch",
     "TreeEntry",
+    "apply_patch",
     "attributes_fingerprint",
     "common_dir_of",
     "create_base_ref",
@@ -88,6 +92,7 @@ __all__ = [
     "is_converting",
     "is_tracked",
     "list_base_refs",
+    "list_blobs",
     "list_converted",
     "list_ignored",
     "list_index_paths",

@@ -4,11 +4,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from chronos.maintenance.chunk_repair import RepairStep
     from chronos.maintenance.doctor import examine
     from chronos.maintenance.due import is_due
     from chronos.maintenance.findings import Finding, Severity
     from chronos.maintenance.gc import GcOutcome, GcPlan, plan_gc, run_gc
     from chronos.maintenance.recovery import recover
+    from chronos.maintenance.repairing import RepairOutcome, RepairPlan, plan_repair, repair
     from chronos.maintenance.status import StatusReport, report_status
     from chronos.maintenance.upkeep import look_after, make_room
     from chronos.maintenance.usage import Share, Usage, measure_usage
@@ -18,6 +20,9 @@ __all__ = [
     "Finding",
     "GcOutcome",
     "GcPlan",
+    "RepairOutcome",
+    "RepairPlan",
+    "RepairStep",
     "Severity",
     "Share",
     "StatusReport",
@@ -28,7 +33,9 @@ __all__ = [
     "make_room",
     "measure_usage",
     "plan_gc",
+    "plan_repair",
     "recover",
+    "repair",
     "report_status",
     "run_gc",
     "verify",
@@ -38,6 +45,9 @@ _HOMES = {
     "Finding": "findings",
     "GcOutcome": "gc",
     "GcPlan": "gc",
+    "RepairOutcome": "repairing",
+    "RepairPlan": "repairing",
+    "RepairStep": "chunk_repair",
     "Severity": "findings",
     "Share": "usage",
     "StatusReport": "status",
@@ -48,7 +58,9 @@ _HOMES = {
     "make_room": "upkeep",
     "measure_usage": "usage",
     "plan_gc": "gc",
+    "plan_repair": "repairing",
     "recover": "recovery",
+    "repair": "repairing",
     "report_status": "status",
     "run_gc": "gc",
     "verify": "verification",

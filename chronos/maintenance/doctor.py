@@ -6,7 +6,7 @@ import os
 import shutil
 from collections.abc import Iterator
 
-from chronos.checkpoints import stored_bytes
+from chronos.checkpoints import has_inner_repository, stored_bytes
 from chronos.git import GitCommand, Repository
 from chronos.maintenance.findings import Finding, Severity
 from chronos.operations import Workspace, list_interrupted
@@ -78,5 +78,12 @@ def _store_findings(workspace: Workspace) -> Iterator[Finding]:
         path = os.fsencode(layout.root.relative_to(workspace.root).as_posix()) + b"/"
         if not workspace.repository.is_ignored(path):
             yield Finding(Severity.WARNING, "store", "git does not ignore it", "take a checkpoint; it hides the store")
+    if layout.quarantine.is_dir():
+        yield Finding(
+            Severity.NOTE, "quarantine", f"a repair set damaged files aside in {layout.quarantine}",
+            "its record.jsonl says what they were; `chrono verify --deep` says whether anything is wrong now",
+        )  # fmt: skip
+    if not (workspace.store.is_sound and has_inner_repository(layout)):
+        yield Finding(Severity.WARNING, "store", "a file of the store itself is damaged", "chrono verify --repair")
     for journal in list_interrupted(workspace.store):
         yield Finding(Severity.WARNING, "journal", f"{journal.stem} was interrupted", "chrono recover")

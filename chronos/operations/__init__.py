@@ -4,12 +4,19 @@ from chronos.operations.annotations import annotate
 from chronos.operations.checkpoints import check_new_name, create, delete, is_storable, resolve
 from chronos.operations.grace import GRACE_DAYS, GRACE_OPERATIONS, is_young, split_by_grace
 from chronos.operations.hiding import sweep_hiding_drafts
-from chronos.operations.journals import list_interrupted, read_changes, settle, sweep_leftovers
+from chronos.operations.journals import (
+    list_interrupted,
+    read_changes,
+    set_journal_aside,
+    settle,
+    sweep_leftovers,
+)
 from chronos.operations.log import (
     CheckpointMove,
     Operation,
     OperationKind,
     append,
+    has_torn_end,
     is_unreadable,
     new_operation_id,
     read_operations,
@@ -27,7 +34,7 @@ from chronos.operations.memory import (
 )
 from chronos.operations.opening import OpenPlace
 from chronos.operations.restore import Outcome, plan_restore, plan_step, restore, step
-from chronos.operations.stack import build_stack, find_ended, skip
+from chronos.operations.stack import build_stack, find_ended, skip, step_over
 from chronos.operations.workspace import Workspace
 
 __all__ = [
@@ -52,6 +59,7 @@ __all__ = [
     "extract_store",
     "find_ended",
     "find_repositories",
+    "has_torn_end",
     "is_storable",
     "is_unreadable",
     "is_young",
@@ -68,11 +76,13 @@ __all__ = [
     "resolve",
     "restore",
     "restore_into",
+    "set_journal_aside",
     "settle",
     "skip",
     "split_by_grace",
     "stamp",
     "step",
+    "step_over",
     "sweep_hiding_drafts",
     "sweep_leftovers",
 ]

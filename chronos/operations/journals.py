@@ -139,9 +139,8 @@ def settle(workspace: Workspace, *, abort: bool = False) -> list[str]:
         try:
             journal = decode_journal(read_limited(path, LARGEST_JOURNAL_BYTES), path.name)
         except IntegrityError as cause:
-            done.append(
-                _set_aside(workspace, path) if abort else f"{cause.message}; `chrono recover --abort` sets it aside"
-            )
+            hint = f"{cause.message}; `chrono recover --abort` sets it aside"
+            done.append(set_journal_aside(workspace, path) if abort else hint)
             continue
         if journal.timeline != workspace.timeline:
             continue
@@ -178,12 +177,15 @@ def set_aside_journals(workspace: Workspace) -> list[str]:
         with suppress(IntegrityError):
             journal = decode_journal(read_limited(path, LARGEST_JOURNAL_BYTES), path.name)
             if journal.timeline == workspace.timeline:
-                done.append(_set_aside(workspace, path))
+                done.append(set_journal_aside(workspace, path))
     return done
 
 
-def _set_aside(workspace: Workspace, path: Path) -> str:
-    """Rename a journal that cannot be, or must not be, carried out; what it moved away is saved with it."""
+def set_journal_aside(workspace: Workspace, path: Path) -> str:
+    """Rename a journal that cannot be, or must not be, carried out; what it moved away is saved with it.
+
+    Returns what was done, as a sentence.
+    """
     aside, trash = path.with_suffix(".damaged"), path.with_suffix(".trash")
     with translate_os_errors(f"cannot set {path} aside"):
         os.replace(path, aside)

@@ -27,7 +27,7 @@ from chronos.checkpoints import (
 )
 from chronos.errors import ChronosError, StorageError
 from chronos.files import read_limited, translate_os_errors
-from chronos.pool import digest
+from chronos.pool import add_check, digest, strip_check
 
 _LARGEST_LOG_BYTES = 1024 * 1024 * 1024
 
@@ -52,7 +52,7 @@ class CheckpointMove(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     live: bool
 
 
-class Operation(msgspec.Struct, frozen=True, omit_defaults=True):
+class Operation(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """One line of the log. `undoes` names the operation that an undo or redo took back, or that was stepped over.
 
     A gc says that `checkpoints` are gone for good, and that `undoes` and what came before it is past its grace.
@@ -78,7 +78,7 @@ def new_operation_id() -> str:
 def append(store: Store, entry: Operation | Annotation) -> None:
     """Append a line and make it durable; what a crash left of another one, which is no whole line, goes."""
     path = store.layout.operations
-    line = msgspec.json.encode(entry) + b"\n"
+    line = add_check(msgspec.json.encode(entry)) + b"\n"
     with (
         locks.hold(store.layout.log_lock, timeout_s=store.config.lock_timeout_s),
         translate_os_errors(f"cannot write {path}"),
@@ -110,6 +110,19 @@ def read_operations(store: Store, timeline: str | None = None) -> list[Operation
     return _merge([known for known in written if timeline in (None, known.timeline) or is_unreadable(known)], lost)
 
 
+def has_torn_end(store: Store) -> bool:
+    """Tell whether something follows the last whole line: a crash cut it short, or damage did. Raises StorageError."""
+    try:
+        with translate_os_errors("cannot read the operation log"), open(store.layout.operations, "rb") as stream:
+            size = stream.seek(0, os.SEEK_END)
+            stream.seek(max(0, size - 1))
+            return size > 0 and stream.read(1) != b"\n"
+    except StorageError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            return False
+        raise
+
+
 def is_unreadable(operation: Operation) -> bool:
     """Tell whether it stands for a line that cannot be read."""
     return operation.kind is OperationKind.UNREADABLE
@@ -128,8 +141,8 @@ def _lines(store: Store) -> list[bytes]:
 
 def _parse(line: bytes) -> Operation | None:
     try:
-        return msgspec.json.decode(line, type=Operation)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return msgspec.json.decode(strip_check(line), type=Operation)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
 
 

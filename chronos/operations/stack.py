@@ -109,12 +109,17 @@ def skip(workspace: Workspace) -> Operation:
             raise NothingToUndoError(f"nothing to skip on timeline {workspace.timeline}")
         if _can_be_undone(store, steps[-1]):
             raise StateError(f"{steps[-1].summary} can be undone", hint="run `chrono undo`")
-        operation = Operation(
-            new_operation_id(), OperationKind.SKIP, workspace.timeline, stamp(), f"skip {steps[-1].summary}",
-            undoes=steps[-1].operation,
-        )  # fmt: skip
-        append(store, operation)
-    return operation
+        return step_over(store, steps[-1], workspace.timeline)
+
+
+def step_over(store: Store, operation: Operation, timeline: str) -> Operation:
+    """Log that `operation` is skipped on a timeline, wherever it stands there; return the new operation."""
+    skipped = Operation(
+        new_operation_id(), OperationKind.SKIP, timeline, stamp(), f"skip {operation.summary}",
+        undoes=operation.operation,
+    )  # fmt: skip
+    append(store, skipped)
+    return skipped
 
 
 def _can_be_undone(store: Store, operation: Operation) -> bool:

@@ -1,8 +1,9 @@
 """The pool: pieces of content named by their BLAKE3, compressed and kept in packs. Owns zstandard and blake3."""
 
+from chronos.pool.checked import add_check, check_of, strip_check
 from chronos.pool.chunker import FILE_PROFILE, LIST_PROFILE, PAGED_PIECE_BYTES, ChunkProfile
 from chronos.pool.codec import compress_text, decompress_text, digest
-from chronos.pool.content import Content, ContentInspector, ContentSink, HashingSink, PoolWriter
+from chronos.pool.content import Content, ContentInspector, ContentSink, HashingSink, PickingSink, PoolWriter
 from chronos.pool.pack import (
     PACK_LIMIT_BYTES,
     RECORD_BYTES,
@@ -15,6 +16,7 @@ from chronos.pool.pack import (
     read_pack_index,
 )
 from chronos.pool.reader import PoolReader
+from chronos.pool.salvage import salvage_chunks
 
 __all__ = [
     "FILE_PROFILE",
@@ -30,13 +32,18 @@ __all__ = [
     "HashingSink",
     "PackFile",
     "PackWriter",
+    "PickingSink",
     "PoolReader",
     "PoolWriter",
     "WrittenPack",
+    "add_check",
+    "check_of",
     "check_pack",
     "compress_text",
     "copy_chunks",
     "decompress_text",
     "digest",
     "read_pack_index",
+    "salvage_chunks",
+    "strip_check",
 ]

@@ -60,7 +60,7 @@ def compress_text(data: bytes) -> bytes:
 
 def decompress_text(data: bytes, limit_bytes: int) -> bytes:
     """Decompress a whole member file of at most `limit_bytes`. Raises DamagedPackError."""
-    text = _inflate(data, limit_bytes)
+    text = inflate(data, limit_bytes)
     if len(text) > limit_bytes:
         raise DamagedPackError(f"a compressed member is larger than {limit_bytes} bytes")
     return text
@@ -70,7 +70,7 @@ def _inflate_frame(stored: bytes, raw_bytes: int) -> bytes:
     """Decompress at once a frame that states the size which is expected: zstd then writes no byte more."""
     try:
         if zstandard.frame_content_size(stored) != raw_bytes:
-            return _inflate(stored, raw_bytes)
+            return inflate(stored, raw_bytes)
         decompressor = getattr(_of_thread, "decompressor", None)
         if decompressor is None:
             decompressor = _of_thread.decompressor = zstandard.ZstdDecompressor(max_window_size=_LARGEST_WINDOW_BYTES)
@@ -79,7 +79,8 @@ def _inflate_frame(stored: bytes, raw_bytes: int) -> bytes:
         raise DamagedPackError(f"a zstd frame is damaged: {cause}") from cause
 
 
-def _inflate(stored: bytes, limit_bytes: int) -> bytes:
+def inflate(stored: bytes, limit_bytes: int) -> bytes:
+    """Return what the first zstd frame of `stored` holds, at most a byte over the limit. Raises DamagedPackError."""
     try:
         reader = zstandard.ZstdDecompressor(max_window_size=_LARGEST_WINDOW_BYTES).stream_reader(stored)
         return reader.read(limit_bytes + 1)

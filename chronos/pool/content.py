@@ -144,6 +144,23 @@ class HashingSink:
         """Raise MissingChunkError when the pool does not hold these chunks; this sink does not ask."""
 
 
+class PickingSink(HashingSink):
+    """Keep only the chunks that are wanted: each goes to `take` once, and is wanted no more."""
+
+    wants_bytes = True
+
+    def __init__(self, wanted: set[bytes], take: Callable[[bytes, bytes], None]) -> None:
+        self.wanted = wanted
+        self._hand_over = take
+
+    def _keep(self, chunk_id: bytes, data: bytes) -> bool:
+        if chunk_id not in self.wanted:
+            return False
+        self._hand_over(chunk_id, data)
+        self.wanted.discard(chunk_id)
+        return True
+
+
 class PoolWriter(HashingSink):
     """Write new chunks into packs under a temporary folder; what `is_known` has already is not written again.
 
@@ -187,6 +204,10 @@ class PoolWriter(HashingSink):
         """See ContentSink."""
         self._begin()
         return self._end(super().add_file(descriptor, size))
+
+    def add_chunk(self, chunk_id: bytes, data: bytes) -> None:
+        """Take in one chunk as it is; `data` must hash to `chunk_id`."""
+        self._keep(chunk_id, data)
 
     def finish(self) -> list[WrittenPack]:
         """Seal and sync the packs and return them; they still lie in the temporary folder."""

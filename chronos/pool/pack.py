@@ -22,14 +22,14 @@ from chronos.files import translate_os_errors
 from chronos.pool.codec import Compressor, decode, digest
 from chronos.process import in_background
 
-_MAGIC = b"CHRPACK1"
+MAGIC = b"CHRPACK1"
 _END = b"CHRPKEND"
-_RECORD = struct.Struct("<32sQIIB")
-_FOOTER = struct.Struct("<QI32s32s8s")
+RECORD = struct.Struct("<32sQIIB")
+FOOTER = struct.Struct("<QI32s32s8s")
 _BUFFER_BYTES = 4 * 1024 * 1024
-_LARGEST_CHUNK_BYTES = 64 * 1024 * 1024
+LARGEST_CHUNK_BYTES = 64 * 1024 * 1024
 PACK_LIMIT_BYTES = 256 * 1024 * 1024
-RECORD_BYTES = _RECORD.size
+RECORD_BYTES = RECORD.size
 _BATCH_BYTES = 2 * 1024 * 1024
 _BATCHES_AHEAD = 3
 # Id, raw length, codec and stored bytes of a chunk.
@@ -72,7 +72,7 @@ class PackWriter:
         self._pending_bytes = 0
         self._batches = 0
         self._records: list[tuple[bytes, int, int, int, int]] = []
-        self._buffer = bytearray(_MAGIC)
+        self._buffer = bytearray(MAGIC)
         self._written = 0
         self._hash = blake3()
         with translate_os_errors(f"cannot write {path}"):
@@ -104,11 +104,11 @@ class PackWriter:
             self._take_pending()
         self._append(self._next_batch()())
         self._batch, self._batch_bytes = [], 0
-        index = b"".join(_RECORD.pack(*record) for record in self._records)
+        index = b"".join(RECORD.pack(*record) for record in self._records)
         offset = self.size
         checksum = digest(index)
         self._flush()
-        self._buffer += index + _FOOTER.pack(offset, len(self._records), self._hash.digest(), checksum, _END)
+        self._buffer += index + FOOTER.pack(offset, len(self._records), self._hash.digest(), checksum, _END)
         self._flush()
         with translate_os_errors(f"cannot write {self._path}"):
             os.fsync(self._stream.fileno())
@@ -167,7 +167,7 @@ class PackFile:
 
     def read_stored(self, location: ChunkLocation) -> bytes:
         """Return the bytes of a chunk as they lie in the pack. Raises DamagedPackError, StorageError."""
-        if max(location.stored_bytes, location.raw_bytes) > _LARGEST_CHUNK_BYTES:
+        if max(location.stored_bytes, location.raw_bytes) > LARGEST_CHUNK_BYTES:
             raise DamagedPackError(f"pack {self.path.name} records a chunk of an impossible size")
         with translate_os_errors(f"cannot read {self.path}"):
             return os.pread(self._descriptor, location.stored_bytes, location.offset)
@@ -184,18 +184,18 @@ def read_pack_index(path: Path) -> WrittenPack:
     """Read the index of a pack from its end. Raises DamagedPackError when header, footer, index or name are wrong."""
     with translate_os_errors(f"cannot read {path}"), open(path, "rb") as stream:
         size = stream.seek(0, os.SEEK_END)
-        if size < len(_MAGIC) + _FOOTER.size:
+        if size < len(MAGIC) + FOOTER.size:
             raise DamagedPackError(f"pack {path.name} is cut short")
         stream.seek(0)
-        magic = stream.read(len(_MAGIC))
-        stream.seek(size - _FOOTER.size)
-        offset, count, _, checksum, end = _FOOTER.unpack(stream.read(_FOOTER.size))
-        if magic != _MAGIC or end != _END or offset + count * _RECORD.size + _FOOTER.size != size:
+        magic = stream.read(len(MAGIC))
+        stream.seek(size - FOOTER.size)
+        offset, count, _, checksum, end = FOOTER.unpack(stream.read(FOOTER.size))
+        if magic != MAGIC or end != _END or offset + count * RECORD.size + FOOTER.size != size:
             raise DamagedPackError(f"pack {path.name} has a damaged header or footer")
         stream.seek(offset)
-        index = stream.read(count * _RECORD.size)
+        index = stream.read(count * RECORD.size)
     name = checksum.hex()[:32]
-    records = list(_RECORD.iter_unpack(index))
+    records = list(RECORD.iter_unpack(index))
     if (
         digest(index) != checksum
         or path.stem != name
@@ -205,19 +205,38 @@ def read_pack_index(path: Path) -> WrittenPack:
     return WrittenPack(name, path, size, _locations(records))
 
 
-def check_pack(path: Path) -> None:
-    """Read a whole pack and compare it with its footer. Raises DamagedPackError when a single bit differs."""
-    read_pack_index(path)
-    with translate_os_errors(f"cannot read {path}"), open(path, "rb") as stream:
-        stream.seek(-_FOOTER.size, os.SEEK_END)
-        left_bytes, _, frames, _, _ = _FOOTER.unpack(stream.read(_FOOTER.size))
+def check_pack(path: Path) -> tuple[list[bytes], list[bytes]]:
+    """Read a whole pack and return the ids of its whole chunks and of its damaged ones.
+
+    Raises DamagedPackError when header, footer or index are wrong, or a bit between the frames is; StorageError.
+    """
+    pack = read_pack_index(path)
+    whole: list[bytes] = []
+    damaged: list[bytes] = []
+    seen, at = blake3(), 0
+    with translate_os_errors(f"cannot read {path}"), open(path, "rb", buffering=_BUFFER_BYTES) as stream:
+        stream.seek(-FOOTER.size, os.SEEK_END)
+        frames = FOOTER.unpack(stream.read(FOOTER.size))[2]
         stream.seek(0)
-        found = blake3()
-        while left_bytes and (piece := stream.read(min(left_bytes, _BUFFER_BYTES))):
-            found.update(piece)
-            left_bytes -= len(piece)
-    if found.digest() != frames:
+        for chunk_id, place in pack.chunks:
+            if place.offset != at:  # the magic, before the first
+                seen.update(stream.read(max(0, place.offset - at)))
+            stored = stream.read(place.stored_bytes)
+            seen.update(stored)
+            at = place.offset + place.stored_bytes
+            (whole if _is_whole(chunk_id, place, stored) else damaged).append(chunk_id)
+    if seen.digest() != frames and not damaged:
         raise DamagedPackError(f"pack {path.name} has damaged frames")
+    return whole, damaged
+
+
+def _is_whole(chunk_id: bytes, place: ChunkLocation, stored: bytes) -> bool:
+    if max(place.stored_bytes, place.raw_bytes) > LARGEST_CHUNK_BYTES:
+        return False
+    try:
+        return digest(decode(place.codec, stored, place.raw_bytes)) == chunk_id
+    except DamagedPackError:
+        return False
 
 
 def copy_chunks(path: Path, wanted: Callable[[bytes], bool], target: PackWriter) -> None:
@@ -228,8 +247,8 @@ def copy_chunks(path: Path, wanted: Callable[[bytes], bool], target: PackWriter)
     pack = read_pack_index(path)
     found, position = blake3(), 0
     with translate_os_errors(f"cannot read {path}"), open(path, "rb", _BUFFER_BYTES) as stream:
-        stream.seek(-_FOOTER.size, os.SEEK_END)
-        end, _, frames, _, _ = _FOOTER.unpack(stream.read(_FOOTER.size))
+        stream.seek(-FOOTER.size, os.SEEK_END)
+        end, _, frames, _, _ = FOOTER.unpack(stream.read(FOOTER.size))
         stream.seek(0)
         for chunk_id, place in sorted(pack.chunks, key=lambda item: item[1].offset):
             if not position <= place.offset <= place.offset + place.stored_bytes <= end:

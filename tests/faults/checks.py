@@ -28,7 +28,11 @@ def check_recovery(workshop: Workshop, scenario: Scenario, root: Path, outcome: 
     violations += _check_state(scenario, state)
     violations += _check_user_git(workshop, scenario, root)
     violations += _check_litter(root)
-    verified = workshop.world.chrono(root, "verify", "--json")
+    if scenario.mends:
+        again = workshop.world.chrono(root, *scenario.arguments)
+        violations += [] if again.exit_code == 0 else [f"the repair again: {again}"]
+        violations += [] if (root / STORE / ".store/quarantine").is_dir() else ["nothing is in the quarantine"]
+    verified = workshop.world.chrono(root, "verify", "--deep", "--json")
     if verified.exit_code != 0:
         violations.append(f"verify: {verified}")
     listed, complaints = _check_list(workshop, root, scenario.kept | _acknowledged(scenario, outcome))
@@ -38,11 +42,14 @@ def check_recovery(workshop: Workshop, scenario: Scenario, root: Path, outcome: 
     return violations + list(_check_retry(workshop, scenario, root, scenario.is_done(state, listed)))
 
 
-def check_refusal(outcome: Outcome) -> list[str]:
-    """After an injected error the command succeeded, or said in one line what failed outside."""
+def check_refusal(outcome: Outcome, *, may_find: bool = False) -> list[str]:
+    """After an injected error the command succeeded, or said in one line what failed outside.
+
+    One that `may_find` something may also say that it did.
+    """
     if "Traceback" in outcome.stderr + outcome.stdout:
         return [f"a traceback: {outcome.stderr[-2000:]}"]
-    if outcome.exit_code == 0:
+    if outcome.exit_code == 0 or (may_find and outcome.exit_code == 1):
         return []
     violations = []
     if outcome.exit_code != OUTSIDE_FAILED:

@@ -26,7 +26,8 @@ class Scenario:
 
     After a fault and recovery the tree is `old` or `new`. `kept` are the checkpoints that must still be listed,
     `removes` those that the command deletes. `reverse` is the command that takes it back, if it took effect in spite of
-    the fault. Where `reaches_new` is false, both states are a success.
+    the fault. Where `reaches_new` is false, both states are a success. One that `mends` begins with a damaged store
+    and may end with findings; when it is run again the store is sound.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Scenario:
     removes: frozenset[str] = frozenset()
     reverse: tuple[str, ...] = ()
     reaches_new: bool = True
+    mends: bool = False
 
     def is_done(self, state: TreeState, listed: frozenset[str]) -> bool:
         """Tell whether the command took effect, so that it has to be taken back before it can be done again."""
@@ -223,6 +225,31 @@ def _restore_with_memory(workshop: Workshop) -> Scenario:
     return workshop.finish(root, ("checkpoint", "restore", first, "--yes", "--json"), reverse=_UNDO)
 
 
+def _repair(workshop: Workshop) -> Scenario:
+    """Frames, an index, members, a manifest and a base ref are damaged; all of it can be mended."""
+    root, first, second = workshop.repository("repair")
+    workshop.world.must(root, "checkpoint", "restore", first, "--yes")
+    workshop.world.must(root, "undo", "--yes")
+    store = root / STORE
+    *others, largest = sorted((store / "main/packs").iterdir(), key=lambda path: path.stat().st_size)
+    _damage(largest, 0.5)
+    _damage(others[0], 0.99)
+    _damage(store / "main" / second / "checkpoint.json", 0.3)
+    _damage(store / "main" / first / "git_status.txt", 0.5)
+    (store / "main" / second / "env_config.json").unlink()
+    (ref,) = workshop.world.git(root, "for-each-ref", "--format=%(refname)", "refs/chronos").split()
+    workshop.world.git(root, "update-ref", "-d", ref)
+    mending = workshop.finish(root, ("verify", "--repair", "--yes", "--json"))
+    return Scenario(**{**vars(mending), "mends": True})
+
+
+def _damage(path: Path, place: float) -> None:
+    data = bytearray(path.read_bytes())
+    data[int(len(data) * place)] ^= 4
+    path.chmod(0o600)
+    path.write_bytes(data)
+
+
 def _is_in_tree(target: Path, inside: tuple[Path, Path, Path]) -> bool:
     root, *hidden = inside
     return target.is_relative_to(root) and not any(target.is_relative_to(root / folder) for folder in hidden)
@@ -239,5 +266,6 @@ _BUILDERS: dict[str, Callable[[Workshop], Scenario]] = {
     "recover": _recover,
     "create-memory": _create_with_memory,
     "restore-memory": _restore_with_memory,
+    "repair": _repair,
 }
 NAMES = tuple(_BUILDERS)

@@ -127,7 +127,7 @@ def _after_kill(workshop: Workshop, scenario: Scenario, root: Path, outcome: Out
 
 def _after_error(workshop: Workshop, scenario: Scenario, root: Path, outcome: Outcome, point: int) -> list[str]:
     """The command lived on: it must also say what happened, and may not claim a success that it does not have."""
-    violations = check_refusal(outcome) + check_not_swallowed(outcome, point)
+    violations = check_refusal(outcome, may_find=scenario.mends) + check_not_swallowed(outcome, point)
     claims_new = outcome.exit_code == 0 and scenario.reaches_new
     if claims_new and (difference := workshop.look(root).difference(scenario.new)):
         violations.append(f"exit code 0, but the tree is not the new state: {difference}")
