@@ -10,10 +10,8 @@ from typing import Any
 
 import msgspec
 
-from chronos.checkpoints import Change, ChangeSet, Entry, Journal, MemoryRecord, Side, SideKind, encode_journal
-from chronos.checkpoints.manifest import encode_memory_dump, encode_rows, list_ref
-from chronos.layout import MEMORY
-from chronos.memory import MemoryFile
+from chronos.checkpoints import Change, ChangeSet, Entry, Journal, Side, SideKind, encode_journal
+from chronos.checkpoints.manifest import encode_rows
 from chronos.pool import PoolWriter, digest, strip_check
 from tests.support.repository import RepoBuilder
 
@@ -59,27 +57,6 @@ def with_entries(work: RepoBuilder, *entries: Entry, pool: Sequence[bytes] = ())
         document["code"][0]["entries"] = {"blake3": content.id.hex(), "bytes": content.size, "count": len(rows)}
 
     return forge(work, change)
-
-
-def with_memory(work: RepoBuilder, data: bytes, place: str = "data/memory/notes.bin") -> str:
-    """Forge a checkpoint with a memory store of one plain file."""
-    folder = work.root.parent / "forging"
-    folder.mkdir()
-    writer = PoolWriter(folder, lambda _: False)
-    content = writer.add_bytes(encode_rows([MemoryFile(b"", content=writer.add_bytes(data))]))
-    for pack in writer.finish():
-        os.rename(pack.path, work.store / "main/packs" / f"{pack.name}.pack")
-    folder.rmdir()
-    record = MemoryRecord("notes", "files", place, digest(data).hex(), list_ref(content, 1), len(data))
-    dump = encode_memory_dump([record])
-
-    def change(document: dict[str, Any]) -> None:
-        document["members"][MEMORY] = {"blake3": digest(dump).hex(), "bytes": len(dump)}
-
-    checkpoint = forge(work, change)
-    (work.store / "main" / checkpoint / MEMORY).parent.mkdir()
-    (work.store / "main" / checkpoint / MEMORY).write_bytes(dump)
-    return checkpoint
 
 
 def plant(work: RepoBuilder, path: bytes, **changes: Any) -> Path:

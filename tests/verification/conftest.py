@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.support import RepoBuilder, make_home, sealed_environment
-from tests.support.forging import with_memory
 
 NAMES = ("first", "second", "wanted", "staged")
+MEMORY = b"what the agent remembers\n" * 40
 LARGE = b"".join(b"%08d large and cut into pieces\n" % number for number in range(70_000))
 
 
@@ -63,9 +63,9 @@ def build(root: Path, environment: dict[str, str]) -> Damaged:
             wanted[by_name[name]] = {path: repo.read(path) for path in repo.paths() if path != "ignored.log"}
         engine.restore_checkpoint(by_name["first"])
         engine.undo()
-        by_name["memory"] = with_memory(repo, b"what the agent remembers\n" * 40)
-        wanted[by_name["memory"]] = wanted[by_name["wanted"]]
-        repo.write("data/memory/notes.bin", b"what the agent remembers\n" * 40)
+        repo.write("data/memory/notes.bin", MEMORY)
+        by_name["memory"] = engine.create_checkpoint("memory")
+        wanted[by_name["memory"]] = {path: repo.read(path) for path in repo.paths() if path != "ignored.log"}
         assert engine.verify(deep=True) == []
     repo.close()
     return Damaged(repo, wanted, by_name)
