@@ -99,7 +99,8 @@ def seal(
     write_new(folder / MANIFEST, data)
     pin_bases(store, capture)
     publish_folder(folder, layout.checkpoint(timeline, checkpoint_id))
-    _index(store, timeline, packs, checkpoint_row(manifest, checkpoint_id, len(data) + members.own_bytes), capture)
+    own_bytes = len(data) + members.own_bytes
+    _index(store, timeline, packs, checkpoint_row(manifest, checkpoint_id), own_bytes, capture)
     return checkpoint_id, manifest
 
 
@@ -189,14 +190,16 @@ def _write_member(path: Path, data: bytes, complete: bool = True) -> Member:
     return Member(digest(data).hex(), len(data), complete)
 
 
-def _index(store: Store, timeline: str, packs: Sequence[WrittenPack], row: CheckpointRow, capture: Capture) -> None:
+def _index(
+    store: Store, timeline: str, packs: Sequence[WrittenPack], row: CheckpointRow, own_bytes: int, capture: Capture
+) -> None:
     """Tell the catalog. The checkpoint is sealed already, so a broken catalog only has to be built again."""
     catalog = store.catalog
     try:
         with catalog.transaction():
             for pack in packs:
                 index_pack(catalog, timeline, pack)
-            catalog.add_checkpoint(row)
+            catalog.add_checkpoint(row, own_bytes)
             for part in capture.components.values():
                 catalog.update_stats(part.key, *part.stats)
             catalog.set_mark(timeline, read_mark(store.layout, timeline))
