@@ -63,10 +63,8 @@ _ERRORS: dict[int, type[ChronosError]] = {
 }
 _CHECKPOINT_COLUMNS = (
     "id, timeline, sequence, name, description, parent, created_at, trigger, tags, files_changed, grade, state, "
-    "deleted, other_parents, pinned, bytes"
+    "deleted, other_parents, pinned"
 )
-# All but `bytes`: the share of a file that several checkpoints have changes with their number.
-_TRUE_COLUMNS = _CHECKPOINT_COLUMNS.removesuffix(", bytes")
 _NO_SAFETY = "trigger <> 'safety'"
 _CHECKPOINT_FIELDS = CheckpointRow.__struct_fields__
 
@@ -150,14 +148,21 @@ class Catalog:
 
     # checkpoints
 
-    def add_checkpoint(self, row: CheckpointRow) -> None:
-        """Add or replace a checkpoint."""
+    def add_checkpoint(self, row: CheckpointRow, own_bytes: int) -> None:
+        """Add or replace a checkpoint whose folder takes `own_bytes`, but for its part of files that others share."""
         values = (
             row.checkpoint_id, row.timeline, row.sequence, row.name, row.description, row.parent, row.created_at,
             row.trigger, _to_json(row.tags), row.files_changed, row.grade, row.state, int(row.deleted),
-            _to_json(row.other_parents), int(row.pinned), row.bytes,
+            _to_json(row.other_parents), int(row.pinned), own_bytes,
         )  # fmt: skip
         self._run(f"INSERT OR REPLACE INTO checkpoints VALUES ({', '.join('?' * len(values))})", [values])
+
+    def set_annotated(self, row: CheckpointRow) -> None:
+        """Record the tags and the pin of a row."""
+        self._run(
+            "UPDATE checkpoints SET tags = ?, pinned = ? WHERE id = ?",
+            [(_to_json(row.tags), int(row.pinned), row.checkpoint_id)],
+        )
 
     def remove_checkpoints(self, checkpoint_ids: Iterable[str]) -> None:
         """Drop the rows of checkpoints."""
@@ -301,7 +306,7 @@ class Catalog:
         import hashlib  # OpenSSL takes 3 ms to load, and only verify asks
 
         seen = hashlib.sha256()
-        for statement in (f"SELECT {_TRUE_COLUMNS} FROM checkpoints ORDER BY id", places):
+        for statement in (f"SELECT {_CHECKPOINT_COLUMNS} FROM checkpoints ORDER BY id", places):
             with _translate():
                 for row in self._connection.execute(statement):
                     seen.update(repr(row).encode())

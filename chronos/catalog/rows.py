@@ -25,8 +25,7 @@ class ChunkRow(msgspec.Struct, frozen=True):
 class CheckpointRow(msgspec.Struct, frozen=True):
     """One checkpoint as lists show it. `parent` is its first parent; `state` tells equal states apart from others.
 
-    `tags` and `pinned` are what the annotations of the log make of those of the manifest; `bytes` is what its
-    folder takes on the disk, files that it shares with others counted once or in parts.
+    `tags` and `pinned` are what the annotations of the log make of those of the manifest.
     """
 
     checkpoint_id: str
@@ -44,7 +43,6 @@ class CheckpointRow(msgspec.Struct, frozen=True):
     deleted: bool = False
     other_parents: tuple[str, ...] = ()
     pinned: bool = False
-    bytes: int = 0
 
     @property
     def timestamp(self) -> str:

@@ -109,7 +109,7 @@ def apply_annotations(catalog: Catalog, layout: StoreLayout) -> None:
         for checkpoint_id in {one.checkpoint for one in annotations}:
             row = catalog.find_checkpoint(checkpoint_id)
             if row is not None:
-                catalog.add_checkpoint(annotate(row, annotations))
+                catalog.set_annotated(annotate(row, annotations))
         catalog.set_fact(_READ_TO, str(end).encode())
 
 

@@ -56,10 +56,8 @@ def read_mark(layout: StoreLayout, timeline: str) -> TimelineMark:
     )
 
 
-def checkpoint_row(
-    manifest: Manifest, checkpoint_id: str, own_bytes: int, *, deleted: bool = False
-) -> CheckpointRow:  # fmt: skip
-    """Return the catalog's row for a manifest that no annotation speaks of; its files take `own_bytes` on the disk."""
+def checkpoint_row(manifest: Manifest, checkpoint_id: str, *, deleted: bool = False) -> CheckpointRow:
+    """Return the catalog's row for a manifest that no annotation speaks of."""
     return CheckpointRow(
         checkpoint_id,
         manifest.timeline,
@@ -75,7 +73,6 @@ def checkpoint_row(
         manifest.state,
         deleted,
         manifest.parents[1:],
-        bytes=own_bytes,
     )
 
 
@@ -103,8 +100,9 @@ def _reconcile_timeline(catalog: Catalog, layout: StoreLayout, timeline: str) ->
             if row is None:
                 manifest_row = _read_row(layout, timeline, checkpoint_id, deleted)
                 is_agreed &= manifest_row is not _UNREAD
-                if isinstance(manifest_row, CheckpointRow):
-                    catalog.add_checkpoint(annotate(manifest_row, annotations))
+                if isinstance(manifest_row, tuple):
+                    row, own_bytes = manifest_row
+                    catalog.add_checkpoint(annotate(row, annotations), own_bytes)
             elif row.deleted != deleted:
                 catalog.set_deleted(checkpoint_id, deleted)
         catalog.remove_checkpoints(known)
@@ -135,8 +133,10 @@ def _reconcile_packs(catalog: Catalog, layout: StoreLayout, timeline: str) -> bo
     return is_agreed
 
 
-def _read_row(layout: StoreLayout, timeline: str, checkpoint_id: str, deleted: bool) -> CheckpointRow | str | None:
-    """Return a checkpoint's row; None when its manifest is damaged, `_UNREAD` when it could not be looked at."""
+def _read_row(
+    layout: StoreLayout, timeline: str, checkpoint_id: str, deleted: bool
+) -> tuple[CheckpointRow, int] | str | None:
+    """Return a checkpoint's row and what its folder takes; None for a damaged manifest, `_UNREAD` for one unread."""
     folder = layout.deleted(timeline) if deleted else layout.timeline(timeline)
     try:
         data = read_limited(folder / checkpoint_id / MANIFEST, LARGEST_MANIFEST_BYTES)
@@ -148,7 +148,7 @@ def _read_row(layout: StoreLayout, timeline: str, checkpoint_id: str, deleted: b
     if manifest.timeline != timeline:
         return None
     own_bytes = len(data) + sum(_own_bytes(folder / checkpoint_id / name) for name in manifest.members)
-    return checkpoint_row(manifest, checkpoint_id, own_bytes, deleted=deleted)
+    return checkpoint_row(manifest, checkpoint_id, deleted=deleted), own_bytes
 
 
 def _own_bytes(path: Path) -> int:

@@ -105,8 +105,8 @@ def seal(
     write_new(folder / MANIFEST, data)
     pin_bases(store, capture)
     publish_folder(folder, layout.checkpoint(timeline, checkpoint_id))
-    row = checkpoint_row(manifest, checkpoint_id, len(data) + members.own_bytes)
-    _index(store, packs, row, capture, findings)
+    row, own_bytes = checkpoint_row(manifest, checkpoint_id), len(data) + members.own_bytes
+    _index(store, packs, row, own_bytes, capture, findings)
     return checkpoint_id, manifest
 
 
@@ -207,7 +207,7 @@ class _Members:
 
 
 def _index(
-    store: Store, packs: Sequence[WrittenPack], row: CheckpointRow, capture: Capture, findings: Findings
+    store: Store, packs: Sequence[WrittenPack], row: CheckpointRow, own_bytes: int, capture: Capture, findings: Findings
 ) -> None:
     """Tell the catalog. The checkpoint is sealed already, so a broken catalog only has to be built again."""
     catalog, timeline = store.catalog, row.timeline
@@ -215,7 +215,7 @@ def _index(
         with catalog.transaction():
             for pack in packs:
                 index_pack(catalog, timeline, pack)
-            catalog.add_checkpoint(row)
+            catalog.add_checkpoint(row, own_bytes)
             for key, fresh, gone in capture.stats:
                 catalog.update_stats(key, fresh, gone)
             remember(store, timeline, row.checkpoint_id, findings)
