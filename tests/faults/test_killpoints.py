@@ -127,15 +127,17 @@ def _after_kill(workshop: Workshop, scenario: Scenario, root: Path, outcome: Out
 
 def _after_error(workshop: Workshop, scenario: Scenario, root: Path, outcome: Outcome, point: int) -> list[str]:
     """The command lived on: it must also say what happened, and may not claim a success that it does not have."""
-    violations = check_refusal(outcome, may_find=scenario.mends) + check_not_swallowed(outcome, point)
+    violations = check_refusal(outcome, may_find=scenario.mends) + check_not_swallowed(
+        outcome, point, mends=scenario.mends
+    )
     claims_new = outcome.exit_code == 0 and scenario.reaches_new
     if claims_new and (difference := workshop.look(root).difference(scenario.new)):
         violations.append(f"exit code 0, but the tree is not the new state: {difference}")
     return violations + check_recovery(workshop, scenario, root, outcome)
 
 
-def _only_the_claim(_w: Workshop, _s: Scenario, _root: Path, outcome: Outcome, point: int) -> list[str]:
-    return check_not_swallowed(outcome, point)
+def _only_the_claim(_w: Workshop, scenario: Scenario, _root: Path, outcome: Outcome, point: int) -> list[str]:
+    return check_not_swallowed(outcome, point, mends=scenario.mends)
 
 
 @pytest.mark.parametrize("action", [KILL, KILL_AFTER])
