@@ -227,11 +227,14 @@ def _add_stores(applied: Applied, stores: StoreApplier) -> None:
 
 
 def _withdraw(store: Store, journal: Journal) -> None:
-    """Remove the journal of an operation that was taken back."""
+    """Remove the journal of an operation that was taken back; what of a memory store has not gone back is saved."""
+    path, trash = _journal_path(store, journal), _trash_path(store, journal)
     with translate_os_errors(f"cannot remove the journal of {journal.operation}"):
-        _journal_path(store, journal).unlink(missing_ok=True)
+        if any(any(folder.iterdir()) for folder in trash.glob("store-*")):
+            os.replace(trash, path.with_suffix(".saved"))
+        path.unlink(missing_ok=True)
     sync_folder(store.layout.journals)
-    remove_tree(_trash_path(store, journal))
+    remove_tree(trash)
 
 
 def _repositories(workspace: Workspace, changes: ChangeSet) -> dict[TreePath, Repository]:
