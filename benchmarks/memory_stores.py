@@ -90,6 +90,7 @@ def measure_sqlite(corpus: Corpus, folder: Path, sealed: Sealed, scale: Scale, s
     found |= _take_turns(
         rivals, tuple(rivals.binaries), rivals.backup, lambda _: edit(), scale.rounds, sealed, "changed"
     )
+    run(rivals.backup("chrono"), sealed)
     before = _packed(corpus)
     edit()
     peaks = [_peak(rivals.backup("chrono"), sealed)]
@@ -123,6 +124,7 @@ def measure_lancedb(corpus: Corpus, folder: Path, sealed: Sealed, scale: Scale, 
     found = _take_turns(
         rivals, tuple(rivals.binaries), rivals.backup, lambda _: append(), scale.rounds, sealed, "grown"
     )
+    run(rivals.backup("chrono"), sealed)
     before, known = _packed(corpus), _sizes(place)
     append()
     peak = _peak(rivals.backup("chrono"), sealed)
