@@ -8,7 +8,7 @@ from chronos.checkpoints.capture import Capture
 from chronos.checkpoints.component import CapturedComponent
 from chronos.checkpoints.manifest import Entry, EntryKind
 from chronos.errors import GitFailedError
-from chronos.files import SafeRoot, display
+from chronos.files import PathKind, SafeRoot, display
 from chronos.git import BlobReader, diff_from_base, mode_of, new_file_patch
 from chronos.pool import digest
 
@@ -19,8 +19,9 @@ def render_patch(capture: Capture, limit_bytes: int, scratch: Path) -> tuple[byt
     """Return a patch from the bases to the captured tree that `git apply` accepts, and whether it is complete.
 
     It is not complete above `limit_bytes` (of old and new contents together, or of the text), where git converts a
-    changed file, where a conflict is unresolved, in a sparse checkout, where something stands in the place of a
-    submodule, and where git cannot render it: then a warning says so. `scratch` is a file name of ours.
+    changed file, where one changed meanwhile, where a conflict is unresolved, in a sparse checkout, where something
+    stands in the place of a submodule, and where git cannot render it: then a warning says so. `scratch` is a file name
+    of ours.
     """
     left_bytes = limit_bytes - sum(content.size for content in capture.state.code_contents())
     pieces, complete = [], True
@@ -74,6 +75,8 @@ def _component_patch(part: CapturedComponent, scratch: Path) -> tuple[bytes, boo
     prefix = state.path + b"/" if state.path else b""
     pieces = [diff_from_base(part.repository, in_base, scratch, prefix)]
     with SafeRoot(part.repository.root) as tree:
+        # git read the disk after the capture did: what was written in between is in the patch.
+        exact = exact and all(_is_as_captured(tree, state.entries[old.path]) for old in in_base)
         for entry in fresh:
             data = _read_again(tree, entry)
             if data is None:
@@ -82,6 +85,16 @@ def _component_patch(part: CapturedComponent, scratch: Path) -> tuple[bytes, boo
             mode = mode_of(is_link=entry.kind is EntryKind.LINK, executable=entry.executable)
             pieces.append(new_file_patch(prefix + entry.path, mode, data, state.object_format))
     return b"".join(pieces), exact
+
+
+def _is_as_captured(tree: SafeRoot, entry: Entry) -> bool:
+    if entry.content is not None:
+        return _read_again(tree, entry) is not None
+    try:
+        stat = tree.find_stat(entry.path)
+    except OSError:
+        return False
+    return stat is None or stat.kind is PathKind.FOLDER
 
 
 def _read_again(tree: SafeRoot, entry: Entry) -> bytes | None:

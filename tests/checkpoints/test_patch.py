@@ -213,3 +213,14 @@ def test_the_limit_counts_what_is_taken_away(repo: RepoBuilder) -> None:
     created = repo.engine(CHRONOS_MAX_PATCH_BYTES="40000").take_checkpoint("wanted")
     member = repo.engine().show_checkpoint(created.checkpoint_id).manifest.members["fs_diff.patch.zst"]
     assert not member.complete
+
+
+def test_the_patch_of_a_clean_file_that_was_asked_for_does_not_make_it_anew(repo: RepoBuilder) -> None:
+    """An undo takes in what the operation touched, clean or not; so does an include rule."""
+    repo.write("a.txt", "at the base\n")
+    repo.commit()
+    repo.write(".chronoinclude", "a.txt\n")
+    repo.write("new.txt", "new\n")
+    engine = repo.engine()
+    engine.create_checkpoint("wanted")
+    assert engine.verify(deep=True) == []
