@@ -51,7 +51,8 @@ from chronos.stat_cache import StatCache
 _LISTED_ALL_THE_SAME = (b"error: short read while indexing ", b"error: read error while indexing ")
 # Status says so of a folder that it cannot list, and of a tracked file that it cannot even look at.
 _UNLISTED = re.compile(
-    rb"warning: could not open directory '(.*?)/?': [^':]*|(?!warning: |error: |fatal: )(.*): (?:Permission denied|Too many levels of symbolic links)"
+    rb"warning: could not open directory '(.*?)/?': [^':]*"
+    rb"|(?!warning: |error: |fatal: )(.*): (?:Permission denied|Too many levels of symbolic links)"
 )
 
 

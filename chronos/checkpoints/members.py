@@ -6,7 +6,7 @@ from pathlib import Path
 
 from chronos.checkpoints.capture import Capture
 from chronos.checkpoints.component import CapturedComponent
-from chronos.checkpoints.manifest import Entry, EntryKind
+from chronos.checkpoints.manifest import Entry, EntryKind, Grade
 from chronos.errors import GitFailedError
 from chronos.files import PathKind, SafeRoot, display
 from chronos.git import BlobReader, diff_from_base, mode_of, new_file_patch
@@ -19,12 +19,12 @@ def render_patch(capture: Capture, limit_bytes: int, scratch: Path) -> tuple[byt
     """Return a patch from the bases to the captured tree that `git apply` accepts, and whether it is complete.
 
     It is not complete above `limit_bytes` (of old and new contents together, or of the text), where git converts a
-    changed file, where one changed meanwhile, where a conflict is unresolved, in a sparse checkout, where something
+    changed file, where one changed meanwhile, of a torn capture, where a conflict is unresolved, in a sparse checkout, where something
     stands in the place of a submodule, and where git cannot render it: then a warning says so. `scratch` is a file name
     of ours.
     """
     left_bytes = limit_bytes - sum(content.size for content in capture.state.code_contents())
-    pieces, complete = [], True
+    pieces, complete = [], capture.state.grade is not Grade.TORN
     for part in capture.components.values():
         try:
             left_bytes -= _base_bytes(part) if left_bytes >= 0 else 0

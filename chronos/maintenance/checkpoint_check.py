@@ -135,9 +135,13 @@ class CheckpointCheck:
     def _note_lost(self, need: Need) -> bool:
         lost = self._lost_chunks(need.content)
         if lost:
-            self._survey.lost.update(lost)
+            # A chunk that is whole and no list of chunks is what a manifest took it for by mistake, and is not lost.
+            self._survey.lost.update(chunk_id for chunk_id in lost if not self._is_whole_list(need.content, chunk_id))
             self._survey.needs.append(need)
         return bool(lost)
+
+    def _is_whole_list(self, content: Content, chunk_id: bytes) -> bool:
+        return chunk_id == content.chunks and self._store.pool.has_whole(chunk_id)
 
     def _lost_chunks(self, content: Content) -> list[bytes]:
         if content.chunks is None:
