@@ -19,9 +19,9 @@ def render_patch(capture: Capture, limit_bytes: int, scratch: Path) -> tuple[byt
     """Return a patch from the bases to the captured tree that `git apply` accepts, and whether it is complete.
 
     It is not complete above `limit_bytes` (of old and new contents together, or of the text), where git converts a
-    changed file, where one changed meanwhile, of a torn capture, where a conflict is unresolved, in a sparse checkout, where something
-    stands in the place of a submodule, and where git cannot render it: then a warning says so. `scratch` is a file name
-    of ours.
+    changed file, where one changed meanwhile, of a torn capture, where a conflict is unresolved, in a sparse checkout,
+    where something stands in the place of a submodule, and where git cannot render it: then a warning says so.
+    `scratch` is a file name of ours.
     """
     left_bytes = limit_bytes - sum(content.size for content in capture.state.code_contents())
     pieces, complete = [], capture.state.grade is not Grade.TORN
