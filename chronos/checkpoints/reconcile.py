@@ -12,6 +12,7 @@ from pathlib import Path
 
 from chronos.catalog import Catalog, CheckpointRow, ChunkPlace, TimelineMark
 from chronos.checkpoints.manifest import LARGEST_MANIFEST_BYTES, Manifest, decode_manifest, is_checkpoint_id
+from chronos.checkpoints.owner import is_for_imports
 from chronos.errors import IntegrityError, StorageError, UnsupportedError
 from chronos.files import read_limited, sync_folder
 from chronos.layout import MANIFEST, StoreLayout
@@ -52,11 +53,13 @@ def read_mark(layout: StoreLayout, timeline: str) -> TimelineMark:
     )
 
 
-def checkpoint_row(manifest: Manifest, checkpoint_id: str, *, deleted: bool = False) -> CheckpointRow:
-    """Return the catalog's row for a manifest."""
+def checkpoint_row(
+    manifest: Manifest, checkpoint_id: str, *, deleted: bool = False, timeline: str | None = None
+) -> CheckpointRow:
+    """Return the catalog's row for a manifest, which lies in the folder of `timeline` if not in that of its own."""
     return CheckpointRow(
         checkpoint_id,
-        manifest.timeline,
+        timeline or manifest.timeline,
         manifest.sequence,
         manifest.name,
         manifest.description,
@@ -135,9 +138,16 @@ def _add_checkpoint(catalog: Catalog, layout: StoreLayout, timeline: str, checkp
         return True
     except StorageError:
         return False
-    if manifest.timeline == timeline:
-        catalog.add_checkpoint(checkpoint_row(manifest, checkpoint_id, deleted=deleted))
+    if manifest.timeline == timeline or _is_for_imports(layout, timeline):
+        catalog.add_checkpoint(checkpoint_row(manifest, checkpoint_id, deleted=deleted, timeline=timeline))
     return True
+
+
+def _is_for_imports(layout: StoreLayout, timeline: str) -> bool:
+    try:
+        return is_for_imports(layout, timeline)
+    except (IntegrityError, UnsupportedError, StorageError):
+        return False  # verify names it
 
 
 def list_checkpoint_folders(folder: Path) -> list[Path]:

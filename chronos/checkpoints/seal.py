@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,6 +17,7 @@ import msgspec
 from chronos import clock, locks
 from chronos.catalog import CheckpointRow
 from chronos.checkpoints.capture import Capture
+from chronos.checkpoints.component import CapturedComponent
 from chronos.checkpoints.manifest import (
     LARGEST_NUMBER,
     Component,
@@ -68,7 +69,7 @@ def seal(
     code = tuple(_component(writer, state) for state in capture.state.components.values())
     receipt = _put_rows(writer, capture.state.receipt)
     packs = writer.finish()
-    _publish_packs(store, timeline, packs)
+    publish_packs(store, timeline, packs)
     folder = scratch / "checkpoint"
     with translate_os_errors(f"cannot write in {scratch}"):
         folder.mkdir(mode=0o700)
@@ -97,7 +98,7 @@ def seal(
     write_new(folder / MANIFEST, data)
     pin_bases(store, capture)
     publish_folder(folder, layout.checkpoint(timeline, checkpoint_id))
-    _index(store, timeline, packs, checkpoint_row(manifest, checkpoint_id), capture)
+    index_sealed(store, timeline, packs, checkpoint_row(manifest, checkpoint_id), capture.components.values())
     return checkpoint_id, manifest
 
 
@@ -130,7 +131,8 @@ def _put_rows(sink: ContentSink, rows: list[_Row]) -> ListRef:
     return list_ref(sink.add_bytes(encode_rows(rows), LIST_PROFILE), len(rows))
 
 
-def _publish_packs(store: Store, timeline: str, packs: Sequence[WrittenPack]) -> None:
+def publish_packs(store: Store, timeline: str, packs: Sequence[WrittenPack]) -> None:
+    """Move finished packs into a timeline's folder, durably: nothing refers to them yet."""
     target = store.layout.packs(timeline)
     with translate_os_errors(f"cannot write in {target}"):
         if not target.is_dir():
@@ -197,15 +199,22 @@ def _write_member(path: Path, data: bytes, complete: bool = True) -> Member:
     return Member(digest(data).hex(), len(data), complete)
 
 
-def _index(store: Store, timeline: str, packs: Sequence[WrittenPack], row: CheckpointRow, capture: Capture) -> None:
-    """Tell the catalog. The checkpoint is sealed already, so a broken catalog only has to be built again."""
+def index_sealed(
+    store: Store,
+    timeline: str,
+    packs: Sequence[WrittenPack],
+    row: CheckpointRow | None,
+    captured: Iterable[CapturedComponent] = (),
+) -> None:
+    """Tell the catalog of packs and a checkpoint that are durable already: a broken catalog is only built again."""
     catalog = store.catalog
     try:
         with catalog.transaction():
             for pack in packs:
                 index_pack(catalog, timeline, pack)
-            catalog.add_checkpoint(row)
-            for part in capture.components.values():
+            if row is not None:
+                catalog.add_checkpoint(row)
+            for part in captured:
                 catalog.update_stats(part.key, *part.stats)
             catalog.set_mark(timeline, read_mark(store.layout, timeline))
     except CatalogDamagedError:

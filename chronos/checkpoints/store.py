@@ -28,6 +28,7 @@ from chronos.checkpoints.manifest import (
     decode_memory_dump,
     decode_rows,
 )
+from chronos.checkpoints.omissions import drop_omitted, read_omissions
 from chronos.checkpoints.owner import is_claimed, write_record
 from chronos.checkpoints.reconcile import reconcile, reconcile_packs
 from chronos.checkpoints.states import ComponentState, MemoryState, State
@@ -161,6 +162,16 @@ class Store:
             yield
 
     @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Hold the store lock shared: nobody removes packs or folders, everybody else goes on."""
+        if not self.is_writable:
+            yield
+            return
+        with locks.hold(self.layout.store_lock, shared=True, timeout_s=self.config.lock_timeout_s):
+            self.refresh()
+            yield
+
+    @contextmanager
     def private_index(self, key: str) -> Iterator[Path]:
         """Hold the lock of the private index copy `key`, and give its path. A store that is only read needs no lock."""
         if not self.is_writable:
@@ -226,15 +237,21 @@ class Store:
         return self.read_state(manifest, self.layout.checkpoint(row.timeline, row.checkpoint_id))
 
     def read_state(self, manifest: Manifest, folder: Path) -> State:
-        """Read the whole state of the checkpoint in `folder`. Raises an IntegrityError when some of it is lost."""
+        """Read the whole state of the checkpoint in `folder`. Raises an IntegrityError when some of it is lost.
+
+        What an export left out of it has receipt rows instead.
+        """
         components = [self._read_component(component) for component in manifest.code]
-        return State(
+        state = State(
             {component.path: component for component in components},
             {record.name: self._read_memory(record) for record in read_memory_records(manifest, folder)},
             self._rows(manifest.receipt, ReceiptRow),
             Grade(manifest.grade),
             list(manifest.warnings),
         )
+        if omissions := read_omissions(folder):
+            drop_omitted(state, omissions, self.catalog.has_chunk)
+        return state
 
     def _read_component(self, component: Component) -> ComponentState:
         entries = self._rows(component.entries, Entry)

@@ -1,8 +1,10 @@
 """The floor's door to the file system: names of paths, durable writes, and one contained root for trees."""
 
 from chronos.files.durable import (
+    draft_of,
     is_our_own,
     link_or_copy,
+    publish_file,
     publish_folder,
     read_limited,
     remove_tree,
@@ -33,12 +35,14 @@ __all__ = [
     "TreePath",
     "check_tree_path",
     "display",
+    "draft_of",
     "from_text",
     "is_inside",
     "is_our_own",
     "is_tree_path",
     "link_or_copy",
     "parse_tree_path",
+    "publish_file",
     "publish_folder",
     "read_limited",
     "remove_tree",

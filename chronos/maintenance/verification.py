@@ -16,17 +16,20 @@ from chronos.checkpoints import (
     LARGEST_JOURNAL_BYTES,
     LARGEST_MANIFEST_BYTES,
     Manifest,
+    Reason,
     State,
     Store,
     decode_journal,
     decode_manifest,
     find_record,
+    is_for_imports,
     list_checkpoint_folders,
     list_timelines,
+    read_omissions,
 )
 from chronos.errors import ChronosError
 from chronos.files import TreePath, display, read_limited, to_text
-from chronos.git import Repository, find_ref, list_base_refs
+from chronos.git import Repository, has_commit, list_base_refs
 from chronos.layout import MANIFEST
 from chronos.maintenance.findings import Finding, Severity
 from chronos.operations import (
@@ -61,11 +64,21 @@ def _catalog(store: Store) -> Iterator[Finding]:
         yield Finding(Severity.NOTE, "catalog", "it did not say what the folders say", "it is built again by itself")
 
 
+def _left_out(subject: str, state: State) -> Iterator[Finding]:
+    """Name what an export left out: missing, and no damage."""
+    for row in state.receipt:
+        if row.reason is Reason.EXPORT:
+            problem = f"{to_text(row.path)} was left out by the export: {row.detail}"
+            yield Finding(Severity.NOTE, subject, problem, "import a file that was exported with --include-secrets")
+
+
 class _Check:
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
         self._store: Store = workspace.store
         self._good: dict[bytes, bool] = {}
+        self._for_imports: set[str] = set()
+        self._own_bases: set[str] = set()
         self._repositories: dict[TreePath, Repository | None] = {b"": workspace.repository}
         # Before the packs are listed: whoever seals a checkpoint meanwhile has published its packs before.
         layout = self._store.layout
@@ -95,6 +108,9 @@ class _Check:
             find_record(self._store.layout, timeline)
         except ChronosError as cause:
             yield Finding(Severity.ERROR, f"timeline {timeline}", cause.message, cause.hint)
+            return
+        if is_for_imports(self._store.layout, timeline):
+            self._for_imports.add(timeline)
 
     def _packs(self, timeline: str) -> Iterator[Finding]:
         folder = self._store.layout.packs(timeline)
@@ -114,17 +130,21 @@ class _Check:
         except ChronosError as cause:
             yield Finding(Severity.ERROR, subject, cause.message, _RESTORE_OTHERS)
             return
-        if manifest.timeline != timeline:
+        if manifest.timeline != timeline and timeline not in self._for_imports:
             yield Finding(
                 Severity.ERROR, subject, f"it belongs to timeline {manifest.timeline}", "move its folder back"
             )
         yield from self._members(subject, folder, manifest)
-        bases[b""] |= {component.base for component in manifest.code if component.base and not component.path}
+        root = {component.base for component in manifest.code if component.base and not component.path}
+        bases[b""] |= root
+        if timeline not in self._for_imports:
+            self._own_bases |= root
         try:
             state = self._store.read_state(manifest, folder)
         except ChronosError as cause:
             yield Finding(Severity.ERROR, subject, cause.message, _RESTORE_OTHERS)
             return
+        yield from _left_out(subject, state)
         if timeline == self._workspace.timeline:  # another worktree has its own submodules
             self._find_repositories(state)
             for path, component in state.components.items():
@@ -137,7 +157,15 @@ class _Check:
             self._repositories |= {path: found.get(path) for path in state.components}
 
     def _members(self, subject: str, folder: Path, manifest: Manifest) -> Iterator[Finding]:
+        try:
+            omitted = read_omissions(folder).members
+        except ChronosError:
+            omitted = {}  # reading the state says it
         for name, member in manifest.members.items():
+            if name in omitted and not (folder / name).exists():
+                problem = f"{name} was left out by the export: {omitted[name]}"
+                yield Finding(Severity.NOTE, subject, problem, "restores do not need it")
+                continue
             path = folder / os.path.basename(name)
             try:
                 data = read_limited(path, member.bytes + 1)
@@ -177,7 +205,12 @@ class _Check:
         for commit in sorted(bases):
             if refs.get(commit) == commit:
                 continue
-            if find_ref(repository, f"{commit}^{{tree}}") is None:
+            if not has_commit(repository, commit) and not component and commit not in self._own_bases:
+                yield Finding(
+                    Severity.WARNING, f"base {commit}", "an imported checkpoint needs the commit, which is not here",
+                    "fetch it, or import a file that was exported with --base",
+                )  # fmt: skip
+            elif not has_commit(repository, commit):
                 yield Finding(
                     Severity.ERROR, f"base {commit}{where}", "the commit is gone from the repository",
                     "fetch it again, or restore what checkpoints on it captured with --path",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from chronos.checkpoints import (
 )
 from chronos.errors import GitFailedError, RefusedError, TargetNotEmptyError
 from chronos.files import SafeRoot, TreePath, display, is_inside, remove_tree, sync_file_system, translate_os_errors
-from chronos.git import Repository, common_dir_of, list_tree, open_repository
+from chronos.git import GitCommand, Repository, common_dir_of, list_tree, open_repository
 from chronos.operations.workspace import Workspace
 
 _NAMED = 10
@@ -55,7 +55,7 @@ def restore_into(workspace: Workspace, row: CheckpointRow, folder: Path, paths: 
     folder = Path(os.path.abspath(folder))
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise TargetNotEmptyError(f"{folder} is not empty")
-    _check_outside(workspace, folder)
+    check_outside(workspace, folder)
     store = workspace.store
     state = store.read_checkpoint(row)
     scratch = folder.with_name(f".{folder.name}.{os.getpid()}.chronos")
@@ -117,8 +117,8 @@ def _write_all(workspace: Workspace, tree: SafeRoot, blobs: BlobSource, found: l
             workspace.progress(number + 1, len(found))
 
 
-def _check_outside(workspace: Workspace, folder: Path) -> None:
-    """Refuse a folder where git or chrono keep their own."""
+def check_outside(workspace: Workspace, folder: Path) -> None:
+    """Refuse a place where git or chrono keep their own. Raises RefusedError."""
     place = folder.resolve()
     if ".git" in place.parts or any(
         place.is_relative_to(own.resolve()) for own in (workspace.store.layout.root, workspace.repository.common_dir)
@@ -128,14 +128,23 @@ def _check_outside(workspace: Workspace, folder: Path) -> None:
 
 def find_repositories(workspace: Workspace, *states: State) -> dict[TreePath, Repository]:
     """Return the repositories of the states' components that are still there, if only their git folder."""
-    found = {b"": workspace.repository}
-    for path in {path for state in states for path in state.components if path}:
-        root = workspace.root / os.fsdecode(path)
-        if common_dir_of(root) is not None:
-            try:
-                found[path] = open_repository(root, workspace.git)
-            except GitFailedError as cause:
-                workspace.notices.append(f"{display(path)} cannot be read: {cause.message}")
+    paths = {path for state in states for path in state.components}
+    found = find_component_repositories(workspace.repository, workspace.git, paths, workspace.notices)
     for state in states:
         found = absorbed_repositories(state, found)
+    return found
+
+
+def find_component_repositories(
+    repository: Repository, git: GitCommand, paths: Iterable[TreePath], notices: list[str]
+) -> dict[TreePath, Repository]:
+    """Return the root's `repository`, and those that stand at the component paths given."""
+    found = {b"": repository}
+    for path in set(paths) - {b""}:
+        root = repository.root / os.fsdecode(path)
+        if common_dir_of(root) is not None:
+            try:
+                found[path] = open_repository(root, git)
+            except GitFailedError as cause:
+                notices.append(f"{display(path)} cannot be read: {cause.message}")
     return found

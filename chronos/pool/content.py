@@ -17,7 +17,7 @@ from blake3 import blake3
 
 from chronos.errors import MissingChunkError
 from chronos.pool.chunker import FILE_PROFILE, ChunkProfile
-from chronos.pool.codec import Compressor, digest
+from chronos.pool.codec import Compressor, StoredChunk, digest
 from chronos.pool.pack import PACK_LIMIT_BYTES, PackWriter, WrittenPack
 
 CHUNK_ID_BYTES = 32
@@ -34,6 +34,11 @@ class Content(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
     id: bytes
     size: int
     chunks: bytes | None = None
+
+    @property
+    def key(self) -> bytes:
+        """The one chunk without which it cannot be read: its chunk list, or the chunk that it is."""
+        return self.chunks or self.id
 
 
 class ContentSink(Protocol):
@@ -177,15 +182,26 @@ class PoolWriter(HashingSink):
         if self._open is not None:
             self._open.abandon()
 
-    def _keep(self, chunk_id: bytes, data: bytes) -> None:
-        if chunk_id in self._fresh or self._is_known(chunk_id):
-            return
-        if self._open is not None and self._open.size + len(data) > PACK_LIMIT_BYTES:
+    def add_stored(self, chunk: StoredChunk) -> None:
+        """Keep a chunk as it is stored elsewhere, once it is checked. Raises DamagedPackError."""
+        if chunk.id not in self._fresh and not self._is_known(chunk.id):
+            chunk.decoded()
+            self._pack_for(len(chunk.stored)).add_stored(chunk)
+            self._fresh.add(chunk.id)
+
+    def _pack_for(self, size: int) -> PackWriter:
+        """The open pack; another one when `size` bytes more are too many for it."""
+        if self._open is not None and self._open.size + size > PACK_LIMIT_BYTES:
             self._finished.append(self._open.finish())
             self._open = None
         if self._open is None:
             self._open = PackWriter(self._folder / f"{len(self._finished)}.pack", self._compressor)
-        self._open.add(chunk_id, data)
+        return self._open
+
+    def _keep(self, chunk_id: bytes, data: bytes) -> None:
+        if chunk_id in self._fresh or self._is_known(chunk_id):
+            return
+        self._pack_for(len(data)).add(chunk_id, data)
         self._fresh.add(chunk_id)
         if self._inspect is not None:
             self._remark = self._remark or self._inspect(data)

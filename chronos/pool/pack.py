@@ -16,14 +16,13 @@ from blake3 import blake3
 
 from chronos.errors import DamagedPackError
 from chronos.files import translate_os_errors
-from chronos.pool.codec import Compressor, decode, digest
+from chronos.pool.codec import LARGEST_CHUNK_BYTES, Compressor, StoredChunk, digest
 
 _MAGIC = b"CHRPACK1"
 _END = b"CHRPKEND"
 _RECORD = struct.Struct("<32sQIIB")
 _FOOTER = struct.Struct("<QI32s32s8s")
 _BUFFER_BYTES = 4 * 1024 * 1024
-_LARGEST_CHUNK_BYTES = 64 * 1024 * 1024
 PACK_LIMIT_BYTES = 256 * 1024 * 1024
 
 
@@ -66,8 +65,12 @@ class PackWriter:
     def add(self, chunk_id: bytes, data: bytes) -> None:
         """Append one chunk."""
         codec, stored = self._compressor.encode(data)
-        self._records.append((chunk_id, self.size, len(stored), len(data), int(codec)))
-        self._buffer += stored
+        self.add_stored(StoredChunk(chunk_id, codec, stored, len(data)))
+
+    def add_stored(self, chunk: StoredChunk) -> None:
+        """Append one chunk as it is stored elsewhere; it has been checked."""
+        self._records.append((chunk.id, self.size, len(chunk.stored), chunk.raw_bytes, int(chunk.codec)))
+        self._buffer += chunk.stored
         if len(self._buffer) >= _BUFFER_BYTES:
             self._flush()
 
@@ -113,14 +116,18 @@ class PackFile:
 
     def read(self, chunk_id: bytes, location: ChunkLocation) -> bytes:
         """Return the raw bytes of a chunk. Raises DamagedPackError when they do not hash to `chunk_id`."""
-        if max(location.stored_bytes, location.raw_bytes) > _LARGEST_CHUNK_BYTES:
-            raise DamagedPackError(f"pack {self.path.name} records a chunk of an impossible size")
+        try:
+            return self.read_stored(chunk_id, location).decoded()
+        except DamagedPackError as cause:
+            raise DamagedPackError(f"{cause.message}, in pack {self.path.name}") from cause
+
+    def read_stored(self, chunk_id: bytes, location: ChunkLocation) -> StoredChunk:
+        """Return a chunk as it lies here, unchecked."""
+        if max(location.stored_bytes, location.raw_bytes) > LARGEST_CHUNK_BYTES:
+            raise DamagedPackError(f"chunk {chunk_id.hex()[:16]} is said to have an impossible size")
         with translate_os_errors(f"cannot read {self.path}"):
             stored = os.pread(self._descriptor, location.stored_bytes, location.offset)
-        data = decode(location.codec, stored, location.raw_bytes)
-        if digest(data) != chunk_id:
-            raise DamagedPackError(f"chunk {chunk_id.hex()[:16]} in pack {self.path.name} is damaged")
-        return data
+        return StoredChunk(chunk_id, location.codec, stored, location.raw_bytes)
 
 
 def read_pack_index(path: Path) -> WrittenPack:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from chronos.errors import ChronosError, DamagedPackError, IntegrityError, MissingChunkError, StorageError
+from chronos.pool.codec import StoredChunk
 from chronos.pool.content import CHUNK_ID_BYTES, Content
 from chronos.pool.pack import ChunkLocation, PackFile
 
 _OPEN_PACKS = 16
+_Result = TypeVar("_Result")
 
 
 class PoolReader:
@@ -30,13 +33,17 @@ class PoolReader:
 
         Raises MissingChunkError, and when every copy is damaged DamagedPackError or StorageError.
         """
-        failure: ChronosError = MissingChunkError(f"no pack holds chunk {chunk_id.hex()[:16]}")
-        for path, location in self._find_chunks(chunk_id):
-            try:
-                return self._open(path).read(chunk_id, location)
-            except (DamagedPackError, StorageError) as cause:
-                failure = cause
-        raise failure
+        return self._first_whole(chunk_id, PackFile.read)
+
+    def read_stored(self, chunk_id: bytes) -> StoredChunk:
+        """Return one chunk as the first pack that has it whole stores it. Raises as `read_chunk` does."""
+
+        def read(pack: PackFile, chunk_id: bytes, location: ChunkLocation) -> StoredChunk:
+            stored = pack.read_stored(chunk_id, location)
+            stored.decoded()
+            return stored
+
+        return self._first_whole(chunk_id, read)
 
     def iter_content(self, content: Content) -> Iterator[bytes]:
         """Yield the bytes of `content` piece by piece."""
@@ -79,6 +86,15 @@ class PoolReader:
         except (IntegrityError, StorageError):
             return False
         return True
+
+    def _first_whole(self, chunk_id: bytes, read: Callable[[PackFile, bytes, ChunkLocation], _Result]) -> _Result:
+        failure: ChronosError = MissingChunkError(f"no pack holds chunk {chunk_id.hex()[:16]}")
+        for path, location in self._find_chunks(chunk_id):
+            try:
+                return read(self._open(path), chunk_id, location)
+            except (DamagedPackError, StorageError) as cause:
+                failure = cause
+        raise failure
 
     def _open(self, path: Path) -> PackFile:
         pack = self._packs.get(path)

@@ -1,0 +1,153 @@
+"""What an export leaves out: contents in which something looks like a secret, and whatever shares those bytes.
+
+A secret taints the chunks in which it stands. A content with a tainted chunk is left out wherever it is needed, and a
+memory store with such a content as a whole; no tainted chunk is ever written. What is sealed cannot be left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import msgspec
+
+from chronos.checkpoints import ContentWalk, Omissions, find_secret, is_secret_name
+from chronos.errors import SecretInSealError
+from chronos.files import display, to_text
+from chronos.pool import Content, PoolReader
+
+# Longer than any form that is searched for, so that one that is cut in two by a chunk boundary is seen.
+_OVERLAP_BYTES = 512
+_TEXTS_PER_LOOK = 4096
+
+
+class LeftOutFile(msgspec.Struct, frozen=True):
+    """A path (or the file of a memory store) that an export leaves out, as text, and why."""
+
+    path: str
+    reason: str
+
+
+class Screened(msgspec.Struct, frozen=True):
+    """What an export leaves out: the declaration that goes with it, and the paths for people."""
+
+    omissions: Omissions
+    files: tuple[LeftOutFile, ...] = ()
+
+
+def screen(
+    walk: ContentWalk, known: Omissions, has_chunk: Callable[[bytes], bool],
+    find: Callable[[bytes], str | None] | None = find_secret,
+) -> Screened:  # fmt: skip
+    """Decide what stays out; `find` None lets secrets pass. `known` was left out of the checkpoint before.
+
+    Raises SecretInSealError, and what reading the pool raises.
+    """
+    reasons = {key: why for key, why in known.contents.items() if not has_chunk(bytes.fromhex(key))}
+    if find is not None:
+        _check_sealed_texts(walk)
+        _find_secrets(walk, reasons, _Scan(walk.pool, find))
+    _add_stores(walk, reasons)
+    rows = {
+        LeftOutFile(to_text(held.path) if held.store is None else _name_in_store(held.store, held.path), why): None
+        for held in walk.contents()
+        if held.content.size and (why := reasons.get(held.content.key.hex())) is not None
+    }
+    return Screened(Omissions(contents=reasons, members=dict(known.members)), tuple(rows))
+
+
+class _Scan:
+    """Look at contents once each, and remember the chunks in which a secret stands."""
+
+    def __init__(self, pool: PoolReader, find: Callable[[bytes], str | None]) -> None:
+        self._pool = pool
+        self._find = find
+        self._tainted: dict[bytes, str] = {}
+        self._seen: set[bytes] = set()
+
+    def look(self, content: Content) -> None:
+        """Look for secrets in a content."""
+        key = content.key
+        if key in self._seen:
+            return
+        self._seen.add(key)
+        before, tail = b"", b""
+        for chunk_id in self._pieces(content):
+            data = self._pool.read_chunk(chunk_id)
+            if (what := self._find(data)) is not None:
+                self._tainted[chunk_id] = what
+            elif tail and (what := self._find(tail + data[:_OVERLAP_BYTES])) is not None:
+                self._tainted[before] = self._tainted[chunk_id] = what
+            before, tail = chunk_id, data[-_OVERLAP_BYTES:]
+
+    def verdict(self, content: Content) -> str | None:
+        """Return what stands in a chunk of the content, once everything was looked at."""
+        if not self._tainted:
+            return None
+        return next((self._tainted[piece] for piece in self._pieces(content) if piece in self._tainted), None)
+
+    def _pieces(self, content: Content) -> list[bytes]:
+        return self._pool.chunk_ids(content)[1 if content.chunks is not None else 0 :]
+
+
+def _find_secrets(walk: ContentWalk, reasons: dict[str, str], scan: _Scan) -> None:
+    for held in walk.contents():
+        if held.content.size and held.content.key.hex() not in reasons:
+            scan.look(held.content)
+    for held in walk.contents():
+        key = held.content.key.hex()
+        if not held.content.size or key in reasons:
+            continue
+        what = scan.verdict(held.content)
+        if what is not None:
+            reasons[key] = f"seems to hold {what}"
+        elif is_secret_name(held.path):
+            reasons[key] = "has the name of a secret"
+
+
+def _add_stores(walk: ContentWalk, reasons: dict[str, str]) -> None:
+    """A store of which something is left out goes as a whole, but for what files outside of it need as well."""
+    hit = {
+        held.store
+        for held in walk.contents()
+        if held.store is not None and held.content.size and held.content.key.hex() in reasons
+    }
+    if not hit:
+        return
+    needed = {held.content.key for held in walk.contents() if held.store not in hit}
+    for held in walk.contents():
+        key = held.content.key
+        if held.store in hit and held.content.size and key not in needed:
+            reasons.setdefault(key.hex(), "belongs to a memory store of which something is left out")
+
+
+def _check_sealed_texts(walk: ContentWalk) -> None:
+    """Raise SecretInSealError when a name or path holds a secret of a documented form."""
+    manifest = walk.manifest
+    names = [manifest.name, manifest.description, *manifest.tags, *manifest.warnings]
+    for part in manifest.code:
+        names += [part.path, part.branch or ""]
+    for record in walk.records:
+        names += [record.name, record.path, *record.notes, *record.facts, *map(str, record.facts.values())]
+    _look(names)
+    _look(walk.check_others())
+    _look(display(held.path) for held in walk.contents())
+
+
+def _look(texts: Iterable[str]) -> None:
+    batch: list[str] = []
+    for text in texts:
+        batch.append(text)
+        if len(batch) == _TEXTS_PER_LOOK:
+            _look_at(batch)
+            batch = []
+    _look_at(batch)
+
+
+def _look_at(batch: list[str]) -> None:
+    what = find_secret("\n".join(batch).encode("utf-8", "replace"))
+    if what is not None:
+        raise SecretInSealError(f"a name or path in the checkpoint seems to hold a secret: {what}")
+
+
+def _name_in_store(store: str, path: bytes) -> str:
+    return f"{store}: {to_text(path)}" if path else store
