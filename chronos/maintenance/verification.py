@@ -30,7 +30,7 @@ from chronos.checkpoints import (
 from chronos.errors import ChronosError
 from chronos.files import TreePath, display, read_limited, to_text
 from chronos.git import Repository, has_commit, list_base_refs
-from chronos.layout import MANIFEST
+from chronos.layout import MANIFEST, MEMORY
 from chronos.maintenance.findings import Finding, Severity
 from chronos.operations import (
     OperationKind,
@@ -166,7 +166,7 @@ class _Check:
                 problem = f"{name} was left out by the export: {omitted[name]}"
                 yield Finding(Severity.NOTE, subject, problem, "restores do not need it")
                 continue
-            path = folder / os.path.basename(name)
+            path = folder / (name if name == MEMORY else os.path.basename(name))
             try:
                 data = read_limited(path, member.bytes + 1)
             except ChronosError as cause:

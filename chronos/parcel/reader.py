@@ -31,14 +31,13 @@ class Parcel:
         self.path = Path(os.path.realpath(path))
         self.name = display(path.name)
         with translate_os_errors(f"cannot open {display(str(path))}"):
-            self._descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        try:
-            found = os.fstat(self._descriptor)
-            if not stat.S_ISREG(found.st_mode):
+            if not stat.S_ISREG(os.stat(path).st_mode):
                 raise BadPathError(
                     f"{display(str(path))} is no regular file", hint="save it to a file first: it is read twice"
                 )
-            self.size = found.st_size
+            self._descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        try:
+            self.size = os.fstat(self._descriptor).st_size
             self.manifest = b""
             self.omissions: bytes | None = None
             self.members: dict[str, Span] = {}

@@ -20,7 +20,6 @@ from chronos.catalog import CheckpointRow
 from chronos.checkpoints import (
     LARGEST_MANIFEST_BYTES,
     ContentWalk,
-    HeldContent,
     Manifest,
     Omissions,
     decode_manifest,
@@ -36,7 +35,6 @@ from chronos.files import (
     publish_file,
     read_limited,
     sweep_drafts,
-    to_text,
     translate_os_errors,
 )
 from chronos.git import Repository, create_base_ref, create_bundle, has_base_ref, has_commit
@@ -44,7 +42,7 @@ from chronos.layout import MANIFEST, MEMORY, PATCH
 from chronos.operations import Workspace, check_outside, find_component_repositories
 from chronos.parcel import ParcelWriter
 from chronos.pool import decompress_text, digest
-from chronos.transfer.screening import LeftOutFile, Screened, screen
+from chronos.transfer.screening import LeftOutFile, Screened, naming, screen
 
 LARGEST_MEMBER_BYTES = 64 * 1024 * 1024
 _BUFFER_BYTES = 1024 * 1024
@@ -153,7 +151,7 @@ class _Source(msgspec.Struct):
         out, total = self.screened.omissions.contents, self.manifest.files_changed
         for number, held in enumerate(self.walk.contents(), 1):
             if held.content.size and held.content.key.hex() not in out:
-                with _naming(held):
+                with naming(held):
                     self._write(writer, self.walk.pool.chunk_ids(held.content), written)
             if self.workspace.progress is not None:
                 self.workspace.progress(min(number, total), total)
@@ -234,16 +232,3 @@ def _pin(workspace: Workspace, repository: Repository, commit: str) -> None:
     if not has_base_ref(repository, store.id, commit):
         with locks.hold(store.layout.refs_lock, timeout_s=store.config.lock_timeout_s):
             create_base_ref(repository, store.id, commit)
-
-
-@contextmanager
-def _naming(held: HeldContent) -> Iterator[None]:
-    """Say whose chunk is lost or damaged."""
-    try:
-        yield
-    except IntegrityError as cause:
-        name = to_text(held.path) if held.store is None else f"memory store {held.store}"
-        raise IntegrityError(
-            f"{name} cannot be exported: {cause.message}; nothing was written",
-            hint="run `chrono verify` to see what else is damaged",
-        ) from cause

@@ -6,12 +6,13 @@ memory store with such a content as a whole; no tainted chunk is ever written. W
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 
 import msgspec
 
-from chronos.checkpoints import ContentWalk, Omissions, find_secret, is_secret_name
-from chronos.errors import SecretInSealError
+from chronos.checkpoints import ContentWalk, HeldContent, Omissions, find_secret, is_secret_name
+from chronos.errors import IntegrityError, SecretInSealError
 from chronos.files import display, to_text
 from chronos.pool import Content, PoolReader
 
@@ -55,6 +56,19 @@ def screen(
     return Screened(Omissions(contents=reasons, members=dict(known.members)), tuple(rows))
 
 
+@contextmanager
+def naming(held: HeldContent) -> Iterator[None]:
+    """Say whose chunk is lost or damaged."""
+    try:
+        yield
+    except IntegrityError as cause:
+        name = to_text(held.path) if held.store is None else f"memory store {held.store}"
+        raise IntegrityError(
+            f"{name} cannot be exported: {cause.message}; nothing was written",
+            hint="run `chrono verify` to see what else is damaged",
+        ) from cause
+
+
 class _Scan:
     """Look at contents once each, and remember the chunks in which a secret stands."""
 
@@ -92,7 +106,8 @@ class _Scan:
 def _find_secrets(walk: ContentWalk, reasons: dict[str, str], scan: _Scan) -> None:
     for held in walk.contents():
         if held.content.size and held.content.key.hex() not in reasons:
-            scan.look(held.content)
+            with naming(held):
+                scan.look(held.content)
     for held in walk.contents():
         key = held.content.key.hex()
         if not held.content.size or key in reasons:
