@@ -98,7 +98,7 @@ def test_a_file_that_ends_early_is_said_to_be_cut_short(small: Path, refused: Ca
     engine_error = None
     for length in lengths:
         cut.write_bytes(data[:length])
-        with pytest.raises(DamagedParcelError, match="cut short|empty") as caught:
+        with pytest.raises(DamagedParcelError, match=r"cut short|empty") as caught:
             _open(cut)
         engine_error = caught.value
     assert engine_error is not None
@@ -115,7 +115,7 @@ def test_a_file_with_an_altered_byte_is_said_to_be_altered(small: Path, refused:
         altered.write_bytes(data)
         data[place] ^= 0x20
         kinds = UnsupportedError if place < 8 else DamagedParcelError
-        with pytest.raises(kinds, match="altered|no chrono export|cut short, or") as caught:
+        with pytest.raises(kinds, match=r"altered|no chrono export|cut short, or") as caught:
             _open(altered)
         assert not isinstance(caught.value, NewerFormatError)
     altered.write_bytes(bytes([data[0] ^ 1]) + bytes(data[1:]))
