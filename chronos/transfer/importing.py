@@ -6,6 +6,7 @@ parents change. The base commits that came along enter the repository only where
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
@@ -98,8 +99,14 @@ def open_arrival(
     """Open and check a parcel. Raises DamagedParcelError, UnsupportedError, BadPathError, StorageError."""
     with Parcel(file) as parcel:
         inspected = inspect(parcel, progress)
-        paths = {part.tree_path for part in inspected.manifest.code}
+        paths = {part.tree_path for part in inspected.manifest.code if _is_at_home(repository.root, part.tree_path)}
         yield Arrival(parcel, inspected, find_component_repositories(repository, git, paths, notices))
+
+
+def _is_at_home(root: Path, component: TreePath) -> bool:
+    """Tell whether no link leads from the root to a component: what is elsewhere is not a file's to write to."""
+    top = os.fsencode(os.path.realpath(root))
+    return os.path.realpath(os.path.join(top, component)) == (os.path.join(top, component) if component else top)
 
 
 def plan_import(arrival: Arrival, store: Store | None, own: str, timeline: str | None = None) -> ImportPlan:

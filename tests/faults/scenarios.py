@@ -20,8 +20,8 @@ class Scenario:
     """One command on one prepared repository.
 
     After a fault and recovery the tree is `old` or `new`. `kept` are the checkpoints that must still be listed,
-    `removes` those that the command deletes, `adds` one that it brings in from elsewhere. `reverse` is the command that takes it back, if it took effect in spite of
-    the fault. Where `reaches_new` is false, both states are a success.
+    `removes` those that the command deletes, `adds` one that it brings in from elsewhere. `reverse` is the command that
+    takes it back, if it took effect in spite of the fault. Where `reaches_new` is false, both states are a success.
     """
 
     name: str

@@ -230,3 +230,17 @@ def test_no_hook_runs_and_no_program_of_the_repository(work: RepoBuilder, make: 
     work.engine().export_checkpoint("wanted", file, base=True)
     other.engine().import_checkpoint(file)
     assert not canary.exists()
+
+
+def test_a_base_does_not_come_into_a_repository_behind_a_link(work: RepoBuilder, make: MakeClone, file: Path) -> None:
+    work.engine().create_checkpoint("wanted")
+    work.engine().export_checkpoint("wanted", file, base=True)
+    parts = Parts.of(file)
+    parts.change_manifest(lambda d: d["code"].append({**d["code"][0], "path": "link", "kind": "submodule"}))
+    parts.bundles = [("link", *parts.bundles[0][1:])]
+    elsewhere, other = make("elsewhere"), _unrelated(make)
+    other.link("link", str(elsewhere.root))
+    before = git_folder_digest(elsewhere.root / ".git")
+    done = other.engine().import_checkpoint(parts.write(file.with_name("link.chrono")))
+    assert [(need.component, need.is_brought) for need in done.plan.bases] == [("", False), ("link", False)]
+    assert git_folder_digest(elsewhere.root / ".git") == before
