@@ -12,6 +12,8 @@ from enum import Enum
 from benchmarks.results import Missing, Outcome, Samples, Unit, show
 from benchmarks.scale import LARGE, SMALL, Scale
 
+_PACK_MB = 256 * 1024 * 1024 / 1e6
+
 
 class Verdict(Enum):
     """How a bar was judged."""
@@ -47,7 +49,7 @@ class Row:
 
 def list_bars(scale: Scale) -> list[Bar]:
     """Return every bar, with the sizes that `scale` really measures in its words."""
-    last = scale.series
+    last, half_dead = scale.series, f"{scale.gc_bytes / 1e9:g} GB of chunks, half of them dead"
     return [
         *_create_bars("`chrono checkpoint create`, whole process", "process", SMALL, {"borg": 0.45, "restic": 0.15}),
         *_create_bars("`chrono checkpoint create`, whole process", "process", LARGE, {"git stash": 1.8, "borg": 0.12}),
@@ -60,6 +62,9 @@ def list_bars(scale: Scale) -> list[Bar]:
         Bar("`chrono --version`", "start/version", 0.070),
         Bar("disk per checkpoint of a one-line edit, allocated", "series/allocated", 36, unit="KiB"),
         Bar("disk per checkpoint of a one-line edit, sum of file sizes", "series/sizes", 6, unit="KiB"),
+        Bar(f"`chrono gc`, {scale.gc_checkpoints:,} checkpoints, {half_dead}", "gc/chrono", 60),
+        Bar(f"extra space of it, {half_dead}", "gc/extra", _PACK_MB, unit="MB"),
+        Bar(f"peak memory of it, {half_dead}", "gc/peak", 300, unit="MB"),
         Bar(f"peak memory, capturing {scale.large_file_bytes / 1e9:g} GB in one file", "memory/peak", 250, unit="MB"),
     ]
 
@@ -106,4 +111,6 @@ def _figure(outcome: Outcome) -> str:
 
 
 def _limit(bar: Bar) -> str:
-    return f"{bar.limit * 1000:g} ms" if bar.unit == "s" else f"{bar.limit:g} {bar.unit}"
+    if bar.unit == "s" and bar.limit < 1:
+        return f"{bar.limit * 1000:g} ms"
+    return f"{bar.limit:g} {bar.unit}"

@@ -21,6 +21,8 @@ class Scale:
     series: int
     listed: int
     large_file_bytes: int
+    gc_checkpoints: int
+    gc_bytes: int
 
 
 SMALL, MEDIUM, LARGE = 1_000, 20_000, 100_000
@@ -38,6 +40,8 @@ FULL = Scale(
     series=1_000,
     listed=10_000,
     large_file_bytes=2_000_000_000,
+    gc_checkpoints=1_000,
+    gc_bytes=10_000_000_000,
 )
 QUICK = Scale(
     name="quick",
@@ -52,4 +56,6 @@ QUICK = Scale(
     series=100,
     listed=500,
     large_file_bytes=300_000_000,
+    gc_checkpoints=60,
+    gc_bytes=600_000_000,
 )

@@ -14,7 +14,7 @@ from benchmarks.corpus import Corpus, build_corpus
 from benchmarks.driver import SPREAD, find_young
 from benchmarks.hyperfine import Command, measure_rounds
 from benchmarks.peers import find_peer
-from benchmarks.programs import ProgramError, Sealed, find_chrono, run_module
+from benchmarks.programs import ProgramError, Sealed, find_chrono, run, run_module
 from benchmarks.results import Missing, Outcome, Samples
 from benchmarks.scale import FULL, LARGE, MEDIUM, SMALL, Scale
 from benchmarks.store_size import StoreSize, measure_store
@@ -145,6 +145,29 @@ def measure_memory(bench: Bench, situation: str, files: int) -> Outcomes:
     return _named(situation, {"peak": Samples((peak / 1e6,), "MB")})
 
 
+def measure_gc(bench: Bench, situation: str, files: int) -> Outcomes:
+    """Time one gc of a store whose every pack is half dead, and watch the space and the memory that it takes."""
+    chrono = find_chrono()
+    if chrono is None:
+        return _named(situation, dict.fromkeys(("chrono", "extra", "peak"), NO_CHRONO))
+    corpus, scale = bench.build_corpus("garbage", files, is_clean=True), bench.scale
+    bench.say(f"making {scale.gc_checkpoints:,} pairs of checkpoints")
+    counts = (str(scale.gc_checkpoints), str(scale.gc_bytes))
+    run_module("benchmarks.garbage", ["fill", str(corpus.root), *counts], bench.sealed)
+    report = json.loads(run_module("benchmarks.garbage", ["watch", str(corpus.root), chrono], bench.sealed))
+    if report["gone"] < scale.gc_checkpoints - 1 or report["after"] > 0.52 * report["before"]:
+        raise ProgramError(f"gc left {report['after']:,} of {report['before']:,} bytes")
+    run([chrono, "--root", str(corpus.root), "verify"], bench.sealed)
+    return _named(
+        situation,
+        {
+            "chrono": Samples((report["seconds"],), "s"),
+            "extra": Samples((report["extra"] / 1e6,), "MB"),
+            "peak": Samples((report["peak"] / 1e6,), "MB"),
+        },
+    )
+
+
 def _write_noise(path: Path, size_bytes: int) -> None:
     chance = random.Random(size_bytes)
     with path.open("wb") as file:
@@ -198,4 +221,5 @@ def list_situations() -> list[Situation]:
         Situation("series", SMALL, measure_series),
         Situation("start", TINY, measure_start),
         Situation("memory", TINY, measure_memory),
+        Situation("gc", TINY, measure_gc),
     ]

@@ -8,8 +8,6 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime
 
-from chronos.errors import BadNameError
-
 _FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 
@@ -30,13 +28,10 @@ def from_ns(moment_ns: int) -> datetime:
 
 def to_text(moment: datetime) -> str:
     """Render `moment` as ISO 8601 with microseconds and a final `Z`."""
-    return moment.astimezone(UTC).strftime(_FORMAT)
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def from_text(text: str) -> datetime:
-    """Read a moment as `to_text` writes it. Raises BadNameError for anything else."""
-    try:
-        moment = datetime.strptime(text, _FORMAT)
-    except ValueError as cause:
-        raise BadNameError(f"'{text[:40]!r}' is no time") from cause
-    return moment.replace(tzinfo=UTC)
+    """Return the moment that `to_text` wrote; one without a zone is UTC. Raises ValueError."""
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,27 @@ _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off"}
 
 
+class MemoryDeclaration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A memory store that somebody declared: where it is, and its kind where that was said."""
+
+    path: str
+    kind: str | None = None
+
+
+class SecretScan(str, Enum):
+    """Who looks for secrets in what is captured: nobody, the forms of vendors, or detect-secrets after them."""
+
+    OFF = "off"
+    VENDOR = "vendor"
+    FULL = "full"
+
+
 class Config(msgspec.Struct, frozen=True):
-    """What can be set. Sizes are bytes, durations seconds."""
+    """What can be set. Sizes are bytes, durations seconds.
+
+    Retention: 0 stands for no limit at `max_checkpoints_per_timeline`, `retention_days`, `quota_bytes` and
+    `min_free_bytes`, and for none at the keep rules.
+    """
 
     enabled: bool = True
     timelines_dir: str = "data/timelines"
@@ -33,8 +53,21 @@ class Config(msgspec.Struct, frozen=True):
     max_capture_bytes: int = 2048 * _MIB
     max_patch_bytes: int = 16 * _MIB
     lock_timeout_s: float = 30.0
+    max_checkpoints_per_timeline: int = 50
+    retention_days: int = 30
+    keep_last: int = 10
+    keep_hourly: int = 24
+    keep_daily: int = 7
+    keep_weekly: int = 4
+    retention_includes_named: bool = False
+    quota_bytes: int = 32 * 1024 * _MIB
+    min_free_bytes: int = 256 * _MIB
+    auto_gc: bool = True
     include: tuple[str, ...] = ()
+    secret_scan: SecretScan = SecretScan.FULL
+    secret_skip: tuple[str, ...] = ()
     environment_variables: tuple[str, ...] = ("CI", "LANG", "LC_ALL", "NODE_ENV", "PYTHONHASHSEED", "TZ", "VIRTUAL_ENV")
+    memory: Mapping[str, MemoryDeclaration] = {}
 
 
 class Surroundings(msgspec.Struct, frozen=True):
@@ -58,7 +91,19 @@ ENVIRONMENT_NAMES = {
     "max_capture_bytes": "CHRONOS_MAX_CAPTURE_BYTES",
     "max_patch_bytes": "CHRONOS_MAX_PATCH_BYTES",
     "lock_timeout_s": "CHRONOS_LOCK_TIMEOUT",
+    "max_checkpoints_per_timeline": "CHRONOS_MAX_CHECKPOINTS_PER_TIMELINE",
+    "retention_days": "CHRONOS_CHECKPOINT_RETENTION_DAYS",
+    "keep_last": "CHRONOS_KEEP_LAST",
+    "keep_hourly": "CHRONOS_KEEP_HOURLY",
+    "keep_daily": "CHRONOS_KEEP_DAILY",
+    "keep_weekly": "CHRONOS_KEEP_WEEKLY",
+    "retention_includes_named": "CHRONOS_RETENTION_INCLUDES_NAMED",
+    "quota_bytes": "CHRONOS_QUOTA_BYTES",
+    "min_free_bytes": "CHRONOS_MIN_FREE_BYTES",
+    "auto_gc": "CHRONOS_AUTO_GC",
     "include": "CHRONOS_INCLUDE",
+    "secret_scan": "CHRONOS_SECRET_SCAN",
+    "secret_skip": "CHRONOS_SECRET_SKIP",
     "environment_variables": "CHRONOS_ENVIRONMENT_VARIABLES",
 }
 
@@ -68,12 +113,13 @@ def load(root: Path, environment: Mapping[str, str]) -> Config:
     config = Config()
     for name in ("pyproject.toml", "chronos.toml"):
         table = _read_table(root / name)
-        config = _apply(config, table, f"{name}: ")
+        config = _apply(config, {key: value for key, value in table.items() if key != "memory"}, f"{name}: ")
         if "timelines_dir" in table and _leads_out(config.timelines_dir):
             raise BadConfigError(
                 f"{name}: timelines_dir = {config.timelines_dir!r} leads out of the project",
                 hint="a project's own files may not say so; set CHRONOS_TIMELINES_DIR",
             )
+        config = _apply_memory(config, table.get("memory", {}), f"{name}: ")
     found = {key: environment[name] for key, name in ENVIRONMENT_NAMES.items() if environment.get(name)}
     return _apply(config, found, "environment: ")
 
@@ -100,11 +146,24 @@ def _read_table(path: Path) -> Mapping[str, Any]:
         table = table.get(name, {})
         if not isinstance(table, dict):
             raise BadConfigError(f"{path.name}: [tool.chronos] is not a table")
-    return {key: value for key, value in table.items() if not isinstance(value, dict)}
+    return {key: value for key, value in table.items() if key == "memory" or not isinstance(value, dict)}
+
+
+def _apply_memory(config: Config, table: Any, where: str) -> Config:
+    """Add the stores of a `memory` table: `name = "path"`, or `[….memory.name]` with `path` and `kind`."""
+    if not isinstance(table, dict):
+        raise BadConfigError(f"{where}memory is not a table", hint='write [tool.chronos.memory] and name = "path"')
+    found = dict(config.memory)
+    for name, value in table.items():
+        try:
+            found[name] = msgspec.convert({"path": value} if isinstance(value, str) else value, MemoryDeclaration)
+        except msgspec.ValidationError as cause:
+            raise BadConfigError(f"{where}memory.{name}: {cause}") from cause
+    return msgspec.structs.replace(config, memory=found)
 
 
 def _apply(config: Config, values: Mapping[str, Any], where: str) -> Config:
-    known = set(Config.__struct_fields__)
+    known = set(Config.__struct_fields__) - {"memory"}
     for key, value in values.items():
         if key not in known:
             raise BadConfigError(f"{where}unknown setting {key!r}", hint=f"known: {', '.join(sorted(known))}")
@@ -137,4 +196,12 @@ def _convert(key: str, value: Any, default: Any, where: str) -> Any:
         return tuple(items)
     if not isinstance(value, str) or not value or "\0" in value:
         raise problem
-    return value
+    return _choice(type(default), value, f"{where}{key}") if isinstance(default, Enum) else value
+
+
+def _choice(kind: type[Enum], value: str, what: str) -> Enum:
+    try:
+        return kind(value.strip().lower())
+    except ValueError:
+        known = ", ".join(member.value for member in kind)
+        raise BadConfigError(f"{what} = {value!r} is none of: {known}") from None

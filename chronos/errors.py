@@ -263,6 +263,15 @@ class StorageError(OutsideError):
     code = "storage"
 
 
+class LowSpaceError(StorageError):
+    """What a checkpoint needs would leave less of the disk free than `min_free_bytes`."""
+
+    code = "low_space"
+    default_hint = (
+        "free some space (`chrono gc` gives back what no checkpoint needs) and run it again; nothing was lost"
+    )
+
+
 class GitTooOldError(UnsupportedError):
     """The installed git is older than 2.38."""
 
@@ -309,6 +318,13 @@ class ConfirmationNeededError(RefusedError):
 
     code = "confirmation_needed"
     default_hint = "look at it with --plan, then add --yes"
+
+
+class QuotaExceededError(RefusedError):
+    """A checkpoint would make the store larger than `quota_bytes`, also after retention and gc."""
+
+    code = "quota_exceeded"
+    default_hint = "see `chrono du`; then `chrono gc --named --plan`, or raise CHRONOS_QUOTA_BYTES"
 
 
 class TargetNotEmptyError(RefusedError):

@@ -68,6 +68,11 @@ class StoreLayout(msgspec.Struct, frozen=True):
         return self.system / "changes"
 
     @property
+    def declarations(self) -> Path:
+        """The memory stores that were declared on this machine."""
+        return self.system / "memory.json"
+
+    @property
     def locks(self) -> Path:
         """Lock files; their content is for messages only."""
         return self.system / "locks"
@@ -81,6 +86,11 @@ class StoreLayout(msgspec.Struct, frozen=True):
     def indexes(self) -> Path:
         """Private copies of git indexes, a cache."""
         return self.system / "index"
+
+    @property
+    def quarantine(self) -> Path:
+        """What a repair set aside, laid out like the store, and the record of it."""
+        return self.system / "quarantine"
 
     @property
     def store_lock(self) -> Path:

@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
@@ -86,9 +86,19 @@ def in_background(function: Callable[[], _Result]) -> Callable[[], _Result]:
 
 
 class Conversation:
-    """A running program that is asked and answers over pipes, such as `git cat-file --batch`."""
+    """A running program that is asked and answers over pipes, such as `git cat-file --batch`.
 
-    def __init__(self, argv: Sequence[str | bytes], *, environment: Mapping[str, str], cwd: Path | None) -> None:
+    With `keep_errors` the program may say a few lines on stderr, for `last_words`.
+    """
+
+    def __init__(
+        self,
+        argv: Sequence[str | bytes],
+        *,
+        environment: Mapping[str, str],
+        cwd: Path | None,
+        keep_errors: bool = False,
+    ) -> None:
         with _translate_start(argv):
             self._process = subprocess.Popen(
                 list(argv),
@@ -96,7 +106,7 @@ class Conversation:
                 cwd=cwd,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
+                stderr=subprocess.PIPE if keep_errors else subprocess.DEVNULL,
             )
 
     @property
@@ -111,9 +121,17 @@ class Conversation:
         assert isinstance(self._process.stdout, BufferedReader)
         return self._process.stdout
 
+    def last_words(self) -> str:
+        """Return the last line that a program which ended by itself wrote to stderr, or how it ended."""
+        code = self._process.wait()
+        lines = self._process.stderr.read().decode("utf-8", "replace").split("\n") if self._process.stderr else []
+        return next((line.strip() for line in reversed(lines) if line.strip()), f"exit code {code}")
+
     def close(self) -> None:
-        """End the conversation: close its input, and kill it when it does not go by itself."""
-        for pipe in (self.input, self.output):
+        """End the conversation: close its pipes, and kill it when it does not go by itself."""
+        for pipe in (self.input, self.output, self._process.stderr):
+            if pipe is None:
+                continue
             try:
                 pipe.close()
             except OSError:
@@ -123,6 +141,48 @@ class Conversation:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+
+class FileUser(msgspec.Struct, frozen=True):
+    """A process that has the file `path` open; `is_self` is this very process."""
+
+    process_id: int
+    name: str
+    path: Path
+    is_writing: bool
+    is_self: bool
+
+
+def find_users(paths: Iterable[Path], ours: Collection[int] = ()) -> list[FileUser]:
+    """Return who has any of the files `paths` open, told by device and inode, so by any name.
+
+    Descriptors of this process that are in `ours` do not count. Processes of other users, of which the system says
+    nothing, are not seen; neither is a file that is only mapped.
+    """
+    import psutil  # only a restore asks
+
+    wanted = {key: path for path in paths if (key := _file_key(path)) is not None}
+    found = []
+    for process in psutil.process_iter() if wanted else ():
+        try:
+            name, opened = process.name(), process.open_files()
+        except (psutil.Error, OSError):
+            continue
+        for file in opened:
+            path = wanted.get(_file_key(Path(file.path)) or (-1, -1))
+            is_self = process.pid == os.getpid()
+            if path is not None and not (is_self and file.fd in ours):
+                is_writing = getattr(file, "mode", "r") != "r"
+                found.append(FileUser(process.pid, name, path, is_writing, is_self))
+    return found
+
+
+def _file_key(path: Path) -> tuple[int, int] | None:
+    try:
+        about = os.stat(path)
+    except OSError:
+        return None
+    return about.st_dev, about.st_ino
 
 
 @contextmanager

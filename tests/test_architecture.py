@@ -20,8 +20,11 @@ OWNERS = {
     "pygit2": {"chronos.git"},
     "git": {"chronos.git"},
     "zstandard": {"chronos.pool"},
-    "blake3": {"chronos.pool"},
+    # The program that reads databases starts for every capture, and names pieces without the rest of the pool.
+    "blake3": {"chronos.pool", "chronos.memory"},
     "pyfastcdc": {"chronos.pool"},
+    "ahocorasick_rs": {"chronos.secrets"},
+    "detect_secrets": {"chronos.secrets"},
     "typer": {"chronos.cli"},
     "click": {"chronos.cli"},
     "rich": {"chronos.cli"},

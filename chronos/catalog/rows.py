@@ -23,7 +23,10 @@ class ChunkRow(msgspec.Struct, frozen=True):
 
 
 class CheckpointRow(msgspec.Struct, frozen=True):
-    """One checkpoint as lists show it. `parent` is its first parent; `state` tells equal states apart from others."""
+    """One checkpoint as lists show it. `parent` is its first parent; `state` tells equal states apart from others.
+
+    `tags` and `pinned` are what the annotations of the log make of those of the manifest.
+    """
 
     checkpoint_id: str
     timeline: str
@@ -38,6 +41,8 @@ class CheckpointRow(msgspec.Struct, frozen=True):
     grade: str
     state: str
     deleted: bool = False
+    other_parents: tuple[str, ...] = ()
+    pinned: bool = False
 
     @property
     def timestamp(self) -> str:

@@ -3,6 +3,8 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from chronos.checkpoints.allowance import Allowance, stored_bytes
+from chronos.checkpoints.annotations import Annotation, AnnotationKind, is_annotation
 from chronos.checkpoints.apply import Applied, Applier
 from chronos.checkpoints.capture import Capture
 from chronos.checkpoints.changes import (
@@ -17,6 +19,8 @@ from chronos.checkpoints.changes import (
     Side,
     SideKind,
     StagedState,
+    StoreChange,
+    StoreSide,
     SubmoduleLink,
     decode_journal,
     encode_journal,
@@ -29,7 +33,7 @@ from chronos.checkpoints.create import (
     check_name,
     open_checkpoint,
 )
-from chronos.checkpoints.diff import Difference, StateDiff
+from chronos.checkpoints.diff import Difference, StateDiff, StorePair, list_changed_stores
 from chronos.checkpoints.environment import describe_environment
 from chronos.checkpoints.manifest import (
     LARGEST_MANIFEST_BYTES,
@@ -38,26 +42,43 @@ from chronos.checkpoints.manifest import (
     Entry,
     EntryKind,
     Grade,
+    ListRef,
     Manifest,
     MemoryRecord,
     Reason,
     ReceiptRow,
+    StagedEntry,
     Trigger,
+    Unscanned,
     decode_manifest,
     decode_memory_dump,
+    decode_rows,
+    encode_rows,
     is_checkpoint_id,
 )
-from chronos.checkpoints.omissions import Omissions, decode_omissions, encode_omissions, read_omissions
-from chronos.checkpoints.owner import find_record, is_claimed, is_for_imports
-from chronos.checkpoints.plan import Judge, Kept, Options, Plan, Planner, drop_blocked
+from chronos.checkpoints.memory import CapturedStore, MemoryCapture
+from chronos.checkpoints.memory_apply import StoreApplier
+from chronos.checkpoints.memory_plan import StorePlanner
+from chronos.checkpoints.omissions import Omissions, decode_omissions, encode_omissions, is_omitted, read_omissions
+from chronos.checkpoints.owner import find_record, is_claimed, is_for_imports, write_imports_record
+from chronos.checkpoints.packs import cache_only, drop_packs, publish_packs, replace_packs
+from chronos.checkpoints.plan import Kept, Options, Plan
+from chronos.checkpoints.planner import Judge, Planner, drop_blocked
 from chronos.checkpoints.policy import CapturePolicy
+from chronos.checkpoints.quarantine import link_aside, quarantined, set_aside
 from chronos.checkpoints.reconcile import list_checkpoint_folders, list_timelines
 from chronos.checkpoints.rules import StateRules
-from chronos.checkpoints.seal import Request
-from chronos.checkpoints.secrets import find_secret, is_secret_name
-from chronos.checkpoints.set_up import find_store, set_up_store
+from chronos.checkpoints.seal import Request, put_lists
+from chronos.checkpoints.secrets import FoundSecret, find_secrets
+from chronos.checkpoints.set_up import (
+    find_store,
+    has_inner_repository,
+    make_inner_repository,
+    set_up_store,
+    write_format,
+)
 from chronos.checkpoints.sides import BlobSource, Sides, absorbed_repositories, linked_repository, side_on_disk
-from chronos.checkpoints.states import MemoryState, State
+from chronos.checkpoints.states import ComponentState, MemoryState, State
 from chronos.checkpoints.store import Store, read_memory_records
 
 if TYPE_CHECKING:
@@ -70,19 +91,25 @@ __all__ = [
     "LARGEST_JOURNAL_BYTES",
     "LARGEST_MANIFEST_BYTES",
     "UNCAPTURED",
+    "Allowance",
+    "Annotation",
+    "AnnotationKind",
     "Applied",
     "Applier",
     "BlobSource",
     "Capture",
     "CapturePolicy",
+    "CapturedStore",
     "Change",
     "ChangeSet",
     "Component",
+    "ComponentState",
     "ContentWalk",
     "Created",
     "Difference",
     "Entry",
     "EntryKind",
+    "FoundSecret",
     "Grade",
     "HeldContent",
     "IndexChange",
@@ -90,7 +117,9 @@ __all__ = [
     "JournalKind",
     "Judge",
     "Kept",
+    "ListRef",
     "Manifest",
+    "MemoryCapture",
     "MemoryRecord",
     "MemoryState",
     "Omissions",
@@ -105,14 +134,22 @@ __all__ = [
     "Side",
     "SideKind",
     "Sides",
+    "StagedEntry",
     "StagedState",
     "State",
     "StateDiff",
     "StateRules",
     "Store",
+    "StoreApplier",
+    "StoreChange",
+    "StorePair",
+    "StorePlanner",
+    "StoreSide",
     "SubmoduleLink",
     "Trigger",
+    "Unscanned",
     "absorbed_repositories",
+    "cache_only",
     "capture_in_memory",
     "check_description",
     "check_name",
@@ -121,26 +158,42 @@ __all__ = [
     "decode_manifest",
     "decode_memory_dump",
     "decode_omissions",
+    "decode_rows",
     "describe_environment",
     "drop_blocked",
+    "drop_packs",
     "encode_journal",
     "encode_omissions",
+    "encode_rows",
     "find_record",
-    "find_secret",
+    "find_secrets",
     "find_store",
+    "has_inner_repository",
+    "is_annotation",
     "is_checkpoint_id",
     "is_claimed",
     "is_for_imports",
-    "is_secret_name",
+    "is_omitted",
+    "link_aside",
     "linked_repository",
+    "list_changed_stores",
     "list_checkpoint_folders",
     "list_timelines",
+    "make_inner_repository",
     "open_checkpoint",
+    "publish_packs",
+    "put_lists",
+    "quarantined",
     "read_memory_records",
     "read_omissions",
+    "replace_packs",
+    "set_aside",
     "set_up_store",
     "side_on_disk",
+    "stored_bytes",
     "take_in",
+    "write_format",
+    "write_imports_record",
 ]
 
 # Only exports and imports need these: they load when they are asked for (PEP 562).

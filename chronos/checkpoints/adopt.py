@@ -11,10 +11,12 @@ from pathlib import Path
 
 import msgspec
 
+from chronos.checkpoints.annotations import annotate, read_annotations
 from chronos.checkpoints.manifest import Manifest
 from chronos.checkpoints.owner import claim_for_imports
+from chronos.checkpoints.packs import publish_packs
 from chronos.checkpoints.reconcile import checkpoint_row
-from chronos.checkpoints.seal import index_sealed, publish_packs
+from chronos.checkpoints.seal import index_sealed
 from chronos.checkpoints.store import Store
 from chronos.files import publish_folder, sync_folder, translate_os_errors, write_new
 from chronos.layout import MANIFEST
@@ -35,11 +37,14 @@ def take_in(
 ) -> None:
     """Make the checkpoint visible on `timeline`, whose lock must be held. `pin` makes sure of the base commits.
 
-    Raises ForeignTimelineError, StorageError or GitFailedError, and then nothing has become visible.
+    Raises ForeignTimelineError, QuotaExceededError, StorageError or GitFailedError, and then nothing has become
+    visible.
     """
     claim_for_imports(store.layout, store.id, timeline)
+    own_bytes = len(sealed.data) + sum(map(len, sealed.files.values()))
+    writer.spend(own_bytes)
     packs = writer.finish()
-    publish_packs(store, timeline, packs)
+    publish_packs(store.layout, timeline, packs)
     folder = scratch / "checkpoint"
     with translate_os_errors(f"cannot write in {scratch}"):
         folder.mkdir(mode=0o700)
@@ -55,12 +60,13 @@ def take_in(
     pin()
     publish_folder(folder, store.layout.checkpoint(timeline, sealed.checkpoint_id))
     row = checkpoint_row(sealed.manifest, sealed.checkpoint_id, timeline=timeline)
-    index_sealed(store, timeline, packs, row)
+    row = annotate(row, read_annotations(store.layout)[0])
+    index_sealed(store, timeline, packs, row, own_bytes)
 
 
 def complete(store: Store, timeline: str, writer: PoolWriter, pin: Callable[[], None]) -> None:
     """Give the pool chunks that a checkpoint of `timeline` lacks. The timeline's lock must be held."""
     packs = writer.finish()
-    publish_packs(store, timeline, packs)
+    publish_packs(store.layout, timeline, packs)
     pin()
-    index_sealed(store, timeline, packs, None)
+    index_sealed(store, timeline, packs)

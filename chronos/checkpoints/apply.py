@@ -52,6 +52,7 @@ class Applied(msgspec.Struct):
 
     written: int = 0
     deleted: int = 0
+    stores: list[str] = msgspec.field(default_factory=list)
     kept: list[Kept] = msgspec.field(default_factory=list)
     warnings: list[str] = msgspec.field(default_factory=list)
 

@@ -1,4 +1,4 @@
-"""Capturing the code: one `git status` for each repository under the root, then only the differing paths are read.
+"""Capturing a state: one `git status` for each repository, then the differing paths, then the memory stores.
 
 Nothing is written into the user's repository, index or tree. When HEAD or an index moves during a capture it starts
 over; after three times the state is graded torn, loudly.
@@ -7,12 +7,15 @@ over; after three times the state is graded torn, loudly.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 
-from chronos.checkpoints.component import CaptureContext, CapturedComponent, ComponentCapture
+from chronos.catalog import StatRow
+from chronos.checkpoints.component import CaptureContext, CapturedComponent, ComponentCapture, moment_of
 from chronos.checkpoints.manifest import UNCAPTURED, ComponentKind, Grade, Reason, ReceiptRow
+from chronos.checkpoints.memory import CapturedStore, MemoryCapture
 from chronos.checkpoints.policy import CapturePolicy
 from chronos.checkpoints.reading import Budget
 from chronos.checkpoints.states import State
@@ -20,7 +23,7 @@ from chronos.checkpoints.store import Store
 from chronos.config import Config
 from chronos.errors import GitFailedError
 from chronos.files import TreePath, display
-from chronos.git import Repository, head_fingerprint, identity_of, open_repository
+from chronos.git import Repository, open_repository
 from chronos.pool import ContentSink
 
 _ATTEMPTS = 3
@@ -31,6 +34,7 @@ class Capture(msgspec.Struct):
 
     state: State
     components: dict[TreePath, CapturedComponent] = msgspec.field(default_factory=dict)
+    stores: dict[str, CapturedStore] = msgspec.field(default_factory=dict)
     store_is_visible: bool = False
 
     @property
@@ -38,19 +42,39 @@ class Capture(msgspec.Struct):
         """The repositories of the components."""
         return {path: part.repository for path, part in self.components.items()}
 
+    @property
+    def stats(self) -> Iterator[tuple[str, list[StatRow], list[bytes]]]:
+        """What the stat cache learns: for each key its new rows, and the paths that it forgets."""
+        for component in self.components.values():
+            yield component.key, *component.stats
+        for store in self.stores.values():
+            yield store.key, *store.stats
 
-def capture_code(store: Store, repository: Repository, policy: CapturePolicy, sink: ContentSink) -> Capture:
-    """Capture the working tree at the repository's root, and every repository below it.
 
+def capture_state(store: Store, repository: Repository, policy: CapturePolicy, sink: ContentSink) -> Capture:
+    """Capture the working tree at the repository's root, every repository below it, and the memory stores.
+
+    The stores are read when the code has been. What moved meanwhile is read again, so that all is as of one instant.
     Raises GitFailedError, or StorageError when the sink cannot take the bytes.
     """
+    memory = MemoryCapture(store, policy, sink, policy.places)
+    capture, moved_code, moved_stores = None, "", memory.places
     for _ in range(_ATTEMPTS):
-        capture, moved = _attempt(store, repository, policy, sink)
-        if not moved:
+        if capture is None or moved_code:
+            capture = _capture_code(store, repository, policy, sink, memory)
+            known = {place.path for place in memory.places}
+            memory.add_found(path for part in capture.components.values() for path in part.databases)
+            moved_stores = moved_stores + [place for place in memory.places if place.path not in known]
+        memory.read(moved_stores)
+        moved_code, moved_stores = _moved_code(capture, is_thorough=bool(memory.stores)), memory.moved()
+        if not moved_code and not moved_stores:
             break
-    else:
+    assert capture is not None
+    memory.mark_torn(moved_stores)
+    _assemble(capture, memory)
+    if moved_code:
         capture.state.grade = Grade.TORN
-        capture.state.warnings.append(f"torn: HEAD or the index of {moved} kept moving during the capture")
+        capture.state.warnings.append(f"torn: {moved_code} kept moving during the capture")
     return capture
 
 
@@ -67,29 +91,37 @@ def _inside(root: Path, paths: list[Path]) -> list[TreePath]:
     return [os.fsencode(path.relative_to(root).as_posix()) for path in paths if path.is_relative_to(root)]
 
 
-def _attempt(store: Store, repository: Repository, policy: CapturePolicy, sink: ContentSink) -> tuple[Capture, str]:
+def _capture_code(
+    store: Store, repository: Repository, policy: CapturePolicy, sink: ContentSink, memory: MemoryCapture
+) -> Capture:
     budget = Budget(policy.config.max_capture_bytes)
-    context = CaptureContext(store, policy, sink, budget, *_own_folders(store, repository))
+    own = _own_folders(store, repository)
+    context = CaptureContext(store, policy, sink, budget, *own, memory.tree_paths)
     kind = ComponentKind.FOLDER if repository.is_plain else ComponentKind.REPOSITORY
     pending = [_Found(b"", kind, repository)]
     seen = {repository.common_dir}
-    capture, moved = Capture(State({})), ""
+    capture = Capture(State({}))
     while pending:
         found = pending.pop(0)
         try:
-            part, has_moved = _capture_one(context, found)
+            part = _capture_one(context, found)
         except GitFailedError as cause:
             if found.above is None:
                 raise
             found.above.receipt.append(_broken(found.path, cause))
             continue
-        if has_moved:
-            moved = moved or display(found.path) or "the repository"
         capture.components[found.path] = part
         capture.store_is_visible |= part.store_is_visible
         pending += [nested for folder in part.nested if (nested := _find_nested(part, folder, seen)) is not None]
-    _assemble(capture)
-    return capture, moved
+    return capture
+
+
+def _moved_code(capture: Capture, *, is_thorough: bool) -> str:
+    """Return a name for what moved since it was read, or nothing."""
+    for path, part in capture.components.items():
+        if part.has_moved(is_thorough=is_thorough):
+            return f"HEAD, the index or a file of {display(path) or 'the repository'}"
+    return ""
 
 
 class _Found(msgspec.Struct, frozen=True):
@@ -101,14 +133,13 @@ class _Found(msgspec.Struct, frozen=True):
     above: CapturedComponent | None = None
 
 
-def _capture_one(context: CaptureContext, found: _Found) -> tuple[CapturedComponent, bool]:
-    """Capture one repository, and tell whether its HEAD or index moved meanwhile."""
-    current = found.repository
-    before = head_fingerprint(current), identity_of(current.index)
-    part = ComponentCapture(context, found.path, found.kind, current).run()
+def _capture_one(context: CaptureContext, found: _Found) -> CapturedComponent:
+    moment = moment_of(found.repository)
+    part = ComponentCapture(context, found.path, found.kind, found.repository).run()
+    part.moment = moment
     if found.kind is ComponentKind.EMBEDDED:
         part.receipt.append(ReceiptRow(found.path + b"/.git/", Reason.HISTORY))
-    return part, (head_fingerprint(current), identity_of(current.index)) != before
+    return part
 
 
 def _find_nested(part: CapturedComponent, folder: TreePath, seen: set[Path]) -> _Found | None:
@@ -132,7 +163,7 @@ def _broken(path: TreePath, cause: GitFailedError) -> ReceiptRow:
     return ReceiptRow(path + b"/", Reason.UNREADABLE, 0, cause.message)
 
 
-def _assemble(capture: Capture) -> None:
+def _assemble(capture: Capture, memory: MemoryCapture) -> None:
     state = capture.state
     for path, part in sorted(capture.components.items()):
         state.components[path] = part.state
@@ -141,6 +172,8 @@ def _assemble(capture: Capture) -> None:
             state.grade = Grade.TORN
             names = [display(part.state.from_root(name)) for name in part.torn]
             state.warnings += [f"torn: {name} kept changing while it was read" for name in names]
+    capture.stores = memory.stores
+    memory.add_to(state)
     rows: dict[tuple[TreePath, Reason], ReceiptRow] = {}
     for row in state.receipt:
         rows.setdefault((row.path, row.reason), row)

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import re
 from enum import Enum
+from pathlib import Path
 from typing import Literal
 
 import msgspec
 
-from chronos.checkpoints.manifest import StagedEntry, check_format, check_rows, is_object_id
+from chronos.checkpoints.manifest import MemoryRecord, StagedEntry, check_format, check_rows, is_object_id
 from chronos.checkpoints.states import ComponentState
 from chronos.errors import BadPathError, DamagedJournalError, DamagedManifestError
 from chronos.files import check_tree_path
 from chronos.git import HiddenEntry
-from chronos.pool import Content, digest
+from chronos.memory import place_of
+from chronos.pool import Content, add_check, digest, strip_check
 
 LARGEST_JOURNAL_BYTES = 512 * 1024 * 1024
 JOURNAL_FORMAT = 1
@@ -135,6 +137,34 @@ class SubmoduleLink(_Struct, frozen=True):
         return SubmoduleLink(self.component, self.git_dir, not self.is_made)
 
 
+class StoreSide(_Struct, frozen=True):
+    """A memory store on one side of a change: its kind and identity, and the content that lists its files."""
+
+    kind: str
+    identity: str
+    files: Content
+    size: int
+    facts: dict[str, str | int] = {}
+
+    @classmethod
+    def of(cls, record: MemoryRecord) -> StoreSide:
+        """Return the side that a checkpoint has."""
+        return cls(record.kind, record.identity, record.files.content(), record.bytes, record.facts)
+
+
+class StoreChange(_Struct, frozen=True):
+    """What happens to the memory store at `path` (from the root, or absolute); None is a place with nothing."""
+
+    name: str
+    path: str
+    before: StoreSide | None
+    after: StoreSide | None
+
+    def inverted(self) -> StoreChange:
+        """Return the change that takes this one back."""
+        return StoreChange(self.name, self.path, self.after, self.before)
+
+
 class ChangeSet(_Struct, frozen=True):
     """All changes of one operation."""
 
@@ -142,11 +172,18 @@ class ChangeSet(_Struct, frozen=True):
     indexes: tuple[IndexChange, ...] = ()
     head: HeadChange | None = None
     links: tuple[SubmoduleLink, ...] = ()
+    stores: tuple[StoreChange, ...] = ()
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing would happen."""
-        return not (self.changes or self.indexes or self.head or self.links)
+        return not (self.changes or self.indexes or self.head or self.links or self.stores)
+
+    def contents(self) -> list[Content]:
+        """Return every content that carrying the set out, or taking it back, may need; stores are apart."""
+        found = [side.content for change in self.changes for side in (change.before, change.after)]
+        found += [row.content for change in self.indexes for row in (*change.before.staged, *change.after.staged)]
+        return [content for content in found if content is not None]
 
     def identity(self) -> str:
         """Return a short hash of the set: the plan id."""
@@ -159,6 +196,7 @@ class ChangeSet(_Struct, frozen=True):
             tuple(change.inverted() for change in self.indexes),
             self.head.inverted() if self.head else None,
             tuple(link.inverted() for link in self.links),
+            tuple(store.inverted() for store in self.stores),
         )
 
 
@@ -178,15 +216,15 @@ class Journal(_Struct, frozen=True):
 
 def encode_journal(journal: Journal) -> bytes:
     """Encode a journal for `.store/journal`."""
-    return msgspec.json.encode(journal)
+    return add_check(msgspec.json.encode(journal))
 
 
 def decode_journal(data: bytes, name: str) -> Journal:
     """Decode a journal and check every path, id and branch in it. Raises DamagedJournalError, NewerFormatError."""
     try:
         check_format(data, f"the journal {name}")
-        journal = msgspec.json.decode(data, type=Journal)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as cause:
+        journal = msgspec.json.decode(strip_check(data), type=Journal)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as cause:
         raise DamagedJournalError(f"the journal {name} is not valid: {cause}") from cause
     if journal.format != JOURNAL_FORMAT:
         raise DamagedJournalError(f"the journal {name} has an unknown format")
@@ -211,6 +249,8 @@ def _check_change_set(change_set: ChangeSet) -> None:
     for component in components:
         if component:
             check_tree_path(component)
+    for store in change_set.stores:
+        place_of(Path("/"), store.path)
     for index in change_set.indexes:
         check_rows((*index.before.staged, *index.before.hidden, *index.after.staged, *index.after.hidden))
     head = change_set.head

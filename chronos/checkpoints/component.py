@@ -12,7 +12,7 @@ import msgspec
 from chronos.catalog import StatRow
 from chronos.checkpoints.manifest import STAGED, ComponentKind, Reason, ReceiptRow, StagedEntry
 from chronos.checkpoints.policy import CapturePolicy
-from chronos.checkpoints.reading import Budget, PathReader
+from chronos.checkpoints.reading import Budget, PathReader, look
 from chronos.checkpoints.sides import is_clean_blob
 from chronos.checkpoints.states import ComponentState
 from chronos.checkpoints.store import Store
@@ -30,6 +30,8 @@ from chronos.git import (
     Status,
     TreeEntry,
     attributes_fingerprint,
+    find_tree_entries,
+    head_fingerprint,
     identity_of,
     is_converting,
     list_converted,
@@ -41,6 +43,7 @@ from chronos.git import (
     settle_conflicts,
     settle_intents,
 )
+from chronos.memory import COMPANION_ENDINGS
 from chronos.pool import Content, ContentSink, digest
 from chronos.stat_cache import StatCache
 
@@ -52,8 +55,16 @@ _UNLISTED = re.compile(
 )
 
 
+_DATABASE_ENDINGS = (b".db", b".sqlite", b".sqlite3")
+_DECLARE = "a database, by its name; `chrono memory add` has it captured"
+_HELD_STORES = "but the memory stores in it are captured"
+
+
 class CaptureContext(msgspec.Struct):
-    """What all components of one capture share. The paths of the store and of `lessons` (from the root) stay out."""
+    """What all components of one capture share.
+
+    The paths of the store, of `lessons` and of memory stores (from the root) stay out.
+    """
 
     store: Store
     policy: CapturePolicy
@@ -61,6 +72,7 @@ class CaptureContext(msgspec.Struct):
     budget: Budget
     store_paths: list[TreePath]
     lessons: list[TreePath]
+    memory_paths: set[TreePath]
 
 
 class CapturedComponent(msgspec.Struct):
@@ -68,7 +80,8 @@ class CapturedComponent(msgspec.Struct):
 
     `index` is our copy of the user's index, which had the identity `index_identity`. `nested` are folders that may be
     repositories; `is_patchable` is false where skip-worktree keeps a path from the disk, and where something stands in
-    the place of a submodule.
+    the place of a submodule. `databases` (from the root) are no entries but memory stores. `moment` says where HEAD and
+    the index were, `seen` what stood at the paths that were read.
     """
 
     state: ComponentState
@@ -85,6 +98,18 @@ class CapturedComponent(msgspec.Struct):
     stats: tuple[list[StatRow], list[TreePath]] = msgspec.field(default_factory=lambda: ([], []))
     store_is_visible: bool = False
     is_patchable: bool = True
+    databases: list[TreePath] = msgspec.field(default_factory=list)
+    moment: object = None
+    seen: dict[TreePath, FileStat | str | None] = msgspec.field(default_factory=dict)
+
+    def has_moved(self, *, is_thorough: bool) -> bool:
+        """Tell whether HEAD or the index moved since the capture, or with `is_thorough` any path that was read."""
+        if moment_of(self.repository) != self.moment:
+            return True
+        if not is_thorough:
+            return False
+        with SafeRoot(self.repository.root) as tree:
+            return any(look(tree, path) != stat for path, stat in self.seen.items())
 
 
 class ComponentCapture:
@@ -182,8 +207,8 @@ class ComponentCapture:
         converted = self._converted()
         changed, gone = self._hidden_changes(tree)
         tracked = {*status.tracked, *gone}
-        others = {*status.untracked, *status.not_in_head, *included, *converted, *changed, *self._forced(tree)}
-        others.update(self._loose)
+        asked_for = {*included, *converted, *self._forced(tree), *self._loose}
+        others = {*status.untracked, *status.not_in_head, *changed, *asked_for}
         if state.kind is ComponentKind.EMBEDDED:
             links = {entry.path for entry in self._facts.hidden if entry.is_gitlink}
             others |= {*tracked, *list_index_paths(self._repository, self._index)} - links
@@ -193,11 +218,31 @@ class ComponentCapture:
         self.result.is_patchable &= not any(path in reader.entries for path in status.gitlinks)
         self.result.receipt += self._as_git_only(reader.receipt.values(), converted, status)
         self.result.torn = reader.torn
+        self.result.databases += reader.databases
+        self.result.seen = reader.seen
         if state.base is not None:
             flagged = {e.path: TreeEntry(e.path, e.mode, e.oid) for e in self._facts.hidden if not e.is_gitlink}
             self.result.base_entries = {**{path: flagged[path] for path in (*changed, *gone)}, **status.tracked}
+            self._find_clean_entries(asked_for)
         self.result.converted = converted
         self.result.stats = (list(stats.fresh.values()), [path for path in stats.known if path not in reader.entries])
+
+    def _find_live_databases(self, tree: SafeRoot) -> None:
+        """A database that is in use has files beside it; they must not even be opened, so they are known by name."""
+        status = self._status
+        for path in {*status.untracked, *status.tracked, *status.ignored}:
+            ending = next((ending for ending in COMPANION_ENDINGS if path.endswith(ending)), None)
+            if ending is not None and tree.is_database(path.removesuffix(ending)):
+                full_path = self.result.state.from_root(path.removesuffix(ending))
+                self.result.databases.append(full_path)
+                self._context.memory_paths |= {full_path, *(full_path + other for other in COMPANION_ENDINGS)}
+
+    def _find_clean_entries(self, asked_for: set[TreePath]) -> None:
+        """What was read although status says nothing of it may be as in the base: the patch must not make it anew."""
+        known = self.result.base_entries.keys() | {*self._status.untracked, *self._status.not_in_head}
+        paths = sorted((asked_for - known) & self.result.state.entries.keys())
+        found = find_tree_entries(self._repository, self.result.state.base, paths)
+        self.result.base_entries |= {path: entry for path, entry in found.items() if entry.mode != GITLINK_MODE}
 
     def _converted(self) -> list[TreePath]:
         """Return the clean files that git converts, asking only when the index, a stat or an attribute changed."""
@@ -265,11 +310,13 @@ class ComponentCapture:
         return reason is None
 
     def _note_ignored(self) -> None:
-        state = self.result.state
+        state, memory = self.result.state, self._context.memory_paths
         for path in self._status.ignored:
-            own = path.rstrip(b"/")
+            own, full_path = path.rstrip(b"/"), state.from_root(path)
             if own not in state.entries and not self._is_own(own):
-                self.result.receipt.append(ReceiptRow(state.from_root(path), Reason.IGNORED))
+                holds_stores = path.endswith(b"/") and any(place.startswith(full_path) for place in memory)
+                detail = _HELD_STORES if holds_stores else _DECLARE if own.endswith(_DATABASE_ENDINGS) else ""
+                self.result.receipt.append(ReceiptRow(full_path, Reason.IGNORED, 0, detail))
 
     def _note_lessons(self) -> None:
         """Say so when there are lessons, for a folder of that name may hold something of the user's."""
@@ -294,11 +341,25 @@ class ComponentCapture:
         return {path for path in paths if not self._is_own(path)}
 
     def _is_own(self, path: TreePath) -> bool:
-        return self._is_in([*self._context.store_paths, *self._context.lessons], path)
+        return self._is_in([*self._context.store_paths, *self._context.lessons], path) or self._is_memory(path)
+
+    def _is_memory(self, path: TreePath) -> bool:
+        paths = self._context.memory_paths
+        folder = self.result.state.from_root(path.rstrip(b"/")) if paths else b""
+        while folder:
+            if folder in paths:
+                return True
+            folder = folder.rpartition(b"/")[0]
+        return False
 
     def _is_in(self, folders: list[TreePath], path: TreePath) -> bool:
         full_path = self.result.state.from_root(path.rstrip(b"/"))
         return any(is_inside(full_path, folder) for folder in folders)
+
+
+def moment_of(repository: Repository) -> object:
+    """Return what tells whether HEAD or the index moved."""
+    return head_fingerprint(repository), identity_of(repository.index)
 
 
 def _is_folder(tree: SafeRoot, path: TreePath) -> bool:

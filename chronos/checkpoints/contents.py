@@ -18,6 +18,7 @@ from chronos.checkpoints.manifest import (
     Manifest,
     MemoryRecord,
     ReceiptRow,
+    SecretRow,
     StagedEntry,
     check_memory_files,
     check_rows,
@@ -26,12 +27,12 @@ from chronos.errors import DamagedManifestError
 from chronos.files import TreePath
 from chronos.git import HiddenEntry
 from chronos.memory import MemoryFile
-from chronos.pool import Content, PoolReader, digest
+from chronos.pool import CHUNK_ID_BYTES, Content, PoolReader, digest
 
 LARGEST_LIST_BYTES = 256 * 1024 * 1024
 LARGEST_ROWS = 4 * 1024 * 1024
 _LONGEST_LINK_BYTES = 4096
-_Row = TypeVar("_Row", Entry, StagedEntry, HiddenEntry, ReceiptRow, MemoryFile)
+_Row = TypeVar("_Row", Entry, StagedEntry, HiddenEntry, ReceiptRow, SecretRow, MemoryFile)
 
 
 class HeldContent(msgspec.Struct, frozen=True):
@@ -77,12 +78,15 @@ class ContentWalk(msgspec.Struct):
                     yield HeldContent(file.path, file.content, record.name)
 
     def check_others(self) -> Iterator[str]:
-        """Check the lists without contents: flags of the index and the receipt. Yield the texts in them."""
+        """Check the lists without contents: flags of the index, the receipt, findings. Yield the texts in them."""
         for component in self.manifest.code:
             for hidden in self.rows(component.hidden, HiddenEntry, _check_row):
                 yield hidden.path.decode("utf-8", "replace")
         for row in self.rows(self.manifest.receipt, ReceiptRow, lambda _: None):
             yield f"{row.path.decode('utf-8', 'replace')} {row.detail}"
+        if self.manifest.secrets is not None:
+            for found in self.rows(self.manifest.secrets, SecretRow, _check_secret):
+                yield f"{found.what} {found.scanner}"
 
     def rows(self, ref: ListRef, row_type: type[_Row], check: Callable[[_Row], None]) -> Iterator[_Row]:
         """Yield the rows of a list, each checked. Memory stays within the list's bytes and 72 for each row."""
@@ -132,6 +136,11 @@ def _check_entry(entry: Entry) -> None:
         raise DamagedManifestError("an entry has no content, or a deletion has one")
     if entry.kind is EntryKind.LINK and entry.content is not None and entry.content.size > _LONGEST_LINK_BYTES:
         raise DamagedManifestError("the target of a symlink is longer than a path can be")
+
+
+def _check_secret(row: SecretRow) -> None:
+    if len(row.content) != CHUNK_ID_BYTES or row.line < 0:
+        raise DamagedManifestError("what looks like a secret stands in no content, or in no line")
 
 
 def _check_file(file: MemoryFile) -> None:

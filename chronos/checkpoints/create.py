@@ -10,16 +10,18 @@ from pathlib import Path
 import msgspec
 
 from chronos.catalog import CheckpointRow
-from chronos.checkpoints.capture import Capture, capture_code
-from chronos.checkpoints.manifest import Grade, ReceiptRow, Trigger
+from chronos.checkpoints.allowance import Allowance
+from chronos.checkpoints.capture import Capture, capture_state
+from chronos.checkpoints.manifest import Grade, ReceiptRow, Trigger, Unscanned
 from chronos.checkpoints.policy import CapturePolicy
 from chronos.checkpoints.seal import Request, seal
-from chronos.checkpoints.secrets import find_secret
+from chronos.checkpoints.secrets import Findings, FoundSecret, open_scanner, settle
 from chronos.checkpoints.store import Store
 from chronos.errors import BadNameError
 from chronos.files import display
 from chronos.git import Repository
 from chronos.pool import ContentSink, HashingSink, PoolWriter
+from chronos.secrets import SecretScanner
 
 _LONGEST_NAME = 120
 _LONGEST_DESCRIPTION = 10_000
@@ -38,6 +40,8 @@ class Created(msgspec.Struct, frozen=True):
     receipt: tuple[ReceiptRow, ...]
     warnings: tuple[str, ...]
     files_changed: int
+    secrets: tuple[FoundSecret, ...]
+    unscanned: dict[str, Unscanned]
     store_is_visible: bool = False
 
 
@@ -66,7 +70,7 @@ class PendingCheckpoint:
 
     def __init__(
         self, store: Store, request: Request, newest: CheckpointRow | None, scratch: Path, writer: PoolWriter,
-        capture: Capture,
+        capture: Capture, scanner: SecretScanner | None,
     ) -> None:  # fmt: skip
         self.capture = capture
         self.sink: ContentSink = writer
@@ -75,6 +79,7 @@ class PendingCheckpoint:
         self._newest = newest
         self._scratch = scratch
         self._writer = writer
+        self._scanner = scanner
 
     def seal(self) -> Created:
         """Make the checkpoint visible and durable.
@@ -83,46 +88,44 @@ class PendingCheckpoint:
 
         Raises StorageError or GitFailedError, and then nothing has become visible.
         """
-        newest, request, capture = self._newest, self._request, self.capture
+        newest, request, capture, scanner = self._newest, self._request, self.capture, self._scanner
+        findings = settle(self._store, request.timeline, capture.state, scanner, newest) if scanner else Findings()
         is_held = not self._writer.has_fresh_chunks and newest is not None and _has_state(newest, capture)
         if request.trigger is not Trigger.MANUAL and newest is not None and is_held:
-            return _outcome(newest.checkpoint_id, newest.name, newest.created_at, False, request, capture)
-        capture.state.warnings += _warn_of_secrets(capture, self._writer)
-        checkpoint_id, manifest = seal(self._store, capture, self._writer, request, newest, self._scratch)
-        return _outcome(checkpoint_id, manifest.name, manifest.created_at, True, request, capture)
+            return _outcome(newest.checkpoint_id, newest.name, newest.created_at, False, request, capture, findings)
+        checkpoint_id, manifest = seal(self._store, capture, self._writer, request, newest, self._scratch, findings)
+        return _outcome(checkpoint_id, manifest.name, manifest.created_at, True, request, capture, findings)
 
 
 @contextmanager
 def open_checkpoint(
-    store: Store, repository: Repository, policy: CapturePolicy, request: Request
+    store: Store, repository: Repository, policy: CapturePolicy, request: Request, scanner: SecretScanner | None = None
 ) -> Iterator[PendingCheckpoint]:
-    """Capture the state, to be sealed inside the block or not at all. The locks of `Store.working_on` must be held."""
+    """Capture the state, to be sealed inside the block or not at all. The locks of `Store.working_on` must be held.
+
+    `scanner` looks for secrets in it, by default as the settings say. Raises QuotaExceededError or LowSpaceError, here
+    or in `seal`, and then nothing has become visible.
+    """
     newest = next(iter(store.catalog.list_checkpoints(request.timeline, limit=1)), None)
+    scanner = scanner or open_scanner(store.config)
     with store.temporary_folder() as scratch:
-        compress = store.config.compress
-        writer = PoolWriter(scratch, store.catalog.has_chunk, compress=compress, inspect=find_secret)
+        spend = Allowance(store.catalog, store.layout, store.config).spend
+        writer = PoolWriter(
+            scratch, store.catalog.has_chunk, find_missing=store.catalog.find_missing, compress=store.config.compress,
+            inspector=scanner, spend=spend,
+        )  # fmt: skip
         try:
-            capture = capture_code(store, repository, policy, writer)
-            yield PendingCheckpoint(store, request, newest, scratch, writer, capture)
+            capture = capture_state(store, repository, policy, writer)
+            yield PendingCheckpoint(store, request, newest, scratch, writer, capture, scanner)
         finally:
             writer.abandon()
 
 
-def capture_in_memory(store: Store, repository: Repository, policy: CapturePolicy) -> Capture:
-    """Capture the state without keeping any of it."""
-    return capture_code(store, repository, policy, HashingSink())
-
-
-def _warn_of_secrets(capture: Capture, writer: PoolWriter) -> list[str]:
-    """Name the paths whose content is new to the store and looks like a secret: losing work would be worse."""
-    found = {}
-    for component in capture.state.components.values() if writer.remarks else ():
-        contents = [(row.path, row.content) for row in component.entries.values()]
-        contents += [(row.path, row.content) for row in component.staged]
-        for path, content in contents:
-            if content is not None and content.id in writer.remarks:
-                found[component.from_root(path)] = writer.remarks[content.id]
-    return [f"{display(path)} seems to hold a secret: {what}" for path, what in sorted(found.items())]
+def capture_in_memory(
+    store: Store, repository: Repository, policy: CapturePolicy, sink: ContentSink | None = None
+) -> Capture:
+    """Capture the state without keeping any of it, but for what `sink` keeps."""
+    return capture_state(store, repository, policy, sink or HashingSink())
 
 
 def _has_state(row: CheckpointRow, capture: Capture) -> bool:
@@ -130,8 +133,9 @@ def _has_state(row: CheckpointRow, capture: Capture) -> bool:
 
 
 def _outcome(
-    checkpoint_id: str, name: str, created_at: str, created: bool, request: Request, capture: Capture
-) -> Created:
+    checkpoint_id: str, name: str, created_at: str, created: bool, request: Request, capture: Capture,
+    findings: Findings,
+) -> Created:  # fmt: skip
     state = capture.state
     return Created(
         checkpoint_id,
@@ -143,5 +147,7 @@ def _outcome(
         tuple(state.receipt),
         tuple(state.warnings),
         sum(len(component.entries) for component in state.components.values()),
+        findings.found,
+        findings.unscanned,
         capture.store_is_visible,
     )

@@ -9,10 +9,10 @@ from pathlib import Path
 import msgspec
 
 from chronos.checkpoints.changes import ABSENT, Side, SideKind
-from chronos.checkpoints.manifest import UNCAPTURED
+from chronos.checkpoints.manifest import UNCAPTURED, MemoryRecord
 from chronos.checkpoints.rules import ATTRIBUTES_FILE, StateRules
 from chronos.checkpoints.sides import BlobSource, Sides, absorbed_repositories
-from chronos.checkpoints.states import State
+from chronos.checkpoints.states import MemoryState, State
 from chronos.files import SafeRoot, TreePath, display, is_inside, translate_os_errors
 from chronos.git import Repository, TextPatch, diff_contents, diff_trees, list_tree, mode_of
 from chronos.pool import PoolReader
@@ -30,6 +30,37 @@ class Difference(msgspec.Struct, frozen=True):
     status: str
     old: Side
     new: Side
+
+
+class StorePair(msgspec.Struct, frozen=True):
+    """One memory store that differs: what it was and what it is, None where there is none."""
+
+    old: MemoryState | None
+    new: MemoryState | None
+
+    @property
+    def record(self) -> MemoryRecord:
+        """What the newer side says of the store, or the older one when it is gone."""
+        part = self.new or self.old
+        assert part is not None
+        return part.record
+
+    @property
+    def status(self) -> str:
+        """A (added), D (removed) or M (modified)."""
+        return "A" if self.old is None else "D" if self.new is None else "M"
+
+
+def list_changed_stores(old: State, new: State) -> list[StorePair]:
+    """Return the memory stores that differ between two states, by their places."""
+    before = {part.record.path: part for part in old.memory.values()}
+    after = {part.record.path: part for part in new.memory.values()}
+    pairs = (StorePair(before.get(path), after.get(path)) for path in sorted({*before, *after}))
+    return [pair for pair in pairs if pair.status != "M" or _identity(pair.old) != _identity(pair.new)]
+
+
+def _identity(part: MemoryState | None) -> str | None:
+    return part.record.identity if part is not None else None
 
 
 class StateDiff:
@@ -106,7 +137,7 @@ class StateDiff:
                 found |= {some.from_root(e.path) for e in list_tree(repository, some.base)} if some.base else set()
             else:
                 found |= {some.from_root(own) for own in diff_trees(repository, old.base, new.base)}
-        return found
+        return {path for path in found if not (self._old.state.is_memory(path) or self._new.state.is_memory(path))}
 
     def warnings(self) -> list[str]:
         """Return what could not be compared, as sentences."""

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import msgspec
 
-from chronos.checkpoints.secrets import find_secret
 from chronos.errors import StorageError
 from chronos.files import read_limited, to_text
 from chronos.pool import digest
+from chronos.secrets import is_secret_text
 
 _LOCK_FILES = (
     "uv.lock", "poetry.lock", "pdm.lock", "Pipfile.lock", "requirements.txt", "pylock.toml", "package-lock.json",
@@ -22,7 +22,7 @@ _LOCK_FILES = (
 )  # fmt: skip
 _LARGEST_LOCK_FILE_BYTES = 64 * 1024 * 1024
 _SECRET_NAME = re.compile(r"(?i)secret|token|passw|passphrase|credential|api_?key|private|auth")
-_USER_AND_PASSWORD = re.compile(r"://[^/\s:@]+:[^/\s@]+@")
+_USER_IN_URL = re.compile(r"://[^/\s@]+@")
 
 
 def describe_environment(
@@ -45,9 +45,9 @@ def describe_environment(
 
 
 def _is_safe(name: str, value: str | None) -> bool:
-    if value is None or _SECRET_NAME.search(name) or _USER_AND_PASSWORD.search(value):
+    if value is None or _SECRET_NAME.search(name) or _USER_IN_URL.search(value):
         return False
-    return find_secret(os.fsencode(value)) is None
+    return not is_secret_text(os.fsencode(value))
 
 
 def _text(value: str) -> str:

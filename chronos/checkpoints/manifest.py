@@ -6,6 +6,7 @@ pool, so an unchanged list costs one id. The normative description is `docs/form
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 from enum import Enum
@@ -66,6 +67,7 @@ class Reason(str, Enum):
     GIT_ONLY = "from git only"
     HISTORY = "history of an embedded repository"
     EXPORT = "left out by export"
+    MEMORY = "memory store"
 
 
 STAGED = "staged"  # the detail of a receipt row for content of the index
@@ -122,6 +124,15 @@ class ReceiptRow(_Row, frozen=True):
         return self.detail == STAGED
 
 
+class SecretRow(_Row, frozen=True):
+    """Something in a content (by its id) that looks like a secret: what, in which line (0 is unknown), who says so."""
+
+    content: bytes
+    what: str
+    line: int = 0
+    scanner: str = ""
+
+
 class _Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     pass
 
@@ -168,6 +179,13 @@ class Member(_Document, frozen=True):
     complete: bool = True
 
 
+class Unscanned(_Document, frozen=True):
+    """New text contents that a scanner for secrets had no time for: how many, and their bytes."""
+
+    count: _Number
+    bytes: _Number
+
+
 class Manifest(_Document, frozen=True):
     """Everything a checkpoint is, by hash."""
 
@@ -188,11 +206,14 @@ class Manifest(_Document, frozen=True):
     packs: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    secrets: ListRef | None = None
+    unscanned: dict[str, Unscanned] = {}
 
     @property
     def lists(self) -> list[ListRef]:
         """The lists that the manifest itself refers to."""
-        return [self.receipt, *(ref for part in self.code for ref in (part.entries, part.staged, part.hidden))]
+        own = [self.receipt] if self.secrets is None else [self.receipt, self.secrets]
+        return [*own, *(ref for part in self.code for ref in (part.entries, part.staged, part.hidden))]
 
     @property
     def files_changed(self) -> int:
@@ -205,6 +226,7 @@ class MemoryRecord(_Document, frozen=True):
 
     `is_found` says that nobody declared it; `identity` is equal for equal states; `files` lists `MemoryFile` rows of
     `bytes` bytes in all. `is_torn` says that the store would not hold still; `facts` and `notes` are for people.
+    `beside` are the names, beside it, that belong to the store, such as those of a `-wal`.
     """
 
     name: str
@@ -217,6 +239,12 @@ class MemoryRecord(_Document, frozen=True):
     is_torn: bool = False
     facts: dict[str, str | int] = {}
     notes: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
+
+    @property
+    def is_inside(self) -> bool:
+        """Whether it lies in the root."""
+        return not os.path.isabs(self.path)
 
 
 class MemoryDump(_Document, frozen=True):
@@ -226,7 +254,7 @@ class MemoryDump(_Document, frozen=True):
     stores: tuple[MemoryRecord, ...]
 
 
-_RowType = TypeVar("_RowType", Entry, StagedEntry, HiddenEntry, ReceiptRow, MemoryFile)
+_RowType = TypeVar("_RowType", Entry, StagedEntry, HiddenEntry, ReceiptRow, SecretRow, MemoryFile)
 
 
 def is_checkpoint_id(text: str) -> bool:

@@ -22,7 +22,7 @@ def render_patch(capture: Capture, limit_bytes: int, scratch: Path) -> tuple[byt
     changed file, where a conflict is unresolved, in a sparse checkout, where something stands in the place of a
     submodule, and where git cannot render it: then a warning says so. `scratch` is a file name of ours.
     """
-    left_bytes = limit_bytes - sum(content.size for content in capture.state.contents())
+    left_bytes = limit_bytes - sum(content.size for content in capture.state.code_contents())
     pieces, complete = [], True
     for part in capture.components.values():
         try:

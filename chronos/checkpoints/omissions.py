@@ -18,7 +18,7 @@ from chronos.checkpoints.states import State
 from chronos.errors import DamagedManifestError
 from chronos.files import read_limited, unescape
 from chronos.layout import FORMAT_VERSION, OMISSIONS
-from chronos.pool import Content
+from chronos.pool import Content, add_check, strip_check
 
 _LARGEST_BYTES = 16 * 1024 * 1024
 _LONGEST_REASON = 200
@@ -38,7 +38,7 @@ class Omissions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
 
 def encode_omissions(omissions: Omissions) -> bytes:
     """Return the bytes of `left_out.json`. Raises DamagedManifestError when there is too much to write down."""
-    data = msgspec.json.encode({"format": omissions.format, **msgspec.structs.asdict(omissions)})
+    data = add_check(msgspec.json.encode({"format": omissions.format, **msgspec.structs.asdict(omissions)}))
     if len(data) > _LARGEST_BYTES:
         raise DamagedManifestError("more is left out than can be written down")
     return data
@@ -48,8 +48,8 @@ def decode_omissions(data: bytes, what: str) -> Omissions:
     """Read what was left out. Raises DamagedManifestError or NewerFormatError."""
     try:
         check_format(data, what)
-        found = msgspec.json.decode(data, type=Omissions)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as cause:
+        found = msgspec.json.decode(strip_check(data), type=Omissions)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as cause:
         raise DamagedManifestError(f"{what} is not valid: {cause}") from cause
     if not all(map(_KEY.fullmatch, found.contents)):
         raise DamagedManifestError(f"{what} names something that is no content")
@@ -66,6 +66,11 @@ def read_omissions(folder: Path) -> Omissions:
     return decode_omissions(read_limited(path, _LARGEST_BYTES, too_large=DamagedManifestError), f"{OMISSIONS} there")
 
 
+def is_omitted(content: Content, omissions: Omissions, has_chunk: Callable[[bytes], bool]) -> bool:
+    """Tell whether a content did not come along, and the pool has not got it since."""
+    return bool(content.size) and content.key.hex() in omissions.contents and not has_chunk(content.key)
+
+
 def drop_omitted(state: State, omissions: Omissions, has_chunk: Callable[[bytes], bool]) -> None:
     """Take what was left out, and the pool does not have, from the state; a receipt row says so for each path.
 
@@ -73,10 +78,9 @@ def drop_omitted(state: State, omissions: Omissions, has_chunk: Callable[[bytes]
     """
 
     def reason_for(content: Content | None) -> str | None:
-        if content is None or not content.size:
+        if content is None or not is_omitted(content, omissions, has_chunk):
             return None
-        reason = omissions.contents.get(content.key.hex())
-        return None if reason is None or has_chunk(content.key) else reason
+        return omissions.contents[content.key.hex()]
 
     rows = []
     for part in state.components.values():
@@ -93,11 +97,7 @@ def drop_omitted(state: State, omissions: Omissions, has_chunk: Callable[[bytes]
         if reason is None:
             continue
         del state.memory[name]
-        path = unescape(store.record.path)
-        if path.startswith(b"/"):  # a receipt speaks of paths under the root
-            state.warnings.append(f"the memory store {name} was left out by the export: {reason}")
-        else:
-            rows.append(ReceiptRow(path, Reason.EXPORT, store.record.bytes, reason))
+        rows.append(ReceiptRow(unescape(store.record.path), Reason.EXPORT, store.record.bytes, reason))
     if rows:
         state.receipt += rows
         state.grade = Grade.PARTIAL if state.grade is Grade.COMPLETE else state.grade

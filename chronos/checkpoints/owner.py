@@ -12,9 +12,10 @@ from pathlib import Path
 import msgspec
 
 from chronos.checkpoints.manifest import check_format, is_checkpoint_id
-from chronos.errors import DamagedStoreError, ForeignTimelineError
+from chronos.errors import DamagedStoreError, ForeignTimelineError, IntegrityError, StorageError, UnsupportedError
 from chronos.files import display, read_limited, replace_durably, to_text, translate_os_errors, unescape
 from chronos.layout import FORMAT_VERSION, StoreLayout
+from chronos.pool import add_check, strip_check
 
 _LARGEST_RECORD_BYTES = 64 * 1024
 
@@ -39,14 +40,14 @@ def find_record(layout: StoreLayout, timeline: str) -> TimelineRecord | None:
     data = read_limited(path, _LARGEST_RECORD_BYTES, too_large=DamagedStoreError)
     try:
         check_format(data, f"timeline {timeline}")
-        record = msgspec.json.decode(data, type=TimelineRecord)
+        record = msgspec.json.decode(strip_check(data), type=TimelineRecord)
         if bool(record.tree) == record.imported:
             raise msgspec.ValidationError("it must name a tree, or be for imports")
         return record
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as cause:
+    except (msgspec.MsgspecError, ValueError, RecursionError) as cause:
         raise DamagedStoreError(
             f"{path} is damaged: {cause}",
-            hint="when this is the working tree of that timeline, remove the file; it is written again",
+            hint="in the working tree of that timeline, `chrono verify --repair` sets it aside and writes it again",
         ) from cause
 
 
@@ -80,8 +81,14 @@ def is_claimed(layout: StoreLayout, timeline: str, root: Path) -> bool:
 
 
 def is_for_imports(layout: StoreLayout, timeline: str) -> bool:
-    """Tell whether a timeline holds imported checkpoints, whose manifests name other timelines. See `find_record`."""
-    record = find_record(layout, timeline)
+    """Tell whether a timeline holds imported checkpoints, whose manifests name other timelines.
+
+    One whose record cannot be read counts as none; verify names it.
+    """
+    try:
+        record = find_record(layout, timeline)
+    except (IntegrityError, UnsupportedError, StorageError):
+        return False
     return record is not None and record.imported
 
 
@@ -99,6 +106,11 @@ def claim_for_imports(layout: StoreLayout, store_id: str, timeline: str) -> None
             f"timeline {timeline} is that of a working tree: an import would become its newest checkpoint",
             hint="leave out --timeline, or give a name that no timeline has",
         )
+    write_imports_record(layout, store_id, timeline)
+
+
+def write_imports_record(layout: StoreLayout, store_id: str, timeline: str) -> None:
+    """Record durably that `timeline` is for imports. The timeline's lock must be held."""
     _write(layout, timeline, TimelineRecord(FORMAT_VERSION, store_id, imported=True))
 
 
@@ -115,4 +127,4 @@ def _write(layout: StoreLayout, timeline: str, record: TimelineRecord) -> None:
     path = layout.timeline_record(timeline)
     with translate_os_errors(f"cannot write {path}"):
         path.parent.mkdir(mode=0o700, exist_ok=True)
-    replace_durably(path, msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n")
+    replace_durably(path, add_check(msgspec.json.encode(record)) + b"\n")

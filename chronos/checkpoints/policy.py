@@ -10,11 +10,12 @@ from pathlib import Path
 import msgspec
 
 from chronos.checkpoints.manifest import Reason
-from chronos.checkpoints.secrets import is_secret_name
 from chronos.config import Config
 from chronos.errors import BadConfigError
 from chronos.files import TreePath, read_limited
 from chronos.git import Repository
+from chronos.memory import StorePlace
+from chronos.secrets import is_secret_name
 
 INCLUDE_FILE = ".chronoinclude"
 _LARGEST_RULES_BYTES = 1024 * 1024
@@ -22,14 +23,21 @@ _WILD = frozenset("*?[")
 
 
 class CapturePolicy(msgspec.Struct, frozen=True):
-    """The rules of one capture. `forced` paths (from the root) are taken whatever the other rules say."""
+    """The rules of one capture. `forced` paths (from the root) are taken whatever the other rules say.
 
+    `places` are the memory stores that are known before the code is looked at.
+    """
+
+    root: Path
     config: Config
     patterns: tuple[str, ...] = ()
     forced: frozenset[TreePath] = msgspec.field(default=frozenset())
+    places: tuple[StorePlace, ...] = ()
 
     @classmethod
-    def load(cls, root: Path, config: Config, forced: Sequence[TreePath] = ()) -> CapturePolicy:
+    def load(
+        cls, root: Path, config: Config, forced: Sequence[TreePath] = (), places: Sequence[StorePlace] = ()
+    ) -> CapturePolicy:
         """Read `.chronoinclude` and the configuration. Raises StorageError, or BadConfigError when it is too large."""
         path = root / INCLUDE_FILE
         lines: list[str] = []
@@ -37,7 +45,8 @@ class CapturePolicy(msgspec.Struct, frozen=True):
             data = read_limited(path, _LARGEST_RULES_BYTES, too_large=BadConfigError)
             lines = data.decode("utf-8", "surrogateescape").splitlines()
         rules = [line.rstrip() for line in (*lines, *config.include)]
-        return cls(config, tuple(rule for rule in rules if rule and not rule.startswith("#")), frozenset(forced))
+        patterns = tuple(rule for rule in rules if rule and not rule.startswith("#"))
+        return cls(root, config, patterns, frozenset(forced), tuple(places))
 
     def included(self, repository: Repository, index: Path, component: TreePath) -> set[TreePath]:
         """Return every path of the repository at `component` that an include rule names, ignored or not.

@@ -15,11 +15,12 @@ import msgspec
 from chronos.checkpoints.manifest import Entry, EntryKind, Reason, ReceiptRow
 from chronos.checkpoints.policy import CapturePolicy
 from chronos.errors import BadPathError
-from chronos.files import FileStat, PathKind, SafeRoot, TreePath, check_tree_path, stat_of
+from chronos.files import DatabaseFileError, FileStat, PathKind, SafeRoot, TreePath, check_tree_path, stat_of
 from chronos.pool import Content, ContentSink
 from chronos.stat_cache import StatCache
 
 _ATTEMPTS = 3
+_BY_SIZE = (Reason.TOO_LARGE, Reason.OVER_LIMIT)
 
 
 class Budget(msgspec.Struct):
@@ -37,8 +38,19 @@ class Budget(msgspec.Struct):
         return reason
 
 
+def look(tree: SafeRoot, path: TreePath) -> FileStat | str | None:
+    """Return what stands at a path, or why it cannot be looked at."""
+    try:
+        return tree.find_stat(path)
+    except OSError as cause:
+        return cause.strerror or str(cause)
+
+
 class PathReader(msgspec.Struct):
-    """Read the candidate paths of one component, and remember what they looked like."""
+    """Read the candidate paths of one component, and remember what they looked like.
+
+    `databases` (from the root) are files that turned out to be SQLite databases: memory stores, and no entries.
+    """
 
     tree: SafeRoot
     prefix: TreePath
@@ -50,6 +62,7 @@ class PathReader(msgspec.Struct):
     entries: dict[TreePath, Entry] = msgspec.field(default_factory=dict)
     receipt: dict[TreePath, ReceiptRow] = msgspec.field(default_factory=dict)
     torn: list[TreePath] = msgspec.field(default_factory=list)
+    databases: list[TreePath] = msgspec.field(default_factory=list)
     _seen: dict[TreePath, FileStat | str | None] = msgspec.field(default_factory=dict)
     _charged: dict[TreePath, int] = msgspec.field(default_factory=dict)
 
@@ -68,6 +81,11 @@ class PathReader(msgspec.Struct):
             self.torn.extend(path for path in paths if self._look(path) != self._seen[path])
         self.entries = dict(sorted(self.entries.items()))
 
+    @property
+    def seen(self) -> dict[TreePath, FileStat | str | None]:
+        """What stood at each path when it was read, but for those that would not hold still."""
+        return {path: stat for path, stat in self._seen.items() if path not in self.torn}
+
     def _may_be_named(self, path: TreePath) -> bool:
         """Leave out what could never be written back: a name that is git's own folder somewhere."""
         try:
@@ -78,11 +96,7 @@ class PathReader(msgspec.Struct):
         return True
 
     def _look(self, path: TreePath) -> FileStat | str | None:
-        """Return what stands at the path, or why it cannot be looked at."""
-        try:
-            return self.tree.find_stat(path)
-        except OSError as cause:
-            return cause.strerror or str(cause)
+        return look(self.tree, path)
 
     def _forget(self, path: TreePath) -> None:
         self.entries.pop(path, None)
@@ -103,6 +117,10 @@ class PathReader(msgspec.Struct):
             try:
                 self._take(path, stat)
                 return
+            except DatabaseFileError:
+                self._forget(path)
+                self.databases.append(self._from_root(path))
+                return
             except OSError as cause:
                 if cause.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EINVAL) and attempt + 1 < _ATTEMPTS:
                     continue
@@ -117,6 +135,9 @@ class PathReader(msgspec.Struct):
             return
         reason = self.budget.refusal(self.policy, full_path, stat.size, included=path in self.included)
         if reason is not None:
+            if reason in _BY_SIZE and self.tree.is_database(path):
+                self.databases.append(full_path)
+                return
             self._leave_out(path, reason, stat.size)
             return
         self._charged[path] = stat.size

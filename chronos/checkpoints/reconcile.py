@@ -11,16 +11,20 @@ import os
 from pathlib import Path
 
 from chronos.catalog import Catalog, CheckpointRow, ChunkPlace, TimelineMark
+from chronos.checkpoints.annotations import annotate, apply_annotations, read_annotations
 from chronos.checkpoints.manifest import LARGEST_MANIFEST_BYTES, Manifest, decode_manifest, is_checkpoint_id
 from chronos.checkpoints.owner import is_for_imports
 from chronos.errors import IntegrityError, StorageError, UnsupportedError
 from chronos.files import read_limited, sync_folder
-from chronos.layout import MANIFEST, StoreLayout
+from chronos.layout import MANIFEST, OMISSIONS, StoreLayout
 from chronos.pool import WrittenPack, read_pack_index
+
+_UNREAD = "unread"
 
 
 def reconcile(catalog: Catalog, layout: StoreLayout) -> None:
-    """Bring every timeline's rows up to date with its folder."""
+    """Bring every timeline's rows up to date with its folder, and with what the log annotates."""
+    apply_annotations(catalog, layout)
     present = list_timelines(layout)
     for timeline in present:
         if catalog.find_mark(timeline) != read_mark(layout, timeline):
@@ -56,7 +60,10 @@ def read_mark(layout: StoreLayout, timeline: str) -> TimelineMark:
 def checkpoint_row(
     manifest: Manifest, checkpoint_id: str, *, deleted: bool = False, timeline: str | None = None
 ) -> CheckpointRow:
-    """Return the catalog's row for a manifest, which lies in the folder of `timeline` if not in that of its own."""
+    """Return the catalog's row for a manifest that no annotation speaks of.
+
+    `timeline` is that of the folder where it lies, if not its own.
+    """
     return CheckpointRow(
         checkpoint_id,
         timeline or manifest.timeline,
@@ -71,6 +78,7 @@ def checkpoint_row(
         manifest.grade.value,
         manifest.state,
         deleted,
+        manifest.parents[1:],
     )
 
 
@@ -92,14 +100,18 @@ def _reconcile_timeline(catalog: Catalog, layout: StoreLayout, timeline: str) ->
         found = {folder.name: True for folder in list_checkpoint_folders(layout.deleted(timeline))} | found
         # A checkpoint appears after its packs, so whoever saw it sees them: packs are looked at last.
         is_agreed = _reconcile_packs(catalog, layout, timeline)
+        annotations = [] if found.keys() <= known.keys() else read_annotations(layout)[0]
         for checkpoint_id, deleted in found.items():
             row = known.pop(checkpoint_id, None)
             if row is None:
-                is_agreed &= _add_checkpoint(catalog, layout, timeline, checkpoint_id, deleted)
+                manifest_row = _read_row(layout, timeline, checkpoint_id, deleted)
+                is_agreed &= manifest_row is not _UNREAD
+                if isinstance(manifest_row, tuple):
+                    row, own_bytes = manifest_row
+                    catalog.add_checkpoint(annotate(row, annotations), own_bytes)
             elif row.deleted != deleted:
                 catalog.set_deleted(checkpoint_id, deleted)
-        for checkpoint_id in known:
-            catalog.remove_checkpoint(checkpoint_id)
+        catalog.remove_checkpoints(known)
         if is_agreed:
             catalog.set_mark(timeline, mark)
 
@@ -109,14 +121,13 @@ def _reconcile_packs(catalog: Catalog, layout: StoreLayout, timeline: str) -> bo
     is_agreed = True
     known = catalog.pack_sizes(timeline)
     found = _pack_files(layout.packs(timeline))
-    for name in set(known) - set(found):
-        catalog.remove_pack(timeline, name)
+    catalog.remove_packs(timeline, set(known) - set(found))
     fresh = [name for name, size in found.items() if known.get(name) != size]
     if fresh:
         # A pack that a killed run renamed into place may not be durable yet, and new checkpoints will lean on it.
         sync_folder(layout.packs(timeline))
     for name in fresh:
-        catalog.remove_pack(timeline, name)
+        catalog.remove_packs(timeline, [name])
         try:
             pack = read_pack_index(layout.pack(timeline, name))
         except (IntegrityError, UnsupportedError):
@@ -128,26 +139,31 @@ def _reconcile_packs(catalog: Catalog, layout: StoreLayout, timeline: str) -> bo
     return is_agreed
 
 
-def _add_checkpoint(catalog: Catalog, layout: StoreLayout, timeline: str, checkpoint_id: str, deleted: bool) -> bool:
-    """Tell whether the manifest could be looked at, damaged or not."""
+def _read_row(
+    layout: StoreLayout, timeline: str, checkpoint_id: str, deleted: bool
+) -> tuple[CheckpointRow, int] | str | None:
+    """Return a checkpoint's row and what its folder takes; None for a damaged manifest, `_UNREAD` for one unread."""
     folder = layout.deleted(timeline) if deleted else layout.timeline(timeline)
     try:
         data = read_limited(folder / checkpoint_id / MANIFEST, LARGEST_MANIFEST_BYTES)
         manifest = decode_manifest(data, checkpoint_id)
     except (IntegrityError, UnsupportedError):
-        return True
+        return None
     except StorageError:
-        return False
-    if manifest.timeline == timeline or _is_for_imports(layout, timeline):
-        catalog.add_checkpoint(checkpoint_row(manifest, checkpoint_id, deleted=deleted, timeline=timeline))
-    return True
+        return _UNREAD
+    if manifest.timeline != timeline and not is_for_imports(layout, timeline):
+        return None
+    own_bytes = len(data) + sum(_own_bytes(folder / checkpoint_id / name) for name in (*manifest.members, OMISSIONS))
+    return checkpoint_row(manifest, checkpoint_id, deleted=deleted, timeline=timeline), own_bytes
 
 
-def _is_for_imports(layout: StoreLayout, timeline: str) -> bool:
+def _own_bytes(path: Path) -> int:
+    """Return a file's share of its bytes, when several checkpoints have it by hard links."""
     try:
-        return is_for_imports(layout, timeline)
-    except (IntegrityError, UnsupportedError, StorageError):
-        return False  # verify names it
+        found = path.stat(follow_symlinks=False)
+    except (OSError, ValueError):
+        return 0  # verify names it, unless nothing was left out
+    return found.st_size // max(found.st_nlink, 1)
 
 
 def list_checkpoint_folders(folder: Path) -> list[Path]:

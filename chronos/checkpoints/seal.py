@@ -6,9 +6,8 @@ which is the commit point. Before it nothing of the checkpoint is visible; after
 
 from __future__ import annotations
 
-import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,7 +16,6 @@ import msgspec
 from chronos import clock, locks
 from chronos.catalog import CheckpointRow
 from chronos.checkpoints.capture import Capture
-from chronos.checkpoints.component import CapturedComponent
 from chronos.checkpoints.manifest import (
     LARGEST_NUMBER,
     Component,
@@ -26,24 +24,28 @@ from chronos.checkpoints.manifest import (
     Manifest,
     Member,
     ReceiptRow,
+    SecretRow,
     StagedEntry,
     Trigger,
     encode_manifest,
+    encode_memory_dump,
     encode_rows,
     list_ref,
 )
 from chronos.checkpoints.members import render_patch, render_status
+from chronos.checkpoints.packs import cache_only, publish_packs
 from chronos.checkpoints.reconcile import checkpoint_row, index_pack, read_mark
-from chronos.checkpoints.states import ComponentState
+from chronos.checkpoints.secrets import Findings, remember
+from chronos.checkpoints.states import ComponentState, State
 from chronos.checkpoints.store import Store
-from chronos.errors import CatalogDamagedError, ChronosError, LockedError, StorageError
+from chronos.errors import ChronosError
 from chronos.files import link_or_copy, publish_folder, sync_folder, to_text, translate_os_errors, write_new
 from chronos.git import HiddenEntry, create_base_ref, has_base_ref
-from chronos.layout import ENVIRONMENT, FORMAT_VERSION, MANIFEST, PATCH, STATUS
+from chronos.layout import ENVIRONMENT, FORMAT_VERSION, MANIFEST, MEMORY, PATCH, STATUS
 from chronos.pool import LIST_PROFILE, ContentSink, PoolWriter, WrittenPack, compress_text, digest
 from chronos.process import in_background
 
-_Row = TypeVar("_Row", Entry, StagedEntry, HiddenEntry, ReceiptRow)
+_Row = TypeVar("_Row", Entry, StagedEntry, HiddenEntry, ReceiptRow, SecretRow)
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -58,22 +60,24 @@ class Request(msgspec.Struct, frozen=True):
 
 
 def seal(
-    store: Store, capture: Capture, writer: PoolWriter, request: Request, parent: CheckpointRow | None, scratch: Path
-) -> tuple[str, Manifest]:
+    store: Store, capture: Capture, writer: PoolWriter, request: Request, parent: CheckpointRow | None, scratch: Path,
+    findings: Findings,
+) -> tuple[str, Manifest]:  # fmt: skip
     """Write the checkpoint and make it visible; return its id and manifest. The timeline's lock must be held.
 
-    Raises StorageError or GitFailedError, and then nothing has become visible.
+    Raises StorageError, QuotaExceededError or GitFailedError, and then nothing has become visible.
     """
     layout, timeline = store.layout, request.timeline
     members = _Members(store, capture, request, parent, scratch)
-    code = tuple(_component(writer, state) for state in capture.state.components.values())
-    receipt = _put_rows(writer, capture.state.receipt)
+    code, receipt = put_lists(writer, capture.state)
+    secrets = _put_rows(writer, findings.rows) if findings.rows else None
     packs = writer.finish()
-    publish_packs(store, timeline, packs)
+    publish_packs(store.layout, timeline, packs)
     folder = scratch / "checkpoint"
     with translate_os_errors(f"cannot write in {scratch}"):
         folder.mkdir(mode=0o700)
     written = members.write(folder)
+    writer.spend(members.own_bytes)
     left_out = Counter(row.reason.value for row in capture.state.receipt)
     manifest = Manifest(
         FORMAT_VERSION,
@@ -93,12 +97,16 @@ def seal(
         tuple(pack.name for pack in packs),
         request.tags,
         tuple(capture.state.warnings),
+        secrets,
+        findings.unscanned,
     )
     checkpoint_id, data = encode_manifest(manifest)
+    writer.spend(len(data))
     write_new(folder / MANIFEST, data)
     pin_bases(store, capture)
     publish_folder(folder, layout.checkpoint(timeline, checkpoint_id))
-    index_sealed(store, timeline, packs, checkpoint_row(manifest, checkpoint_id), capture.components.values())
+    row, own_bytes = checkpoint_row(manifest, checkpoint_id), len(data) + members.own_bytes
+    index_sealed(store, timeline, packs, row, own_bytes, capture, findings)
     return checkpoint_id, manifest
 
 
@@ -109,6 +117,11 @@ def pin_bases(store: Store, capture: Capture) -> None:
         if base is not None and not has_base_ref(part.repository, store.id, base):
             with locks.hold(store.layout.refs_lock, timeout_s=store.config.lock_timeout_s):
                 create_base_ref(part.repository, store.id, base)
+
+
+def put_lists(sink: ContentSink, state: State) -> tuple[tuple[Component, ...], ListRef]:
+    """Put the lists of a state into `sink`; return its components and its receipt as a manifest has them."""
+    return tuple(_component(sink, part) for part in state.components.values()), _put_rows(sink, state.receipt)
 
 
 def _component(sink: ContentSink, state: ComponentState) -> Component:
@@ -131,24 +144,10 @@ def _put_rows(sink: ContentSink, rows: list[_Row]) -> ListRef:
     return list_ref(sink.add_bytes(encode_rows(rows), LIST_PROFILE), len(rows))
 
 
-def publish_packs(store: Store, timeline: str, packs: Sequence[WrittenPack]) -> None:
-    """Move finished packs into a timeline's folder, durably: nothing refers to them yet."""
-    target = store.layout.packs(timeline)
-    with translate_os_errors(f"cannot write in {target}"):
-        if not target.is_dir():
-            target.mkdir(mode=0o700, parents=True, exist_ok=True)
-            sync_folder(target.parent)
-            sync_folder(target.parent.parent)
-        for pack in packs:
-            os.rename(pack.path, store.layout.pack(timeline, pack.name))
-    if packs:
-        sync_folder(target)
-
-
 class _Members:
     """The files beside the manifest. Making the patch starts at once and overlaps with writing the packs.
 
-    What the parent has with the same bytes is shared with it by a hard link inside the store.
+    What the parent has with the same bytes is shared with it by a hard link inside the store; `own_bytes` is the rest.
     """
 
     def __init__(
@@ -156,6 +155,7 @@ class _Members:
     ) -> None:
         self._capture = capture
         self._environment = request.environment
+        self.own_bytes = 0
         self._old: dict[str, Member] = {}
         self._is_same = False
         if parent is not None:
@@ -171,15 +171,27 @@ class _Members:
         for name in (PATCH, STATUS) if self._is_same else ():
             members[name] = self._share(folder, name)
         if not self._is_same:
-            members[STATUS] = _write_member(folder / STATUS, render_status(self._capture))
+            members[STATUS] = self._write(folder, STATUS, render_status(self._capture))
             patch, complete = self._patch()
-            members[PATCH] = _write_member(folder / PATCH, compress_text(patch), complete)
-        known = self._old.get(ENVIRONMENT)
-        if known is not None and known.blake3 == digest(self._environment).hex():
-            members[ENVIRONMENT] = self._share(folder, ENVIRONMENT)
-        else:
-            members[ENVIRONMENT] = _write_member(folder / ENVIRONMENT, self._environment)
+            members[PATCH] = self._write(folder, PATCH, compress_text(patch), complete)
+        members[ENVIRONMENT] = self._write(folder, ENVIRONMENT, self._environment)
+        stores = self._capture.state.memory
+        if stores:
+            with translate_os_errors(f"cannot write in {folder}"):
+                (folder / MEMORY).parent.mkdir(mode=0o700)
+            dump = encode_memory_dump(part.record for part in stores.values())
+            members[MEMORY] = self._write(folder, MEMORY, dump)
+            sync_folder((folder / MEMORY).parent)
         return members
+
+    def _write(self, folder: Path, name: str, data: bytes, complete: bool = True) -> Member:
+        """Write a member, or share that of the parent."""
+        member = Member(digest(data).hex(), len(data), complete)
+        if self._old.get(name) == member:
+            return self._share(folder, name)
+        write_new(folder / name, data)
+        self.own_bytes += len(data)
+        return member
 
     def _read_parent(self, store: Store, parent: CheckpointRow) -> None:
         try:
@@ -194,30 +206,19 @@ class _Members:
         return self._old[name]
 
 
-def _write_member(path: Path, data: bytes, complete: bool = True) -> Member:
-    write_new(path, data)
-    return Member(digest(data).hex(), len(data), complete)
-
-
 def index_sealed(
-    store: Store,
-    timeline: str,
-    packs: Sequence[WrittenPack],
-    row: CheckpointRow | None,
-    captured: Iterable[CapturedComponent] = (),
-) -> None:
+    store: Store, timeline: str, packs: Sequence[WrittenPack], row: CheckpointRow | None = None, own_bytes: int = 0,
+    capture: Capture | None = None, findings: Findings | None = None,
+) -> None:  # fmt: skip
     """Tell the catalog of packs and a checkpoint that are durable already: a broken catalog is only built again."""
-    catalog = store.catalog
-    try:
-        with catalog.transaction():
-            for pack in packs:
-                index_pack(catalog, timeline, pack)
-            if row is not None:
-                catalog.add_checkpoint(row)
-            for part in captured:
-                catalog.update_stats(part.key, *part.stats)
-            catalog.set_mark(timeline, read_mark(store.layout, timeline))
-    except CatalogDamagedError:
-        store.discard_catalog()
-    except (LockedError, StorageError):
-        pass  # the next look at the folders finds it
+    with cache_only(store), store.catalog.transaction():
+        catalog = store.catalog
+        for pack in packs:
+            index_pack(catalog, timeline, pack)
+        if row is not None:
+            catalog.add_checkpoint(row, own_bytes)
+            if findings is not None:
+                remember(store, timeline, row.checkpoint_id, findings)
+        for key, fresh, gone in capture.stats if capture is not None else ():
+            catalog.update_stats(key, fresh, gone)
+        catalog.set_mark(timeline, read_mark(store.layout, timeline))

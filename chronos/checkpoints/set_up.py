@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -10,6 +11,8 @@ from pathlib import Path
 from chronos import locks
 from chronos.checkpoints.manifest import is_checkpoint_id
 from chronos.checkpoints.owner import find_record
+from chronos.checkpoints.quarantine import set_aside
+from chronos.checkpoints.reconcile import list_timelines
 from chronos.checkpoints.store import Store
 from chronos.config import Config
 from chronos.errors import (
@@ -23,9 +26,20 @@ from chronos.errors import (
 from chronos.files import read_limited, remove_tree, replace_durably, sync_folder, translate_os_errors
 from chronos.git import GitCommand
 from chronos.layout import FORMAT_VERSION, MAIN_TIMELINE, TIMELINE, StoreLayout
+from chronos.pool import check_of
 
 _MAGIC = "chronos"
 _STORE_ID_BYTES = 6
+_STORE_ID = re.compile(r"[0-9a-f]{12}")
+_BRANCH = "main"
+# What `git init` writes, with settings that depend on the file system and on git's defaults (git-config(1)). HEAD of a
+# repository with reftables names `.invalid` (gitformat-reftable(5)).
+_HEAD = re.compile(rb"ref: refs/heads/(?:main|\.invalid)\n")
+_CONFIG = re.compile(
+    rb"\[core\]\n(?:\t(?:repositoryformatversion = [01]|bare = true|"
+    rb"(?:filemode|symlinks|ignorecase|precomposeunicode) = (?:true|false))\n)+"
+    rb"(?:\[extensions\]\n(?:\t(?:objectformat = sha256|refstorage = reftable)\n)+)?"
+)
 
 
 def find_store(layout: StoreLayout, config: Config) -> Store | None:
@@ -39,7 +53,8 @@ def find_store(layout: StoreLayout, config: Config) -> Store | None:
             if obstacle is not None:
                 raise obstacle
             return None
-    return Store(layout, config, _read_format(layout.format_file))
+    store_id, is_sound = _read_format(layout)
+    return Store(layout, config, store_id, is_sound=is_sound)
 
 
 def _find_obstacle(layout: StoreLayout) -> ChronosError | None:
@@ -59,13 +74,19 @@ def _find_obstacle(layout: StoreLayout) -> ChronosError | None:
 
 def _lost_format(layout: StoreLayout, timelines: Iterable[str]) -> ChronosError:
     """The id is not made up anew: the base refs of every checkpoint carry the old one."""
-    store_id = "the store id, as in `git for-each-ref refs/chronos/base`"
+    store_id = _recorded_id(layout, timelines) or "the store id, as in `git for-each-ref refs/chronos/base`"
+    hint = f"write it again, two lines: {_MAGIC} {FORMAT_VERSION}, and {store_id}"
+    return DamagedStoreError(f"{layout.format_file} is gone, although there are checkpoints", hint=hint)
+
+
+def _recorded_id(layout: StoreLayout, timelines: Iterable[str]) -> str | None:
+    """Return the store id that the timelines' records agree on."""
+    found = set()
     for timeline in timelines:
         with suppress(ChronosError):
             record = find_record(layout, timeline)
-            store_id = record.store if record is not None else store_id
-    hint = f"write it again, two lines: {_MAGIC} {FORMAT_VERSION}, and {store_id}"
-    return DamagedStoreError(f"{layout.format_file} is gone, although there are checkpoints", hint=hint)
+            found |= {record.store} if record is not None else set()
+    return found.pop() if len(found) == 1 else None
 
 
 def _names_in(folder: Path) -> set[str]:
@@ -78,10 +99,11 @@ def _names_in(folder: Path) -> set[str]:
         raise
 
 
-def set_up_store(layout: StoreLayout, config: Config, git: GitCommand) -> bool:
+def set_up_store(layout: StoreLayout, config: Config, git: GitCommand, *, despite_damage: bool = False) -> bool:
     """Make the store at `layout`, or whatever is missing of it; tell whether it is new.
 
-    The format file comes last: before it is there, the store is not. A folder that was there before keeps its mode.
+    The format file comes last: before it is there, the store is not. A folder that was there before keeps its mode. A
+    damaged inner repository is set aside and made again, unless that is what somebody wants to see (`despite_damage`).
     """
     is_new = not layout.is_set_up
     if not is_new and not os.access(layout.system, os.W_OK):
@@ -92,20 +114,37 @@ def set_up_store(layout: StoreLayout, config: Config, git: GitCommand) -> bool:
             layout.timeline(MAIN_TIMELINE), layout.packs(MAIN_TIMELINE),
         ):  # fmt: skip
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if is_new or not (layout.inner_repository / "HEAD").is_file():
+    if is_new or not (despite_damage or has_inner_repository(layout)):
         _finish_set_up(layout, config, git)
     return is_new
 
 
+def has_inner_repository(layout: StoreLayout) -> bool:
+    """Tell whether the inner repository says what `git init` wrote: git takes nothing else for a repository."""
+    try:
+        head, config = ((layout.inner_repository / name).read_bytes() for name in ("HEAD", "config"))
+    except OSError:
+        return False
+    is_folder = all((layout.inner_repository / name).is_dir() for name in ("objects", "refs"))
+    return is_folder and _HEAD.fullmatch(head) is not None and _CONFIG.fullmatch(config) is not None
+
+
+def make_inner_repository(layout: StoreLayout, git: GitCommand) -> None:
+    """Make the inner repository where it is not sound; what stood there is set aside. The store must be locked."""
+    if os.path.lexists(layout.inner_repository / "HEAD"):
+        set_aside(layout, layout.inner_repository, "git takes it for no repository")
+    _make_inner_repository(layout, git)
+    sync_folder(layout.root)
+
+
 def _finish_set_up(layout: StoreLayout, config: Config, git: GitCommand) -> None:
     with locks.hold(layout.store_lock, timeout_s=config.lock_timeout_s):
-        if not (layout.inner_repository / "HEAD").is_file():
-            _make_inner_repository(layout, git)
+        if not has_inner_repository(layout):
+            make_inner_repository(layout, git)
         for folder in (layout.system, layout.root, layout.root.parent):
             sync_folder(folder)
         if not layout.is_set_up:
-            store_id = os.urandom(_STORE_ID_BYTES).hex()
-            replace_durably(layout.format_file, f"{_MAGIC} {FORMAT_VERSION}\n{store_id}\n".encode())
+            write_format(layout, os.urandom(_STORE_ID_BYTES).hex())
 
 
 def _make_inner_repository(layout: StoreLayout, git: GitCommand) -> None:
@@ -113,15 +152,46 @@ def _make_inner_repository(layout: StoreLayout, git: GitCommand) -> None:
     draft = layout.temporary / "inner.git"
     remove_tree(draft)
     remove_tree(layout.inner_repository)
-    git.at(layout.root).output("init", "-q", "--bare", "--template=", str(draft))
+    git.at(layout.root).output("init", "-q", "--bare", "--template=", f"--initial-branch={_BRANCH}", str(draft))
     with translate_os_errors(f"cannot make {layout.inner_repository}"):
         os.rename(draft, layout.inner_repository)
 
 
-def _read_format(path: Path) -> str:
-    fields = read_limited(path, 4096).decode("utf-8", "replace").split()
-    if len(fields) != 3 or fields[0] != _MAGIC or not fields[1].isdigit():
+def write_format(layout: StoreLayout, store_id: str) -> None:
+    """Write the format file durably: from then on the store is one."""
+    replace_durably(layout.format_file, _format_text(store_id))
+
+
+def _format_text(store_id: str) -> bytes:
+    text = f"{_MAGIC} {FORMAT_VERSION}\n{store_id}\n".encode()
+    return text + check_of(text) + b"\n"
+
+
+def _read_format(layout: StoreLayout) -> tuple[str, bool]:
+    """Return the store id, and whether the file is as it was written; one wrong byte is read around.
+
+    The records of the timelines hold the id too. Raises UnsupportedError, NewerFormatError.
+    """
+    path = layout.format_file
+    data = read_limited(path, 4096)
+    fields = data.decode("utf-8", "replace").split()
+    is_whole = len(fields) == 3 or (len(fields) == 4 and data == _checked(data))
+    is_whole = is_whole and _STORE_ID.fullmatch(fields[2]) is not None
+    if not is_whole or fields[0] != _MAGIC or not fields[1].isdigit():
+        store_id = _recorded_id(layout, list_timelines(layout))
+        if store_id is not None and _is_nearly(data, _format_text(store_id)):
+            return store_id, False
         raise UnsupportedError(f"{path} is not a chronos format file", hint="restore it from a backup of the store")
     if int(fields[1]) > FORMAT_VERSION:
         raise NewerFormatError(f"this store has format {fields[1]}, this release reads {FORMAT_VERSION}")
-    return fields[2]
+    return fields[2], True
+
+
+def _checked(data: bytes) -> bytes:
+    """Return what the file must be, by its first two lines: a newer format keeps them, and the third, as they are."""
+    text = b"".join(data.splitlines(keepends=True)[:2])
+    return text + check_of(text) + b"\n"
+
+
+def _is_nearly(data: bytes, wanted: bytes) -> bool:
+    return len(data) == len(wanted) and sum(one != other for one, other in zip(data, wanted, strict=True)) <= 1

@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from chronos.checkpoints.manifest import ComponentKind, Entry, Grade, MemoryRecord, ReceiptRow, StagedEntry
-from chronos.files import TreePath
+from chronos.files import TreePath, is_inside, to_text, unescape
 from chronos.git import HiddenEntry
 from chronos.memory import MemoryFile
 from chronos.pool import Content, digest
@@ -50,6 +50,17 @@ class MemoryState(msgspec.Struct, frozen=True):
     record: MemoryRecord
     files: tuple[MemoryFile, ...]
 
+    def owns(self, path: TreePath) -> bool:
+        """Tell whether `path` from the root belongs to the store, and never to the code."""
+        place = unescape(self.record.path)
+        if not self.record.is_inside:
+            return False
+        folder, _, name = path.rpartition(b"/")
+        is_beside = (
+            bool(self.record.beside) and folder == place.rpartition(b"/")[0] and to_text(name) in self.record.beside
+        )
+        return is_beside or is_inside(path, place)
+
 
 class State(msgspec.Struct):
     """The whole state. `components` is keyed by path and always has the root (b''); `memory` by the store's name."""
@@ -73,6 +84,10 @@ class State(msgspec.Struct):
         """Return the entry at `path` from the root, or None when the path is as in its base (or absent from both)."""
         owner = self.owner(path)
         return owner.entries.get(owner.own_path(path))
+
+    def is_memory(self, path: TreePath) -> bool:
+        """Tell whether `path` belongs to a memory store of this state."""
+        return any(part.owns(path) for part in self.memory.values())
 
     def is_left_out(self, path: TreePath) -> ReceiptRow | None:
         """Return the receipt row that says why `path`, or a folder above it, is not in here."""
@@ -114,10 +129,13 @@ class State(msgspec.Struct):
 
     def contents(self) -> list[Content]:
         """Return every content that the entries, the staged state and the memory stores refer to."""
+        files = (file for part in self.memory.values() for file in part.files)
+        return self.code_contents() + [file.content for file in files if file.content is not None]
+
+    def code_contents(self) -> list[Content]:
+        """Return every content that the entries and the staged state refer to."""
         found: list[Content] = []
         for component in self.components.values():
             found += [entry.content for entry in component.entries.values() if entry.content is not None]
             found += [row.content for row in component.staged if row.content is not None]
-        for part in self.memory.values():
-            found += [file.content for file in part.files if file.content is not None]
         return found

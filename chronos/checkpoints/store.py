@@ -6,12 +6,12 @@ Everything that other rooms read from a store (manifests, lists, contents) comes
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from chronos import locks
-from chronos.catalog import Catalog, CheckpointRow, open_catalog
+from chronos.catalog import Catalog, CheckpointRow, ChunkRow, TimelineMark, open_catalog
 from chronos.checkpoints.manifest import (
     LARGEST_MANIFEST_BYTES,
     Component,
@@ -21,6 +21,7 @@ from chronos.checkpoints.manifest import (
     Manifest,
     MemoryRecord,
     ReceiptRow,
+    SecretRow,
     StagedEntry,
     check_memory_files,
     check_rows,
@@ -30,32 +31,37 @@ from chronos.checkpoints.manifest import (
 )
 from chronos.checkpoints.omissions import drop_omitted, read_omissions
 from chronos.checkpoints.owner import is_claimed, write_record
-from chronos.checkpoints.reconcile import reconcile, reconcile_packs
+from chronos.checkpoints.reconcile import list_timelines, read_mark, reconcile, reconcile_packs
 from chronos.checkpoints.states import ComponentState, MemoryState, State
 from chronos.config import Config
 from chronos.errors import (
     CatalogDamagedError,
     DamagedManifestError,
+    IntegrityError,
     StorageError,
 )
 from chronos.files import read_limited, remove_tree, translate_os_errors
 from chronos.git import HiddenEntry
 from chronos.layout import MANIFEST, MEMORY, StoreLayout
 from chronos.memory import MemoryFile
-from chronos.pool import ChunkLocation, PoolReader, digest
+from chronos.pool import ChunkLocation, Content, PoolReader, digest
 
 
 class Store:
-    """An open store. Not shared between threads; several processes may have it open at once."""
+    """An open store. Not shared between threads; several processes may have it open at once.
 
-    def __init__(self, layout: StoreLayout, config: Config, store_id: str) -> None:
+    `is_sound` is false when the format file is damaged and the id came from the timelines' records.
+    """
+
+    def __init__(self, layout: StoreLayout, config: Config, store_id: str, *, is_sound: bool = True) -> None:
         self.layout = layout
         self.config = config
         self.id = store_id
+        self.is_sound = is_sound
         self.is_writable = os.access(layout.system, os.W_OK)
         self._catalog: Catalog | None = None
         self._has_checked_packs = False
-        self.pool = PoolReader(self.find_chunks)
+        self.pool = PoolReader(self.find_chunks, self.find_many)
 
     def close(self) -> None:
         """Close the catalog and every open pack."""
@@ -105,37 +111,45 @@ class Store:
             self.refresh()
             self.catalog.forget_chunks(chunk_ids)
 
-    def check_catalog(self) -> bool:
-        """Tell whether the catalog says what the folders say; one that does not is emptied and built again.
-
-        A first look that differs may have met a checkpoint in the making; the second keeps everybody out.
-        """
-        if self._says_what_folders_say():
-            return True
-        if not self.is_writable:
-            return False
-        with self.exclusively():
-            is_true = self._says_what_folders_say()
-            if not is_true:
-                self.discard_catalog()
-        return is_true
-
-    def _says_what_folders_say(self) -> bool:
-        with closing(open_catalog(None)) as fresh:
-            reconcile(fresh, self.layout)
-            self.refresh()
-            return self.catalog.fingerprint() == fresh.fingerprint()
-
     @contextmanager
-    def fresh_index(self) -> Iterator[None]:
-        """Answer from an index built from the folders just now, in memory, for the length of the block."""
+    def fresh_index(self, *, is_exclusive: bool = False) -> Iterator[bool]:
+        """Answer from an index built from the folders just now, in memory, for the length of the block.
+
+        Gives whether the catalog said the same; one that did not is emptied, and built again when it is next used. A
+        first look that differs may have met a checkpoint in the making; the second keeps everybody out, unless the
+        caller does so already (`is_exclusive`).
+        """
+        fresh, is_true = self._compare_catalog()
+        if not is_true and self.is_writable:
+            if is_exclusive:
+                self.discard_catalog()
+            else:
+                fresh.close()
+                with self.exclusively():
+                    fresh, is_true = self._compare_catalog()
+                    if not is_true:
+                        self.discard_catalog()
         self.close()
-        self._catalog = open_catalog(None)
+        self._catalog = fresh
         try:
-            reconcile(self._catalog, self.layout)
-            yield
+            yield is_true
         finally:
             self.close()
+
+    def _compare_catalog(self) -> tuple[Catalog, bool]:
+        """Return a new index in memory, and whether the catalog says the same."""
+        fresh = open_catalog(None)
+        try:
+            reconcile(fresh, self.layout)
+            self.refresh()
+            return fresh, self.catalog.fingerprint() == fresh.fingerprint()
+        except BaseException:
+            fresh.close()
+            raise
+
+    def marks(self) -> dict[str, TimelineMark]:
+        """Return the folder times of every timeline: when they are the same, nothing came and nothing went."""
+        return {timeline: read_mark(self.layout, timeline) for timeline in list_timelines(self.layout)}
 
     def claim(self, timeline: str, root: Path, home: Path) -> None:
         """Record that `timeline` is the tree at `root`, unless it is so recorded. Raises ForeignTimelineError."""
@@ -155,20 +169,28 @@ class Store:
             yield
 
     @contextmanager
-    def exclusively(self) -> Iterator[None]:
-        """Hold the store lock exclusive, with an up-to-date catalog inside: nobody creates, restores or deletes."""
-        with locks.hold(self.layout.store_lock, timeout_s=self.config.lock_timeout_s):
+    def shared(self) -> Iterator[None]:
+        """Hold the store lock shared, with an up-to-date catalog inside: nothing is removed meanwhile.
+
+        A store that is only read needs no lock.
+        """
+        if not self.is_writable:
+            self._prepare()
+            yield
+            return
+        with locks.hold(self.layout.store_lock, shared=True, timeout_s=self.config.lock_timeout_s):
             self._prepare()
             yield
 
     @contextmanager
-    def reading(self) -> Iterator[None]:
-        """Hold the store lock shared: nobody removes packs or folders, everybody else goes on."""
-        if not self.is_writable:
-            yield
-            return
-        with locks.hold(self.layout.store_lock, shared=True, timeout_s=self.config.lock_timeout_s):
-            self.refresh()
+    def exclusively(self, *, timeout_s: float | None = None) -> Iterator[None]:
+        """Hold the store lock exclusive, with an up-to-date catalog inside: nobody creates, restores or deletes.
+
+        Raises LockedError after `timeout_s` seconds, by default those of the configuration.
+        """
+        timeout_s = self.config.lock_timeout_s if timeout_s is None else timeout_s
+        with locks.hold(self.layout.store_lock, timeout_s=timeout_s):
+            self._prepare()
             yield
 
     @contextmanager
@@ -219,12 +241,24 @@ class Store:
 
     def find_chunks(self, chunk_id: bytes) -> list[tuple[Path, ChunkLocation]]:
         """Return every pack that holds a chunk, and where in it."""
-        found = []
-        for row in self.catalog.find_chunks(chunk_id):
-            place = row.place
-            location = ChunkLocation(place.offset, place.stored_bytes, place.raw_bytes, place.codec)
-            found.append((self.layout.pack(row.timeline, row.pack), location))
-        return found
+        return [self._placed(row) for row in self.catalog.find_chunks(chunk_id)]
+
+    def find_many(self, chunk_ids: Sequence[bytes]) -> dict[bytes, list[tuple[Path, ChunkLocation]]]:
+        """Return the same for many chunks."""
+        found = self.catalog.find_many(chunk_ids)
+        return {chunk_id: [self._placed(row) for row in rows] for chunk_id, rows in found.items()}
+
+    def _placed(self, row: ChunkRow) -> tuple[Path, ChunkLocation]:
+        place = row.place
+        location = ChunkLocation(place.offset, place.stored_bytes, place.raw_bytes, place.codec)
+        return self.layout.pack(row.timeline, row.pack), location
+
+    def piece_ids(self, content: Content) -> Sequence[bytes]:
+        """Return the pieces that a content had when it was kept, or none when that cannot be read any more."""
+        with suppress(IntegrityError, StorageError):
+            found = self.pool.chunk_ids(content)
+            return found[1:] if content.chunks is not None else found
+        return ()
 
     def read_manifest(self, timeline: str, checkpoint_id: str) -> Manifest:
         """Read a live checkpoint's manifest. Raises DamagedManifestError or NewerFormatError."""
@@ -252,6 +286,10 @@ class Store:
         if omissions := read_omissions(folder):
             drop_omitted(state, omissions, self.catalog.has_chunk)
         return state
+
+    def read_secrets(self, manifest: Manifest) -> list[SecretRow]:
+        """Read what in a checkpoint looks like a secret. Raises IntegrityError; nothing else depends on the list."""
+        return [] if manifest.secrets is None else self._rows(manifest.secrets, SecretRow)
 
     def _read_component(self, component: Component) -> ComponentState:
         entries = self._rows(component.entries, Entry)

@@ -1,19 +1,22 @@
-"""`chrono checkpoint`: take, list, show, compare, restore, delete, search, export and import checkpoints."""
+"""`chrono checkpoint`: take, list, show, compare, restore, delete, pin, tag, search, export and import checkpoints."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from chronos.cli import documents, plans, render, transfers
-from chronos.cli.options import CheckpointId, Json, OtherId, Paths, PlanOnly, Timeline, Yes
+from chronos.cli.options import CheckpointId, Json, OtherId, Paths, PlanOnly, Stores, Timeline, Yes
 from chronos.cli.session import Session
 from chronos.cli.views import Comparison, Page, WrittenOut
 from chronos.errors import UsageError
 from chronos.files import display
+
+if TYPE_CHECKING:
+    from chronos.engine import ChronosEngine
 
 _PAGE = 50
 NewFile = Annotated[Path, typer.Argument(metavar="FILE", show_default=False, help="A file that is not there yet.")]
@@ -34,7 +37,8 @@ def create(
 ) -> None:
     """Take a checkpoint of everything as it is now.
 
-    What it does not hold, such as secrets, is counted and listed.
+    What it does not hold, such as files that are secrets by their name, is counted and listed. Where something in it
+    looks like a secret, it says so.
     """
     session = Session.of(context, as_json)
     with session.engine() as engine:
@@ -66,11 +70,18 @@ def list_(
 
 
 @app.command()
-def show(context: typer.Context, checkpoint: CheckpointId, as_json: Json = False) -> None:
-    """Show everything that a checkpoint says about itself."""
+def show(
+    context: typer.Context,
+    checkpoint: CheckpointId,
+    scan: Annotated[
+        bool, typer.Option("--scan", help="Read everything in it and look for secrets, however long it takes.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Show everything that a checkpoint says about itself, and where something in it looks like a secret."""
     session = Session.of(context, as_json)
     with session.engine() as engine:
-        session.show(engine.show_checkpoint(checkpoint), documents.details, render.details)
+        session.show(engine.show_checkpoint(checkpoint, scan=scan), documents.details, render.details)
 
 
 @app.command()
@@ -91,7 +102,8 @@ def diff(
         differences = [] if has_patches else engine.diff(checkpoint, other, paths=paths)
         patches = engine.diff_patches(checkpoint, other, paths=paths) if has_patches else ()
         view = render.patches if patch else render.statistics if stat else render.differences
-        session.show(Comparison(checkpoint, other, differences, patches, patch), documents.comparison, view)
+        stores = engine.diff_memory(checkpoint, other, tables=False) if not paths else []
+        session.show(Comparison(checkpoint, other, differences, stores, patches, patch), documents.comparison, view)
 
 
 @app.command()
@@ -108,6 +120,9 @@ def restore(
             help="Replace this too though no checkpoint would hold it; the safety checkpoint takes it in. Repeatable.",
         ),
     ] = None,
+    code: Annotated[bool, typer.Option("--code", help="Only the code, no memory store.")] = False,
+    memory: Annotated[bool, typer.Option("--memory", help="Only the memory stores.")] = False,
+    store: Stores = None,
     head: Annotated[bool, typer.Option("--head", help="Move HEAD and its branch back too.")] = False,
     into: Annotated[
         Path | None, typer.Option("--into", metavar="DIR", show_default=False, help="Write into a new folder instead.")
@@ -117,30 +132,23 @@ def restore(
     ] = None,
     as_json: Json = False,
 ) -> None:  # fmt: skip
-    """Give the files and the index the state of a checkpoint.
+    """Give the files, the index and the memory stores the state of a checkpoint.
 
     The state before is kept as a safety checkpoint, so that `chrono undo` takes a restore back. What no checkpoint
     holds is never overwritten: it is kept and listed.
     """
     session = Session.of(context, as_json)
     if into is not None:
-        if plan_only or head or include or plan_id:
-            raise UsageError("--into goes with --path only")
+        if plan_only or head or include or plan_id or code or memory or store:
+            raise UsageError("--into goes with --path only", hint="`chrono memory extract` gives a copy of one store")
         _write_out(session, checkpoint, into, path)
         return
-    if not (yes or plan_only):
-        session.require_terminal("a restore overwrites and deletes files")
     with session.engine() as engine:
-        paths, included = session.from_root(engine, path), session.from_root(engine, include)
-        if not yes or plan_only:
-            plan = engine.plan_restore(checkpoint, paths=paths, head=head, include=included)
-            session.show(plan, documents.plan, plans.plan)
-            if plan_only or plan.change_set.is_empty:
-                return
-            session.ask(f"Restore {display(checkpoint)}?")
-            plan_id = plan_id or plan.plan_id
-        outcome = engine.restore_checkpoint(checkpoint, paths=paths, head=head, include=included, plan_id=plan_id)
-        session.show(outcome, documents.outcome, plans.outcome)
+        wanted: dict[str, Any] = {
+            "paths": session.from_root(engine, path), "include": session.from_root(engine, include), "head": head,
+            "code": code or not memory, "memory": memory or not code, "stores": store or (),
+        }  # fmt: skip
+        _restore(session, engine, checkpoint, wanted, plan_id, plan_only=plan_only, yes=yes)
 
 
 @app.command()
@@ -164,6 +172,37 @@ def delete(
             session.ask("Delete it?")
         gone = engine.delete_checkpoint(row.checkpoint_id, row.timeline)
         session.show(gone, documents.deleted, render.deleted)
+
+
+@app.command()
+def pin(context: typer.Context, checkpoint: CheckpointId, as_json: Json = False) -> None:
+    """Keep a checkpoint from retention until it is unpinned."""
+    session = Session.of(context, as_json)
+    with session.engine() as engine:
+        session.show(engine.pin_checkpoint(checkpoint), documents.checkpoint, render.annotated)
+
+
+@app.command()
+def unpin(context: typer.Context, checkpoint: CheckpointId, as_json: Json = False) -> None:
+    """Leave a checkpoint to retention again."""
+    session = Session.of(context, as_json)
+    with session.engine() as engine:
+        session.show(engine.pin_checkpoint(checkpoint, pinned=False), documents.checkpoint, render.annotated)
+
+
+@app.command()
+def tag(
+    context: typer.Context,
+    checkpoint: CheckpointId,
+    tags: Annotated[list[str], typer.Argument(metavar="TAG...", show_default=False, help="Words to find it by.")],
+    remove: Annotated[bool, typer.Option("--remove", help="Take the tags from it.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Give a checkpoint tags, which also keep it from retention."""
+    session = Session.of(context, as_json)
+    with session.engine() as engine:
+        found = engine.tag_checkpoint(checkpoint, tags, remove=remove)
+        session.show(found, documents.checkpoint, render.annotated)
 
 
 @app.command()
@@ -235,6 +274,23 @@ def import_(
                 return
             session.ask("Import it?")
         session.show(engine.import_checkpoint(file, timeline), transfers.imported_document, transfers.imported)
+
+
+def _restore(
+    session: Session, engine: ChronosEngine, checkpoint: str, wanted: dict[str, Any], plan_id: str | None, *,
+    plan_only: bool, yes: bool,
+) -> None:  # fmt: skip
+    if not (yes or plan_only):
+        session.require_terminal("a restore overwrites and deletes files")
+    if not yes or plan_only:
+        plan = engine.plan_restore(checkpoint, **wanted)
+        session.show(plan, documents.plan, plans.plan)
+        if plan_only or plan.change_set.is_empty:
+            return
+        session.ask(f"Restore {display(checkpoint)}?")
+        plan_id = plan_id or plan.plan_id
+    outcome = engine.restore_checkpoint(checkpoint, **wanted, plan_id=plan_id)
+    session.show(outcome, documents.outcome, plans.outcome)
 
 
 def _write_out(session: Session, checkpoint: str, folder: Path, paths: Sequence[str] | None) -> None:

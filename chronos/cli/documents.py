@@ -5,17 +5,29 @@ Keys are only ever added. Paths are written by `chronos.files.to_text`, which is
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from chronos.files import to_text
 
 if TYPE_CHECKING:
     from chronos.catalog import CheckpointRow
-    from chronos.checkpoints import Change, Created, Difference, Kept, Plan, ReceiptRow, Side
-    from chronos.cli.views import Comparison, History, Page, Setup, Step, WrittenOut
+    from chronos.checkpoints import (
+        Change,
+        Created,
+        Difference,
+        FoundSecret,
+        Kept,
+        MemoryRecord,
+        Plan,
+        ReceiptRow,
+        Side,
+        StoreChange,
+        Unscanned,
+    )
+    from chronos.cli.views import Comparison, History, Page, Setup, Step, Verified, WrittenOut
     from chronos.engine import Details
-    from chronos.maintenance import Finding, StatusReport
+    from chronos.maintenance import Finding, RepairOutcome, RepairPlan, RepairStep, StatusReport
     from chronos.operations import Operation, Outcome
 
 Document: TypeAlias = dict[str, Any]
@@ -33,7 +45,19 @@ def created(found: Created) -> Document:
         "files_changed": found.files_changed,
         "receipt": receipt(found.receipt),
         "warnings": list(found.warnings),
+        "secrets": [secret(item) | {"new": item.is_new} for item in found.secrets],
+        "unscanned": unscanned(found.unscanned),
     }
+
+
+def secret(found: FoundSecret) -> Document:
+    """Describe a place that looks like a secret; `line` is null where it is unknown."""
+    return {"path": to_text(found.path), "line": found.line or None, "what": found.what, "scanner": found.scanner}
+
+
+def unscanned(found: Mapping[str, Unscanned]) -> Document:
+    """Describe how much new text each scanner for secrets had no time for."""
+    return {name: {"count": item.count, "bytes": item.bytes} for name, item in found.items()}
 
 
 def checkpoint(row: CheckpointRow) -> Document:
@@ -50,6 +74,7 @@ def checkpoint(row: CheckpointRow) -> Document:
         "files_changed": row.files_changed,
         "grade": row.grade,
         "sequence": row.sequence,
+        "pinned": row.pinned,
     }
 
 
@@ -81,9 +106,12 @@ def details(found: Details) -> Document:
         **checkpoint(found.row),
         "parents": list(manifest.parents),
         "code": components,
+        "memory": memory(found.memory),
         "receipt": receipt(found.receipt),
         "left_out": dict(manifest.left_out),
         "warnings": list(manifest.warnings),
+        "secrets": [secret(item) for item in found.secrets],
+        "unscanned": unscanned(manifest.unscanned),
         "members": members,
         "folder": str(found.folder),
     }
@@ -97,7 +125,7 @@ def receipt(rows: Iterable[ReceiptRow]) -> list[Document]:
 
 
 def plan(found: Plan) -> Document:
-    """Describe what a restore or a step would do. No memory store is planned yet, so `stores` is empty."""
+    """Describe what a restore or a step would do."""
     change_set = found.change_set
     head = change_set.head
     ends = [] if head is None else [(head.branch_before, head.commit_before), (head.branch_after, head.commit_after)]
@@ -106,7 +134,7 @@ def plan(found: Plan) -> Document:
         "grade": found.grade.value,
         "writes": [_change(change, change.after) for change in found.writes],
         "deletes": [_change(change, change.before) for change in found.deletes],
-        "stores": [],
+        "stores": [_store(store) for store in change_set.stores],
         "kept": kept(found.kept),
         "warnings": list(found.warnings),
         "links": [{"path": to_text(link.component), "made": link.is_made} for link in change_set.links],
@@ -128,6 +156,7 @@ def outcome(found: Outcome) -> Document:
         "safety": found.safety,
         "written": found.written,
         "deleted": found.deleted,
+        "stores": list(found.stores),
         "kept": kept(found.kept),
         "warnings": list(found.warnings),
         "plan_id": found.plan.plan_id,
@@ -168,7 +197,8 @@ def comparison(found: Comparison) -> Document:
     for item, patch in found.patches:
         lines = {"added": patch.added, "removed": patch.removed, "binary": patch.is_binary}
         rows.append(_both_sides(item) | lines | ({"patch": patch.text} if found.with_text else {}))
-    return {"old": found.old, "new": found.new, "differences": rows}
+    stores = [{"name": item.name, "kind": item.kind, "path": item.path, "status": item.status} for item in found.stores]
+    return {"old": found.old, "new": found.new, "differences": rows, "stores": stores}
 
 
 def status(found: StatusReport) -> Document:
@@ -179,6 +209,10 @@ def status(found: StatusReport) -> Document:
         "timeline": found.timeline,
         "newest": checkpoint(found.newest) if found.newest else None,
         "changed": [_difference(item) for item in found.changed],
+        "stores": [
+            {"name": pair.record.name, "kind": pair.record.kind, "path": pair.record.path, "status": pair.status}
+            for pair in found.stores
+        ],
         "receipt": receipt(found.receipt),
         "warnings": list(found.warnings),
         "can_undo": found.can_undo,
@@ -212,9 +246,46 @@ def findings(found: Sequence[Finding]) -> Document:
     return {"findings": rows}
 
 
+def verified(found: Verified) -> Document:
+    """Describe what a verification found."""
+    return {**findings(found.findings), "deep": found.is_deep}
+
+
+def repair_plan(found: RepairPlan) -> Document:
+    """Describe what a repair would do."""
+    return {"plan_id": found.plan_id, "steps": list(map(_step, found.steps)), **findings(found.findings)}
+
+
+def repair_outcome(found: RepairOutcome) -> Document:
+    """Describe what a repair did, and what is wrong after it."""
+    return {"steps": list(map(_step, found.steps)), **findings(found.findings)}
+
+
 def recovered(done: Sequence[str]) -> Document:
     """Describe what `recover` did."""
     return {"done": list(done)}
+
+
+def _store(change: StoreChange) -> Document:
+    action = "remove" if change.after is None else "create" if change.before is None else "replace"
+    side = change.after or change.before
+    size = None if side is None else side.size
+    kind = None if side is None else side.kind
+    return {"name": change.name, "path": change.path, "kind": kind, "action": action, "bytes": size}
+
+
+def memory(records: Iterable[MemoryRecord]) -> list[Document]:
+    """Describe the memory stores of a checkpoint."""
+    return [
+        {"name": record.name, "kind": record.kind, "path": record.path, "bytes": record.bytes,
+         "files": record.files.count, "declared": not record.is_found, "torn": record.is_torn,
+         "facts": dict(record.facts), "notes": list(record.notes)}
+        for record in records
+    ]  # fmt: skip
+
+
+def _step(step: RepairStep) -> Document:
+    return {"action": step.action, "subject": step.subject, "detail": step.detail}
 
 
 def _difference(item: Difference) -> Document:

@@ -27,3 +27,7 @@ Timeline = Annotated[
     str | None, typer.Option("--timeline", metavar="T", show_default=False, help="A timeline other than this one.")
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace also what was edited since.")]
+Stores = Annotated[
+    list[str] | None,
+    typer.Option("--store", metavar="NAME", show_default=False, help="Only this memory store; repeatable."),
+]

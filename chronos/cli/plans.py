@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from chronos.cli import output
 from chronos.cli.render import warnings
 from chronos.cli.tables import Cell, Column, Row, write_table
-from chronos.cli.wording import count
+from chronos.cli.wording import count, size
 from chronos.files import display
 
 if TYPE_CHECKING:
-    from chronos.checkpoints import Kept, Plan
+    from chronos.checkpoints import Kept, Plan, StoreChange
     from chronos.cli.views import Step, WrittenOut
     from chronos.operations import Operation, Outcome
 
@@ -34,6 +34,7 @@ def plan(found: Plan) -> None:
     )
     output.write(
         f"plan {found.plan_id}: {len(found.writes)} to write, {len(found.deletes)} to delete, {len(found.kept)} to keep"
+        + (f", {count(len(found.change_set.stores), 'memory store')}" if found.change_set.stores else "")
     )
     warnings(found.warnings)
 
@@ -85,6 +86,7 @@ def _outcome(found: Outcome, way_back: str) -> None:
         output.write(_nothing_to_do(found.kept, found.warnings))
     else:
         done = f"{found.written} written, {found.deleted} deleted, {len(found.kept)} kept"
+        done += f", memory: {', '.join(map(display, found.stores))}" if found.stores else ""
         output.write(f"{display(found.summary)}: {done}" if found.safety else display(found.summary))
     rows: list[Row] = [(Cell("keep", "yellow"), display(row.path), display(row.reason)) for row in found.kept]
     write_table(_COLUMNS, rows, titles=False, indent="  ")
@@ -105,6 +107,8 @@ def _rows(found: Plan) -> list[Row]:
     """Everything that must be read before saying yes, however long the plan is."""
     rows: list[Row] = [(Cell("delete", "red"), display(change.path), "was not there then") for change in found.deletes]
     rows += [(Cell("keep", "yellow"), display(row.path), display(row.reason)) for row in found.kept]
+    for store in found.change_set.stores:
+        rows.append((Cell("memory", "magenta"), display(store.path), _store(store)))
     for link in found.change_set.links:
         what = "the submodule's .git is linked again" if link.is_made else "the submodule's .git is taken away again"
         rows.append((Cell("link", "cyan"), display(link.component), what))
@@ -114,6 +118,13 @@ def _rows(found: Plan) -> list[Row]:
     if found.change_set.head is not None:
         rows.append((Cell("head", "cyan"), "", _head(found)))
     return rows
+
+
+def _store(change: StoreChange) -> str:
+    if change.after is None:
+        return f"the {change.before.kind if change.before else ''} store was not there then and goes"
+    verb = "comes back" if change.before is None else "is replaced as a whole"
+    return f"the {change.after.kind} store {display(change.name)} {verb}, {size(change.after.size)}"
 
 
 def _head(found: Plan) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from chronos import __version__
-from chronos.cli import checkpoint, completion, history, output, store
+from chronos.cli import checkpoint, completion, history, memory, output, space, store
 from chronos.cli.options import Json
 from chronos.cli.session import Session
 from chronos.errors import UsageError
@@ -27,11 +27,12 @@ app = typer.Typer(
 )
 for _command in (
     store.init, store.status, history.log, history.undo, history.redo, store.doctor, store.verify, store.recover,
-    completion.completion,
+    space.gc, space.du, completion.completion,
 ):  # fmt: skip
     app.command()(_command)
 app.command("_complete", hidden=True, context_settings={"ignore_unknown_options": True})(completion.complete)
 app.add_typer(checkpoint.app, name="checkpoint")
+app.add_typer(memory.app, name="memory")
 
 
 def _show_version(context: typer.Context, wanted: bool) -> None:

@@ -25,7 +25,7 @@ a terminal; without a terminal it needs `--yes`.
 | exit code | meaning |
 |---|---|
 | 0 | fine |
-| 1 | finished, and found something (`verify`, `doctor`) |
+| 1 | finished, and found something (`verify`, `doctor`, `gc`) |
 """
 _ERRORS_HEAD = f"""{_WRITTEN_BY}
 # Errors

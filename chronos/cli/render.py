@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from chronos.cli import output
@@ -16,8 +17,8 @@ from chronos.files import display
 
 if TYPE_CHECKING:
     from chronos.catalog import CheckpointRow
-    from chronos.checkpoints import Created, Difference, ReceiptRow
-    from chronos.cli.views import Comparison, History, Page, Setup
+    from chronos.checkpoints import Created, Difference, FoundSecret, ReceiptRow
+    from chronos.cli.views import Comparison, History, Page, Setup, Verified
     from chronos.engine import Details
     from chronos.maintenance import Finding, StatusReport
 
@@ -32,6 +33,7 @@ _CHECKPOINT_COLUMNS = (
 _OPERATION_COLUMNS = (
     Column("operation", may_wrap=False), Column("when", may_wrap=False), Column("what"), Column("state", may_wrap=False)
 )  # fmt: skip
+_MOST_SECRETS = 20
 _MARKS = {"undoable": "", "redoable": "undone", "past": ""}
 
 
@@ -42,6 +44,24 @@ def created(found: Created) -> None:
     output.write(f"{found.checkpoint_id}  {display(found.name)}  {changed}  {found.grade.value}{state}")
     receipt(found.receipt)
     warnings(found.warnings)
+    _warn_of_secrets(found)
+
+
+def _warn_of_secrets(found: Created) -> None:
+    """Warn of each place that is new, count those that were known, and say what there was no time to look at."""
+    new = [item for item in found.secrets if item.is_new]
+    warnings(f"{_place(item)} looks like a secret: {item.what}" for item in new[:_MOST_SECRETS])
+    others = len(found.secrets) - min(len(new), _MOST_SECRETS)
+    if others:
+        where = f"{count(others, 'place')}{' more' if new else ', as before'}"
+        warnings([f"what looks like secrets in {where}: see `chrono checkpoint show {found.checkpoint_id}`"])
+    missed = found.unscanned.get("forms")
+    if missed is not None:
+        warnings([f"no time to look for secrets in {count(missed.count, 'new text')} ({size(missed.bytes)})"])
+
+
+def _place(found: FoundSecret) -> str:
+    return f"{display(found.path)}:{found.line}" if found.line else display(found.path)
 
 
 def receipt(rows: Sequence[ReceiptRow]) -> None:
@@ -80,6 +100,11 @@ def deleted(row: CheckpointRow) -> None:
     output.write(f"deleted {row.checkpoint_id}  {display(row.name)}; `chrono undo` brings it back")
 
 
+def annotated(row: CheckpointRow) -> None:
+    """Show what a pin or a tag made of a checkpoint."""
+    write_table(_CHECKPOINT_COLUMNS, [_checkpoint(row)], titles=False)
+
+
 def to_delete(row: CheckpointRow) -> None:
     """Show what `checkpoint delete` would do."""
     output.write(f"delete {row.checkpoint_id}  {display(row.name)}  {when(row.created_at)}")
@@ -94,7 +119,7 @@ def details(found: Details) -> None:
         ("timeline", row.timeline),
         ("parents", ", ".join(manifest.parents)),
         ("created", when(row.created_at)),
-        ("kind", row.trigger),
+        ("kind", _kind(row)),
         ("tags", ", ".join(map(display, row.tags))),
         ("grade", row.grade),
         ("changed", count(row.files_changed, "file")),
@@ -107,8 +132,20 @@ def details(found: Details) -> None:
         busy = f", {' and '.join(part.in_progress)} in progress" if part.in_progress else ""
         base = part.base[:12] if part.base else "no base"
         pairs.append(("code", f"{where} {part.kind.value}, {base}{branch}, {part.entries.count} changed{staged}{busy}"))
+    for record in found.memory:
+        torn = ", torn" if record.is_torn else ""
+        pairs.append(("memory", f"{display(record.name)} {record.kind}, {size(record.bytes)}{torn}"))
     write_pairs((name, value) for name, value in pairs if value)
     receipt(found.receipt)
+    if found.secrets:
+        output.write("looks like secrets:")
+        columns = (Column("place"), Column("what"), Column("scanner", may_wrap=False))
+        cells: list[Row] = [
+            (_place(item), Cell(display(item.what), "yellow"), display(item.scanner)) for item in found.secrets
+        ]
+        write_table(columns, cells, titles=False, indent="  ")
+    for name, missed in manifest.unscanned.items():
+        output.write(f"not looked at by {display(name)}: {count(missed.count, 'new text')}, {size(missed.bytes)}")
     warnings(manifest.warnings)
 
 
@@ -116,8 +153,9 @@ def differences(found: Comparison) -> None:
     """Show which paths differ."""
     if found.differences:
         _write_differences(found.differences)
-    else:
+    elif not found.stores:
         output.write("no differences")
+    _write_stores((item.status, item.name, item.kind) for item in found.stores)
 
 
 def statistics(found: Comparison) -> None:
@@ -135,12 +173,14 @@ def statistics(found: Comparison) -> None:
             (Column("path"), Column("added", is_number=True), Column("removed", is_number=True)), rows, titles=False
         )
     output.write(f"{count(len(rows), 'file')}, +{added} -{removed}")
+    _write_stores((item.status, item.name, item.kind) for item in found.stores)
 
 
 def patches(found: Comparison) -> None:
     """Show the differences as patches."""
     for _, patch in found.patches:
         write_patch(patch.text)
+    _write_stores((item.status, item.name, item.kind) for item in found.stores)
 
 
 def history(found: History) -> None:
@@ -178,6 +218,7 @@ def status(found: StatusReport) -> None:
     if newest is not None:
         output.write(f"{count(len(found.changed), 'path')} changed since")
         _write_differences(found.changed, indent="  ", is_brief=True)
+        _write_stores((pair.status, pair.record.name, pair.record.kind) for pair in found.stores)
     receipt(found.receipt)
     warnings(found.warnings)
     if found.interrupted:
@@ -213,6 +254,13 @@ def findings(found: Sequence[Finding]) -> None:
     write_table(columns, rows)
 
 
+def verified(found: Verified) -> None:
+    """Show what a verification found, and what it did not look at."""
+    findings(found.findings)
+    if not found.is_deep:
+        output.write("the bytes inside packs and members were not read; `chrono verify --deep` reads them")
+
+
 def recovered(done: Sequence[str]) -> None:
     """Show what `recover` did."""
     for sentence in done or ["nothing to recover"]:
@@ -227,16 +275,33 @@ def _write_differences(items: Iterable[Difference], *, indent: str = "", is_brie
     write_table((Column("", may_wrap=False), Column("path")), rows, titles=False, indent=indent, is_brief=is_brief)
 
 
+def _write_stores(items: Iterable[tuple[str, str, str]]) -> None:
+    rows: list[Row] = [
+        (Cell(status, _STATUS_STYLES.get(status, "")), f"memory: {display(name)}", kind) for status, name, kind in items
+    ]
+    write_table((Column("", may_wrap=False), Column(""), Column("")), rows, titles=False)
+    if rows:
+        output.write("`chrono memory diff` shows the rows")
+
+
 def _checkpoint(row: CheckpointRow) -> Row:
     grade = Cell(row.grade, _GRADE_STYLES.get(row.grade, ""))
     tags = ", ".join(map(display, row.tags))
     return (
         Cell(row.checkpoint_id, "yellow"), display(row.name), when(row.created_at), str(row.files_changed), grade,
-        row.trigger, display(row.timeline), tags,
+        _kind(row), display(row.timeline), tags,
     )  # fmt: skip
+
+
+def _kind(row: CheckpointRow) -> str:
+    return f"{row.trigger}, pinned" if row.pinned else row.trigger
 
 
 def _setting(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, dict):
+        return ", ".join(f"{name} at {found['path']}" for name, found in value.items())
+    if isinstance(value, Enum):
+        return str(value.value)
     return " ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
-from chronos.cli import documents, render
-from chronos.cli.options import Json, Yes
+from chronos.cli import documents, render, repairs
+from chronos.cli.options import Json, PlanOnly, Yes
 from chronos.cli.session import Session
-from chronos.cli.views import Setup
+from chronos.cli.views import Setup, Verified
+from chronos.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +29,7 @@ def init(context: typer.Context, as_json: Json = False) -> None:
     with session.engine() as engine:
         engine.set_up()
         report = engine.status()
-        found = Setup(report.root, report.store, report.timeline, report.receipt, msgspec.structs.asdict(engine.config))
+        found = Setup(report.root, report.store, report.timeline, report.receipt, msgspec.to_builtins(engine.config))
         session.show(found, documents.setup, render.setup)
 
 
@@ -52,14 +53,36 @@ def doctor(context: typer.Context, as_json: Json = False) -> None:
         _show_findings(session, engine.doctor())
 
 
-def verify(context: typer.Context, as_json: Json = False) -> None:
-    """Check everything in the store by hash.
+def verify(
+    context: typer.Context,
+    deep: Annotated[bool, typer.Option("--deep", help="Read every stored byte, and try every patch.")] = False,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Set aside what is damaged, and bring back what still exists.")
+    ] = False,
+    plan_only: PlanOnly = False,
+    yes: Yes = False,
+    as_json: Json = False,
+) -> None:
+    """Check the store, and repair it.
 
-    Names what is damaged and what that costs. Exits with 1 when there is a warning or an error.
+    Names what is damaged or missing and what that costs: manifests and lists by hash, every chunk by the indexes of the
+    packs. What only --deep finds is a wrong byte inside a pack or a member. Exits with 1 when there is a warning or an
+    error.
+
+    --repair reads everything, rescues what is whole in damaged files, looks for lost bytes in git, in the files, in
+    patches and in memory stores, and moves damaged files into the store's quarantine; nothing is deleted. Then it
+    verifies again.
     """
     session = Session.of(context, as_json)
+    if repair:
+        _repair(session, plan_only=plan_only, yes=yes)
+        return
+    if plan_only or yes:
+        raise UsageError("--plan and --yes go with --repair")
     with session.engine() as engine:
-        _show_findings(session, engine.verify())
+        found = Verified(engine.verify(deep=deep), deep)
+        _tell(session, found.findings)
+        session.show(found, documents.verified, render.verified)
 
 
 def recover(
@@ -77,7 +100,31 @@ def recover(
         session.show(engine.recover(abort=abort), documents.recovered, render.recovered)
 
 
-def _show_findings(session: Session, findings: Sequence[Finding]) -> None:
+def _repair(session: Session, *, plan_only: bool, yes: bool) -> None:
+    """Plan, show and ask as far as that is wanted, and repair."""
+    if not (yes or plan_only):
+        session.require_terminal("a repair moves damaged files away")
+    with session.engine() as engine:
+        plan_id = None
+        if plan_only or not yes:
+            plan = engine.plan_repair()
+            _tell(session, plan.findings)
+            session.show(plan, documents.repair_plan, repairs.plan)
+            if plan_only or not plan.steps:
+                return
+            session.ask("Repair?")
+            session.code = 0
+            plan_id = plan.plan_id
+        outcome = engine.repair(plan_id=plan_id)
+        _tell(session, outcome.findings)
+        session.show(outcome, documents.repair_outcome, repairs.outcome)
+
+
+def _tell(session: Session, findings: Sequence[Finding]) -> None:
     if any(finding.severity > 0 for finding in findings):
         session.found_something()
+
+
+def _show_findings(session: Session, findings: Sequence[Finding]) -> None:
+    _tell(session, findings)
     session.show(findings, documents.findings, render.findings)

@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from chronos.catalog import CheckpointRow
     from chronos.checkpoints import Difference, Plan, ReceiptRow
     from chronos.git import TextPatch
-    from chronos.operations import Operation
+    from chronos.maintenance import Finding
+    from chronos.operations import Operation, StoreDifference
 
 import msgspec
 
@@ -44,6 +45,7 @@ class Comparison(msgspec.Struct, frozen=True):
     old: str
     new: str | None
     differences: Sequence[Difference]
+    stores: Sequence[StoreDifference] = ()
     patches: Iterable[tuple[Difference, TextPatch]] = ()
     with_text: bool = False
 
@@ -56,6 +58,13 @@ class Setup(msgspec.Struct, frozen=True):
     timeline: str
     receipt: Sequence[ReceiptRow]
     settings: Mapping[str, Any]
+
+
+class Verified(msgspec.Struct, frozen=True):
+    """What a verification found, and whether it read every byte."""
+
+    findings: Sequence[Finding]
+    is_deep: bool
 
 
 class History(msgspec.Struct, frozen=True):

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
-from chronos import operations
+from chronos import maintenance, operations
 from chronos.catalog import CheckpointRow
 from chronos.checkpoints import (
+    AnnotationKind,
     Created,
     Difference,
+    FoundSecret,
     Manifest,
+    MemoryRecord,
     Options,
     Plan,
     ReceiptRow,
@@ -21,12 +26,15 @@ from chronos.checkpoints import (
     Trigger,
     check_description,
     check_name,
+    find_secrets,
 )
 from chronos.engine.place import EnginePlace
-from chronos.errors import NothingToUndoError, UsageError
+from chronos.errors import LowSpaceError, NothingToUndoError, QuotaExceededError, UsageError
 from chronos.files import TreePath, parse_tree_path
 from chronos.git import TextPatch
 from chronos.operations import Operation, OperationKind, Outcome, Workspace
+
+_Result = TypeVar("_Result")
 
 
 class Details(msgspec.Struct, frozen=True):
@@ -35,7 +43,9 @@ class Details(msgspec.Struct, frozen=True):
     row: CheckpointRow
     manifest: Manifest
     receipt: tuple[ReceiptRow, ...]
+    memory: tuple[MemoryRecord, ...]
     folder: Path
+    secrets: tuple[FoundSecret, ...] = ()
 
 
 class CheckpointVerbs(EnginePlace):
@@ -60,7 +70,8 @@ class CheckpointVerbs(EnginePlace):
     ) -> Created:
         """Take a checkpoint and return all about it. It is durable when this returns.
 
-        Raises BadNameError, UnknownTimelineError, DisabledError, LockedError, StorageError, GitFailedError.
+        Raises BadNameError, UnknownTimelineError, DisabledError, LockedError, StorageError, GitFailedError, and
+        QuotaExceededError or LowSpaceError when it does not fit, also after retention and gc.
         """
         self._own_timeline(timeline)
         operations.check_new_name(name)
@@ -68,7 +79,11 @@ class CheckpointVerbs(EnginePlace):
             check_name(tag)
         description = check_description(description)
         with self._here.workspace() as workspace:
-            return operations.create(workspace, name, description, tuple(tags), trigger=trigger)
+            create = partial(operations.create, workspace, name, description, tuple(tags), trigger=trigger)
+            created = _fitting(workspace, create)
+            if created.created and maintenance.is_due(workspace.store, workspace.timeline, trigger):
+                maintenance.look_after(workspace)
+            return created
 
     def list_checkpoints(
         self,
@@ -93,21 +108,19 @@ class CheckpointVerbs(EnginePlace):
         store = self._find_store(timeline)
         return store.catalog.count_checkpoints(timeline or self.timeline, safety=safety) if store else 0
 
-    def find_checkpoint(self, checkpoint: str, timeline: str | None = None, *, damaged: bool = False) -> CheckpointRow:
-        """Return the checkpoint that `checkpoint` means. Raises UnknownCheckpointError, AmbiguousCheckpointError.
+    def show_checkpoint(self, checkpoint: str, timeline: str | None = None, *, scan: bool = False) -> Details:
+        """Return everything that a checkpoint says about itself. Raises IntegrityError when it is damaged.
 
-        With `damaged` also one whose manifest cannot be read, by its full id: it can be deleted, and nothing else.
+        With `scan` every content is read and looked at for secrets now, also what its capture had no time for.
         """
-        return operations.resolve(self._here.find_store(), checkpoint, timeline or self.timeline, damaged=damaged)
-
-    def show_checkpoint(self, checkpoint: str, timeline: str | None = None) -> Details:
-        """Return everything that a checkpoint says about itself. Raises IntegrityError when it is damaged."""
         row = self.find_checkpoint(checkpoint, timeline)
         store = self._here.get_store()
         manifest = store.read_manifest(row.timeline, row.checkpoint_id)
         folder = store.layout.checkpoint(row.timeline, row.checkpoint_id)
         state = store.read_state(manifest, folder)
-        return Details(row, manifest, tuple(state.receipt), folder)
+        secrets = find_secrets(store, manifest, state, scan=scan)
+        memory = tuple(part.record for part in state.memory.values())
+        return Details(row, manifest, tuple(state.receipt), memory, folder, tuple(secrets))
 
     def search_checkpoints(self, text: str, timeline: str | None = None) -> list[CheckpointRow]:
         """Return checkpoints with `text` in name, description or tags, the newest first."""
@@ -121,6 +134,19 @@ class CheckpointVerbs(EnginePlace):
             operations.delete(workspace, row)
         return row
 
+    def pin_checkpoint(self, checkpoint: str, timeline: str | None = None, *, pinned: bool = True) -> CheckpointRow:
+        """Keep a checkpoint from retention until it is unpinned; return its row."""
+        return self._annotate(checkpoint, timeline, AnnotationKind.PIN if pinned else AnnotationKind.UNPIN, ())
+
+    def tag_checkpoint(
+        self, checkpoint: str, tags: Sequence[str], timeline: str | None = None, *, remove: bool = False
+    ) -> CheckpointRow:
+        """Give a checkpoint tags, or take them from it; return its row. A tagged one is kept from retention.
+
+        Raises BadNameError.
+        """
+        return self._annotate(checkpoint, timeline, AnnotationKind.UNTAG if remove else AnnotationKind.TAG, tags)
+
     # restore, undo, redo
 
     def plan_restore(
@@ -131,11 +157,15 @@ class CheckpointVerbs(EnginePlace):
         paths: Sequence[str] = (),
         head: bool = False,
         include: Sequence[str] = (),
+        code: bool = True,
+        memory: bool = True,
+        stores: Sequence[str] = (),
     ) -> Plan:
         """Return what `restore_checkpoint` with the same arguments would do."""
         row = self.find_checkpoint(checkpoint, timeline)
         with self._here.workspace() as workspace:
-            return operations.plan_restore(workspace, row, _options(workspace, paths, head, include))
+            options = _options(workspace, paths, head, include, code, memory, stores)
+            return operations.plan_restore(workspace, row, options)
 
     def restore_checkpoint(
         self,
@@ -145,17 +175,24 @@ class CheckpointVerbs(EnginePlace):
         paths: Sequence[str] = (),
         head: bool = False,
         include: Sequence[str] = (),
+        code: bool = True,
+        memory: bool = True,
+        stores: Sequence[str] = (),
         plan_id: str | None = None,
     ) -> Outcome:
-        """Give the working tree the state of a checkpoint, or only `paths` of it.
+        """Give the working tree and the memory stores the state of a checkpoint, or only `paths` of it.
+
+        Without `memory` only the code, without `code` only the memory, with `stores` only the stores of these names.
 
         What is there now is held by a safety checkpoint first; bytes that nothing holds are kept and listed, unless
         `include` names them. With `plan_id` the plan must still be the one that was shown. `head` moves HEAD and its
-        branch too. Raises ChangedMeanwhileError, IntegrityError, LockedError, StorageError, VerifyFailedError.
+        branch too. Raises ChangedMeanwhileError, StoreInUseError, StoreChangedError, IntegrityError, LockedError,
+        StorageError, VerifyFailedError.
         """
         row = self.find_checkpoint(checkpoint, timeline)
         with self._here.workspace() as workspace:
-            return operations.restore(workspace, row, _options(workspace, paths, head, include), plan_id)
+            options = _options(workspace, paths, head, include, code, memory, stores)
+            return _fitting(workspace, partial(operations.restore, workspace, row, options, plan_id))
 
     def restore_into(
         self, checkpoint: str, folder: Path | str, timeline: str | None = None, *, paths: Sequence[str] = ()
@@ -212,6 +249,13 @@ class CheckpointVerbs(EnginePlace):
         found = operations.read_operations(store, timeline or self.timeline)[::-1]
         return found if limit is None else found[:limit]
 
+    def _annotate(
+        self, checkpoint: str, timeline: str | None, kind: AnnotationKind, tags: Sequence[str]
+    ) -> CheckpointRow:
+        row = self.find_checkpoint(checkpoint, timeline)
+        with self._here.workspace() as workspace:
+            return operations.annotate(workspace, row, kind, tags)
+
     @contextmanager
     def _diff(self, old: str, new: str | None) -> Iterator[StateDiff]:
         rows = [self.find_checkpoint(name) for name in (old, new) if name is not None]
@@ -229,11 +273,22 @@ class CheckpointVerbs(EnginePlace):
     def _step(self, kind: OperationKind, overwrite: bool, plan_id: str | None) -> Outcome:
         self._require_steps(kind)
         with self._here.workspace() as workspace:
-            return operations.step(workspace, kind, Options(overwrite=overwrite), plan_id)
+            options = Options(overwrite=overwrite)
+            return _fitting(workspace, partial(operations.step, workspace, kind, options, plan_id))
 
     def _require_steps(self, kind: OperationKind) -> None:
         if self._here.find_store() is None:
             raise NothingToUndoError(f"nothing to {kind.value}: there are no checkpoints here yet")
+
+
+def _fitting(workspace: Workspace, work: Callable[[], _Result]) -> _Result:
+    """Do what takes a checkpoint; when that does not fit, give back first what no checkpoint needs, and try again."""
+    try:
+        return work()
+    except (QuotaExceededError, LowSpaceError):
+        if not maintenance.make_room(workspace):
+            raise
+    return work()
 
 
 def _selection(paths: Sequence[str]) -> tuple[TreePath, ...]:
@@ -241,9 +296,16 @@ def _selection(paths: Sequence[str]) -> tuple[TreePath, ...]:
     return () if "." in paths else tuple(map(parse_tree_path, paths))
 
 
-def _options(workspace: Workspace, paths: Sequence[str], head: bool, include: Sequence[str]) -> Options:
+def _options(
+    workspace: Workspace, paths: Sequence[str], head: bool, include: Sequence[str], code: bool, memory: bool,
+    stores: Sequence[str],
+) -> Options:  # fmt: skip
     selection = _selection(paths)
-    if head and selection:
-        raise UsageError("HEAD cannot be moved for some paths only", hint="leave out --head or --path")
+    if head and (selection or stores or not code):
+        raise UsageError("HEAD can be moved with all of the code only", hint="leave out --head, or what narrows it")
+    if stores and (selection or not memory):
+        raise UsageError("stores go by themselves", hint="leave out --store, or --path and --code")
+    if not code and not memory:
+        raise UsageError("neither code nor memory is nothing at all", hint="leave out --code and --memory for both")
     forced = workspace.expand(tuple(map(parse_tree_path, include)))
-    return Options(selection, head, forced=forced)
+    return Options(selection, head, forced=forced, code=code, memory=memory, stores=tuple(stores))

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
+from chronos import operations
+from chronos.catalog import CheckpointRow
 from chronos.checkpoints import Store, list_timelines
 from chronos.config import Config, Surroundings
 from chronos.errors import UnknownTimelineError
@@ -66,6 +68,13 @@ class EnginePlace:
         """Make the store and hide it from git, as the first checkpoint does by itself."""
         with self._here.workspace():
             return
+
+    def find_checkpoint(self, checkpoint: str, timeline: str | None = None, *, damaged: bool = False) -> CheckpointRow:
+        """Return the checkpoint that `checkpoint` means. Raises UnknownCheckpointError, AmbiguousCheckpointError.
+
+        With `damaged` also one whose manifest cannot be read, by its full id: it can be deleted, and nothing else.
+        """
+        return operations.resolve(self._here.find_store(), checkpoint, timeline or self.timeline, damaged=damaged)
 
     def _find_store(self, timeline: str | None) -> Store | None:
         """The store, which has the timeline that was asked for. Raises UnknownTimelineError."""

@@ -1,4 +1,4 @@
-"""The verbs that look after a store: status, doctor, verify, recover, and what the store has."""
+"""The verbs that look after a store: status, doctor, verify, recover, gc, and what the store has."""
 
 from __future__ import annotations
 
@@ -37,12 +37,34 @@ class UpkeepVerbs(EnginePlace):
         found = [self._summarise(store, name) for name in names] if store else []
         return sorted(found, key=lambda summary: (summary.name != "main", summary.name))
 
-    def verify(self) -> list[maintenance.Finding]:
-        """Check every checkpoint, pack, list and base ref by hash; return what is wrong, the worst first."""
+    def verify(self, *, deep: bool = False) -> list[maintenance.Finding]:
+        """Check the store and return what is wrong, the worst first.
+
+        Reads manifests, lists and indexes, and looks for every chunk; with `deep` also every stored byte, by hash, and
+        tries every complete patch on its base.
+        """
         if self._here.find_store(despite_damage=True) is None:
             return []
         with self._here.workspace(despite_damage=True) as workspace:
-            return maintenance.verify(workspace)
+            return maintenance.verify(workspace, deep=deep)
+
+    def plan_repair(self) -> maintenance.RepairPlan:
+        """Read the whole store and return what `repair` would do. Raises LockedError."""
+        if self._here.find_store(despite_damage=True) is None:
+            return maintenance.RepairPlan((), ())
+        with self._here.workspace(despite_damage=True) as workspace:
+            return maintenance.plan_repair(workspace)
+
+    def repair(self, *, plan_id: str | None = None) -> maintenance.RepairOutcome:
+        """Set aside what is damaged, bring back what still exists, and return what was done and what is wrong still.
+
+        With `plan_id` the plan must still be the one that was shown. Raises ChangedMeanwhileError, LockedError,
+        StorageError, GitFailedError.
+        """
+        if self._here.find_store(despite_damage=True) is None:
+            return maintenance.RepairOutcome((), ())
+        with self._here.workspace(despite_damage=True) as workspace:
+            return maintenance.repair(workspace, plan_id)
 
     def doctor(self) -> list[maintenance.Finding]:
         """Look at the surroundings: versions, permissions, what git shows of us, what could destroy the store."""
@@ -58,6 +80,28 @@ class UpkeepVerbs(EnginePlace):
             return []
         with self._here.workspace() as workspace:
             return maintenance.recover(workspace, abort=abort)
+
+    def plan_gc(self, *, named: bool = False, deleted: bool = False) -> maintenance.GcPlan:
+        """Return what `gc` with the same arguments would do, with the reason why each checkpoint goes or stays."""
+        self._here.get_store()
+        with self._here.workspace() as workspace:
+            return maintenance.plan_gc(workspace, named=named, deleted=deleted)
+
+    def gc(self, *, named: bool = False, deleted: bool = False, plan_id: str | None = None) -> maintenance.GcOutcome:
+        """Apply retention and give the disk back what no checkpoint needs.
+
+        With `named` count and age speak of named checkpoints too; with `deleted` undo cannot bring deleted ones back
+        any more. With `plan_id` the same checkpoints must go that were shown. Raises ChangedMeanwhileError, LockedError
+        when somebody is at work, StorageError.
+        """
+        self._here.get_store()
+        with self._here.workspace() as workspace:
+            return maintenance.run_gc(workspace, named=named, deleted=deleted, expected=plan_id)
+
+    def measure_usage(self) -> maintenance.Usage:
+        """Return what the store takes on disk, by timeline, checkpoint and memory store."""
+        store = self._here.get_store()
+        return maintenance.measure_usage(store)
 
     def _summarise(self, store: Store, name: str) -> TimelineSummary:
         rows = store.catalog.list_checkpoints(name, limit=1)

@@ -1,7 +1,17 @@
 """The floor's door to the file system: names of paths, durable writes, and one contained root for trees."""
 
+from chronos.files.databases import (
+    SQLITE_MAGIC,
+    DatabaseFileError,
+    holds_database,
+    is_database,
+    kept_descriptors,
+    open_regular,
+)
 from chronos.files.durable import (
     draft_of,
+    free_bytes,
+    is_full,
     is_our_own,
     link_or_copy,
     publish_file,
@@ -13,8 +23,10 @@ from chronos.files.durable import (
     sync_file_system,
     sync_folder,
     translate_os_errors,
+    write_all,
     write_new,
 )
+from chronos.files.moving import discard, move_away
 from chronos.files.paths import (
     TreePath,
     check_tree_path,
@@ -26,21 +38,32 @@ from chronos.files.paths import (
     to_text,
     unescape,
 )
-from chronos.files.safe_root import FileStat, PathKind, SafeRoot, stat_of
+from chronos.files.safe_root import FileStat, PathKind, SafeRoot, move_to_free_name, stat_of, temporary_name
 
 __all__ = [
+    "SQLITE_MAGIC",
+    "DatabaseFileError",
     "FileStat",
     "PathKind",
     "SafeRoot",
     "TreePath",
     "check_tree_path",
+    "discard",
     "display",
     "draft_of",
+    "free_bytes",
     "from_text",
+    "holds_database",
+    "is_database",
+    "is_full",
     "is_inside",
     "is_our_own",
     "is_tree_path",
+    "kept_descriptors",
     "link_or_copy",
+    "move_away",
+    "move_to_free_name",
+    "open_regular",
     "parse_tree_path",
     "publish_file",
     "publish_folder",
@@ -51,8 +74,10 @@ __all__ = [
     "sweep_drafts",
     "sync_file_system",
     "sync_folder",
+    "temporary_name",
     "to_text",
     "translate_os_errors",
     "unescape",
+    "write_all",
     "write_new",
 ]

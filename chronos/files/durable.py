@@ -16,6 +16,8 @@ from chronos.errors import ChronosError, IntegrityError, StorageError, TargetExi
 
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
 
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
 
 @contextmanager
 def translate_os_errors(what: str) -> Iterator[None]:
@@ -25,11 +27,16 @@ def translate_os_errors(what: str) -> Iterator[None]:
     except OSError as cause:
         reason = cause.strerror or str(cause)
         hint = None
-        if cause.errno in (errno.ENOSPC, errno.EDQUOT):
+        if cause.errno in _FULL:
             hint = "free some space and run the command again; nothing was lost"
         elif cause.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
             hint = "check the permissions of that folder and that its file system is not read-only"
         raise StorageError(f"{what}: {reason}", hint=hint) from cause
+
+
+def is_full(error: StorageError) -> bool:
+    """Tell whether the disk, or the user's share of it, had no room left."""
+    return isinstance(error.__cause__, OSError) and error.__cause__.errno in _FULL
 
 
 def write_all(descriptor: int, data: bytes | memoryview) -> None:
@@ -157,6 +164,13 @@ def read_limited(path: Path, limit_bytes: int, too_large: type[ChronosError] = I
     if len(data) > limit_bytes:
         raise too_large(f"{path} is larger than {limit_bytes} bytes")
     return data
+
+
+def free_bytes(path: Path) -> int:
+    """Return how many bytes of the file system of `path` this user can still take."""
+    with translate_os_errors(f"cannot look at {path}"):
+        found = os.statvfs(path)
+    return found.f_bavail * found.f_frsize
 
 
 def is_our_own(path: Path) -> bool:

@@ -19,6 +19,7 @@ from pathlib import Path
 import msgspec
 
 from chronos.errors import BadPathError
+from chronos.files.databases import holds_database, open_any, open_kept, open_regular
 from chronos.files.durable import translate_os_errors, write_all
 from chronos.files.paths import TreePath, check_tree_path
 
@@ -92,18 +93,33 @@ class SafeRoot:
                 return None
             raise
 
-    def open_file(self, path: TreePath) -> int:
-        """Open the regular file `path` for reading and return its descriptor. Raises OSError.
+    @contextmanager
+    def reading(self, path: TreePath) -> Iterator[int]:
+        """Give the block a descriptor of the regular file `path`, to read from its start. Raises OSError.
 
-        A FIFO or device does not block; it raises `OSError(EINVAL)`.
+        A SQLite database stays open when the block ends, for its locks (see `databases`). A FIFO or device does not
+        block; it raises `OSError(EINVAL)`.
         """
         folder, name = self._parent(path)
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        descriptor = os.open(name, flags, dir_fd=folder)
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            os.close(descriptor)
-            raise OSError(errno.EINVAL, "not a regular file")
-        return descriptor
+        about = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        with open_kept((about.st_dev, about.st_ino), lambda: open_any(name, folder)) as descriptor:
+            yield descriptor
+
+    def open_file(self, path: TreePath) -> int:
+        """Open the regular file `path` as `reading` does and return its descriptor. Raises OSError.
+
+        A SQLite database raises DatabaseFileError.
+        """
+        folder, name = self._parent(path)
+        return open_regular(name, folder)
+
+    def is_database(self, path: TreePath) -> bool:
+        """Tell whether a SQLite database stands at `path`."""
+        try:
+            folder, name = self._parent(path)
+        except OSError:
+            return False
+        return holds_database(name, folder)
 
     def read_link(self, path: TreePath) -> bytes:
         """Return the target of the symbolic link `path`, as bytes. Raises OSError."""
@@ -220,7 +236,7 @@ class SafeRoot:
         """Remove what a killed write to `path` may have left beside it."""
         with suppress(OSError):
             folder, name = self._parent(path)
-            os.unlink(_temporary_name(name), dir_fd=folder)
+            os.unlink(temporary_name(name), dir_fd=folder)
 
     def make_parents(self, path: TreePath) -> None:
         """Create the folders above `path` that are missing. Raises OSError when something else stands there."""
@@ -256,7 +272,7 @@ class SafeRoot:
     @contextmanager
     def _placing(self, path: TreePath) -> Iterator[tuple[int, bytes]]:
         folder, name = self._parent(path)
-        temporary = _temporary_name(name)
+        temporary = temporary_name(name)
         with suppress(FileNotFoundError):
             os.unlink(temporary, dir_fd=folder)
         try:
@@ -305,12 +321,17 @@ class SafeRoot:
             self._forget()
 
 
-def _temporary_name(name: bytes) -> bytes:
+def temporary_name(name: bytes) -> bytes:
     """Derive the temporary name of a write from the final one, so that recovery finds it after a crash."""
     return b".chronos-%08x.tmp" % zlib.crc32(name)
 
 
-def _rename_to_free_name(folder: int, name: bytes, source: bytes, source_folder: int | None = None) -> None:
+def move_to_free_name(source: Path, target: Path) -> None:
+    """Rename a file of ours to `target` on the same file system. Raises FileExistsError when something stands there."""
+    _rename_to_free_name(None, os.fsencode(target), os.fsencode(source))
+
+
+def _rename_to_free_name(folder: int | None, name: bytes, source: bytes, source_folder: int | None = None) -> None:
     """Rename without replacing: a link fails where the name is taken. Where links are unknown, look and rename."""
     try:
         os.link(source, name, src_dir_fd=source_folder, dst_dir_fd=folder, follow_symlinks=False)

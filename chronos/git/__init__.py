@@ -22,6 +22,7 @@ from chronos.git.objects import (
     find_tree_entries,
     has_tree_path,
     hash_blob,
+    list_blobs,
     list_tree,
     matches_blob,
     mode_of,
@@ -32,6 +33,7 @@ from chronos.git.refs import (
     BranchMove,
     Head,
     create_base_ref,
+    delete_base_refs,
     find_ref,
     has_base_ref,
     head_fingerprint,
@@ -52,6 +54,7 @@ from chronos.git.repository import (
 from chronos.git.staging import IndexState, restore_blobs, wait_for_index, write_index
 from chronos.git.status import ARGUMENTS as STATUS_ARGUMENTS
 from chronos.git.status import StagedRow, Status, parse_status, settle_conflicts
+from chronos.git.trial import PatchedTree, apply_patch
 
 __all__ = [
     "EXECUTABLE_MODE",
@@ -65,16 +68,19 @@ __all__ = [
     "HiddenEntry",
     "IndexFacts",
     "IndexState",
+    "PatchedTree",
     "Repository",
     "StagedRow",
     "Status",
     "TextPatch",
     "TreeEntry",
+    "apply_patch",
     "attributes_fingerprint",
     "check_bundle",
     "common_dir_of",
     "create_base_ref",
     "create_bundle",
+    "delete_base_refs",
     "diff_contents",
     "diff_from_base",
     "diff_trees",
@@ -90,6 +96,7 @@ __all__ = [
     "is_converting",
     "is_tracked",
     "list_base_refs",
+    "list_blobs",
     "list_converted",
     "list_ignored",
     "list_index_paths",

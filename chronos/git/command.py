@@ -112,6 +112,15 @@ class GitCommand(msgspec.Struct, frozen=True):
             variables["GIT_OPTIONAL_LOCKS"] = "1"
         return msgspec.structs.replace(self, environment=variables)
 
+    def with_objects(self, folder: Path, others: Sequence[Path]) -> GitCommand:
+        """Return this command writing new objects into `folder` only; `others` are object folders that it reads, too.
+
+        A path with a colon or a quote in it is quoted as git(1) says of GIT_ALTERNATE_OBJECT_DIRECTORIES.
+        """
+        listed = ":".join(f'"{_quoted(path)}"' for path in others)
+        variables = {"GIT_OBJECT_DIRECTORY": str(folder), "GIT_ALTERNATE_OBJECT_DIRECTORIES": listed}
+        return msgspec.structs.replace(self, environment={**self.environment, **variables})
+
     def with_pathspecs(self) -> GitCommand:
         """Return this command for the few verbs that refuse literal pathspecs; give them paths that begin with `./`."""
         return msgspec.structs.replace(self, environment={**self.environment, "GIT_LITERAL_PATHSPECS": "0"})
@@ -168,6 +177,10 @@ class GitCommand(msgspec.Struct, frozen=True):
         if found is None or (int(found[1]), int(found[2])) < OLDEST_VERSION:
             raise GitTooOldError(f"{text.strip() or self.binary} is older than git 2.38")
         return found[0]
+
+
+def _quoted(path: Path) -> str:
+    return str(path).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 
 
 def _failure(arguments: Sequence[str | bytes], done: process.Completed) -> GitFailedError:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from chronos.files import FileStat, PathKind, TreePath, stat_of, translate_os_errors
+from chronos.files import FileStat, PathKind, TreePath, open_regular, stat_of, translate_os_errors
 from chronos.git.objects import matches_blob
 from chronos.git.repository import Repository
 
@@ -129,7 +129,7 @@ def _differs(repository: Repository, path: TreePath, record: bytes, stat: FileSt
     if ending is _Ending.OTHER or stat.size > _LARGEST_READ_BYTES:
         return True
     try:
-        with open(repository.root / os.fsdecode(path), "rb") as stream:
+        with open(open_regular(os.path.join(os.fsencode(repository.root), path)), "rb") as stream:
             if ending is _Ending.CRLF:
                 data = stream.read()
                 return data.count(b"\n") != data.count(b"\r\n")

@@ -115,6 +115,15 @@ class BlobReader:
             raise GitFailedError("git cat-file stopped by itself") from cause
 
 
+def list_blobs(repository: Repository) -> Iterator[tuple[str, int]]:
+    """Yield the id and the size in bytes of every blob that the repository has, reachable or not."""
+    what = "--batch-check=%(objecttype) %(objectname) %(objectsize)"
+    for row in repository.command.output("cat-file", "--batch-all-objects", "--unordered", what).splitlines():
+        kind, oid, size = row.split(b" ")
+        if kind == b"blob":
+            yield oid.decode("ascii"), int(size)
+
+
 def list_tree(repository: Repository, commit: str) -> Iterator[TreeEntry]:
     """Yield every path of `commit`."""
     output = repository.command.output("ls-tree", "-r", "-z", "--full-tree", commit)

@@ -5,6 +5,7 @@ git syncs a new ref's file but none of the folders around it; here they are sync
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
@@ -56,6 +57,24 @@ def create_base_ref(repository: Repository, store_id: str, commit: str) -> None:
         folder = folder.parent
     if find_ref(repository, name) != commit:
         raise GitFailedError(f"the base ref {name} does not point at its commit")
+
+
+def delete_base_refs(repository: Repository, store_id: str, commits: Iterable[str]) -> None:
+    """Unpin commits. See `create_base_ref` for the lock. Raises GitFailedError.
+
+    A ref that is a file of its own, and is not packed, goes without git: killed at it, git leaves a lock at the packed
+    refs, which are the user's. The folders stay.
+    """
+    folder = repository.common_dir / base_ref(store_id, "x")
+    packed = _read_small(repository.common_dir / "packed-refs")
+    for commit in commits:
+        name, file = base_ref(store_id, commit), folder.with_name(commit)
+        if name.encode() in packed or not file.is_file():
+            repository.command.output("update-ref", "-d", name)
+        else:
+            file.unlink()
+    if folder.parent.is_dir():
+        sync_folder(folder.parent)
 
 
 def sweep_base_ref_locks(repository: Repository, store_id: str) -> int:

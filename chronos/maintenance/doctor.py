@@ -6,11 +6,15 @@ import os
 import shutil
 from collections.abc import Iterator
 
+from chronos.checkpoints import has_inner_repository, stored_bytes
 from chronos.git import GitCommand, Repository
 from chronos.maintenance.findings import Finding, Severity
 from chronos.operations import Workspace, list_interrupted
+from chronos.secrets import has_detector
 
-_LOW_SPACE_BYTES = 512 * 1024 * 1024
+_MIB = 1024 * 1024
+_LOW_SPACE_BYTES = 512 * _MIB
+_NEARLY_FULL = 0.9
 
 
 def examine(git: GitCommand, repository: Repository, workspace: Workspace | None) -> list[Finding]:
@@ -19,6 +23,13 @@ def examine(git: GitCommand, repository: Repository, workspace: Workspace | None
     Without a store yet there is no workspace, and only the surroundings are looked at.
     """
     findings = list(_git_findings(git, repository))
+    if not has_detector():
+        findings.append(
+            Finding(
+                Severity.NOTE, "secrets", "detect-secrets is not installed; only the forms of vendors are looked for",
+                "pip install 'chronomancer[files]'",
+            )
+        )  # fmt: skip
     if workspace is not None:
         findings += _store_findings(workspace)
     else:
@@ -58,10 +69,21 @@ def _store_findings(workspace: Workspace) -> Iterator[Finding]:
         yield Finding(Severity.WARNING, "store", "it is read-only: list, show and verify work, create does not", "")
     free = shutil.disk_usage(layout.root).free
     if free < _LOW_SPACE_BYTES:
-        yield Finding(Severity.WARNING, "disk", f"only {free // 1024 // 1024} MiB are free", "free some space")
+        yield Finding(Severity.WARNING, "disk", f"only {free // _MIB} MiB are free", "free some space")
+    quota, taken = workspace.config.quota_bytes, stored_bytes(workspace.store.catalog, layout)
+    if quota and taken > _NEARLY_FULL * quota:
+        problem = f"it takes {taken // _MIB:,} MiB of its quota of {quota // _MIB:,} MiB"
+        yield Finding(Severity.WARNING, "store", problem, "chrono du, then chrono gc --plan")
     if layout.root.is_relative_to(workspace.root) and not workspace.repository.is_plain:
         path = os.fsencode(layout.root.relative_to(workspace.root).as_posix()) + b"/"
         if not workspace.repository.is_ignored(path):
             yield Finding(Severity.WARNING, "store", "git does not ignore it", "take a checkpoint; it hides the store")
+    if layout.quarantine.is_dir():
+        yield Finding(
+            Severity.NOTE, "quarantine", f"a repair set damaged files aside in {layout.quarantine}",
+            "its record.jsonl says what they were; `chrono verify --deep` says whether anything is wrong now",
+        )  # fmt: skip
+    if not (workspace.store.is_sound and has_inner_repository(layout)):
+        yield Finding(Severity.WARNING, "store", "a file of the store itself is damaged", "chrono verify --repair")
     for journal in list_interrupted(workspace.store):
         yield Finding(Severity.WARNING, "journal", f"{journal.stem} was interrupted", "chrono recover")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from chronos.maintenance.expiry import sweep_going
 from chronos.operations import Workspace, settle, sweep_leftovers
 
 
@@ -10,5 +11,5 @@ def recover(workspace: Workspace, *, abort: bool = False) -> list[str]:
     store = workspace.store
     with store.working_on(workspace.timeline):
         done = settle(workspace, abort=abort)
-        swept = store.sweep_temporary() + sweep_leftovers(workspace)
+        swept = store.sweep_temporary() + sweep_going(store) + sweep_leftovers(workspace)
     return done + ([f"removed {swept} left-over scratch folder{'s' if swept != 1 else ''}"] if swept else [])

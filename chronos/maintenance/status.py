@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from chronos.catalog import CheckpointRow
-from chronos.checkpoints import Difference, ReceiptRow, StateDiff, capture_in_memory
+from chronos.checkpoints import Difference, ReceiptRow, StateDiff, StorePair, capture_in_memory, list_changed_stores
 from chronos.files import SafeRoot
 from chronos.operations import Workspace, build_stack, list_interrupted, read_operations
 
@@ -20,6 +20,7 @@ class StatusReport(msgspec.Struct, frozen=True):
     timeline: str
     newest: CheckpointRow | None = None
     changed: tuple[Difference, ...] = ()
+    stores: tuple[StorePair, ...] = ()
     receipt: tuple[ReceiptRow, ...] = ()
     warnings: tuple[str, ...] = ()
     can_undo: str | None = None
@@ -35,8 +36,8 @@ def report_status(workspace: Workspace) -> StatusReport:
     capture = capture_in_memory(store, workspace.repository, workspace.policy())
     changed: tuple[Difference, ...] = ()
     warnings = list(capture.state.warnings)
-    if newest is not None:
-        old = store.read_checkpoint(newest)
+    old = store.read_checkpoint(newest) if newest is not None else None
+    if old is not None:
         with SafeRoot(workspace.root) as tree, store.temporary_folder() as scratch:
             found = StateDiff(old, capture.state, capture.repositories, store.pool, tree, scratch)
             changed = tuple(found.differences())
@@ -48,6 +49,7 @@ def report_status(workspace: Workspace) -> StatusReport:
         workspace.timeline,
         newest,
         changed,
+        tuple(list_changed_stores(old, capture.state)) if old is not None else (),
         tuple(capture.state.receipt),
         tuple(warnings),
         stack.undoable[-1].summary if stack.undoable else None,

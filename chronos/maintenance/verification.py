@@ -1,85 +1,62 @@
-"""Checking a store by hash, from its truth: manifests, members, lists, chunks, packs, base refs, log and journals.
+"""Verifying a store from its truth, the folders: what is plain to see, or (`deep`) every stored byte by hash.
 
-The catalog is not asked where something lies: it is compared with a fresh index, which is. Checking does not stop at
-the first problem, and names what each one costs.
+A plain verification reads manifests, lists and the indexes of packs, and looks for every chunk that a checkpoint needs;
+a deep one also reads all packs and members, and applies every complete patch to its base. The catalog is not asked
+where something lies: it is compared with a fresh index, which is. Nothing stops at the first problem.
 """
 
 from __future__ import annotations
 
-import os
 import shlex
-from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import TypeAlias
 
-from chronos.checkpoints import (
-    LARGEST_JOURNAL_BYTES,
-    LARGEST_MANIFEST_BYTES,
-    Manifest,
-    Reason,
-    State,
-    Store,
-    decode_journal,
-    decode_manifest,
-    find_record,
-    is_for_imports,
-    list_checkpoint_folders,
-    list_timelines,
-    read_omissions,
-)
-from chronos.errors import ChronosError
-from chronos.files import TreePath, display, read_limited, to_text
+from chronos.checkpoints import Manifest, State, Store, is_for_imports, list_checkpoint_folders, list_timelines
+from chronos.errors import ChronosError, IntegrityError
+from chronos.files import TreePath, display
 from chronos.git import Repository, has_commit, list_base_refs
-from chronos.layout import MANIFEST, MEMORY
+from chronos.maintenance.checkpoint_check import CheckpointCheck
 from chronos.maintenance.findings import Finding, Severity
-from chronos.operations import (
-    OperationKind,
-    Workspace,
-    find_repositories,
-    is_unreadable,
-    list_interrupted,
-    read_changes,
-    read_operations,
-)
-from chronos.pool import check_pack, digest
+from chronos.maintenance.own_files import check_own_files
+from chronos.maintenance.patch_check import PatchCheck
+from chronos.maintenance.survey import BadPack, Survey
+from chronos.operations import Workspace, find_repositories
+from chronos.pool import check_pack, read_pack_index
 
-_Bases: TypeAlias = dict[TreePath, set[str]]
-_RESTORE_OTHERS = "every checkpoint not named here still restores; get this one back from a backup or delete it"
+_ATTEMPTS = 3
 
 
-def verify(workspace: Workspace) -> list[Finding]:
-    """Return everything that is wrong with the store, errors first."""
-    check = _Check(workspace)
-    findings = list(_catalog(workspace.store))
-    with workspace.store.fresh_index():
-        findings += check.run()
-    damaged = check.damaged_chunks()
-    if damaged or any(finding.severity is Severity.ERROR for finding in findings):
-        workspace.store.distrust(damaged)
-    return sorted(findings, key=lambda finding: -finding.severity)
+def verify(workspace: Workspace, *, deep: bool = False) -> list[Finding]:
+    """Return everything that is wrong with the store, errors first. Only the catalog is changed: it is a cache.
+
+    Nobody is kept out meanwhile; when something came or went and an error was found, everything is looked at again.
+    """
+    store = workspace.store
+    for _ in range(_ATTEMPTS):
+        before = store.marks()
+        survey = take_survey(workspace, deep=deep)
+        if not survey.has_errors or store.marks() == before:
+            break
+    if survey.lost or survey.has_errors:
+        store.distrust(list(survey.lost))
+    return survey.worst_first()
 
 
-def _catalog(store: Store) -> Iterator[Finding]:
-    if not store.check_catalog():
-        yield Finding(Severity.NOTE, "catalog", "it did not say what the folders say", "it is built again by itself")
+def take_survey(workspace: Workspace, *, deep: bool, is_exclusive: bool = False) -> Survey:
+    """Look at everything once. `is_exclusive` says that the caller holds the store's lock."""
+    return _Verification(workspace, deep=deep).run(is_exclusive=is_exclusive)
 
 
-def _left_out(subject: str, state: State) -> Iterator[Finding]:
-    """Name what an export left out: missing, and no damage."""
-    for row in state.receipt:
-        if row.reason is Reason.EXPORT:
-            problem = f"{to_text(row.path)} was left out by the export: {row.detail}"
-            yield Finding(Severity.NOTE, subject, problem, "import a file that was exported with --include-secrets")
-
-
-class _Check:
-    def __init__(self, workspace: Workspace) -> None:
+class _Verification:
+    def __init__(self, workspace: Workspace, *, deep: bool) -> None:
         self._workspace = workspace
         self._store: Store = workspace.store
-        self._good: dict[bytes, bool] = {}
-        self._for_imports: set[str] = set()
-        self._own_bases: set[str] = set()
+        self._is_deep = deep
+        self._survey = Survey()
+        self._whole: set[bytes] = set()
         self._repositories: dict[TreePath, Repository | None] = {b"": workspace.repository}
+        self._bases: dict[TreePath, set[str]] = {b"": set()}
+        self._own_bases: set[str] = set()  # those of the root that more than imported checkpoints need
         # Before the packs are listed: whoever seals a checkpoint meanwhile has published its packs before.
         layout = self._store.layout
         self._folders = {
@@ -87,117 +64,99 @@ class _Check:
             for timeline in list_timelines(layout)
         }
 
-    def run(self) -> Iterator[Finding]:
+    def run(self, *, is_exclusive: bool) -> Survey:
         """Check everything."""
-        bases: _Bases = {b"": set()}
-        for timeline, (live, deleted) in self._folders.items():
-            yield from self._record(timeline)
-            yield from self._packs(timeline)
-            for folder in live:
-                yield from self._checkpoint(timeline, folder, bases)
-            for folder in deleted:
-                for finding in self._checkpoint(timeline, folder, bases):
-                    yield Finding(Severity.NOTE, finding.subject, finding.problem, "it is deleted already")
-        for component, commits in sorted(bases.items()):
-            yield from self._base_refs(component, commits)
-        yield from self._journals()
-        yield from self._operations()
+        survey = self._survey
+        with self._store.fresh_index(is_exclusive=is_exclusive) as is_true:
+            if not is_true:
+                survey.note("catalog", "it did not say what the folders say", "it is built again by itself")
+            check_own_files(survey, self._store, list(self._folders))
+            for timeline in self._folders:
+                self._check_packs(timeline)
+            is_held = self._whole.__contains__ if self._is_deep else self._store.catalog.has_chunk
+            check = CheckpointCheck(survey, self._store, is_held, is_deep=self._is_deep)
+            patches = PatchCheck(survey, self._workspace) if self._is_deep else None
+            for timeline, (live, deleted) in self._folders.items():
+                for folder in live:
+                    self._check_checkpoint(check, patches, timeline, folder)
+                self._check_deleted(check, timeline, deleted)
+            for component, commits in sorted(self._bases.items()):
+                self._check_base_refs(component, commits)
+        survey.repositories = self._repositories
+        return survey
 
-    def _record(self, timeline: str) -> Iterator[Finding]:
-        try:
-            find_record(self._store.layout, timeline)
-        except ChronosError as cause:
-            yield Finding(Severity.ERROR, f"timeline {timeline}", cause.message, cause.hint)
-            return
-        if is_for_imports(self._store.layout, timeline):
-            self._for_imports.add(timeline)
-
-    def _packs(self, timeline: str) -> Iterator[Finding]:
+    def _check_packs(self, timeline: str) -> None:
+        """The index was built from every pack that has a sound one; here the others are named, and all are read."""
         folder = self._store.layout.packs(timeline)
+        known = self._store.catalog.pack_sizes(timeline)
         for path in sorted(folder.glob("*.pack")) if folder.is_dir() else []:
             try:
-                check_pack(path)
+                if self._is_deep:
+                    whole, damaged = check_pack(path)
+                    self._whole.update(whole)
+                    self._survey.sound.update(() if damaged else whole)
+                    problem = f"{len(damaged)} of its {len(whole) + len(damaged)} chunks are damaged" if damaged else ""
+                else:
+                    problem = ""
+                    if path.stem not in known:
+                        read_pack_index(path)
             except ChronosError as cause:
-                subject = f"pack {timeline}/{path.name}"
-                yield Finding(Severity.ERROR, subject, cause.message, "restore the file from a backup")
+                problem = cause.message
+            if problem:
+                self._survey.packs.append(BadPack(timeline, path, problem))
+                remedy = "`chrono verify --repair` rescues what is whole in it; or restore the file from a backup"
+                self._survey.error(f"pack {timeline}/{path.name}", problem, remedy)
 
-    def _checkpoint(self, timeline: str, folder: Path, bases: _Bases) -> Iterator[Finding]:
-        subject = f"checkpoint {folder.name}"
+    def _check_checkpoint(
+        self, check: CheckpointCheck, patches: PatchCheck | None, timeline: str, folder: Path
+    ) -> None:
         if not folder.is_dir():  # it was deleted meanwhile, or brought back
             return
-        try:
-            manifest = decode_manifest(read_limited(folder / MANIFEST, LARGEST_MANIFEST_BYTES), folder.name)
-        except ChronosError as cause:
-            yield Finding(Severity.ERROR, subject, cause.message, _RESTORE_OTHERS)
+        found = check.check(timeline, folder)
+        if found is None:
             return
-        if manifest.timeline != timeline and timeline not in self._for_imports:
-            yield Finding(
-                Severity.ERROR, subject, f"it belongs to timeline {manifest.timeline}", "move its folder back"
-            )
-        yield from self._members(subject, folder, manifest)
-        root = {component.base for component in manifest.code if component.base and not component.path}
-        bases[b""] |= root
-        if timeline not in self._for_imports:
-            self._own_bases |= root
-        try:
-            state = self._store.read_state(manifest, folder)
-        except ChronosError as cause:
-            yield Finding(Severity.ERROR, subject, cause.message, _RESTORE_OTHERS)
-            return
-        yield from _left_out(subject, state)
-        if timeline == self._workspace.timeline:  # another worktree has its own submodules
-            self._find_repositories(state)
-            for path, component in state.components.items():
-                bases.setdefault(path, set()).update([component.base] if component.base else [])
-        yield from self._contents(subject, state)
+        manifest, state = found
+        self._note_bases(timeline, manifest, state)
+        if patches is not None and patches.is_new(folder, manifest):
+            here = self._repositories if timeline == self._workspace.timeline else {b"": self._workspace.repository}
+            with suppress(IntegrityError):  # what cannot be read has been named
+                patches.check(folder, manifest, state or self._store.read_state(manifest, folder), here)
 
-    def _find_repositories(self, state: State) -> None:
-        if not state.components.keys() <= self._repositories.keys():
+    def _check_deleted(self, check: CheckpointCheck, timeline: str, folders: list[Path]) -> None:
+        """What is deleted can be brought back by undo, but nobody counts on it."""
+        start = len(self._survey.findings)
+        for folder in folders:
+            found = check.check(timeline, folder) if folder.is_dir() else None
+            if found is not None:
+                self._note_bases(timeline, *found)
+        self._survey.findings[start:] = [
+            Finding(Severity.NOTE, finding.subject, finding.problem, "it is deleted already")
+            for finding in self._survey.findings[start:]
+        ]
+
+    def _note_bases(self, timeline: str, manifest: Manifest, state: State | None) -> None:
+        root = {part.base for part in manifest.code if part.base and not part.path}
+        self._bases[b""] |= root
+        if not is_for_imports(self._store.layout, timeline):
+            self._own_bases |= root
+        if timeline != self._workspace.timeline:  # another worktree has its own submodules
+            return
+        paths = {part.tree_path for part in manifest.code}
+        if state is not None and not paths <= self._repositories.keys():
             found = find_repositories(self._workspace, state)
             self._repositories |= {path: found.get(path) for path in state.components}
+        for part in manifest.code:
+            if part.base and part.tree_path in self._repositories:
+                self._bases.setdefault(part.tree_path, set()).add(part.base)
 
-    def _members(self, subject: str, folder: Path, manifest: Manifest) -> Iterator[Finding]:
-        try:
-            omitted = read_omissions(folder).members
-        except ChronosError:
-            omitted = {}  # reading the state says it
-        for name, member in manifest.members.items():
-            if name in omitted and not (folder / name).exists():
-                problem = f"{name} was left out by the export: {omitted[name]}"
-                yield Finding(Severity.NOTE, subject, problem, "restores do not need it")
-                continue
-            path = folder / (name if name == MEMORY else os.path.basename(name))
-            try:
-                data = read_limited(path, member.bytes + 1)
-            except ChronosError as cause:
-                yield Finding(Severity.WARNING, subject, cause.message, "restores do not need it")
-                continue
-            if digest(data).hex() != member.blake3:
-                yield Finding(Severity.WARNING, subject, f"{name} is damaged", "restores do not need it")
-
-    def _contents(self, subject: str, state: State) -> Iterator[Finding]:
-        for component in state.components.values():
-            rows = [(entry.path, entry.content) for entry in component.entries.values() if entry.content]
-            rows += [(row.path, row.content) for row in component.staged if row.content]
-            for path, content in rows:
-                try:
-                    damaged = [chunk for chunk in self._store.pool.chunk_ids(content) if not self._is_good(chunk)]
-                except ChronosError:
-                    damaged = [content.id]
-                if damaged:
-                    name = to_text(component.from_root(path))
-                    yield Finding(Severity.ERROR, subject, f"the content of {name} is lost or damaged", _RESTORE_OTHERS)
-
-    def _base_refs(self, component: TreePath, bases: set[str]) -> Iterator[Finding]:
+    def _check_base_refs(self, component: TreePath, bases: set[str]) -> None:
         repository = self._repositories.get(component)
         where = f" of {display(component)}" if component else ""
         inside = f"-C {shlex.quote(display(component))} " if component else ""
         if repository is None:
             for commit in sorted(bases):
-                yield Finding(
-                    Severity.WARNING, f"base {commit}{where}", "its repository is gone",
-                    "only what was captured comes back; get the submodule again",
-                )  # fmt: skip
+                remedy = "only what was captured comes back; get the submodule again"
+                self._survey.warn(f"base {commit}{where}", "its repository is gone", remedy)
             return
         if repository.is_plain:
             return
@@ -206,72 +165,18 @@ class _Check:
             if refs.get(commit) == commit:
                 continue
             if not has_commit(repository, commit) and not component and commit not in self._own_bases:
-                yield Finding(
-                    Severity.WARNING, f"base {commit}", "an imported checkpoint needs the commit, which is not here",
+                self._survey.warn(
+                    f"base {commit}", "an imported checkpoint needs the commit, which is not here",
                     "fetch it, or import a file that was exported with --base",
                 )  # fmt: skip
             elif not has_commit(repository, commit):
-                yield Finding(
-                    Severity.ERROR, f"base {commit}{where}", "the commit is gone from the repository",
+                self._survey.error(
+                    f"base {commit}{where}", "the commit is gone from the repository",
                     "fetch it again, or restore what checkpoints on it captured with --path",
                 )  # fmt: skip
             else:
-                yield Finding(
-                    Severity.WARNING, f"base {commit}{where}", "its base ref is missing or was rewritten",
+                self._survey.bases.append((component, commit))
+                self._survey.warn(
+                    f"base {commit}{where}", "its base ref is missing or was rewritten",
                     f"git {inside}update-ref refs/chronos/base/{self._store.id}/{commit} {commit}",
                 )  # fmt: skip
-
-    def _journals(self) -> Iterator[Finding]:
-        for folder in sorted(self._store.layout.journals.glob("*.saved")):
-            yield Finding(
-                Severity.NOTE, f"saved {folder.name}", "files that were edited while a restore replaced them",
-                f"look at {folder}, and remove it when you need them no more",
-            )  # fmt: skip
-        for path in list_interrupted(self._store):
-            try:
-                journal = decode_journal(read_limited(path, LARGEST_JOURNAL_BYTES), path.name)
-            except ChronosError as cause:
-                yield Finding(
-                    Severity.ERROR,
-                    f"journal {path.name}",
-                    cause.message,
-                    "its safety checkpoint holds the state before",
-                )
-                continue
-            yield Finding(
-                Severity.WARNING, f"journal {path.name}", f"{journal.summary} was interrupted", "chrono recover"
-            )
-
-    def _operations(self) -> Iterator[Finding]:
-        try:
-            operations = read_operations(self._store)
-        except ChronosError as cause:
-            yield Finding(Severity.ERROR, "operations.jsonl", cause.message, "restore the file from a backup")
-            return
-        skipped = {operation.undoes for operation in operations if operation.kind is OperationKind.SKIP}
-        for operation in operations:
-            severity = Severity.NOTE if operation.operation in skipped else Severity.WARNING
-            if is_unreadable(operation):
-                yield Finding(
-                    severity, "operations.jsonl", operation.summary,
-                    "undo stops there; `chrono undo --skip` steps over it",
-                )  # fmt: skip
-            try:
-                read_changes(self._store, operation)
-            except ChronosError as cause:
-                yield Finding(severity, f"operation {operation.operation}", cause.message, cause.hint)
-
-    def damaged_chunks(self) -> list[bytes]:
-        """Return the ids of chunks that checkpoints need and that could not be read."""
-        return [chunk_id for chunk_id, good in self._good.items() if not good]
-
-    def _is_good(self, chunk_id: bytes) -> bool:
-        known = self._good.get(chunk_id)
-        if known is None:
-            try:
-                self._store.pool.read_chunk(chunk_id)
-                known = True
-            except ChronosError:
-                known = False
-            self._good[chunk_id] = known
-        return known

@@ -1,26 +1,74 @@
-"""Memory stores: databases and files of agents, read as of one instant and put back whole. Owns sqlite3 and lancedb."""
+"""Memory stores: databases and files of agents, read as of one instant and put back whole. Owns sqlite3 and lancedb.
 
-from chronos.memory.kinds import (
-    CaptureWork,
-    LeftOut,
-    MemoryFile,
-    MemoryKind,
-    ReplaceWork,
-    StoreState,
-    TableDifference,
-    TableSummary,
-)
-from chronos.memory.registry import detect_kind, get_kind
+What the room offers is loaded on first use (PEP 562): the child program that reads databases starts through this door,
+and needs none of it.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from chronos.memory.kinds import (
+        CaptureWork,
+        LeftOut,
+        MemoryFile,
+        MemoryKind,
+        ReplaceWork,
+        StoreState,
+        TableDifference,
+        TableSummary,
+    )
+    from chronos.memory.places import (
+        COMPANION_ENDINGS,
+        FOUND_FOLDER,
+        StorePlace,
+        declare,
+        list_places,
+        place_of,
+        undeclare,
+    )
+    from chronos.memory.registry import detect_kind, fitting_kind, get_kind
 
 __all__ = [
+    "COMPANION_ENDINGS",
+    "FOUND_FOLDER",
     "CaptureWork",
     "LeftOut",
     "MemoryFile",
     "MemoryKind",
     "ReplaceWork",
+    "StorePlace",
     "StoreState",
     "TableDifference",
     "TableSummary",
+    "declare",
     "detect_kind",
+    "fitting_kind",
     "get_kind",
+    "list_places",
+    "place_of",
+    "undeclare",
 ]
+_HOMES = {
+    "COMPANION_ENDINGS": "places",
+    "FOUND_FOLDER": "places",
+    "StorePlace": "places",
+    "declare": "places",
+    "detect_kind": "registry",
+    "fitting_kind": "registry",
+    "get_kind": "registry",
+    "list_places": "places",
+    "place_of": "places",
+    "undeclare": "places",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Load what the room offers."""
+    if name not in __all__:
+        raise AttributeError(name)
+    found: object = getattr(import_module(f"{__name__}.{_HOMES.get(name, 'kinds')}"), name)
+    globals()[name] = found
+    return found

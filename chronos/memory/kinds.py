@@ -57,6 +57,10 @@ class StoreState(msgspec.Struct):
         return sum(file.content.size for file in self.files if file.content is not None)
 
 
+def _take_all(_path: bytes, _size: int) -> str | None:
+    return None
+
+
 class CaptureWork(msgspec.Struct):
     """What a capture works with.
 
@@ -77,13 +81,15 @@ class ReplaceWork(msgspec.Struct):
 
     `pieces` gives the bytes of a content. What stands at the place goes to `trash`, an empty folder of ours that may
     lie on another file system, and only while it still looks like `expected` (None: whatever it is). `timeout_s` is
-    for a writer in another process to let go.
+    for a writer in another process to let go. What `may_take`, that of captures, keeps out of every checkpoint is not
+    moved to the trash: it stays at the place.
     """
 
     pieces: Callable[[Content], Iterator[bytes]]
     trash: Path
     expected: tuple[object, ...] | None
     timeout_s: float
+    may_take: Callable[[bytes, int], str | None] = _take_all
 
 
 class TableSummary(msgspec.Struct, frozen=True):

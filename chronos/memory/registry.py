@@ -33,3 +33,16 @@ def get_kind(name: str) -> MemoryKind:
 def detect_kind(place: Path) -> MemoryKind:
     """Return the kind of what stands at `place`: the first of ours that knows it, or plain files."""
     return next(kind for kind in map(get_kind, _OWN) if kind.detect(place))
+
+
+def fitting_kind(name: str | None, place: Path) -> MemoryKind:
+    """Return the kind called `name` for what stands at `place`, or another where that cannot be of this kind.
+
+    A file in the place of a database is read as one, whatever it holds. Raises UnknownKindError.
+    """
+    if name is None:
+        return detect_kind(place)
+    kind = get_kind(name)
+    if kind.detect(place) or (name == "sqlite" and not place.is_dir()):
+        return kind
+    return detect_kind(place)

@@ -18,7 +18,9 @@ from chronos.checkpoints import (
     Applier,
     ChangeSet,
     Journal,
+    Kept,
     Store,
+    StoreApplier,
     Trigger,
     decode_journal,
     encode_journal,
@@ -43,6 +45,7 @@ from chronos.files import (
     sweep_drafts,
     sync_folder,
     translate_os_errors,
+    unescape,
 )
 from chronos.git import Repository, open_repository, sweep_base_ref_locks
 from chronos.layout import TIMELINE
@@ -58,13 +61,23 @@ def carry_out(
     """Write the journal, apply its changes, call `verify`, and log the operation. The timeline's lock must be held.
 
     `seen` are the identities of the indexes that the plan was made from. An operation that fails its verification is
-    logged all the same, so that it can be undone; its trash stays.
+    logged all the same, so that it can be undone; its trash stays. Memory stores come first: where one cannot be
+    replaced all are as they were, nothing else has been touched, and there was no operation.
     """
     store = workspace.store
-    path = _journal_path(store, journal)
+    path, trash = _journal_path(store, journal), _trash_path(store, journal)
     replace_durably(path, encode_journal(journal))
-    applier = Applier(repositories, store.pool, _trash_path(store, journal), seen)
+    stores = _store_applier(workspace, trash)
+    try:
+        stores.apply(journal.change_set.stores)
+    except InterruptedOperationError:
+        raise
+    except ChronosError:
+        _withdraw(store, journal)
+        raise
+    applier = Applier(repositories, store.pool, trash, seen)
     applied = applier.apply(journal.change_set, workspace.progress)
+    _add_stores(applied, stores)
     try:
         verify(applied)
     except VerifyFailedError:
@@ -127,9 +140,8 @@ def settle(workspace: Workspace, *, abort: bool = False) -> list[str]:
         try:
             journal = decode_journal(read_limited(path, LARGEST_JOURNAL_BYTES), path.name)
         except IntegrityError as cause:
-            done.append(
-                _set_aside(workspace, path) if abort else f"{cause.message}; `chrono recover --abort` sets it aside"
-            )
+            hint = f"{cause.message}; `chrono recover --abort` sets it aside"
+            done.append(set_journal_aside(workspace, path) if abort else hint)
             continue
         if journal.timeline != workspace.timeline:
             continue
@@ -166,12 +178,15 @@ def set_aside_journals(workspace: Workspace) -> list[str]:
         with suppress(IntegrityError):
             journal = decode_journal(read_limited(path, LARGEST_JOURNAL_BYTES), path.name)
             if journal.timeline == workspace.timeline:
-                done.append(_set_aside(workspace, path))
+                done.append(set_journal_aside(workspace, path))
     return done
 
 
-def _set_aside(workspace: Workspace, path: Path) -> str:
-    """Rename a journal that cannot be, or must not be, carried out; what it moved away is saved with it."""
+def set_journal_aside(workspace: Workspace, path: Path) -> str:
+    """Rename a journal that cannot be, or must not be, carried out; what it moved away is saved with it.
+
+    Returns what was done, as a sentence.
+    """
     aside, trash = path.with_suffix(".damaged"), path.with_suffix(".trash")
     with translate_os_errors(f"cannot set {path} aside"):
         os.replace(path, aside)
@@ -188,18 +203,36 @@ def _settle_one(workspace: Workspace, journal: Journal, *, abort: bool) -> str:
     store = workspace.store
     changes = journal.change_set.inverted() if abort else journal.change_set
     trash, repositories = _trash_path(store, journal), _repositories(workspace, changes)
+    stores = _store_applier(workspace, trash)
+    stores.apply(changes.stores, is_resumed=True)
     applier = Applier(repositories, store.pool, trash, is_last_resort=abort)
     applied = applier.apply(changes)
+    _add_stores(applied, stores)
     if abort:
-        with translate_os_errors(f"cannot remove the journal of {journal.operation}"):
-            _journal_path(store, journal).unlink(missing_ok=True)
-        sync_folder(store.layout.journals)
-        remove_tree(_trash_path(store, journal))
+        _withdraw(store, journal)
     else:
         _close(store, journal)
     verb = "took back" if abort else "finished"
     kept = [f"kept {display(row.path)}: {row.reason}" for row in applied.kept]
     return "; ".join([f"{verb} the interrupted {journal.kind} ({journal.summary})", *kept, *applied.warnings])
+
+
+def _store_applier(workspace: Workspace, trash: Path) -> StoreApplier:
+    return StoreApplier(workspace.store, workspace.policy(), trash)
+
+
+def _add_stores(applied: Applied, stores: StoreApplier) -> None:
+    applied.stores += stores.replaced
+    applied.warnings += stores.notes
+    applied.kept += [Kept(unescape(path), reason) for path, reason in stores.kept]
+
+
+def _withdraw(store: Store, journal: Journal) -> None:
+    """Remove the journal of an operation that was taken back."""
+    with translate_os_errors(f"cannot remove the journal of {journal.operation}"):
+        _journal_path(store, journal).unlink(missing_ok=True)
+    sync_folder(store.layout.journals)
+    remove_tree(_trash_path(store, journal))
 
 
 def _repositories(workspace: Workspace, changes: ChangeSet) -> dict[TreePath, Repository]:

@@ -2,7 +2,8 @@
 
 Automatic and safety checkpoints are no operations. A line that was lost to a crash between a commit point and the
 append is derived from the folders; one that a crash cut short is no line yet. A whole line that cannot be read stands
-for an operation that nobody knows: undo stops at it, on every timeline.
+for an operation that nobody knows: undo stops at it, on every timeline. Annotations are lines between them that say
+something of one checkpoint and are no operations either.
 """
 
 from __future__ import annotations
@@ -16,10 +17,17 @@ import msgspec
 
 from chronos import clock, locks
 from chronos.catalog import Catalog
-from chronos.checkpoints import LARGEST_JOURNAL_BYTES, Store, Trigger, decode_journal
+from chronos.checkpoints import (
+    LARGEST_JOURNAL_BYTES,
+    Annotation,
+    Store,
+    Trigger,
+    decode_journal,
+    is_annotation,
+)
 from chronos.errors import ChronosError, StorageError
 from chronos.files import read_limited, translate_os_errors
-from chronos.pool import digest
+from chronos.pool import add_check, digest, strip_check
 
 _LARGEST_LOG_BYTES = 1024 * 1024 * 1024
 
@@ -34,6 +42,7 @@ class OperationKind(str, Enum):
     UNDO = "undo"
     REDO = "redo"
     SKIP = "skip"
+    GC = "gc"
     UNREADABLE = "unreadable"
 
 
@@ -44,8 +53,11 @@ class CheckpointMove(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     live: bool
 
 
-class Operation(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One line of the log. `undoes` names the operation that an undo or redo took back, or that was stepped over."""
+class Operation(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """One line of the log. `undoes` names the operation that an undo or redo took back, or that was stepped over.
+
+    A gc says that `checkpoints` are gone for good, and that `undoes` and what came before it is past its grace.
+    """
 
     operation: str
     kind: OperationKind
@@ -64,10 +76,10 @@ def new_operation_id() -> str:
     return os.urandom(6).hex()
 
 
-def append(store: Store, operation: Operation) -> None:
-    """Append an operation and make it durable; what a crash left of another one, which is no whole line, goes."""
+def append(store: Store, entry: Operation | Annotation) -> None:
+    """Append a line and make it durable; what a crash left of another one, which is no whole line, goes."""
     path = store.layout.operations
-    line = msgspec.json.encode(operation) + b"\n"
+    line = add_check(msgspec.json.encode(entry)) + b"\n"
     with (
         locks.hold(store.layout.log_lock, timeout_s=store.config.lock_timeout_s),
         translate_os_errors(f"cannot write {path}"),
@@ -90,11 +102,26 @@ def read_operations(store: Store, timeline: str | None = None) -> list[Operation
     """
     written: list[Operation] = []
     for number, line in enumerate(_lines(store), 1):
+        if is_annotation(line):
+            continue
         written.append(_parse(line) or _unreadable(line, number, written[-1].at if written else ""))
     lost = _derive_lost(store.catalog, written, timeline)
     if not any(map(is_unreadable, written)):  # such a line stands for whatever was lost, and stops undo there
         lost += _find_unlogged(store, written, timeline)
     return _merge([known for known in written if timeline in (None, known.timeline) or is_unreadable(known)], lost)
+
+
+def has_torn_end(store: Store) -> bool:
+    """Tell whether something follows the last whole line: a crash cut it short, or damage did. Raises StorageError."""
+    try:
+        with translate_os_errors("cannot read the operation log"), open(store.layout.operations, "rb") as stream:
+            size = stream.seek(0, os.SEEK_END)
+            stream.seek(max(0, size - 1))
+            return size > 0 and stream.read(1) != b"\n"
+    except StorageError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            return False
+        raise
 
 
 def is_unreadable(operation: Operation) -> bool:
@@ -115,8 +142,8 @@ def _lines(store: Store) -> list[bytes]:
 
 def _parse(line: bytes) -> Operation | None:
     try:
-        return msgspec.json.decode(line, type=Operation)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return msgspec.json.decode(strip_check(line), type=Operation)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
 
 

@@ -11,6 +11,7 @@ from chronos.catalog import CheckpointRow
 from chronos.checkpoints import (
     UNCAPTURED,
     BlobSource,
+    Options,
     Side,
     SideKind,
     Sides,
@@ -23,6 +24,8 @@ from chronos.checkpoints import (
 from chronos.errors import GitFailedError, RefusedError, TargetNotEmptyError
 from chronos.files import SafeRoot, TreePath, display, is_inside, remove_tree, sync_file_system, translate_os_errors
 from chronos.git import GitCommand, Repository, common_dir_of, list_tree, open_repository
+from chronos.memory import place_of
+from chronos.operations.memory import write_store
 from chronos.operations.workspace import Workspace
 
 _NAMED = 10
@@ -64,6 +67,7 @@ def restore_into(workspace: Workspace, row: CheckpointRow, folder: Path, paths: 
             folder.parent.mkdir(parents=True, exist_ok=True)
             scratch.mkdir()
             count = _write_out(workspace, state, scratch, paths)
+            count += _write_stores(workspace, state, scratch, paths)
             sync_file_system(scratch)
             if folder.exists():
                 folder.rmdir()
@@ -85,6 +89,7 @@ def _write_out(workspace: Workspace, state: State, target: Path, folders: tuple[
         elif component.base is not None:
             paths |= {component.from_root(entry.path) for entry in list_tree(repositories[path], component.base)}
     paths |= {row.path for row in state.receipt if row.reason in UNCAPTURED}
+    paths = {path for path in paths if not state.is_memory(path)}
     paths = {path for path in paths if not folders or any(is_inside(path, folder) for folder in folders)}
     unknown = {path: why for path in sorted(paths) if (why := sides.why_unknown(path))}
     if unknown:
@@ -100,6 +105,22 @@ def _write_out(workspace: Workspace, state: State, target: Path, folders: tuple[
         with SafeRoot(target) as tree, BlobSource(repositories, attributes) as blobs:
             _write_all(workspace, tree, blobs, found)
     return len(found)
+
+
+def _write_stores(workspace: Workspace, state: State, target: Path, folders: tuple[TreePath, ...]) -> int:
+    """Write the memory stores that lie in the root to where they would lie; return how many."""
+    wanted = [part for part in state.memory.values() if Options(folders).covers_store("", part.record.path)]
+    for part in wanted:
+        if not part.record.is_inside:
+            name = display(part.record.name)
+            workspace.notices.append(f"memory store {name} lies outside the project; `chrono memory extract` writes it")
+            continue
+        place, draft = place_of(target, part.record.path), target / ".chronos-store.tmp"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        draft.mkdir()
+        os.rename(write_store(workspace.store, part, draft), place)
+        remove_tree(draft)
+    return sum(part.record.is_inside for part in wanted)
 
 
 def _write_all(workspace: Workspace, tree: SafeRoot, blobs: BlobSource, found: list[tuple[TreePath, Side]]) -> None:
@@ -129,18 +150,18 @@ def check_outside(workspace: Workspace, folder: Path) -> None:
 def find_repositories(workspace: Workspace, *states: State) -> dict[TreePath, Repository]:
     """Return the repositories of the states' components that are still there, if only their git folder."""
     paths = {path for state in states for path in state.components}
-    found = find_component_repositories(workspace.repository, workspace.git, paths, workspace.notices)
+    found = open_repositories(workspace.repository, workspace.git, paths, workspace.notices)
     for state in states:
         found = absorbed_repositories(state, found)
     return found
 
 
-def find_component_repositories(
+def open_repositories(
     repository: Repository, git: GitCommand, paths: Iterable[TreePath], notices: list[str]
 ) -> dict[TreePath, Repository]:
-    """Return the root's `repository`, and those that stand at the component paths given."""
+    """Return the root's `repository`, and those at `paths` from it that are still there."""
     found = {b"": repository}
-    for path in set(paths) - {b""}:
+    for path in filter(None, set(paths)):
         root = repository.root / os.fsdecode(path)
         if common_dir_of(root) is not None:
             try:

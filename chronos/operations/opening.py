@@ -103,6 +103,8 @@ class OpenPlace:
             store = find_store(place.layout, place.config)
             if store is not None:
                 _refuse_strangers_store(place, store, self.git)
+                if not store.is_sound and not despite_damage:
+                    self._notices.append(f"{place.layout.format_file} is damaged; `chrono verify --repair` mends it")
             self._store = store
         if self._store is not None and self._is_claimed is None:
             try:
@@ -120,7 +122,7 @@ class OpenPlace:
         self._open(despite_damage)
         if not place.repository.is_plain:
             hide_store(place.home, place.repository, place.layout)
-        set_up_store(place.layout, place.config, self.git)
+        set_up_store(place.layout, place.config, self.git, despite_damage=despite_damage)
         if place.repository.is_plain:
             hide_store(place.home, place.repository, place.layout)
         store = self._open(despite_damage)

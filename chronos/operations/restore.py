@@ -6,6 +6,7 @@ an undo, inverted. Each is logged with its own change set, so any number of step
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -19,6 +20,7 @@ from chronos.checkpoints import (
     Applied,
     BlobSource,
     Capture,
+    CapturePolicy,
     ChangeSet,
     IndexChange,
     Journal,
@@ -33,6 +35,8 @@ from chronos.checkpoints import (
     StagedState,
     State,
     Store,
+    StoreChange,
+    StorePlanner,
     Trigger,
     capture_in_memory,
     drop_blocked,
@@ -41,8 +45,9 @@ from chronos.checkpoints import (
     side_on_disk,
 )
 from chronos.errors import ChangedMeanwhileError, IntegrityError, VerifyFailedError
-from chronos.files import SafeRoot, TreePath, display
+from chronos.files import SafeRoot, TreePath, display, unescape
 from chronos.git import Repository, wait_for_index
+from chronos.memory import StorePlace
 from chronos.operations.checkpoints import move_checkpoints
 from chronos.operations.journals import carry_out, check_settled, read_changes, settle
 from chronos.operations.log import (
@@ -53,6 +58,7 @@ from chronos.operations.log import (
     new_operation_id,
     stamp,
 )
+from chronos.operations.memory import check_stores, lost_chunks_of, place_at, places_of
 from chronos.operations.stack import next_step
 from chronos.operations.workspace import Workspace
 from chronos.pool import ContentSink, HashingSink
@@ -61,7 +67,10 @@ _ATTEMPTS = 2
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What a restore, undo or redo did. `safety` is the checkpoint that holds the state before, if anything changed."""
+    """What a restore, undo or redo did. `safety` is the checkpoint that holds the state before, if anything changed.
+
+    `stores` are the names of the memory stores that were replaced.
+    """
 
     operation: str | None
     summary: str
@@ -71,6 +80,7 @@ class Outcome(msgspec.Struct, frozen=True):
     deleted: int
     kept: tuple[Kept, ...]
     warnings: tuple[str, ...]
+    stores: tuple[str, ...]
 
 
 class _Prepared(msgspec.Struct):
@@ -90,7 +100,9 @@ def plan_restore(workspace: Workspace, row: CheckpointRow, options: Options) -> 
     with workspace.store.working_on(workspace.timeline):
         check_settled(workspace)
         state = workspace.store.read_checkpoint(row)
-        capture = capture_in_memory(workspace.store, workspace.repository, workspace.policy(options.forced))
+        check_stores(state, options)
+        policy = workspace.policy(options.forced, places_of(workspace, state))
+        capture = capture_in_memory(workspace.store, workspace.repository, policy)
         return _prepare_restore(workspace, state, options, capture, HashingSink()).plan
 
 
@@ -102,9 +114,11 @@ def restore(workspace: Workspace, row: CheckpointRow, options: Options, expected
     with workspace.store.working_on(workspace.timeline):
         workspace.notices += settle(workspace)
         state = workspace.store.read_checkpoint(row)
+        check_stores(state, options)
         task = _Task("restore", f"restore {row.name}", f"before restore of {row.name}", target=row.checkpoint_id)
         prepare = partial(_prepare_restore, workspace, state, options)
-        return _execute(workspace, task, options.forced, prepare, expected)
+        policy = workspace.policy(options.forced, places_of(workspace, state))
+        return _execute(workspace, task, policy, prepare, expected)
 
 
 def plan_step(workspace: Workspace, kind: OperationKind, options: Options) -> tuple[Operation, Plan]:
@@ -115,7 +129,7 @@ def plan_step(workspace: Workspace, kind: OperationKind, options: Options) -> tu
     with workspace.store.working_on(workspace.timeline):
         check_settled(workspace)
         operation = next_step(workspace.store, workspace.timeline, kind)
-        policy = workspace.policy(_touched(workspace, operation))
+        policy = _policy_of_step(workspace, operation)
         capture = capture_in_memory(workspace.store, workspace.repository, policy)
         return operation, _prepare_step(workspace, operation, options, capture, HashingSink()).plan
 
@@ -135,11 +149,11 @@ def step(workspace: Workspace, kind: OperationKind, options: Options, expected: 
                 new_operation_id(), kind, workspace.timeline, stamp(), summary, moves, undoes=operation.operation
             )
             append(store, done)
-            return Outcome(done.operation, summary, Plan(ChangeSet()), None, 0, 0, (), ())
+            return Outcome(done.operation, summary, Plan(ChangeSet()), None, 0, 0, (), (), ())
         verb: JournalKind = "undo" if kind is OperationKind.UNDO else "redo"
         task = _Task(verb, summary, f"before {summary}", undoes=operation.operation)
         prepare = partial(_prepare_step, workspace, operation, options)
-        return _execute(workspace, task, _touched(workspace, operation), prepare, expected)
+        return _execute(workspace, task, _policy_of_step(workspace, operation), prepare, expected)
 
 
 class _Task(msgspec.Struct, frozen=True):
@@ -153,7 +167,7 @@ class _Task(msgspec.Struct, frozen=True):
 
 
 def _execute(
-    workspace: Workspace, task: _Task, forced: frozenset[TreePath], prepare: _Prepare, expected: str | None
+    workspace: Workspace, task: _Task, policy: CapturePolicy, prepare: _Prepare, expected: str | None
 ) -> Outcome:
     """Capture, plan, seal the safety checkpoint and carry the plan out. What changes nothing leaves nothing behind.
 
@@ -162,12 +176,12 @@ def _execute(
     """
     store, request = workspace.store, workspace.request(task.safety_name[:120], Trigger.SAFETY)
     for _ in range(_ATTEMPTS):
-        with open_checkpoint(store, workspace.repository, workspace.policy(forced), request) as safety:
+        with open_checkpoint(store, workspace.repository, policy, request) as safety:
             prepared = prepare(safety.capture, safety.sink)
             plan = prepared.plan
             _check_expected(plan, expected)
             if plan.change_set.is_empty and task.undoes is None:
-                return Outcome(None, task.summary, plan, None, 0, 0, tuple(plan.kept), tuple(plan.warnings))
+                return Outcome(None, task.summary, plan, None, 0, 0, tuple(plan.kept), tuple(plan.warnings), ())
             for change in plan.change_set.indexes:
                 wait_for_index(prepared.repositories[change.component])
             held_by = safety.seal().checkpoint_id
@@ -188,7 +202,10 @@ def _apply(workspace: Workspace, task: _Task, prepared: _Prepared, safety: str) 
     seen = {path: part.index_identity for path, part in prepared.present.components.items()}
     applied = carry_out(workspace, journal, prepared.repositories, partial(_verify, workspace, prepared), seen)
     kept, warnings = (*plan.kept, *applied.kept), (*plan.warnings, *applied.warnings)
-    return Outcome(journal.operation, task.summary, plan, safety, applied.written, applied.deleted, kept, warnings)
+    return Outcome(
+        journal.operation, task.summary, plan, safety, applied.written, applied.deleted, kept, warnings,
+        tuple(applied.stores),
+    )  # fmt: skip
 
 
 def _lost_chunks(store: Store, plan: Plan) -> list[bytes]:
@@ -197,7 +214,21 @@ def _lost_chunks(store: Store, plan: Plan) -> list[bytes]:
     for change in plan.change_set.changes:
         if change.before.content is not None and change.before.blob is None:
             lost += store.pool.damaged_chunks(change.before.content)
+    for stores in plan.change_set.stores:
+        lost += lost_chunks_of(store, stores)
     return lost
+
+
+def _inside(workspace: Workspace, changes: tuple[StoreChange, ...]) -> list[StorePlace]:
+    inside = ((change, change.after or change.before) for change in changes if not os.path.isabs(change.path))
+    return [place_at(workspace, change.name, side.kind, change.path) for change, side in inside if side is not None]
+
+
+def _policy_of_step(workspace: Workspace, operation: Operation) -> CapturePolicy:
+    """The paths of an operation are taken in when it is taken back, even those that git ignores now."""
+    changes = read_changes(workspace.store, operation)
+    stores = _inside(workspace, changes.stores)
+    return workspace.policy(frozenset(change.path for change in changes.changes), stores)
 
 
 def _prepare_restore(
@@ -206,15 +237,13 @@ def _prepare_restore(
     def make(present: Capture, sink: ContentSink) -> tuple[Plan, Planner]:
         with workspace.store.temporary_folder() as scratch:
             planner = Planner(state, present, options, workspace.store.pool, scratch, sink)
-            return planner.restore(), planner
+            plan = planner.restore()
+            stores = StorePlanner(present.state, workspace.places(), options, plan).towards(state, planner.ignored)
+            plan.change_set = msgspec.structs.replace(plan.change_set, stores=stores)
+            return plan, planner
 
     plan, planner = make(capture, sink)
     return _Prepared(plan, capture, planner.repositories, lambda present: make(present, HashingSink())[0])
-
-
-def _touched(workspace: Workspace, operation: Operation) -> frozenset[TreePath]:
-    """The paths of an operation: taken in by force when it is taken back, even those that git ignores now."""
-    return frozenset(change.path for change in read_changes(workspace.store, operation).changes)
 
 
 def _prepare_step(
@@ -224,6 +253,10 @@ def _prepare_step(
 
     def make(present: Capture) -> Plan:
         plan = _plan_back(workspace.root, wanted, present, options)
+        stores = StorePlanner(present.state, workspace.places(), options, plan).back(
+            wanted.stores, overwrite=options.overwrite
+        )
+        plan.change_set = msgspec.structs.replace(plan.change_set, stores=stores)
         plan.operation = operation.operation
         return plan
 
@@ -297,10 +330,13 @@ def _verify(workspace: Workspace, prepared: _Prepared, applied: Applied) -> None
     """
     changes = prepared.plan.change_set.changes
     written = frozenset(change.path for change in changes if change.after.kind is not SideKind.ABSENT)
-    capture = capture_in_memory(workspace.store, workspace.repository, workspace.policy(written))
+    stores = _inside(workspace, prepared.plan.change_set.stores)
+    capture = capture_in_memory(workspace.store, workspace.repository, workspace.policy(written, stores))
     before = prepared.present.state
-    planned = {change.path for change in changes}
-    again = {c.path for c in prepared.replan(capture).change_set.changes if not before.is_left_out(c.path)}
+    planned = {change.path for change in changes} | {unescape(store.path) for store in prepared.plan.change_set.stores}
+    replanned = prepared.replan(capture).change_set
+    again = {c.path for c in replanned.changes if not before.is_left_out(c.path)}
+    again |= {unescape(store.path) for store in replanned.stores}
     others = ", ".join(display(path) for path in sorted(again - planned)[:10])
     if others:
         applied.warnings.append(f"changed by somebody else meanwhile, and not touched: {others}")

@@ -7,6 +7,7 @@ import msgspec
 from chronos.checkpoints import Store
 from chronos.errors import DamagedJournalError, IntegrityError, NothingToUndoError, StateError
 from chronos.operations.checkpoints import find_folder
+from chronos.operations.grace import GRACE
 from chronos.operations.journals import read_changes, settle
 from chronos.operations.log import (
     Operation,
@@ -23,10 +24,14 @@ _HINT = "step over it with `chrono undo --skip`, which changes no file; checkpoi
 
 
 class Stack(msgspec.Struct):
-    """`done` can be undone from its end, down to one that cannot be read; `undone` can be redone from its end."""
+    """`done` can be undone from its end, down to one that cannot be read; `undone` can be redone from its end.
+
+    `has_ended` says that there were operations before these, whose grace is over.
+    """
 
     done: list[Operation] = msgspec.field(default_factory=list)
     undone: list[Operation] = msgspec.field(default_factory=list)
+    has_ended: bool = False
 
     @property
     def undoable(self) -> list[Operation]:
@@ -47,10 +52,36 @@ def build_stack(operations: list[Operation]) -> Stack:
             stack.done.append(operation)
         elif operation.kind is OperationKind.SKIP:
             _take(stack.done, operation.undoes)
-        else:
+        elif operation.kind is not OperationKind.GC:
             stack.done.append(operation)
             stack.undone.clear()
+    ended = find_ended(operations)
+    for steps in (stack.done, stack.undone):
+        left = [step for step in steps if step.operation not in ended]
+        stack.has_ended |= len(left) < len(steps)
+        steps[:] = left
     return stack
+
+
+def find_ended(operations: list[Operation]) -> set[str]:
+    """Return the ids of operations that gc put an end to: past their grace, or about checkpoints that are gone."""
+    ended: set[str] = set()
+    earlier: dict[str, list[Operation]] = {}
+    for operation in operations:
+        own = earlier.setdefault(operation.timeline, [])
+        if operation.kind is not OperationKind.GC:
+            own.append(operation)
+            continue
+        ids = [step.operation for step in own]
+        ended.update(ids[: ids.index(operation.undoes) + 1] if operation.undoes in ids else ())
+        gone = {move.checkpoint_id for move in operation.checkpoints}
+        ended.update(step.operation for step in own if _only_moved(step, gone))
+    return ended
+
+
+def _only_moved(operation: Operation, gone: set[str]) -> bool:
+    moved = {move.checkpoint_id for move in operation.checkpoints}
+    return bool(moved) and moved <= gone and not operation.has_changes
 
 
 def next_step(store: Store, timeline: str, kind: OperationKind) -> Operation:
@@ -58,7 +89,8 @@ def next_step(store: Store, timeline: str, kind: OperationKind) -> Operation:
     stack = build_stack(read_operations(store, timeline))
     steps = stack.done if kind is OperationKind.UNDO else stack.undone
     if not steps:
-        raise NothingToUndoError(f"nothing to {kind.value} on timeline {timeline}")
+        ended = f": what came before is past its grace ({GRACE})" if stack.has_ended else ""
+        raise NothingToUndoError(f"nothing to {kind.value} on timeline {timeline}{ended}")
     if is_unreadable(steps[-1]):
         raise DamagedJournalError(f"the last operation is {steps[-1].summary}", hint=_HINT)
     return steps[-1]
@@ -77,12 +109,17 @@ def skip(workspace: Workspace) -> Operation:
             raise NothingToUndoError(f"nothing to skip on timeline {workspace.timeline}")
         if _can_be_undone(store, steps[-1]):
             raise StateError(f"{steps[-1].summary} can be undone", hint="run `chrono undo`")
-        operation = Operation(
-            new_operation_id(), OperationKind.SKIP, workspace.timeline, stamp(), f"skip {steps[-1].summary}",
-            undoes=steps[-1].operation,
-        )  # fmt: skip
-        append(store, operation)
-    return operation
+        return step_over(store, steps[-1], workspace.timeline)
+
+
+def step_over(store: Store, operation: Operation, timeline: str) -> Operation:
+    """Log that `operation` is skipped on a timeline, wherever it stands there; return the new operation."""
+    skipped = Operation(
+        new_operation_id(), OperationKind.SKIP, timeline, stamp(), f"skip {operation.summary}",
+        undoes=operation.operation,
+    )  # fmt: skip
+    append(store, skipped)
+    return skipped
 
 
 def _can_be_undone(store: Store, operation: Operation) -> bool:

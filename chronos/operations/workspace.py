@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -11,6 +11,7 @@ from chronos.checkpoints import CapturePolicy, Request, Store, Trigger, describe
 from chronos.config import Config
 from chronos.files import SafeRoot, TreePath, is_tree_path
 from chronos.git import GitCommand, Repository
+from chronos.memory import StorePlace, list_places
 
 
 class Workspace(msgspec.Struct):
@@ -31,9 +32,20 @@ class Workspace(msgspec.Struct):
     notices: list[str] = msgspec.field(default_factory=list)
     progress: Callable[[int, int], None] | None = None
 
-    def policy(self, forced: frozenset[TreePath] = frozenset()) -> CapturePolicy:
-        """Return the capture rules that hold now."""
-        return CapturePolicy.load(self.root, self.config, tuple(forced))
+    def policy(self, forced: frozenset[TreePath] = frozenset(), stores: Iterable[StorePlace] = ()) -> CapturePolicy:
+        """Return the capture rules that hold now. `stores` are taken besides those that are known to be there."""
+        known = self.places()
+        paths = {place.path for place in known}
+        names = {place.name for place in known}
+        for place in stores:
+            if place.path not in paths:
+                name = place.path if place.name in names else place.name
+                known.append(msgspec.structs.replace(place, name=name))
+        return CapturePolicy.load(self.root, self.config, tuple(forced), known)
+
+    def places(self) -> list[StorePlace]:
+        """Return the memory stores that are declared, or lie under `data/memory`. Raises BadConfigError."""
+        return list_places(self.root, self.store.layout, self.config.memory, self.store.catalog)
 
     def request(self, name: str, trigger: Trigger, description: str = "", tags: tuple[str, ...] = ()) -> Request:
         """Return a request for a checkpoint of this workspace."""

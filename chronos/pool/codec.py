@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import threading
 from enum import IntEnum
 
 import msgspec
@@ -17,6 +18,7 @@ from chronos.errors import DamagedPackError
 _LEVEL = 3
 _LARGEST_WINDOW_BYTES = 128 * 1024 * 1024
 LARGEST_CHUNK_BYTES = 64 * 1024 * 1024
+_of_thread = threading.local()
 
 
 class Codec(IntEnum):
@@ -70,7 +72,7 @@ def new_digest() -> blake3:
 
 def decode(codec: int, stored: bytes, raw_bytes: int) -> bytes:
     """Return the `raw_bytes` bytes behind `stored`. Raises DamagedPackError on anything else."""
-    data = stored if codec == Codec.RAW else _inflate(stored, raw_bytes)
+    data = stored if codec == Codec.RAW else _inflate_frame(stored, raw_bytes)
     if len(data) != raw_bytes:
         raise DamagedPackError(f"a chunk has {len(data)} bytes where {raw_bytes} were recorded")
     return data
@@ -83,13 +85,27 @@ def compress_text(data: bytes) -> bytes:
 
 def decompress_text(data: bytes, limit_bytes: int) -> bytes:
     """Decompress a whole member file of at most `limit_bytes`. Raises DamagedPackError."""
-    text = _inflate(data, limit_bytes)
+    text = inflate(data, limit_bytes)
     if len(text) > limit_bytes:
         raise DamagedPackError(f"a compressed member is larger than {limit_bytes} bytes")
     return text
 
 
-def _inflate(stored: bytes, limit_bytes: int) -> bytes:
+def _inflate_frame(stored: bytes, raw_bytes: int) -> bytes:
+    """Decompress at once a frame that states the size which is expected: zstd then writes no byte more."""
+    try:
+        if zstandard.frame_content_size(stored) != raw_bytes:
+            return inflate(stored, raw_bytes)
+        decompressor = getattr(_of_thread, "decompressor", None)
+        if decompressor is None:
+            decompressor = _of_thread.decompressor = zstandard.ZstdDecompressor(max_window_size=_LARGEST_WINDOW_BYTES)
+        return decompressor.decompress(stored)
+    except zstandard.ZstdError as cause:
+        raise DamagedPackError(f"a zstd frame is damaged: {cause}") from cause
+
+
+def inflate(stored: bytes, limit_bytes: int) -> bytes:
+    """Return what the first zstd frame of `stored` holds, at most a byte over the limit. Raises DamagedPackError."""
     try:
         reader = zstandard.ZstdDecompressor(max_window_size=_LARGEST_WINDOW_BYTES).stream_reader(stored)
         return reader.read(limit_bytes + 1)

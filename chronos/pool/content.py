@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -17,7 +17,7 @@ from blake3 import blake3
 
 from chronos.errors import MissingChunkError
 from chronos.pool.chunker import FILE_PROFILE, ChunkProfile
-from chronos.pool.codec import Compressor, StoredChunk, digest
+from chronos.pool.codec import StoredChunk, digest
 from chronos.pool.pack import PACK_LIMIT_BYTES, PackWriter, WrittenPack
 
 CHUNK_ID_BYTES = 32
@@ -65,6 +65,22 @@ class ContentSink(Protocol):
         ...
 
 
+class ContentInspector(Protocol):
+    """Who looks at the contents of files while a `PoolWriter` takes them in; lists and paged pieces are no such."""
+
+    def begin(self) -> None:
+        """A content begins; the one before may have broken off."""
+        ...
+
+    def look(self, piece: bytes, *, is_new: bool) -> None:
+        """The next piece of it, and whether the pool did not hold that yet."""
+        ...
+
+    def end(self, content_id: bytes, size: int) -> None:
+        """It was this content."""
+        ...
+
+
 class HashingSink:
     """Compute contents without keeping any byte."""
 
@@ -76,7 +92,7 @@ class HashingSink:
             return self._cut(io.BytesIO(data), profile)
         whole = digest(data)
         if data:
-            self._keep(whole, data)
+            self._take(whole, data, profile)
         return Content(whole, len(data))
 
     def add_file(self, descriptor: int, size: int) -> Content:
@@ -91,13 +107,14 @@ class HashingSink:
 
     def add_paged(self, size: int, pieces: Iterable[tuple[bytes, bytes | None]]) -> Content:
         """See ContentSink."""
-        ids = bytearray()
+        ids, held = bytearray(), []
         for chunk_id, data in pieces:
             if data is not None:
                 self._keep(chunk_id, data)
             else:
-                self._check_kept(chunk_id)
+                held.append(chunk_id)
             ids += chunk_id
+        self._check_kept(held)
         if len(ids) <= CHUNK_ID_BYTES:
             return Content(bytes(ids) or digest(b""), size)
         list_id = self._add_list(bytes(ids))
@@ -109,7 +126,7 @@ class HashingSink:
             whole.update(piece)
             size += len(piece)
             chunk_id = digest(piece)
-            self._keep(chunk_id, piece)
+            self._take(chunk_id, piece, profile)
             ids += chunk_id
         if len(ids) <= CHUNK_ID_BYTES:
             return Content(whole.digest(), size)
@@ -120,17 +137,40 @@ class HashingSink:
         self._keep(list_id, ids)
         return list_id
 
-    def _keep(self, chunk_id: bytes, data: bytes) -> None:
-        """Keep one chunk; this sink keeps none."""
+    def _take(self, chunk_id: bytes, piece: bytes, profile: ChunkProfile) -> None:
+        """Take in a piece of what was cut by `profile`."""
+        self._keep(chunk_id, piece)
 
-    def _check_kept(self, chunk_id: bytes) -> None:
-        """Raise MissingChunkError when the pool does not hold a chunk; this sink does not ask."""
+    def _keep(self, chunk_id: bytes, data: bytes) -> bool:
+        """Keep one chunk and tell whether it came in with this sink; this one keeps none."""
+        return False
+
+    def _check_kept(self, chunk_ids: Sequence[bytes]) -> None:
+        """Raise MissingChunkError when the pool does not hold these chunks; this sink does not ask."""
+
+
+class PickingSink(HashingSink):
+    """Keep only the chunks that are wanted: each goes to `take` once, and is wanted no more."""
+
+    wants_bytes = True
+
+    def __init__(self, wanted: set[bytes], take: Callable[[bytes, bytes], None]) -> None:
+        self.wanted = wanted
+        self._hand_over = take
+
+    def _keep(self, chunk_id: bytes, data: bytes) -> bool:
+        if chunk_id not in self.wanted:
+            return False
+        self._hand_over(chunk_id, data)
+        self.wanted.discard(chunk_id)
+        return True
 
 
 class PoolWriter(HashingSink):
     """Write new chunks into packs under a temporary folder; what `is_known` has already is not written again.
 
-    `inspect` looks at each new chunk; what it has to say is kept in `remarks`, by the id of the content.
+    `find_missing` asks the same for many chunks at once. `inspector` sees the contents of files pass by. `spend` is
+    told of the bytes that go to the disk, as they go, and raises when they are too many.
     """
 
     wants_bytes = True
@@ -141,14 +181,16 @@ class PoolWriter(HashingSink):
         is_known: Callable[[bytes], bool],
         *,
         compress: bool = True,
-        inspect: Callable[[bytes], str | None] | None = None,
+        find_missing: Callable[[Sequence[bytes]], set[bytes]] | None = None,
+        inspector: ContentInspector | None = None,
+        spend: Callable[[int], None] = lambda _: None,
     ) -> None:
-        self.remarks: dict[bytes, str] = {}
+        self.spend = spend
         self._folder = folder
         self._is_known = is_known
-        self._inspect = inspect
-        self._remark: str | None = None
-        self._compressor = Compressor(enabled=compress)
+        self._inspector = inspector
+        self._compress = compress
+        self._find_missing = find_missing or (lambda ids: {one for one in ids if not is_known(one)})
         self._fresh: set[bytes] = set()
         self._open: PackWriter | None = None
         self._finished: list[WrittenPack] = []
@@ -160,15 +202,17 @@ class PoolWriter(HashingSink):
 
     def add_bytes(self, data: bytes, profile: ChunkProfile = FILE_PROFILE) -> Content:
         """See ContentSink."""
-        return self._remarked(super().add_bytes(data, profile))
+        self._begin()
+        return self._end(super().add_bytes(data, profile))
 
     def add_file(self, descriptor: int, size: int) -> Content:
         """See ContentSink."""
-        return self._remarked(super().add_file(descriptor, size))
+        self._begin()
+        return self._end(super().add_file(descriptor, size))
 
-    def add_paged(self, size: int, pieces: Iterable[tuple[bytes, bytes | None]]) -> Content:
-        """See ContentSink."""
-        return self._remarked(super().add_paged(size, pieces))
+    def add_chunk(self, chunk_id: bytes, data: bytes) -> None:
+        """Take in one chunk as it is; `data` must hash to `chunk_id`."""
+        self._keep(chunk_id, data)
 
     def finish(self) -> list[WrittenPack]:
         """Seal and sync the packs and return them; they still lie in the temporary folder."""
@@ -186,8 +230,13 @@ class PoolWriter(HashingSink):
         """Keep a chunk as it is stored elsewhere, once it is checked. Raises DamagedPackError."""
         if chunk.id not in self._fresh and not self._is_known(chunk.id):
             chunk.decoded()
-            self._pack_for(len(chunk.stored)).add_stored(chunk)
+            self._pack_for(len(chunk.stored)).add_stored(chunk.id, chunk.stored, chunk.raw_bytes, chunk.codec)
             self._fresh.add(chunk.id)
+
+    def _take(self, chunk_id: bytes, piece: bytes, profile: ChunkProfile) -> None:
+        is_new = self._keep(chunk_id, piece)
+        if self._inspector is not None and profile is FILE_PROFILE:
+            self._inspector.look(piece, is_new=is_new)
 
     def _pack_for(self, size: int) -> PackWriter:
         """The open pack; another one when `size` bytes more are too many for it."""
@@ -195,25 +244,31 @@ class PoolWriter(HashingSink):
             self._finished.append(self._open.finish())
             self._open = None
         if self._open is None:
-            self._open = PackWriter(self._folder / f"{len(self._finished)}.pack", self._compressor)
+            path = self._folder / f"{len(self._finished)}.pack"
+            self._open = PackWriter(path, compress=self._compress, spend=self.spend)
         return self._open
 
-    def _keep(self, chunk_id: bytes, data: bytes) -> None:
-        if chunk_id in self._fresh or self._is_known(chunk_id):
-            return
+    def _keep(self, chunk_id: bytes, data: bytes) -> bool:
+        if chunk_id in self._fresh:
+            return True
+        if self._is_known(chunk_id):
+            return False
         self._pack_for(len(data)).add(chunk_id, data)
         self._fresh.add(chunk_id)
-        if self._inspect is not None:
-            self._remark = self._remark or self._inspect(data)
+        return True
 
-    def _check_kept(self, chunk_id: bytes) -> None:
-        if chunk_id not in self._fresh and not self._is_known(chunk_id):
-            raise MissingChunkError(f"no pack holds chunk {chunk_id.hex()[:16]}")
+    def _check_kept(self, chunk_ids: Sequence[bytes]) -> None:
+        missing = self._find_missing([chunk_id for chunk_id in chunk_ids if chunk_id not in self._fresh])
+        if missing:
+            raise MissingChunkError(f"no pack holds chunk {min(missing).hex()[:16]}")
 
-    def _remarked(self, content: Content) -> Content:
-        if self._remark is not None:
-            self.remarks[content.id] = self._remark
-            self._remark = None
+    def _begin(self) -> None:
+        if self._inspector is not None:
+            self._inspector.begin()
+
+    def _end(self, content: Content) -> Content:
+        if self._inspector is not None:
+            self._inspector.end(content.id, content.size)
         return content
 
 

@@ -9,21 +9,30 @@ from __future__ import annotations
 
 import os
 import struct
+from collections import deque
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
 import msgspec
 from blake3 import blake3
 
 from chronos.errors import DamagedPackError
 from chronos.files import translate_os_errors
-from chronos.pool.codec import LARGEST_CHUNK_BYTES, Compressor, StoredChunk, digest
+from chronos.pool.codec import LARGEST_CHUNK_BYTES, Compressor, decode, digest
+from chronos.process import in_background
 
-_MAGIC = b"CHRPACK1"
+MAGIC = b"CHRPACK1"
 _END = b"CHRPKEND"
-_RECORD = struct.Struct("<32sQIIB")
-_FOOTER = struct.Struct("<QI32s32s8s")
+RECORD = struct.Struct("<32sQIIB")
+FOOTER = struct.Struct("<QI32s32s8s")
 _BUFFER_BYTES = 4 * 1024 * 1024
 PACK_LIMIT_BYTES = 256 * 1024 * 1024
+RECORD_BYTES = RECORD.size
+_BATCH_BYTES = 2 * 1024 * 1024
+_BATCHES_AHEAD = 3
+# Id, raw length, codec and stored bytes of a chunk.
+_Packed: TypeAlias = tuple[bytes, int, int, bytes]
 
 
 class ChunkLocation(msgspec.Struct, frozen=True):
@@ -45,13 +54,24 @@ class WrittenPack(msgspec.Struct, frozen=True):
 
 
 class PackWriter:
-    """Append chunks to one new pack file."""
+    """Append chunks to one new pack file.
 
-    def __init__(self, path: Path, compressor: Compressor) -> None:
+    Much at once is compressed in threads, a batch each; their order in the pack is that in which they came. `spend` is
+    told what each takes on the disk, and may raise.
+    """
+
+    def __init__(self, path: Path, *, compress: bool = True, spend: Callable[[int], None] = lambda _: None) -> None:
         self._path = path
-        self._compressor = compressor
+        self._spend = spend
+        # One for each batch that may be on its way, and one for the last.
+        self._compressors = [Compressor(enabled=compress) for _ in range(_BATCHES_AHEAD + 1)]
+        self._batch: list[tuple[bytes, bytes]] = []
+        self._batch_bytes = 0
+        self._pending: deque[tuple[int, Callable[[], list[_Packed]]]] = deque()
+        self._pending_bytes = 0
+        self._batches = 0
         self._records: list[tuple[bytes, int, int, int, int]] = []
-        self._buffer = bytearray(_MAGIC)
+        self._buffer = bytearray(MAGIC)
         self._written = 0
         self._hash = blake3()
         with translate_os_errors(f"cannot write {path}"):
@@ -59,28 +79,35 @@ class PackWriter:
 
     @property
     def size(self) -> int:
-        """Bytes appended so far."""
-        return self._written + len(self._buffer)
+        """Bytes appended so far; what is still being compressed counts in full."""
+        return self._written + len(self._buffer) + self._pending_bytes + self._batch_bytes
 
     def add(self, chunk_id: bytes, data: bytes) -> None:
         """Append one chunk."""
-        codec, stored = self._compressor.encode(data)
-        self.add_stored(StoredChunk(chunk_id, codec, stored, len(data)))
+        self._batch.append((chunk_id, data))
+        self._batch_bytes += len(data)
+        if self._batch_bytes >= _BATCH_BYTES:
+            if len(self._pending) == _BATCHES_AHEAD:
+                self._take_pending()
+            self._pending.append((self._batch_bytes, in_background(self._next_batch())))
+            self._pending_bytes += self._batch_bytes
+            self._batch, self._batch_bytes = [], 0
 
-    def add_stored(self, chunk: StoredChunk) -> None:
-        """Append one chunk as it is stored elsewhere; it has been checked."""
-        self._records.append((chunk.id, self.size, len(chunk.stored), chunk.raw_bytes, int(chunk.codec)))
-        self._buffer += chunk.stored
-        if len(self._buffer) >= _BUFFER_BYTES:
-            self._flush()
+    def add_stored(self, chunk_id: bytes, stored: bytes, raw_bytes: int, codec: int) -> None:
+        """Append one chunk in the form that it is stored in."""
+        self._append([(chunk_id, raw_bytes, codec, stored)])
 
     def finish(self) -> WrittenPack:
         """Write index and footer, sync and close. Nothing may be added afterwards."""
-        index = b"".join(_RECORD.pack(*record) for record in self._records)
+        while self._pending:
+            self._take_pending()
+        self._append(self._next_batch()())
+        self._batch, self._batch_bytes = [], 0
+        index = b"".join(RECORD.pack(*record) for record in self._records)
         offset = self.size
         checksum = digest(index)
         self._flush()
-        self._buffer += index + _FOOTER.pack(offset, len(self._records), self._hash.digest(), checksum, _END)
+        self._buffer += index + FOOTER.pack(offset, len(self._records), self._hash.digest(), checksum, _END)
         self._flush()
         with translate_os_errors(f"cannot write {self._path}"):
             os.fsync(self._stream.fileno())
@@ -91,6 +118,25 @@ class PackWriter:
     def abandon(self) -> None:
         """Close without finishing; the temporary folder is swept by its owner."""
         self._stream.close()
+
+    def _next_batch(self) -> Callable[[], list[_Packed]]:
+        batch, compressor = self._batch, self._compressors[self._batches % len(self._compressors)]
+        self._batches += 1
+        return lambda: [(chunk_id, len(data), *compressor.encode(data)) for chunk_id, data in batch]
+
+    def _take_pending(self) -> None:
+        size, result = self._pending.popleft()
+        self._pending_bytes -= size
+        self._append(result())
+
+    def _append(self, packed: list[_Packed]) -> None:
+        for chunk_id, raw_bytes, codec, stored in packed:
+            offset = self._written + len(self._buffer)
+            self._records.append((chunk_id, offset, len(stored), raw_bytes, int(codec)))
+            self._buffer += stored
+            self._spend(len(stored) + RECORD_BYTES)
+            if len(self._buffer) >= _BUFFER_BYTES:
+                self._flush()
 
     def _flush(self) -> None:
         with translate_os_errors(f"cannot write {self._path}"):
@@ -116,36 +162,39 @@ class PackFile:
 
     def read(self, chunk_id: bytes, location: ChunkLocation) -> bytes:
         """Return the raw bytes of a chunk. Raises DamagedPackError when they do not hash to `chunk_id`."""
-        try:
-            return self.read_stored(chunk_id, location).decoded()
-        except DamagedPackError as cause:
-            raise DamagedPackError(f"{cause.message}, in pack {self.path.name}") from cause
+        return self.unpack(chunk_id, location, self.read_stored(location))
 
-    def read_stored(self, chunk_id: bytes, location: ChunkLocation) -> StoredChunk:
-        """Return a chunk as it lies here, unchecked."""
+    def read_stored(self, location: ChunkLocation) -> bytes:
+        """Return the bytes of a chunk as they lie in the pack. Raises DamagedPackError, StorageError."""
         if max(location.stored_bytes, location.raw_bytes) > LARGEST_CHUNK_BYTES:
-            raise DamagedPackError(f"chunk {chunk_id.hex()[:16]} is said to have an impossible size")
+            raise DamagedPackError(f"pack {self.path.name} records a chunk of an impossible size")
         with translate_os_errors(f"cannot read {self.path}"):
-            stored = os.pread(self._descriptor, location.stored_bytes, location.offset)
-        return StoredChunk(chunk_id, location.codec, stored, location.raw_bytes)
+            return os.pread(self._descriptor, location.stored_bytes, location.offset)
+
+    def unpack(self, chunk_id: bytes, location: ChunkLocation, stored: bytes) -> bytes:
+        """Return the raw bytes behind `read_stored`; any thread may. Raises DamagedPackError as `read` does."""
+        data = decode(location.codec, stored, location.raw_bytes)
+        if digest(data) != chunk_id:
+            raise DamagedPackError(f"chunk {chunk_id.hex()[:16]} in pack {self.path.name} is damaged")
+        return data
 
 
 def read_pack_index(path: Path) -> WrittenPack:
     """Read the index of a pack from its end. Raises DamagedPackError when header, footer, index or name are wrong."""
     with translate_os_errors(f"cannot read {path}"), open(path, "rb") as stream:
         size = stream.seek(0, os.SEEK_END)
-        if size < len(_MAGIC) + _FOOTER.size:
+        if size < len(MAGIC) + FOOTER.size:
             raise DamagedPackError(f"pack {path.name} is cut short")
         stream.seek(0)
-        magic = stream.read(len(_MAGIC))
-        stream.seek(size - _FOOTER.size)
-        offset, count, _, checksum, end = _FOOTER.unpack(stream.read(_FOOTER.size))
-        if magic != _MAGIC or end != _END or offset + count * _RECORD.size + _FOOTER.size != size:
+        magic = stream.read(len(MAGIC))
+        stream.seek(size - FOOTER.size)
+        offset, count, _, checksum, end = FOOTER.unpack(stream.read(FOOTER.size))
+        if magic != MAGIC or end != _END or offset + count * RECORD.size + FOOTER.size != size:
             raise DamagedPackError(f"pack {path.name} has a damaged header or footer")
         stream.seek(offset)
-        index = stream.read(count * _RECORD.size)
+        index = stream.read(count * RECORD.size)
     name = checksum.hex()[:32]
-    records = list(_RECORD.iter_unpack(index))
+    records = list(RECORD.iter_unpack(index))
     if (
         digest(index) != checksum
         or path.stem != name
@@ -155,17 +204,61 @@ def read_pack_index(path: Path) -> WrittenPack:
     return WrittenPack(name, path, size, _locations(records))
 
 
-def check_pack(path: Path) -> None:
-    """Read a whole pack and compare it with its footer. Raises DamagedPackError when a single bit differs."""
-    read_pack_index(path)
-    with translate_os_errors(f"cannot read {path}"), open(path, "rb") as stream:
-        stream.seek(-_FOOTER.size, os.SEEK_END)
-        left_bytes, _, frames, _, _ = _FOOTER.unpack(stream.read(_FOOTER.size))
+def check_pack(path: Path) -> tuple[list[bytes], list[bytes]]:
+    """Read a whole pack and return the ids of its whole chunks and of its damaged ones.
+
+    Raises DamagedPackError when header, footer or index are wrong, or a bit between the frames is; StorageError.
+    """
+    pack = read_pack_index(path)
+    whole: list[bytes] = []
+    damaged: list[bytes] = []
+    seen, at = blake3(), 0
+    with translate_os_errors(f"cannot read {path}"), open(path, "rb", buffering=_BUFFER_BYTES) as stream:
+        stream.seek(-FOOTER.size, os.SEEK_END)
+        frames = FOOTER.unpack(stream.read(FOOTER.size))[2]
         stream.seek(0)
-        found = blake3()
-        while left_bytes and (piece := stream.read(min(left_bytes, _BUFFER_BYTES))):
-            found.update(piece)
-            left_bytes -= len(piece)
+        for chunk_id, place in pack.chunks:
+            if place.offset != at:  # the magic, before the first
+                seen.update(stream.read(max(0, place.offset - at)))
+            stored = stream.read(place.stored_bytes)
+            seen.update(stored)
+            at = place.offset + place.stored_bytes
+            (whole if _is_whole(chunk_id, place, stored) else damaged).append(chunk_id)
+    if seen.digest() != frames and not damaged:
+        raise DamagedPackError(f"pack {path.name} has damaged frames")
+    return whole, damaged
+
+
+def _is_whole(chunk_id: bytes, place: ChunkLocation, stored: bytes) -> bool:
+    if max(place.stored_bytes, place.raw_bytes) > LARGEST_CHUNK_BYTES:
+        return False
+    try:
+        return digest(decode(place.codec, stored, place.raw_bytes)) == chunk_id
+    except DamagedPackError:
+        return False
+
+
+def copy_chunks(path: Path, wanted: Callable[[bytes], bool], target: PackWriter) -> None:
+    """Append the wanted chunks of a pack to another one, as they are stored, and compare the whole pack on the way.
+
+    Raises DamagedPackError when a single bit of it differs: then `target` must be abandoned.
+    """
+    pack = read_pack_index(path)
+    found, position = blake3(), 0
+    with translate_os_errors(f"cannot read {path}"), open(path, "rb", _BUFFER_BYTES) as stream:
+        stream.seek(-FOOTER.size, os.SEEK_END)
+        end, _, frames, _, _ = FOOTER.unpack(stream.read(FOOTER.size))
+        stream.seek(0)
+        for chunk_id, place in sorted(pack.chunks, key=lambda item: item[1].offset):
+            if not position <= place.offset <= place.offset + place.stored_bytes <= end:
+                raise DamagedPackError(f"pack {path.name} has chunks that overlap")
+            found.update(stream.read(place.offset - position))
+            stored = stream.read(place.stored_bytes)
+            found.update(stored)
+            position = place.offset + place.stored_bytes
+            if wanted(chunk_id):
+                target.add_stored(chunk_id, stored, place.raw_bytes, place.codec)
+        found.update(stream.read(end - position))
     if found.digest() != frames:
         raise DamagedPackError(f"pack {path.name} has damaged frames")
 

@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeAlias, TypeVar
 
 from chronos.errors import ChronosError, DamagedPackError, IntegrityError, MissingChunkError, StorageError
 from chronos.pool.codec import StoredChunk
 from chronos.pool.content import CHUNK_ID_BYTES, Content
 from chronos.pool.pack import ChunkLocation, PackFile
+from chronos.process import in_background
 
 _OPEN_PACKS = 16
 _Result = TypeVar("_Result")
+_IDS_AT_ONCE = 4096
+_BATCH_BYTES = 2 * 1024 * 1024
+_BATCHES_AHEAD = 3
+# Every pack that holds a chunk, and where in it.
+Places: TypeAlias = Sequence[tuple[Path, ChunkLocation]]
 
 
 class PoolReader:
     """Read chunks and whole contents from the packs of a store."""
 
-    def __init__(self, find_chunks: Callable[[bytes], Sequence[tuple[Path, ChunkLocation]]]) -> None:
+    def __init__(
+        self,
+        find_chunks: Callable[[bytes], Places],
+        find_many: Callable[[Sequence[bytes]], Mapping[bytes, Places]] | None = None,
+    ) -> None:
         self._find_chunks = find_chunks
+        self._find_many = find_many or (lambda ids: {chunk_id: find_chunks(chunk_id) for chunk_id in ids})
         self._packs: OrderedDict[Path, PackFile] = OrderedDict()
 
     def close(self) -> None:
@@ -39,11 +52,23 @@ class PoolReader:
         """Return one chunk as the first pack that has it whole stores it. Raises as `read_chunk` does."""
 
         def read(pack: PackFile, chunk_id: bytes, location: ChunkLocation) -> StoredChunk:
-            stored = pack.read_stored(chunk_id, location)
-            stored.decoded()
-            return stored
+            stored = pack.read_stored(location)
+            pack.unpack(chunk_id, location, stored)
+            return StoredChunk(chunk_id, location.codec, stored, location.raw_bytes)
 
         return self._first_whole(chunk_id, read)
+
+    def _first_whole(self, chunk_id: bytes, read: Callable[[PackFile, bytes, ChunkLocation], _Result]) -> _Result:
+        failure: ChronosError = MissingChunkError(f"no pack holds chunk {chunk_id.hex()[:16]}")
+        tried: set[Path] = set()
+        while places := [place for place in self._find_chunks(chunk_id) if place[0] not in tried]:
+            for path, location in places:  # a gc may move it meanwhile: then there is a new place to try
+                tried.add(path)
+                try:
+                    return read(self._open(path), chunk_id, location)
+                except (DamagedPackError, StorageError) as cause:
+                    failure = cause
+        raise failure
 
     def iter_content(self, content: Content) -> Iterator[bytes]:
         """Yield the bytes of `content` piece by piece."""
@@ -51,8 +76,40 @@ class PoolReader:
             if content.size:
                 yield self.read_chunk(content.id)
             return
-        for chunk_id in self.chunk_ids(content)[1:]:
-            yield self.read_chunk(chunk_id)
+        ids = self.chunk_ids(content)[1:]
+        for start in range(0, len(ids), _IDS_AT_ONCE):
+            yield from self._iter_chunks(ids[start : start + _IDS_AT_ONCE])
+
+    def _iter_chunks(self, chunk_ids: Sequence[bytes]) -> Iterator[bytes]:
+        """Yield chunks in order; they are read here and decompressed in threads, some batches ahead."""
+        places = self._find_many(chunk_ids)
+        pending: deque[tuple[list[_Stored], Callable[[], list[bytes | None]]]] = deque()
+        batch, size = [], 0
+        for chunk_id in chunk_ids:
+            stored = self._read_stored(chunk_id, places.get(chunk_id, ()))
+            batch.append(stored)
+            size += stored.raw_bytes
+            if size >= _BATCH_BYTES:
+                pending.append((batch, in_background(partial(_unpack, batch))))
+                batch, size = [], 0
+                if len(pending) > _BATCHES_AHEAD:
+                    yield from self._whole(*pending.popleft())
+        while pending:
+            yield from self._whole(*pending.popleft())
+        yield from self._whole(batch, partial(_unpack, batch))
+
+    def _whole(self, batch: list[_Stored], unpacked: Callable[[], list[bytes | None]]) -> Iterator[bytes]:
+        """Yield the chunks of a batch; one whose first copy is damaged is looked for in other packs."""
+        for stored, data in zip(batch, unpacked(), strict=True):
+            yield self.read_chunk(stored.chunk_id) if data is None else data
+
+    def _read_stored(self, chunk_id: bytes, places: Places) -> _Stored:
+        for path, location in places[:1]:
+            with suppress(DamagedPackError, StorageError):
+                pack = self._open(path)
+                data = pack.read_stored(location)
+                return _Stored(chunk_id, location.raw_bytes, partial(pack.unpack, chunk_id, location, data))
+        return _Stored(chunk_id, 0, None)
 
     def read_content(self, content: Content) -> bytes:
         """Return all bytes of `content`. Raises DamagedPackError when their number is not the recorded one."""
@@ -87,15 +144,6 @@ class PoolReader:
             return False
         return True
 
-    def _first_whole(self, chunk_id: bytes, read: Callable[[PackFile, bytes, ChunkLocation], _Result]) -> _Result:
-        failure: ChronosError = MissingChunkError(f"no pack holds chunk {chunk_id.hex()[:16]}")
-        for path, location in self._find_chunks(chunk_id):
-            try:
-                return read(self._open(path), chunk_id, location)
-            except (DamagedPackError, StorageError) as cause:
-                failure = cause
-        raise failure
-
     def _open(self, path: Path) -> PackFile:
         pack = self._packs.get(path)
         if pack is None:
@@ -105,3 +153,22 @@ class PoolReader:
         else:
             self._packs.move_to_end(path)
         return pack
+
+
+class _Stored(NamedTuple):
+    """A chunk as it lies in a pack; `unpack` is None where it could not be read."""
+
+    chunk_id: bytes
+    raw_bytes: int
+    unpack: Callable[[], bytes] | None
+
+
+def _unpack(batch: list[_Stored]) -> list[bytes | None]:
+    """Decompress and check chunks; None stands for a damaged one."""
+    found: list[bytes | None] = []
+    for stored in batch:
+        try:
+            found.append(stored.unpack() if stored.unpack is not None else None)
+        except DamagedPackError:
+            found.append(None)
+    return found

@@ -20,11 +20,12 @@ from chronos.catalog import CheckpointRow
 from chronos.checkpoints import (
     LARGEST_MANIFEST_BYTES,
     ContentWalk,
+    FoundSecret,
     Manifest,
     Omissions,
     decode_manifest,
     encode_omissions,
-    find_secret,
+    find_secrets,
     read_memory_records,
     read_omissions,
 )
@@ -39,10 +40,10 @@ from chronos.files import (
 )
 from chronos.git import Repository, create_base_ref, create_bundle, has_base_ref, has_commit
 from chronos.layout import MANIFEST, MEMORY, PATCH
-from chronos.operations import Workspace, check_outside, find_component_repositories
+from chronos.operations import Workspace, check_outside, open_repositories
 from chronos.parcel import ParcelWriter
 from chronos.pool import decompress_text, digest
-from chronos.transfer.screening import LeftOutFile, Screened, naming, screen
+from chronos.transfer.screening import LeftOutFile, Screened, find_in_text, naming, screen
 
 LARGEST_MEMBER_BYTES = 64 * 1024 * 1024
 _BUFFER_BYTES = 1024 * 1024
@@ -80,7 +81,7 @@ def export(
     store = workspace.store
     with (
         translate_os_errors(f"cannot write {display(str(target))}"),
-        store.reading(),
+        store.shared(),
         store.temporary_folder() as scratch,
         _draft(target) as stream,
     ):
@@ -115,8 +116,11 @@ class _Source(msgspec.Struct):
         data = read_limited(folder / MANIFEST, LARGEST_MANIFEST_BYTES)
         manifest = decode_manifest(data, row.checkpoint_id)
         walk = ContentWalk(store.pool, manifest, read_memory_records(manifest, folder))
-        find = None if include_secrets else find_secret
-        screened = screen(walk, read_omissions(folder), store.catalog.has_chunk, find)
+
+        def find() -> list[FoundSecret]:
+            return find_secrets(store, manifest, store.read_state(manifest, folder), scan=True, everywhere=True)
+
+        screened = screen(walk, read_omissions(folder), store.catalog.has_chunk, None if include_secrets else find)
         return cls(workspace, folder, data, manifest, walk, screened, include_secrets)
 
     def write_head(self, writer: ParcelWriter) -> tuple[str, ...]:
@@ -184,7 +188,7 @@ class _Source(msgspec.Struct):
             if self.screened.omissions.contents:
                 return "it repeats the text of files that are left out"
             data = decompress_text(data, _LARGEST_PATCH_BYTES)
-        what = find_secret(data)
+        what = find_in_text(data, name)
         return None if what is None else f"seems to hold {what}"
 
 
@@ -205,7 +209,7 @@ def _write_bases(workspace: Workspace, manifest: Manifest, writer: ParcelWriter,
     """Write a bundle for each component that has a base. Raises StateError when its commit is not here."""
     store = workspace.store
     paths = {part.tree_path for part in manifest.code}
-    repositories = find_component_repositories(workspace.repository, workspace.git, paths, workspace.notices)
+    repositories = open_repositories(workspace.repository, workspace.git, paths, workspace.notices)
     commits = []
     for number, part in enumerate(manifest.code):
         if part.base is None:

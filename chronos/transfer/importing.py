@@ -1,6 +1,6 @@
 """Taking a checkpoint out of a parcel into this store: checked whole, planned, then made visible like a create.
 
-It lands on a timeline for imports (decision 7), so that no working tree's newest checkpoint, sequence numbers or
+It lands on a timeline for imports (decision 12), so that no working tree's newest checkpoint, sequence numbers or
 parents change. The base commits that came along enter the repository only where they are missing.
 """
 
@@ -15,7 +15,15 @@ from pathlib import Path
 import msgspec
 
 from chronos import locks
-from chronos.checkpoints import LARGEST_MANIFEST_BYTES, SealedElsewhere, Store, complete, find_record, take_in
+from chronos.checkpoints import (
+    LARGEST_MANIFEST_BYTES,
+    Allowance,
+    SealedElsewhere,
+    Store,
+    complete,
+    find_record,
+    take_in,
+)
 from chronos.errors import DamagedParcelError, ForeignTimelineError, StateError
 from chronos.files import TreePath, from_text, read_limited, translate_os_errors
 from chronos.git import GitCommand, Repository, check_bundle, create_base_ref, has_base_ref, has_commit, take_bundle
@@ -26,10 +34,10 @@ from chronos.operations import (
     OperationKind,
     Workspace,
     append,
-    find_component_repositories,
     find_folder,
     move_checkpoints,
     new_operation_id,
+    open_repositories,
     stamp,
 )
 from chronos.parcel import Parcel
@@ -100,7 +108,7 @@ def open_arrival(
     with Parcel(file) as parcel:
         inspected = inspect(parcel, progress)
         paths = {part.tree_path for part in inspected.manifest.code if _is_at_home(repository.root, part.tree_path)}
-        yield Arrival(parcel, inspected, find_component_repositories(repository, git, paths, notices))
+        yield Arrival(parcel, inspected, open_repositories(repository, git, paths, notices))
 
 
 def _is_at_home(root: Path, component: TreePath) -> bool:
@@ -136,7 +144,8 @@ def plan_import(arrival: Arrival, store: Store | None, own: str, timeline: str |
 def import_parcel(workspace: Workspace, arrival: Arrival, timeline: str | None = None) -> Imported:
     """Take the checkpoint in, once; undo takes it back. One that is here already is only given what it lacks.
 
-    Raises what `plan_import` raises, LockedError, StorageError, GitFailedError; then nothing has become visible.
+    Raises what `plan_import` raises, QuotaExceededError, LowSpaceError, LockedError, StorageError, GitFailedError; then
+    nothing has become visible.
     """
     store, sealed = workspace.store, arrival.inspected.sealed
     plan = plan_import(arrival, store, workspace.timeline, timeline)
@@ -147,7 +156,8 @@ def import_parcel(workspace: Workspace, arrival: Arrival, timeline: str | None =
         if (again.present, again.timeline) != (plan.present, plan.timeline):
             raise StateError("the checkpoint came or went meanwhile", hint="run the command again")
         bundles = _unpack_bundles(arrival, again, scratch)
-        writer = PoolWriter(scratch, store.catalog.has_chunk)
+        spend = Allowance(store.catalog, store.layout, store.config).spend
+        writer = PoolWriter(scratch, store.catalog.has_chunk, spend=spend)
         try:
             _copy_chunks(workspace, arrival.parcel, writer)
             pin = partial(_pin_bases, store, arrival, bundles)

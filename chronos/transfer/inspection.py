@@ -25,7 +25,7 @@ from chronos.checkpoints import (
     decode_omissions,
     is_checkpoint_id,
 )
-from chronos.errors import BadPathError, ChronosError, DamagedParcelError, NewerFormatError, OutsideError
+from chronos.errors import BadNameError, BadPathError, ChronosError, DamagedParcelError, NewerFormatError, OutsideError
 from chronos.files import check_tree_path, from_text, unescape
 from chronos.layout import ENVIRONMENT, MEMORY, OMISSIONS, PATCH, STATUS
 from chronos.parcel import Parcel
@@ -164,11 +164,20 @@ def _check_manifest(manifest: Manifest) -> None:
     check_description(manifest.description)
     for tag in manifest.tags:
         check_name(tag)
-    clock.from_text(manifest.created_at)
+    _check_moment(manifest.created_at)
     if not all(map(is_checkpoint_id, manifest.parents)):
         raise BadPathError("a parent is no checkpoint id")
     if not manifest.members.keys() <= _MEMBERS:
         raise BadPathError("the manifest names a member that no checkpoint has")
+
+
+def _check_moment(text: str) -> None:
+    try:
+        is_moment = clock.to_text(clock.from_text(text)) == text
+    except (ValueError, OverflowError):
+        is_moment = False
+    if not is_moment:
+        raise BadNameError(f"'{text[:40]!r}' is no time")
 
 
 def _members(parcel: Parcel, manifest: Manifest, omissions: Omissions) -> dict[str, bytes]:

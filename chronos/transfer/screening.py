@@ -1,5 +1,8 @@
 """What an export leaves out: contents in which something looks like a secret, and whatever shares those bytes.
 
+Every piece of every content is searched by form here, databases and other binary files too, and every text once more as
+`chrono checkpoint show --scan` does it.
+
 A secret taints the chunks in which it stands. A content with a tainted chunk is left out wherever it is needed, and a
 memory store with such a content as a whole; no tainted chunk is ever written. What is sealed cannot be left out.
 """
@@ -11,14 +14,15 @@ from contextlib import contextmanager
 
 import msgspec
 
-from chronos.checkpoints import ContentWalk, HeldContent, Omissions, find_secret, is_secret_name
+from chronos.checkpoints import ContentWalk, FoundSecret, HeldContent, Omissions
 from chronos.errors import IntegrityError, SecretInSealError
 from chronos.files import display, to_text
 from chronos.pool import Content, PoolReader
+from chronos.secrets import REACH_BYTES, SecretScanner, Unlimited, find_by_form, is_secret_name
 
-# Longer than any form that is searched for, so that one that is cut in two by a chunk boundary is seen.
-_OVERLAP_BYTES = 512
 _TEXTS_PER_LOOK = 4096
+# Lines are looked at one piece of a long text after the other: a scanner keeps 4 MiB.
+_PIECE_BYTES = 1024 * 1024
 
 
 class LeftOutFile(msgspec.Struct, frozen=True):
@@ -37,16 +41,18 @@ class Screened(msgspec.Struct, frozen=True):
 
 def screen(
     walk: ContentWalk, known: Omissions, has_chunk: Callable[[bytes], bool],
-    find: Callable[[bytes], str | None] | None = find_secret,
+    find: Callable[[], Iterable[FoundSecret]] | None,
 ) -> Screened:  # fmt: skip
-    """Decide what stays out; `find` None lets secrets pass. `known` was left out of the checkpoint before.
+    """Decide what stays out; `find` gives what else is known to look like a secret, and None lets secrets pass.
+
+    `known` was left out of the checkpoint before.
 
     Raises SecretInSealError, and what reading the pool raises.
     """
     reasons = {key: why for key, why in known.contents.items() if not has_chunk(bytes.fromhex(key))}
     if find is not None:
         _check_sealed_texts(walk)
-        _find_secrets(walk, reasons, _Scan(walk.pool, find))
+        _find_secrets(walk, reasons, find)
     _add_stores(walk, reasons)
     rows = {
         LeftOutFile(to_text(held.path) if held.store is None else _name_in_store(held.store, held.path), why): None
@@ -70,11 +76,10 @@ def naming(held: HeldContent) -> Iterator[None]:
 
 
 class _Scan:
-    """Look at contents once each, and remember the chunks in which a secret stands."""
+    """Look at contents once each by form, and remember the chunks in which a secret stands."""
 
-    def __init__(self, pool: PoolReader, find: Callable[[bytes], str | None]) -> None:
+    def __init__(self, pool: PoolReader) -> None:
         self._pool = pool
-        self._find = find
         self._tainted: dict[bytes, str] = {}
         self._seen: set[bytes] = set()
 
@@ -87,27 +92,64 @@ class _Scan:
         before, tail = b"", b""
         for chunk_id in self._pieces(content):
             data = self._pool.read_chunk(chunk_id)
-            if (what := self._find(data)) is not None:
+            if (what := _form_in(data)) is not None:
                 self._tainted[chunk_id] = what
-            elif tail and (what := self._find(tail + data[:_OVERLAP_BYTES])) is not None:
+            elif tail and (what := _form_in(tail + data[:REACH_BYTES])) is not None:
                 self._tainted[before] = self._tainted[chunk_id] = what
-            before, tail = chunk_id, data[-_OVERLAP_BYTES:]
+            before, tail = chunk_id, data[-REACH_BYTES:]
+
+    def note(self, content_id: bytes, what: str) -> None:
+        """Remember a content in which something was found by other means; one of one chunk is that chunk."""
+        self._tainted.setdefault(content_id, what)
 
     def verdict(self, content: Content) -> str | None:
         """Return what stands in a chunk of the content, once everything was looked at."""
         if not self._tainted:
             return None
-        return next((self._tainted[piece] for piece in self._pieces(content) if piece in self._tainted), None)
+        ids = (content.id, *self._pieces(content))
+        return next((self._tainted[one] for one in ids if one in self._tainted), None)
 
     def _pieces(self, content: Content) -> list[bytes]:
         return self._pool.chunk_ids(content)[1 if content.chunks is not None else 0 :]
 
 
-def _find_secrets(walk: ContentWalk, reasons: dict[str, str], scan: _Scan) -> None:
+def find_in_text(data: bytes, name: str) -> str | None:
+    """Return what in a text looks like a secret, by form or in one of its lines."""
+    what = _form_in(data)
+    if what is not None:
+        return what
+    scanner = SecretScanner(Unlimited())
+    for number, piece in enumerate(_cut_at_lines(data)):
+        content_id = b"%d" % number
+        scanner.begin()
+        scanner.look(piece, is_new=True)
+        scanner.end(content_id, len(piece))
+        scanner.finish({content_id: name})
+        if content_id in scanner.found:
+            return scanner.found[content_id][0].what
+    return None
+
+
+def _cut_at_lines(data: bytes) -> Iterator[bytes]:
+    start = 0
+    while start < len(data):
+        end = data.rfind(b"\n", start, start + _PIECE_BYTES) + 1 or start + _PIECE_BYTES
+        yield data[start:end]
+        start = end
+
+
+def _form_in(data: bytes) -> str | None:
+    return next((spot.what for spot in find_by_form(data)), None)
+
+
+def _find_secrets(walk: ContentWalk, reasons: dict[str, str], find: Callable[[], Iterable[FoundSecret]]) -> None:
+    scan = _Scan(walk.pool)
     for held in walk.contents():
         if held.content.size and held.content.key.hex() not in reasons:
             with naming(held):
                 scan.look(held.content)
+    for found in find():
+        scan.note(found.content, found.what)
     for held in walk.contents():
         key = held.content.key.hex()
         if not held.content.size or key in reasons:
@@ -143,6 +185,7 @@ def _check_sealed_texts(walk: ContentWalk) -> None:
         names += [part.path, part.branch or ""]
     for record in walk.records:
         names += [record.name, record.path, *record.notes, *record.facts, *map(str, record.facts.values())]
+        names += record.beside
     _look(names)
     _look(walk.check_others())
     _look(display(held.path) for held in walk.contents())
@@ -159,7 +202,7 @@ def _look(texts: Iterable[str]) -> None:
 
 
 def _look_at(batch: list[str]) -> None:
-    what = find_secret("\n".join(batch).encode("utf-8", "replace"))
+    what = _form_in("\n".join(batch).encode("utf-8", "replace"))
     if what is not None:
         raise SecretInSealError(f"a name or path in the checkpoint seems to hold a secret: {what}")
 

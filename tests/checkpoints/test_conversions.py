@@ -167,7 +167,7 @@ def test_no_program_that_the_repository_configures_is_run(repo: RepoBuilder, tmp
     engine.restore_checkpoint(checkpoint)
     engine.restore_checkpoint(checkpoint, head=True)
     engine.diff("@")
-    engine.verify()
+    engine.verify(deep=True)
     engine.undo()
     assert not canary.exists(), "a program named by the repository was run"
 

@@ -47,7 +47,7 @@ def test_a_new_checkpoint_is_found_at_once_by_everybody(work: RepoBuilder) -> No
         assert reader.find_checkpoint("wanted").checkpoint_id == checkpoint
         assert reader.find_checkpoint("@").checkpoint_id == checkpoint
         assert reader.count_checkpoints() == 1
-    assert other.verify() == []
+    assert other.verify(deep=True) == []
 
 
 def test_an_automatic_checkpoint_of_an_unchanged_state_is_its_parent(work: RepoBuilder) -> None:
@@ -80,7 +80,7 @@ def test_every_sealed_file_stays_as_it_was_written(work: RepoBuilder) -> None:
     engine.create_checkpoint("second")
     engine.restore_checkpoint(first)
     engine.undo()
-    engine.verify()
+    engine.verify(deep=True)
     after = store_digest(work.store)
     assert {path: after.get(path) for path in before} == before
 
@@ -117,7 +117,7 @@ def test_a_set_up_that_was_cut_short_is_finished_by_the_next_checkpoint(work: Re
         checkpoint = engine.create_checkpoint("after")
         work.write("a.txt", "wrecked\n")
         engine.restore_checkpoint(checkpoint)
-        assert [finding for finding in engine.verify() if finding.severity] == []
+        assert [finding for finding in engine.verify(deep=True) if finding.severity] == []
     assert work.read("a.txt") == b"edited\n"
     work.git("clean", "-fdxq")
     assert work.store.is_dir()
@@ -154,7 +154,7 @@ def test_a_failing_create_is_loud_and_leaves_no_checkpoint(work: RepoBuilder, mo
     monkeypatch.setattr(os, "fsync", real)
     assert [row.checkpoint_id for row in work.engine().list_checkpoints()] == [first]
     engine.create_checkpoint("second")
-    assert [finding for finding in engine.verify() if finding.severity] == []
+    assert [finding for finding in engine.verify(deep=True) if finding.severity] == []
     assert list((work.store / ".store/tmp").iterdir()) == []
 
 

@@ -133,7 +133,7 @@ def test_looking_at_a_tree_without_checkpoints_writes_nothing(repo: RepoBuilder)
     assert engine.list_checkpoints() == []
     assert engine.list_operations() == []
     assert engine.list_timelines() == []
-    assert engine.verify() == []
+    assert engine.verify(deep=True) == []
     assert engine.recover() == []
     assert engine.search_checkpoints("x") == []
     assert engine.status().newest is None

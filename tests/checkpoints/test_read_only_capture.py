@@ -59,7 +59,7 @@ def test_later_creates_on_the_same_commit_change_nothing_in_the_git_folder(busy:
     engine.status()
     engine.diff("@")
     engine.plan_restore("first")
-    engine.verify()
+    engine.verify(deep=True)
     engine.doctor()
     assert git_folder_digest(busy.root / ".git") == before
     now = os.stat(busy.root / ".git/index")

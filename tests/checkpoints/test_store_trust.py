@@ -62,7 +62,7 @@ def test_a_lost_format_file_is_named_with_the_lines_to_write_again(work: RepoBui
     assert content.split()[2] in caught.value.hint
     lost.write_text(content)
     assert [row.name for row in work.engine().list_checkpoints()] == ["wanted"]
-    assert work.engine().verify() == []
+    assert work.engine().verify(deep=True) == []
 
 
 def test_a_lost_format_file_of_a_store_without_records_is_named_too(work: RepoBuilder) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from chronos.errors import ChronosError, DamagedStoreError, ForeignTimelineError, NewerFormatError
 from chronos.maintenance import Severity
+from chronos.pool import strip_check
 from tests.support import RepoBuilder
 
 
@@ -22,7 +23,7 @@ def work(repo: RepoBuilder) -> RepoBuilder:
 
 
 def record_of(store: Path, timeline: str = "main") -> dict[str, object]:
-    return dict(json.loads((store / timeline / "timeline.json").read_text()))
+    return dict(json.loads(strip_check((store / timeline / "timeline.json").read_bytes())))
 
 
 VERBS = {
@@ -34,7 +35,7 @@ VERBS = {
     "restore": lambda engine: engine.restore_checkpoint("wanted"),
     "undo": lambda engine: engine.undo(),
     "recover": lambda engine: engine.recover(),
-    "verify": lambda engine: engine.verify(),
+    "verify": lambda engine: engine.verify(deep=True),
 }
 
 
@@ -117,7 +118,7 @@ def test_a_root_and_a_worktree_whose_names_are_no_utf8_are_recorded(work: RepoBu
         engine.create_checkpoint("wanted")
     with tree.engine() as engine:
         assert [row.name for row in engine.list_checkpoints()] == ["wanted"]
-        assert engine.verify() == []
+        assert engine.verify(deep=True) == []
 
 
 def test_an_older_timeline_without_a_record_gets_one(work: RepoBuilder) -> None:
@@ -149,12 +150,12 @@ def test_a_damaged_record_is_named_and_nothing_is_overwritten(work: RepoBuilder,
     for verb in ("list_checkpoints", "status", "recover"):
         with pytest.raises(DamagedStoreError, match=r"timeline\.json"):
             getattr(work.engine(), verb)()
-    (finding,) = work.engine().verify()
+    (finding,) = work.engine().verify(deep=True)
     assert (finding.severity, finding.subject) == (Severity.ERROR, "timeline main")
     assert path.read_bytes() == content
     path.unlink()
     work.engine().create_checkpoint("again")
-    assert work.engine().verify() == []
+    assert work.engine().verify(deep=True) == []
 
 
 def test_a_record_that_is_a_folder_is_an_error_that_verify_names(work: RepoBuilder) -> None:
@@ -164,7 +165,7 @@ def test_a_record_that_is_a_folder_is_an_error_that_verify_names(work: RepoBuild
     (work.store / "main/timeline.json").mkdir()
     with pytest.raises(ChronosError):
         work.engine().create_checkpoint("again")
-    assert [finding.subject for finding in work.engine().verify()] == ["timeline main"]
+    assert [finding.subject for finding in work.engine().verify(deep=True)] == ["timeline main"]
 
 
 def test_a_record_of_another_timeline_that_is_damaged_is_named_by_verify(work: RepoBuilder) -> None:
@@ -174,7 +175,7 @@ def test_a_record_of_another_timeline_that_is_damaged_is_named_by_verify(work: R
         engine.create_checkpoint("wanted")
     (work.store / "topic/timeline.json").write_text("{bad")
     work.engine().create_checkpoint("in the first")
-    assert [finding.subject for finding in work.engine().verify()] == ["timeline topic"]
+    assert [finding.subject for finding in work.engine().verify(deep=True)] == ["timeline topic"]
 
 
 def test_a_record_of_a_newer_format_is_refused(work: RepoBuilder) -> None:

@@ -116,7 +116,7 @@ def test_a_plain_folder_works_like_a_repository(folder: RepoBuilder) -> None:
     assert folder.read("a.txt") == b"one\n"
     chrono.good("undo", "--yes")
     assert folder.read("a.txt") == b"two\n"
-    assert chrono.good("verify").out == "nothing is wrong\n"
+    assert chrono.good("verify", "--deep").out == "nothing is wrong\n"
 
 
 @pytest.mark.parametrize("command", [("status",), ("checkpoint", "create", "x"), ("init",), ("checkpoint", "list")])

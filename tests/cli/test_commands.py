@@ -217,7 +217,7 @@ def test_init_sets_the_store_up_and_shows_what_is_left_out(chrono: Program, repo
 def test_verify_of_a_sound_store_finds_nothing(chrono: Program) -> None:
     chrono.create("one")
     assert chrono.good("verify", "--json").json["findings"] == []
-    assert chrono.good("verify").out == "nothing is wrong\n"
+    assert chrono.good("verify", "--deep").out == "nothing is wrong\n"
 
 
 def test_verify_names_a_damaged_pack_and_exits_with_1(chrono: Program, repo: RepoBuilder) -> None:
@@ -273,3 +273,29 @@ def test_undo_steps_over_a_damaged_record_only_when_told_to(chrono: Program, rep
     assert "stops undo" in chrono.good("log").out
     assert chrono.good("undo", "--skip", "--json").json["skipped"].startswith("unreadable-")
     chrono.good("undo", "--yes")
+
+
+def test_a_plain_verification_says_that_it_did_not_read_the_bytes(chrono: Program, repo: RepoBuilder) -> None:
+    chrono.create("one")
+    assert "--deep" in chrono.good("verify").out
+    assert chrono.good("verify", "--json").json["deep"] is False
+    assert "--deep" not in chrono.good("verify", "--deep").out
+
+
+def test_repair_shows_its_plan_and_needs_a_yes_without_a_terminal(chrono: Program, repo: RepoBuilder) -> None:
+    repo.write("new.txt", "precious\n" * 100)
+    chrono.create("one")
+    pack = next((repo.store / "main/packs").glob("*.pack"))
+    pack.write_bytes(b"\xff" * 100 + pack.read_bytes()[100:])
+    assert chrono.run("verify", "--repair").code == 7
+    assert chrono.run("verify", "--yes").code == 2
+    planned = chrono.run("verify", "--repair", "--plan", "--json")
+    assert planned.code == 1
+    assert [row["action"] for row in planned.json["steps"]] == ["set aside", "fetch"]
+    assert pack.exists()
+    shown = chrono.run("verify", "--repair", "--plan")
+    assert planned.json["plan_id"] in shown.out
+    done = chrono.good("verify", "--repair", "--yes", "--json").json
+    assert done["steps"] == planned.json["steps"]
+    assert done["findings"] == []
+    assert "nothing is wrong" in chrono.good("verify", "--repair", "--yes").out

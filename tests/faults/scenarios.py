@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from chronos import ChronosEngine
+from chronos.checkpoints import Trigger
+from chronos.config import Surroundings
 from tests.faults.harness import KILL, Call, Killpoint, Outcome
 from tests.faults.tree import STORE, TreeState, UserGit, look_at_git, look_at_tree
 from tests.faults.world import World, edit_again, edit_once, edit_twice, make_repository
+from tests.support.databases import add_notes, make_notes
 
 _UNDO = ("undo", "--yes", "--json")
 _REDO = ("redo", "--yes", "--json")
@@ -20,8 +25,10 @@ class Scenario:
     """One command on one prepared repository.
 
     After a fault and recovery the tree is `old` or `new`. `kept` are the checkpoints that must still be listed,
+    After a fault and recovery the tree is `old` or `new`. `kept` are the checkpoints that must still be listed,
     `removes` those that the command deletes, `adds` one that it brings in from elsewhere. `reverse` is the command that
-    takes it back, if it took effect in spite of the fault. Where `reaches_new` is false, both states are a success.
+    takes it back, if it took effect in spite of the fault. Where `reaches_new` is false, both states are a success. One
+    that `mends` begins with a damaged store and may end with findings; when it is run again the store is sound.
     """
 
     name: str
@@ -36,6 +43,7 @@ class Scenario:
     reverse: tuple[str, ...] = ()
     reaches_new: bool = True
     adds: str | None = None
+    mends: bool = False
 
     def is_done(self, state: TreeState, listed: frozenset[str]) -> bool:
         """Tell whether the command took effect, so that it has to be taken back before it can be done again."""
@@ -189,6 +197,27 @@ def _import_base(workshop: Workshop) -> Scenario:
     return workshop.finish(root, ("checkpoint", "import", str(file), "--yes", "--json"), adds=checkpoint)
 
 
+def _gc(workshop: Workshop) -> Scenario:
+    """Automatic checkpoints over the limit, a deleted one, and packs that are dead, half dead and wholly needed."""
+    root, first, _ = workshop.repository("gc")
+    surroundings = Surroundings(workshop.world.environment, root)
+    removes = []
+    with ChronosEngine(root=root, surroundings=surroundings) as engine:
+        for number in range(3):
+            (root / f"lasting{number}.bin").write_bytes(os.urandom(20_000))
+            (root / "passing.bin").write_bytes(os.urandom(20_000))
+            removes.append(engine.take_checkpoint(f"passing {number}", trigger=Trigger.AUTOMATIC).checkpoint_id)
+            (root / "passing.bin").unlink()
+        engine.create_checkpoint("third")
+        engine.delete_checkpoint(first)
+        (root / "fresh.txt").write_text("newer than everything else\n")
+        engine.take_checkpoint("newest", trigger=Trigger.AUTOMATIC)
+    limits = ["auto_gc = false", "max_checkpoints_per_timeline = 1"]
+    limits += [f"keep_{rule} = 0" for rule in ("last", "hourly", "daily", "weekly")]
+    (root / "chronos.toml").write_text("\n".join(limits))
+    return workshop.finish(root, ("gc", "--deleted", "--yes", "--json"), removes=frozenset(removes))
+
+
 def _recover(workshop: Workshop) -> Scenario:
     """A restore that was killed in the middle of its writes to the tree: the crash before the crash."""
     restore = workshop.scenario("restore")
@@ -205,6 +234,60 @@ def _recover(workshop: Workshop) -> Scenario:
     )
 
 
+def _repository_with_memory(workshop: Workshop, name: str) -> tuple[Path, str]:
+    """Make a repository with code, a database and a folder of facts, a checkpoint of it, and later work on all."""
+    root = workshop.folder / "prepared" / name
+    make_repository(workshop.world, root)
+    database = make_notes(root / "data/memory/agent.db")
+    facts = root / "data/memory/facts"
+    facts.mkdir()
+    (facts / "one.json").write_text("1")
+    (facts / "two.json").write_text("2")
+    edit_once(workshop.world, root)
+    first = workshop.world.must(root, "checkpoint", "create", "first")["checkpoint_id"]
+    edit_twice(workshop.world, root)
+    add_notes(database, "later", "later still")
+    (facts / "one.json").write_text("one")
+    (facts / "two.json").unlink()
+    (facts / "three.json").write_text("3")
+    return root, first
+
+
+def _create_with_memory(workshop: Workshop) -> Scenario:
+    root, _ = _repository_with_memory(workshop, "create-memory")
+    return workshop.finish(root, ("checkpoint", "create", "second", "--json"))
+
+
+def _restore_with_memory(workshop: Workshop) -> Scenario:
+    root, first = _repository_with_memory(workshop, "restore-memory")
+    return workshop.finish(root, ("checkpoint", "restore", first, "--yes", "--json"), reverse=_UNDO)
+
+
+def _repair(workshop: Workshop) -> Scenario:
+    """Frames, an index, members, a manifest and a base ref are damaged; all of it can be mended."""
+    root, first, second = workshop.repository("repair")
+    workshop.world.must(root, "checkpoint", "restore", first, "--yes")
+    workshop.world.must(root, "undo", "--yes")
+    store = root / STORE
+    *others, largest = sorted((store / "main/packs").iterdir(), key=lambda path: path.stat().st_size)
+    _damage(largest, 0.5)
+    _damage(others[0], 0.99)
+    _damage(store / "main" / second / "checkpoint.json", 0.3)
+    _damage(store / "main" / first / "git_status.txt", 0.5)
+    (store / "main" / second / "env_config.json").unlink()
+    (ref,) = workshop.world.git(root, "for-each-ref", "--format=%(refname)", "refs/chronos").split()
+    workshop.world.git(root, "update-ref", "-d", ref)
+    mending = workshop.finish(root, ("verify", "--repair", "--yes", "--json"))
+    return Scenario(**{**vars(mending), "mends": True})
+
+
+def _damage(path: Path, place: float) -> None:
+    data = bytearray(path.read_bytes())
+    data[int(len(data) * place)] ^= 4
+    path.chmod(0o600)
+    path.write_bytes(data)
+
+
 def _is_in_tree(target: Path, inside: tuple[Path, Path, Path]) -> bool:
     root, *hidden = inside
     return target.is_relative_to(root) and not any(target.is_relative_to(root / folder) for folder in hidden)
@@ -217,8 +300,12 @@ _BUILDERS: dict[str, Callable[[Workshop], Scenario]] = {
     "undo": _undo,
     "redo": _redo,
     "delete": _delete,
+    "gc": _gc,
     "import": _import,
     "import-base": _import_base,
     "recover": _recover,
+    "create-memory": _create_with_memory,
+    "restore-memory": _restore_with_memory,
+    "repair": _repair,
 }
 NAMES = tuple(_BUILDERS)

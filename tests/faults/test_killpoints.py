@@ -1,8 +1,9 @@
 """Each command, cut short at every call that could change something, leaves the old state or the new one and no damage.
 
-A create, restore, undo, delete and import are killed at every call; the other commands and faults are sampled unless
-`CHRONO_FAULT_STEP=k` says to take every k-th point (1: all of them). `CHRONO_FAULT_POINTS=57,58` takes just these, to
-replay a failure. What ran is printed at the end of the run and stored with each test as the property "fault points".
+A create, restore, undo, delete, gc and import are killed at every call; the other commands and faults are sampled
+unless `CHRONO_FAULT_STEP=k` says to take every k-th point (1: all of them). `CHRONO_FAULT_POINTS=57,58` takes just
+these, to replay a failure. What ran is printed at the end of the run and stored with each test as the property "fault
+points".
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from tests.faults.summary import POINTS
 
 EIO, ENOSPC, EROFS = 5, 28, 30
 KILL_STEP, ERROR_STEP = 20, 96
-KILLED_EVERYWHERE = ("create", "restore", "undo", "delete", "import", "import-base")
+KILLED_EVERYWHERE = ("create", "restore", "undo", "delete", "gc", "import", "import-base")
 _SHOWN_VIOLATIONS = 12
 # Read at once: the session is sealed, environment included, before the first test runs.
 _CHOSEN_POINTS = os.environ.get("CHRONO_FAULT_POINTS")
@@ -127,15 +128,17 @@ def _after_kill(workshop: Workshop, scenario: Scenario, root: Path, outcome: Out
 
 def _after_error(workshop: Workshop, scenario: Scenario, root: Path, outcome: Outcome, point: int) -> list[str]:
     """The command lived on: it must also say what happened, and may not claim a success that it does not have."""
-    violations = check_refusal(outcome) + check_not_swallowed(outcome, point)
+    violations = check_refusal(outcome, may_find=scenario.mends) + check_not_swallowed(
+        outcome, point, mends=scenario.mends
+    )
     claims_new = outcome.exit_code == 0 and scenario.reaches_new
     if claims_new and (difference := workshop.look(root).difference(scenario.new)):
         violations.append(f"exit code 0, but the tree is not the new state: {difference}")
     return violations + check_recovery(workshop, scenario, root, outcome)
 
 
-def _only_the_claim(_w: Workshop, _s: Scenario, _root: Path, outcome: Outcome, point: int) -> list[str]:
-    return check_not_swallowed(outcome, point)
+def _only_the_claim(_w: Workshop, scenario: Scenario, _root: Path, outcome: Outcome, point: int) -> list[str]:
+    return check_not_swallowed(outcome, point, mends=scenario.mends)
 
 
 @pytest.mark.parametrize("action", [KILL, KILL_AFTER])

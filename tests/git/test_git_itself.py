@@ -77,7 +77,7 @@ VERBS: dict[str, Callable[[ChronosEngine], object]] = {
     "plan": lambda engine: engine.plan_restore("@"),
     "restore": lambda engine: engine.restore_checkpoint("@"),
     "status": lambda engine: engine.status(),
-    "verify": lambda engine: engine.verify(),
+    "verify": lambda engine: engine.verify(deep=True),
 }
 
 
@@ -173,7 +173,7 @@ def test_checkpoints_beside_the_users_own_commits_hinder_neither(work: RepoBuild
     assert failures == []
     assert grades <= {"complete", "torn"}
     with work.engine() as engine:
-        assert [finding for finding in engine.verify() if finding.severity] == []
+        assert [finding for finding in engine.verify(deep=True) if finding.severity] == []
     assert work.git("fsck", "--no-dangling") == ""
     assert work.git("stash", "list") == ""
 

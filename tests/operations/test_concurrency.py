@@ -87,7 +87,7 @@ def test_two_processes_that_create_at_once_lose_nothing(work: RepoBuilder) -> No
     assert {row.checkpoint_id for row in rows} == ids
     assert sorted(row.sequence for row in rows) == list(range(1, 11))
     assert {operation.checkpoints[0].checkpoint_id for operation in engine.list_operations()} == ids
-    assert engine.verify() == []
+    assert engine.verify(deep=True) == []
 
 
 def test_the_first_checkpoints_of_two_processes_share_one_store(work: RepoBuilder) -> None:
@@ -95,7 +95,7 @@ def test_the_first_checkpoints_of_two_processes_share_one_store(work: RepoBuilde
     engine = work.engine()
     assert engine.count_checkpoints() == 3
     assert len(work.git("for-each-ref", "refs/chronos").splitlines()) == 1, "one store id, one base, one ref"
-    assert engine.verify() == []
+    assert engine.verify(deep=True) == []
     assert (work.root / ".git/info/exclude").read_text().count("/data/timelines/") == 1
 
 
@@ -106,7 +106,7 @@ def test_deleting_beside_creating_loses_nothing_else(work: RepoBuilder) -> None:
     engine = work.engine()
     assert {row.checkpoint_id for row in engine.list_checkpoints()} == {*created, old[3]}
     assert deleted == old[:3]
-    assert engine.verify() == []
+    assert engine.verify(deep=True) == []
     for _ in range(3 + 4):
         engine.undo()
     assert {row.checkpoint_id for row in engine.list_checkpoints()} == set(old)
@@ -139,7 +139,7 @@ def test_worktrees_create_side_by_side(work: RepoBuilder) -> None:
     finish([start(work, CREATE, "main", 4), start(other, CREATE, "topic", 4)])
     engine = work.engine()
     assert engine.count_checkpoints("main") == engine.count_checkpoints("topic") == 4
-    assert engine.verify() == []
+    assert engine.verify(deep=True) == []
 
 
 def test_a_scratch_folder_that_was_swept_before_it_was_locked_is_made_again(
@@ -205,7 +205,9 @@ def test_verify_beside_creates_finds_nothing_wrong_and_hinders_nobody(work: Repo
     def verify_on() -> None:
         while not enough.is_set():
             with work.engine() as beside:
-                findings.extend(f"{found.subject}: {found.problem}" for found in beside.verify() if found.severity)
+                findings.extend(
+                    f"{found.subject}: {found.problem}" for found in beside.verify(deep=True) if found.severity
+                )
 
     watcher = threading.Thread(target=verify_on)
     watcher.start()

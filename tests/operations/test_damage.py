@@ -39,7 +39,7 @@ def flip(path: Path, offset: int | None = None) -> None:
 
 
 def subjects(engine: ChronosEngine, severity: Severity = Severity.WARNING) -> str:
-    return "\n".join(f"{f.subject}: {f.problem}" for f in engine.verify() if f.severity >= severity)
+    return "\n".join(f"{f.subject}: {f.problem}" for f in engine.verify(deep=True) if f.severity >= severity)
 
 
 def folder_of(repo: RepoBuilder, name: str) -> Path:
@@ -344,7 +344,7 @@ def test_a_base_survives_a_rewrite_of_history_and_git_gc(work: RepoBuilder) -> N
 
 def test_verify_changes_nothing_but_its_own_cache(work: RepoBuilder) -> None:
     before = git_folder_digest(work.store)
-    work.engine().verify()
+    work.engine().verify(deep=True)
     after = git_folder_digest(work.store)
     changed = {path for path in {*before, *after} if before.get(path) != after.get(path)}
     assert {path for path in changed if b"catalog.sqlite" not in path and b"/locks/" not in path} == set()
@@ -356,7 +356,7 @@ def test_a_chunk_that_lies_in_two_packs_survives_the_loss_of_one(work: RepoBuild
     original.unlink()
     work.write("a.txt", "second\n" * 50)
     with work.engine() as engine:
-        engine.verify()
+        engine.verify(deep=True)
         engine.create_checkpoint("again, in a pack of its own")
     original.write_bytes(content)
     work.write("a.txt", "now\n")
@@ -374,7 +374,7 @@ def test_the_same_pack_in_two_timelines_is_two_packs(work: RepoBuilder, tmp_path
     with work.engine() as engine, other.engine() as beside:
         for pack in (work.store / "main/packs").iterdir():
             pack.rename(pack.with_suffix(".away"))
-        beside.verify()
+        beside.verify(deep=True)
         other.write("a.txt", "second\n" * 50)
         beside.create_checkpoint("beside")
         for pack in (work.store / "main/packs").iterdir():
@@ -382,7 +382,7 @@ def test_the_same_pack_in_two_timelines_is_two_packs(work: RepoBuilder, tmp_path
         for name in ("second", "first", "beside"):
             beside.restore_checkpoint(name)
         engine.restore_checkpoint("second")
-        assert engine.verify() == []
+        assert engine.verify(deep=True) == []
     for pack in (work.store / "main/packs").iterdir():
         pack.unlink()
     with other.engine() as beside:
@@ -400,7 +400,7 @@ def test_a_rotten_pack_never_costs_the_only_good_copy(work: RepoBuilder) -> None
         assert work.read("a.txt") == b"second\n" * 50
         engine.undo()
         assert work.read("a.txt") == b"first\n" * 50
-        assert engine.verify() != []
+        assert engine.verify(deep=True) != []
         work.write("a.txt", "now\n")
         engine.restore_checkpoint("first")
         assert work.read("a.txt") == b"first\n" * 50
@@ -427,7 +427,7 @@ def test_a_catalog_that_says_something_else_than_the_folders_is_noticed_and_buil
     with pytest.raises(IntegrityError):
         engine.restore_checkpoint("first")
     assert "catalog" in subjects(engine, Severity.NOTE)
-    assert engine.verify() == []
+    assert engine.verify(deep=True) == []
     check_restores(work, "first", b"first\n" * 50)
 
 

@@ -286,7 +286,7 @@ def test_an_edit_in_the_moment_of_the_move_whose_place_is_taken_is_saved(
     engine.recover()
     saved = Path(row.reason.rpartition(" ")[2])
     assert saved.read_bytes() == b"written in that moment\n"
-    assert any("saved" in finding.subject for finding in engine.verify())
+    assert any("saved" in finding.subject for finding in engine.verify(deep=True))
 
 
 def test_a_program_comes_back_when_the_store_is_on_another_file_system(

@@ -74,14 +74,14 @@ def test_an_unknown_or_hostile_id_is_refused(work: RepoBuilder, text: str) -> No
 
 def test_a_store_of_a_newer_format_is_refused_and_not_touched(work: RepoBuilder) -> None:
     path = work.store / ".store/format"
-    path.write_text(path.read_text().replace("chronos 1", "chronos 2"))
+    path.write_text("\n".join(path.read_text().replace("chronos 1", "chronos 2").splitlines()[:2]))
     before = git_folder_digest(work.store)
     for call in (
         lambda engine: engine.create_checkpoint("x"),
         lambda engine: engine.list_checkpoints(),
         lambda engine: engine.restore_checkpoint("wanted"),
         lambda engine: engine.undo(),
-        lambda engine: engine.verify(),
+        lambda engine: engine.verify(deep=True),
         lambda engine: engine.recover(),
     ):
         with pytest.raises(NewerFormatError):

@@ -113,7 +113,7 @@ def test_a_submodule_link_to_a_git_folder_elsewhere_is_not_made(work: RepoBuilde
 def test_a_manifest_of_a_newer_format_is_left_alone_and_said(work: RepoBuilder) -> None:
     checkpoint = forge(work, lambda d: d.update(format=2, surprise=True))
     engine = work.engine()
-    assert any(checkpoint in finding.subject and "format 2" in finding.problem for finding in engine.verify())
+    assert any(checkpoint in finding.subject and "format 2" in finding.problem for finding in engine.verify(deep=True))
     engine.close()
     check_refused(work, checkpoint)
 

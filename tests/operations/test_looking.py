@@ -197,7 +197,7 @@ with ChronosEngine(root=sys.argv[1]) as engine:
     print(*(row.name for row in engine.list_checkpoints()))
     print(engine.show_checkpoint("wanted").manifest.files_changed)
     print(len(engine.list_operations()), len(engine.search_checkpoints("want")))
-    print(len(engine.verify()), len(engine.diff("wanted", "wanted")))
+    print(len(engine.verify(deep=True)), len(engine.diff("wanted", "wanted")))
     print(engine.restore_into("wanted", sys.argv[2]), open(sys.argv[2] + "/a.txt").read().strip())
     try:
         engine.create_checkpoint("more")

@@ -73,14 +73,14 @@ def test_an_interrupted_restore_is_finished_by_the_next_command(
     monkeypatch.undo()
     engine.close()
     engine = work.engine()
-    assert any("interrupted" in finding.problem for finding in engine.verify())
+    assert any("interrupted" in finding.problem for finding in engine.verify(deep=True))
     engine.create_checkpoint("the next command")
     assert any("finished" in notice for notice in engine.notices)
     assert_state(work, wanted, "after the next command")
     engine.undo()
     engine.undo()
     assert_state(work, wrecked, "after the undo of both")
-    assert [finding for finding in engine.verify() if finding.severity] == []
+    assert [finding for finding in engine.verify(deep=True) if finding.severity] == []
 
 
 @pytest.mark.parametrize(("owner", "name", "call"), CUTS)
@@ -100,7 +100,7 @@ def test_an_interrupted_restore_is_taken_back_by_request(
     assert any("took back" in line for line in engine.recover(abort=True))
     assert_state(work, wrecked, "after recover --abort")
     assert engine.list_operations()[0].kind.value == "create"
-    assert [finding for finding in engine.verify() if finding.severity] == []
+    assert [finding for finding in engine.verify(deep=True) if finding.severity] == []
 
 
 def test_an_edit_made_after_the_interruption_is_kept(work: RepoBuilder, monkeypatch: pytest.MonkeyPatch) -> None:

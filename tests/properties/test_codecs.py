@@ -17,6 +17,8 @@ from chronos.checkpoints.manifest import (
     ListRef,
     Member,
     ReceiptRow,
+    SecretRow,
+    Unscanned,
     decode_rows,
     encode_manifest,
     encode_rows,
@@ -43,7 +45,7 @@ _MANIFEST = Manifest(
     Grade.PARTIAL, "11" * 32,
     (Component("", ComponentKind.REPOSITORY, "a" * 40, "a" * 40, "main", _REF, _REF, _REF),),
     ListRef("22" * 32, 70_000, 12, "33" * 32), {"secret": 1}, {"git_status.txt": Member("44" * 32, 17)}, ("55" * 16,),
-    ("tag",), ("a warning",),
+    ("tag",), ("a warning",), ListRef("66" * 32, 90, 2), {"forms": Unscanned(3, 4_000)},
 )  # fmt: skip
 
 
@@ -104,7 +106,7 @@ def test_the_rows_of_a_list_are_read_back_exactly(paths: list[bytes], kind: Entr
 
 
 @examples(400)
-@given(data=st.binary(max_size=40), row_type=st.sampled_from((Entry, ReceiptRow)))
+@given(data=st.binary(max_size=40), row_type=st.sampled_from((Entry, ReceiptRow, SecretRow)))
 def test_bytes_that_are_no_list_are_refused_as_damage(data: bytes, row_type: type) -> None:
     try:
         rows = decode_rows(data, row_type)

@@ -168,7 +168,7 @@ def _work_beside(victim: Victim, engine: ChronosEngine, forged: str) -> None:
     outside = tree_digest(victim.repo.root.parent, without=(b"home",))
     target = victim.repo.root.parent / "into"
     assert victim.good in [row.checkpoint_id for row in engine.list_checkpoints()]
-    engine.verify()
+    engine.verify(deep=True)
     engine.take_checkpoint("beside", trigger=Trigger.AUTOMATIC)
     assert engine.diff(victim.good) == []
     for work in _touching(engine, forged, target):

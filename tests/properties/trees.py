@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from hypothesis import strategies as st
 
-from chronos.checkpoints.secrets import is_secret_name
+from chronos.secrets import is_secret_name
 
 ATTRIBUTES = b".gitattributes"
 _NAMES = (

@@ -24,7 +24,7 @@ LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
 
 def _word(length: int, seed: int, letters: str = LETTERS) -> str:
-    return "".join(letters[(seed * 7 + place * (seed + 11)) % len(letters)] for place in range(length))
+    return "".join(letters[(seed * 7 + place * (place + seed + 11)) % len(letters)] for place in range(length))
 
 
 UPPER = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"

@@ -1,0 +1,203 @@
+"""Capturing the memory stores of a checkpoint: each as of one instant, all looked at again when the code has been read.
+
+A store whose look has not changed since its last capture costs a few `lstat` calls. What cannot be read becomes a
+receipt row, and never silence.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+
+from chronos.catalog import StatRow
+from chronos.checkpoints.manifest import Grade, MemoryRecord, Reason, ReceiptRow, encode_rows, list_ref
+from chronos.checkpoints.policy import CapturePolicy
+from chronos.checkpoints.states import MemoryState, State
+from chronos.checkpoints.store import Store
+from chronos.files import TreePath, display, to_text, unescape
+from chronos.memory import (
+    COMPANION_ENDINGS,
+    CaptureWork,
+    MemoryKind,
+    StorePlace,
+    StoreState,
+    fitting_kind,
+    get_kind,
+)
+from chronos.pool import LIST_PROFILE, ContentSink, digest
+from chronos.stat_cache import StatCache
+
+_REASONS = {reason.value: reason for reason in Reason}
+
+
+class CapturedStore(msgspec.Struct):
+    """One memory store as it was read: the rows for the stat cache go under `key`."""
+
+    place: StorePlace
+    kind: MemoryKind
+    state: StoreState
+    memory: MemoryState
+    key: str
+    stats: tuple[list[StatRow], list[bytes]]
+
+
+class MemoryCapture:
+    """The stores of one capture, by name. `beyond` are places that stand apart from those that are known now."""
+
+    def __init__(self, store: Store, policy: CapturePolicy, sink: ContentSink, places: Iterable[StorePlace]) -> None:
+        self._store = store
+        self._policy = policy
+        self._sink = sink
+        self.places = list(places)
+        self.stores: dict[str, CapturedStore] = {}
+        self._rows: dict[str, list[ReceiptRow]] = {}
+        self._warnings: dict[str, list[str]] = {}
+        self._torn: dict[str, str] = {}
+
+    @property
+    def tree_paths(self) -> set[TreePath]:
+        """The paths from the root that belong to stores, and never to the code."""
+        inside = [unescape(place.path) for place in self.places if place.is_inside]
+        return {*inside, *(path + ending for path in inside for ending in COMPANION_ENDINGS)}
+
+    def add_found(self, paths: Iterable[TreePath]) -> None:
+        """Take databases in that the capture of the code came across."""
+        known = {place.path for place in self.places}
+        for path in sorted(set(paths)):
+            text = to_text(path)
+            if text not in known:
+                place = self._policy.root / os.fsdecode(path)
+                self.places.append(StorePlace(text, "sqlite", place, text, is_found=True))
+
+    def read(self, places: Sequence[StorePlace] | None = None) -> None:
+        """Capture the stores at `places`, or all."""
+        for place in self.places if places is None else places:
+            self._forget(place.name)
+            with suppress(FileNotFoundError):
+                self._read(place)
+
+    def moved(self) -> list[StorePlace]:
+        """Return the places that no longer look as they did when they were read."""
+        return [place for place in self.places if self._look(place) != self._seen(place)]
+
+    def mark_torn(self, places: Iterable[StorePlace]) -> None:
+        """Note that these stores were written to all the time."""
+        for place in places:
+            self._torn[place.name] = f"torn: memory store {display(place.name)} was written to during the checkpoint"
+
+    def add_to(self, state: State) -> None:
+        """Put everything into the state: stores, receipt rows, warnings, and the grade that they make."""
+        state.memory = {name: part.memory for name, part in sorted(self.stores.items())}
+        for place in self.places:
+            state.receipt += self._rows.get(place.name, [])
+            state.warnings += self._warnings.get(place.name, [])
+        state.warnings += [self._torn[name] for name in sorted(self._torn)]
+        if self._torn:
+            state.grade = Grade.TORN
+
+    def _forget(self, name: str) -> None:
+        self.stores.pop(name, None)
+        for notes in (self._rows, self._warnings, self._torn):
+            notes.pop(name, None)
+
+    def _read(self, place: StorePlace) -> None:
+        try:
+            kind = _kind_of(place)
+            look = kind.look(place.place)
+            if not look:
+                if not place.is_found:
+                    self._warn(place, f"nothing stands at {display(place.path)}")
+                return
+            if place.is_found and _size_of(place) > self._policy.config.max_capture_bytes:
+                self._leave_out(place, Reason.OVER_LIMIT, "declare it with `chrono memory add` to have it captured")
+                return
+            self._take(place, kind)
+        except FileNotFoundError:
+            raise
+        except OSError as cause:
+            self._leave_out(place, Reason.UNREADABLE, cause.strerror or str(cause))
+
+    def _take(self, place: StorePlace, kind: MemoryKind) -> None:
+        key = stats_key(place.place)
+        stats = StatCache(self._store.catalog.stats(key))
+        may_take, timeout_s = refusals(self._policy, place.path), self._store.config.lock_timeout_s
+        work = CaptureWork(self._sink, stats, self._store.piece_ids, may_take, timeout_s)
+        found = kind.capture(place.place, work)
+        files = sorted(found.files, key=lambda file: file.path)
+        listed = self._sink.add_bytes(encode_rows(files), LIST_PROFILE)
+        beside = tuple(to_text(os.fsencode(path.name)) for path in kind.companions(place.place))
+        record = MemoryRecord(
+            place.name, found.kind, place.path, found.identity, list_ref(listed, len(files)), found.size,
+            place.is_found, found.is_torn, found.facts, tuple(found.notes), beside,
+        )  # fmt: skip
+        gone = [path for path in stats.known if path not in stats.fresh and not self._is_used(path, found)]
+        state = MemoryState(record, tuple(files))
+        self.stores[place.name] = CapturedStore(place, kind, found, state, key, (list(stats.fresh.values()), gone))
+        self._note(place, found)
+
+    def _is_used(self, path: bytes, found: StoreState) -> bool:
+        return any(file.path == path for file in found.files) or path in COMPANION_ENDINGS
+
+    def _note(self, place: StorePlace, found: StoreState) -> None:
+        for row in found.left_out:
+            reason = _REASONS.get(row.reason, Reason.UNREADABLE)
+            detail = row.detail if row.reason in _REASONS else row.reason
+            path = unescape(place.path) + (b"/" + row.path if row.path else b"")
+            self._rows.setdefault(place.name, []).append(ReceiptRow(path, reason, row.size, detail))
+        for note in found.notes:
+            self._warn(place, note)
+        if found.is_torn:
+            self._torn[place.name] = f"torn: memory store {display(place.name)} would not hold still"
+
+    def _look(self, place: StorePlace) -> tuple[object, ...]:
+        try:
+            part = self.stores.get(place.name)
+            kind = part.kind if part else _kind_of(place)
+            return kind.look(place.place)
+        except OSError:
+            return ()
+
+    def _seen(self, place: StorePlace) -> tuple[object, ...]:
+        part = self.stores.get(place.name)
+        return part.state.looks if part is not None else self._look(place) if self._rows.get(place.name) else ()
+
+    def _warn(self, place: StorePlace, note: str) -> None:
+        self._warnings.setdefault(place.name, []).append(f"memory store {display(place.name)}: {note}")
+
+    def _leave_out(self, place: StorePlace, reason: Reason, detail: str) -> None:
+        row = ReceiptRow(unescape(place.path), reason, _size_of(place), detail)
+        self._rows.setdefault(place.name, []).append(row)
+
+
+def _kind_of(place: StorePlace) -> MemoryKind:
+    """What was declared is of that kind; what was found may have become another."""
+    if place.kind is not None and not place.is_found:
+        return get_kind(place.kind)
+    return fitting_kind(place.kind, place.place)
+
+
+def stats_key(place: Path) -> str:
+    """Return the key of a store's rows in the stat cache."""
+    return f"memory:{digest(os.fsencode(place)).hex()[:16]}"
+
+
+def refusals(policy: CapturePolicy, path: str) -> Callable[[bytes, int], str | None]:
+    """Return the function that says why a file of the store at `path` must stay out of checkpoints, or None."""
+    top = unescape(path)
+
+    def refusal(own: bytes, size: int) -> str | None:
+        reason = policy.refusal(top + b"/" + own if own else top, size, included=True)
+        return reason.value if reason is not None else None
+
+    return refusal
+
+
+def _size_of(place: StorePlace) -> int:
+    try:
+        return place.place.lstat().st_size
+    except OSError:
+        return 0

@@ -1,0 +1,137 @@
+"""Replacing memory stores, all or none: they come before the code, and one that cannot be replaced undoes the others.
+
+May be run again after a crash. What stands at each place is captured (in memory) and compared with both sides first:
+what is `after` already is done, what is `before` or gone is replaced, anything else was written to by somebody.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from chronos.checkpoints.changes import StoreChange, StoreSide
+from chronos.checkpoints.manifest import check_memory_files, decode_rows
+from chronos.checkpoints.memory import refusals, stats_key
+from chronos.checkpoints.policy import CapturePolicy
+from chronos.checkpoints.store import Store
+from chronos.errors import ChronosError, InterruptedOperationError, RefusedError, StoreChangedError
+from chronos.files import display, translate_os_errors
+from chronos.memory import CaptureWork, MemoryFile, ReplaceWork, StoreState, get_kind, place_of
+from chronos.pool import HashingSink
+from chronos.stat_cache import StatCache
+
+
+class StoreApplier:
+    """Replace stores under the timeline's lock, with a journal already on disk.
+
+    Places out of the root are written to only when `policy` knows them, so that they are declared on this machine.
+    """
+
+    def __init__(self, store: Store, policy: CapturePolicy, trash: Path) -> None:
+        self._root = policy.root
+        self._store = store
+        self._policy = policy
+        self._trash = trash
+        self._outside = frozenset(place.path for place in policy.places if not place.is_inside)
+        self.notes: list[str] = []
+        self.replaced: list[str] = []
+        self.kept: list[tuple[str, str]] = []
+
+    def apply(self, changes: Iterable[StoreChange], *, is_resumed: bool = False) -> None:
+        """Make every change, or none. After a crash (`is_resumed`) what was written to since is kept and named.
+
+        Raises StoreInUseError, StoreChangedError, IntegrityError or StorageError, and then every store is as it was;
+        InterruptedOperationError when one could not be taken back.
+        """
+        done: list[StoreChange] = []
+        try:
+            for change in changes:
+                if self._apply(change, is_resumed=is_resumed):
+                    done.append(change)
+        except ChronosError as cause:
+            self._take_back(done, cause)
+            raise
+        self.replaced = [change.name for change in done]
+
+    def _take_back(self, done: list[StoreChange], cause: ChronosError) -> None:
+        try:
+            for change in reversed(done):
+                self._apply(change.inverted(), is_resumed=False)
+        except ChronosError as failed:
+            raise InterruptedOperationError(f"{cause.message}; and going back failed: {failed.message}") from failed
+
+    def _apply(self, change: StoreChange, *, is_resumed: bool) -> bool:
+        place = self._check_place(change)
+        with translate_os_errors(f"cannot replace the memory store {display(change.name)}"):
+            look, identity = self._now(place, change)
+            if identity == _identity(change.after):
+                return False
+            if identity not in (_identity(change.before), None):
+                if not is_resumed:
+                    raise StoreChangedError(f"memory store {display(change.name)} was written to since the plan")
+                self.kept.append((change.path, "written to since the plan was made"))
+                return False
+            self._replace(place, change, look)
+        return True
+
+    def _replace(self, place: Path, change: StoreChange, look: tuple[object, ...]) -> None:
+        before, after = change.before, change.after
+        if before is not None and (after is None or before.kind != after.kind):
+            self.notes += get_kind(before.kind).replace(place, None, self._work(change, look))
+            look = ()
+        if after is not None:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            self.notes += get_kind(after.kind).replace(place, self._state(after), self._work(change, look))
+
+    def _work(self, change: StoreChange, look: tuple[object, ...]) -> ReplaceWork:
+        number = 0
+        while (self._trash / f"store-{number}").exists():
+            number += 1
+        trash = self._trash / f"store-{number}"
+        trash.mkdir(mode=0o700, parents=True)
+        timeout_s, may_take = self._store.config.lock_timeout_s, refusals(self._policy, change.path)
+        return ReplaceWork(self._store.pool.iter_content, trash, look, timeout_s, may_take)
+
+    def _now(self, place: Path, change: StoreChange) -> tuple[tuple[object, ...], str | None]:
+        """Return how the place looks, and the identity of what stands there, seen as either side's kind."""
+        found: tuple[tuple[object, ...], str | None] = ((), None)
+        for side in (change.after, change.before):
+            if side is None or not os.path.lexists(place):
+                continue
+            with suppress(FileNotFoundError, NotADirectoryError):
+                state = get_kind(side.kind).capture(place, self._capture_work(place, change.path))
+                found = (state.looks, state.identity)
+            if found[1] == side.identity:
+                return found
+        return found
+
+    def _capture_work(self, place: Path, path: str) -> CaptureWork:
+        stats = StatCache(self._store.catalog.stats(stats_key(place)))
+        timeout_s = self._store.config.lock_timeout_s
+        may_take = refusals(self._policy, path)
+        return CaptureWork(HashingSink(), stats, self._store.piece_ids, may_take, timeout_s)
+
+    def _state(self, side: StoreSide) -> StoreState:
+        files = decode_rows(self._store.pool.read_content(side.files), MemoryFile)
+        check_memory_files(files)
+        return StoreState(side.kind, side.identity, files, facts=dict(side.facts))
+
+    def _check_place(self, change: StoreChange) -> Path:
+        """Return the place. Raises RefusedError for one that is neither in the root nor declared here."""
+        place = place_of(self._root, change.path)
+        if os.path.isabs(change.path):
+            is_allowed = change.path in self._outside
+        else:
+            is_allowed = Path(os.path.realpath(place.parent)).is_relative_to(self._root) and not place.is_symlink()
+        if not is_allowed:
+            raise RefusedError(
+                f"the memory store {display(change.path)} lies outside the project and is not declared here",
+                hint="declare it with `chrono memory add`, or leave it out with --code",
+            )
+        return place
+
+
+def _identity(side: StoreSide | None) -> str | None:
+    return side.identity if side is not None else None

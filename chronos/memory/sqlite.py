@@ -1,0 +1,97 @@
+"""SQLite databases as memory stores: one logical image, whatever lies in the `-wal`.
+
+This process never opens a database, its `-wal`, `-shm` or `-journal`: closing any descriptor of one drops every POSIX
+lock that the process holds on it, and an application that has the database open in the same process would lose
+committed rows (tried). It looks with `lstat`, renames and links; a child program (`sqlite_child`) opens. A database
+is named by its own path; a link to one is followed, as SQLite does.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from chronos.memory.kinds import CaptureWork, ReplaceWork, StoreState, TableDifference, TableSummary
+from chronos.memory.sqlite_capture import NAME, capture
+from chronos.memory.sqlite_files import INDEX, JOURNAL, WAL, numbers_at
+from chronos.memory.sqlite_reader import ask, hexed
+from chronos.memory.sqlite_replace import replace, write_files
+from chronos.pool import Content
+
+_COPY_NAME = "database.sqlite"
+# Every page size is a multiple of it, so a file of another length is no database.
+_SMALLEST_PAGE_BYTES = 512
+_SUFFIXES = (".db", ".db3", ".sqlite", ".sqlite3", ".s3db", ".sl3")
+
+
+class SqliteKind:
+    """See MemoryKind."""
+
+    name: ClassVar[str] = NAME
+
+    def detect(self, place: Path) -> bool:
+        """See MemoryKind. An empty file is a database when its name says so."""
+        return find_databases([place]) == [place]
+
+    def companions(self, place: Path) -> list[Path]:
+        """See MemoryKind."""
+        real = _real(place)
+        return [real.with_name(real.name + os.fsdecode(part)) for part in (WAL, INDEX, JOURNAL)]
+
+    def look(self, place: Path) -> tuple[object, ...]:
+        """See MemoryKind."""
+        return numbers_at(os.fsencode(_real(place)))
+
+    def capture(self, place: Path, work: CaptureWork) -> StoreState:
+        """See MemoryKind."""
+        return capture(_real(place), work)
+
+    def replace(self, place: Path, state: StoreState | None, work: ReplaceWork) -> list[str]:
+        """See MemoryKind."""
+        return replace(_real(place), state, work)
+
+    def write_out(self, folder: Path, state: StoreState, pieces: Callable[[Content], Iterator[bytes]]) -> Path:
+        """See MemoryKind."""
+        write_files(folder / _COPY_NAME, state.files, pieces)
+        return folder / _COPY_NAME
+
+    def summarise(self, place: Path) -> list[TableSummary]:
+        """See MemoryKind."""
+        real = _real(place)
+        return [TableSummary(**row) for row in ask(real, {"work": "summarise", "place": hexed(real)})]
+
+    def compare(self, old: Path, new: Path, *, limit_s: float) -> list[TableDifference]:
+        """See MemoryKind."""
+        request = {"work": "compare", "old": hexed(_real(old)), "new": hexed(_real(new)), "limit_s": limit_s}
+        rows = ask(_real(new), request)
+        return [TableDifference(**{**row, "notes": tuple(row["notes"])}) for row in rows]
+
+
+def find_databases(places: Sequence[Path]) -> list[Path]:
+    """Return those of `places` that are SQLite databases, asking one child for all that may be."""
+    found, pending = set(), []
+    for place in places:
+        size = _file_size(place)
+        if size == 0 and place.name.lower().endswith(_SUFFIXES):
+            found.add(place)
+        elif size and size % _SMALLEST_PAGE_BYTES == 0:
+            pending.append(place)
+    if pending:
+        answers = ask(pending[0], {"work": "probe", "places": [hexed(_real(place)) for place in pending]})
+        found |= {place for place, is_database in zip(pending, answers, strict=True) if is_database}
+    return [place for place in places if place in found]
+
+
+def _file_size(place: Path) -> int | None:
+    try:
+        looked = os.stat(place)
+    except OSError:
+        return None
+    return looked.st_size if stat.S_ISREG(looked.st_mode) else None
+
+
+def _real(place: Path) -> Path:
+    return Path(os.path.realpath(place))

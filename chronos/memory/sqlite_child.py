@@ -1,0 +1,154 @@
+"""The program that reads, checks and replaces databases, so that the process which asks never opens one.
+
+It is started for one request (see `sqlite_reader`), answers over its standard output and ends. It imports only what it
+needs: a capture of a small database is mostly the start of this program.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Callable
+from typing import Any, BinaryIO
+
+from chronos.memory.sqlite_files import MAGIC, copy_new, open_reading
+from chronos.memory.sqlite_frames import (
+    ANSWER,
+    BEGIN,
+    END,
+    FAILURE,
+    ID_BYTES,
+    read_frame,
+    read_json,
+    send_json,
+)
+from chronos.memory.sqlite_view import MovedError, UnreadableError, View, open_raw, open_view
+
+_LEAST_ATTEMPTS = 3
+_PAUSE_S = 0.02
+
+Write = Callable[[bytes | memoryview], object]
+
+
+def main() -> None:
+    """Answer the request on standard input."""
+    with open(0, "rb", closefd=False) as requests, open(1, "wb", closefd=False) as answers:
+        request = read_json(read_frame(requests)[1])
+        try:
+            _WORK[request["work"]](request, requests, answers.write)
+        except OSError as cause:
+            send_json(answers.write, FAILURE, {"errno": cause.errno, "reason": cause.strerror or str(cause)})
+        except sqlite3.Error as cause:
+            code = getattr(cause, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+            send_json(answers.write, FAILURE, {"sqlite": code, "reason": str(cause)})
+
+
+def _capture(request: dict[str, Any], requests: BinaryIO, write: Write) -> None:
+    """Send the pieces of the database, again and again until it held still or the time is over."""
+    from chronos.memory.sqlite_pieces import Cutter
+
+    reused = read_frame(requests)[1]
+    assert len(reused) % ID_BYTES == 0
+    known = {reused[start : start + ID_BYTES] for start in range(0, len(reused), ID_BYTES)}
+    place, deadline = bytes.fromhex(request["place"]), time.monotonic() + request["timeout_s"]
+    attempt, is_held = 0, False
+    while not is_held:
+        attempt += 1
+        is_last = attempt >= _LEAST_ATTEMPTS and time.monotonic() > deadline
+        view = _open(place, deadline, is_last)
+        if view is None:
+            time.sleep(_PAUSE_S)
+            continue
+        cutter = Cutter(write, known, request["wants_bytes"])
+        is_database = bool(view.facts["readable"])
+        parts = [(part.decode(), pages.size) for part, pages in view.parts.items()]
+        send_json(write, BEGIN, {"parts": parts, "facts": view.facts, "notes": view.notes})
+        try:
+            for part, pages in view.parts.items():
+                # The device is not compared: the stat cache does not know it.
+                is_same = view.base is not None and list(view.base[1:]) == request["base"]
+                cutter.cut(part, pages, is_database=is_database, reused=reused if is_same else b"")
+            is_held = view.is_held()
+        except MovedError:
+            is_held = False
+        finally:
+            view.close()
+        send_json(write, END, {"is_held": is_held, "is_last": is_held or is_last, "identity": cutter.identity()})
+        if is_last:
+            return
+
+
+def _open(place: bytes, deadline: float, is_last: bool) -> View | None:
+    """Open a view, or return None when the database moved; the last attempt takes the files as they are."""
+    try:
+        if not is_last:
+            return open_view(place, deadline)
+    except UnreadableError as cause:
+        view = open_raw(place, deadline)
+        view.notes.append(f"captured as plain files: {cause}")
+        return view
+    except (MovedError, FileNotFoundError):
+        if os.path.lexists(place):
+            return None
+        raise
+    view = open_raw(place, deadline)
+    view.notes.append("captured as plain files: it was written to all the time, and could not be locked")
+    return view
+
+
+def _probe(request: dict[str, Any], _: BinaryIO, write: Write) -> None:
+    """Tell which files begin like a database."""
+    found = []
+    for place in request["places"]:
+        try:
+            descriptor = open_reading(bytes.fromhex(place))
+        except OSError:
+            found.append(False)
+            continue
+        found.append(os.pread(descriptor, len(MAGIC), 0) == MAGIC)
+        os.close(descriptor)
+    send_json(write, ANSWER, found)
+
+
+def _copy(request: dict[str, Any], _: BinaryIO, write: Write) -> None:
+    copy_new(bytes.fromhex(request["place"]), bytes.fromhex(request["target"]))
+    send_json(write, ANSWER, None)
+
+
+def _check(request: dict[str, Any], _: BinaryIO, write: Write) -> None:
+    from chronos.memory.sqlite_checks import check_image
+
+    send_json(write, ANSWER, check_image(bytes.fromhex(request["place"])))
+
+
+def _overwrite(request: dict[str, Any], _: BinaryIO, write: Write) -> None:
+    from chronos.memory.sqlite_checks import overwrite
+
+    place, image = bytes.fromhex(request["place"]), bytes.fromhex(request["image"])
+    send_json(write, ANSWER, overwrite(place, image, request["expected"], request["timeout_s"]))
+
+
+def _summarise(request: dict[str, Any], _: BinaryIO, write: Write) -> None:
+    from chronos.memory.sqlite_tables import open_image, summarise
+
+    with open_image(bytes.fromhex(request["place"])) as connection:
+        send_json(write, ANSWER, summarise(connection))
+
+
+def _compare(request: dict[str, Any], _: BinaryIO, write: Write) -> None:
+    from chronos.memory.sqlite_tables import compare
+
+    old, new = bytes.fromhex(request["old"]), bytes.fromhex(request["new"])
+    send_json(write, ANSWER, compare(old, new, request["limit_s"]))
+
+
+_WORK: dict[str, Callable[[dict[str, Any], BinaryIO, Write], None]] = {
+    "capture": _capture,
+    "probe": _probe,
+    "copy": _copy,
+    "check": _check,
+    "overwrite": _overwrite,
+    "summarise": _summarise,
+    "compare": _compare,
+}

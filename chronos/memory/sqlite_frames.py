@@ -1,0 +1,80 @@
+"""What parent and child say to each other over pipes: frames of a tag, a length and that many bytes."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Callable
+from typing import Any, BinaryIO
+
+# Parent to child.
+REQUEST = b"Q"
+KNOWN_IDS = b"K"
+# Child to parent.
+BEGIN, PIECES, END = b"B", b"P", b"E"
+ANSWER = b"A"
+FAILURE = b"X"
+
+ID_BYTES = 32
+PIECE_BYTES = 64 * 1024
+_HEAD = struct.Struct("<cQ")
+_COUNT = struct.Struct("<I")
+
+
+def send(write: Callable[[bytes | memoryview], object], tag: bytes, *parts: bytes | memoryview) -> None:
+    """Write one frame."""
+    write(_HEAD.pack(tag, sum(len(part) for part in parts)))
+    for part in parts:
+        write(part)
+
+
+def send_json(write: Callable[[bytes | memoryview], object], tag: bytes, value: object) -> None:
+    """Write one frame that holds a JSON document."""
+    send(write, tag, json.dumps(value).encode())
+
+
+def send_pieces(
+    write: Callable[[bytes | memoryview], object], ids: bytes, pieces: list[memoryview | None] | None = None
+) -> None:
+    """Write the ids of consecutive pieces, and the bytes of those that have any."""
+    count = len(ids) // ID_BYTES
+    pieces = pieces or [None] * count
+    lengths = [0 if piece is None else len(piece) for piece in pieces]
+    present = [piece for piece in pieces if piece is not None]
+    send(write, PIECES, _COUNT.pack(count), ids, struct.pack(f"<{count}I", *lengths), *present)
+
+
+def read_head(stream: BinaryIO) -> tuple[bytes, int]:
+    """Read the tag and the length of the next frame. Raises EOFError."""
+    tag, length = _HEAD.unpack(read_exactly(stream, _HEAD.size))
+    return tag, length
+
+
+def read_frame(stream: BinaryIO) -> tuple[bytes, bytes]:
+    """Read a whole frame. Raises EOFError."""
+    tag, length = read_head(stream)
+    return tag, read_exactly(stream, length)
+
+
+def read_json(data: bytes) -> Any:
+    """Return the document of a frame."""
+    return json.loads(data)
+
+
+def read_pieces(stream: BinaryIO) -> list[tuple[bytes, bytes | None]]:
+    """Read what `send_pieces` wrote, after its head. Raises EOFError."""
+    count = _COUNT.unpack(read_exactly(stream, _COUNT.size))[0]
+    ids = read_exactly(stream, count * ID_BYTES)
+    lengths = struct.unpack(f"<{count}I", read_exactly(stream, 4 * count))
+    return [
+        (ids[ID_BYTES * n : ID_BYTES * (n + 1)], read_exactly(stream, length) if length else None)
+        for n, length in enumerate(lengths)
+    ]
+
+
+def read_exactly(stream: BinaryIO, count: int) -> bytes:
+    """Read `count` bytes. Raises EOFError when the other side is gone."""
+    data = stream.read(count)
+    if len(data) != count:
+        raise EOFError
+    return data

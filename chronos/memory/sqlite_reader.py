@@ -1,0 +1,109 @@
+"""The parent's side of the child program: start it, ask it one thing, turn what it says into values and errors."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from chronos.errors import OutsideError, UnreadableStoreError
+from chronos.files import display
+from chronos.memory.sqlite_frames import (
+    FAILURE,
+    KNOWN_IDS,
+    REQUEST,
+    read_exactly,
+    read_head,
+    read_json,
+    send,
+    send_json,
+)
+from chronos.process import Conversation
+
+# Isolated (-I) and without site (-S): 8 ms instead of 23. The standard library stays in front of other packages.
+_START = "import sys; sys.path += sys.argv[1:]; from chronos.memory.sqlite_child import main; main()"
+
+
+class Child:
+    """A running child program."""
+
+    def __init__(self, place: Path, conversation: Conversation) -> None:
+        self._place = place
+        self._conversation = conversation
+
+    @property
+    def output(self) -> BinaryIO:
+        """Where its frames come from."""
+        return self._conversation.output
+
+    def next_frame(self) -> tuple[bytes, int]:
+        """Return tag and length of the next frame. Raises OSError or UnreadableStoreError that the child met."""
+        try:
+            tag, length = read_head(self.output)
+        except EOFError:
+            raise self.is_gone() from None
+        if tag == FAILURE:
+            raise self._failure(self.read_document(length))
+        return tag, length
+
+    def read_document(self, length: int) -> Any:
+        """Return the document of a frame whose head was read."""
+        try:
+            return read_json(read_exactly(self.output, length))
+        except EOFError:
+            raise self.is_gone() from None
+
+    def is_gone(self) -> OutsideError:
+        """Return the error to raise when the child ended in the middle of a sentence."""
+        return OutsideError(f"the reader of {display(str(self._place))} failed: {self._conversation.last_words()}")
+
+    def _failure(self, told: Mapping[str, Any]) -> Exception:
+        if "errno" in told:
+            return OSError(told["errno"], told["reason"], str(self._place))
+        return UnreadableStoreError(f"{display(str(self._place))} cannot be read: {told['reason']}")
+
+
+@contextmanager
+def open_child(place: Path, request: Mapping[str, Any], known_ids: bytes | None = None) -> Iterator[Child]:
+    """Start a child that works on `request`; it is ended with the block. Raises OutsideError when it cannot start."""
+    argv: list[str | bytes] = [sys.executable, "-I", "-S", "-c", _START, *_import_folders()]
+    conversation = Conversation(argv, environment={}, cwd=Path("/"), keep_errors=True)
+    try:
+        child = Child(place, conversation)
+        try:
+            send_json(conversation.input.write, REQUEST, request)
+            if known_ids is not None:
+                send(conversation.input.write, KNOWN_IDS, known_ids)
+            conversation.input.flush()
+        except BrokenPipeError:
+            raise child.is_gone() from None
+        yield child
+    finally:
+        conversation.close()
+
+
+def ask(place: Path, request: Mapping[str, Any]) -> Any:
+    """Ask a child for one answer. Raises what `Child.next_frame` raises."""
+    with open_child(place, request) as child:
+        return child.read_document(child.next_frame()[1])
+
+
+def hexed(path: Path) -> str:
+    """Return a path as the child reads it."""
+    return os.fsencode(path).hex()
+
+
+def _import_folders() -> list[str]:
+    """Return the folders from which this process imported what the child needs."""
+    from importlib.util import find_spec
+
+    found = []
+    for package in ("chronos", "blake3"):
+        spec = find_spec(package)
+        if spec is None or spec.origin is None:
+            raise OutsideError(f"the package {package} is not installed in {sys.executable}")
+        found.append(str(Path(spec.origin).resolve().parent.parent))
+    return list(dict.fromkeys(found))

@@ -1,0 +1,214 @@
+"""Memory stores as people ask for them: what is covered, how stores differ, plain copies; and what a restore needs."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import msgspec
+
+from chronos.catalog import CheckpointRow
+from chronos.checkpoints import (
+    MemoryState,
+    Options,
+    State,
+    Store,
+    StoreChange,
+    StorePair,
+    StoreSide,
+    capture_in_memory,
+    decode_rows,
+    list_changed_stores,
+)
+from chronos.errors import TargetNotEmptyError, UnknownStoreError, UnreadableStoreError
+from chronos.files import display, remove_tree, sync_file_system, translate_os_errors
+from chronos.memory import (
+    MemoryFile,
+    StorePlace,
+    StoreState,
+    TableDifference,
+    TableSummary,
+    declare,
+    get_kind,
+    place_of,
+    undeclare,
+)
+from chronos.operations.workspace import Workspace
+
+_COMPARE_LIMIT_S = 60.0
+
+
+class StoreReport(msgspec.Struct, frozen=True):
+    """One memory store that a checkpoint would hold now. `tables` is None where nobody asked, or none can be read."""
+
+    name: str
+    kind: str
+    path: str
+    is_found: bool
+    size: int
+    notes: tuple[str, ...] = ()
+    tables: tuple[TableSummary, ...] | None = None
+
+
+class StoreDifference(msgspec.Struct, frozen=True):
+    """How one memory store differs. `status` is A, M or D; `tables` is empty for what came or went as a whole."""
+
+    name: str
+    kind: str
+    path: str
+    status: str
+    tables: tuple[TableDifference, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def list_stores(workspace: Workspace, *, tables: bool = False) -> list[StoreReport]:
+    """Return the memory stores that a checkpoint would hold now, from a capture in memory; the rest are notices."""
+    capture = capture_in_memory(workspace.store, workspace.repository, workspace.policy())
+    workspace.notices += [f"{display(row.path)}: {row.detail}" for row in capture.state.receipt if row.detail]
+    found = []
+    for part in capture.state.memory.values():
+        record = part.record
+        summaries = _summarise(workspace, part) if tables else None
+        found.append(
+            StoreReport(record.name, record.kind, record.path, record.is_found, record.bytes, record.notes, summaries)
+        )
+    declared = [place for place in workspace.places() if not place.is_found and place.name not in capture.state.memory]
+    workspace.notices += [f"memory store {place.name}: nothing to read at {display(place.path)}" for place in declared]
+    return found
+
+
+def add_store(workspace: Workspace, path: Path, kind: str | None, name: str | None) -> StorePlace:
+    """Declare a store on this machine; return it. See `chronos.memory.declare` for the errors."""
+    with workspace.store.exclusively():
+        place = declare(workspace.root, workspace.store.layout, path, kind, name)
+        workspace.places()  # with those of the settings
+    return place
+
+
+def remove_store(workspace: Workspace, name: str) -> str:
+    """Take the declaration of a store back; return its path. What checkpoints hold stays. Raises UnknownStoreError."""
+    with workspace.store.exclusively():
+        return undeclare(workspace.store.layout, name).path
+
+
+def extract_store(workspace: Workspace, row: CheckpointRow, name: str, folder: Path) -> Path:
+    """Write a plain copy of a checkpoint's store into the new or empty `folder`; return the place of the copy.
+
+    Raises UnknownStoreError, TargetNotEmptyError, IntegrityError, StorageError.
+    """
+    folder = Path(os.path.abspath(folder))
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise TargetNotEmptyError(f"{folder} is not empty")
+    state = workspace.store.read_checkpoint(row)
+    check_stores(state, Options(stores=(name,)))
+    scratch = folder.with_name(f".{folder.name}.{os.getpid()}.chronos")
+    try:
+        with translate_os_errors(f"cannot write {folder}"):
+            scratch.mkdir(parents=True)
+            written = write_store(workspace.store, state.memory[name], scratch)
+            sync_file_system(scratch)
+            if folder.exists():
+                folder.rmdir()
+            os.rename(scratch, folder)
+    finally:
+        remove_tree(scratch)
+    return folder / written.relative_to(scratch)
+
+
+def diff_stores(
+    workspace: Workspace, old: CheckpointRow, new: CheckpointRow | None, *, tables: bool = True
+) -> list[StoreDifference]:
+    """Return how the memory stores of `new` (or of now) differ from those of `old`, with `tables` table by table."""
+    before = workspace.store.read_checkpoint(old)
+    if new is not None:
+        after = workspace.store.read_checkpoint(new)
+    else:
+        policy = workspace.policy(stores=places_of(workspace, before))
+        after = capture_in_memory(workspace.store, workspace.repository, policy).state
+    pairs = list_changed_stores(before, after)
+    return [_compare(workspace, pair, is_live=new is None, tables=tables) for pair in pairs]
+
+
+def _compare(workspace: Workspace, pair: StorePair, *, is_live: bool, tables: bool) -> StoreDifference:
+    record, old, new = pair.record, pair.old, pair.new
+    found = StoreDifference(record.name, record.kind, record.path, pair.status)
+    if old is None or new is None or not tables:
+        return found
+    if old.record.kind != record.kind:
+        return msgspec.structs.replace(found, notes=(f"it was of kind {old.record.kind}",))
+    with workspace.store.temporary_folder() as scratch:
+        before = write_store(workspace.store, old, _folder(scratch, "old"))
+        live = place_of(workspace.root, record.path)
+        after = live if is_live else write_store(workspace.store, new, _folder(scratch, "new"))
+        try:
+            compared = get_kind(record.kind).compare(before, after, limit_s=_COMPARE_LIMIT_S)
+        except UnreadableStoreError as cause:
+            return msgspec.structs.replace(found, notes=(cause.message,))
+    return msgspec.structs.replace(found, tables=tuple(compared))
+
+
+def _folder(scratch: Path, name: str) -> Path:
+    folder = scratch / name
+    with translate_os_errors(f"cannot write in {scratch}"):
+        folder.mkdir()
+    return folder
+
+
+def _summarise(workspace: Workspace, part: MemoryState) -> tuple[TableSummary, ...] | None:
+    try:
+        return tuple(get_kind(part.record.kind).summarise(place_of(workspace.root, part.record.path)))
+    except UnreadableStoreError as cause:
+        workspace.notices.append(f"memory store {display(part.record.name)}: {cause.message}")
+        return None
+
+
+def write_store(store: Store, part: MemoryState, folder: Path) -> Path:
+    """Write a plain copy of a store into the empty `folder`; return its place. Raises IntegrityError, StorageError."""
+    record = part.record
+    state = StoreState(record.kind, record.identity, list(part.files), facts=dict(record.facts))
+    with translate_os_errors(f"cannot write {folder}"):
+        return get_kind(record.kind).write_out(folder, state, store.pool.iter_content)
+
+
+# what restore, undo and redo need
+
+
+def check_stores(state: State, options: Options) -> None:
+    """Raise UnknownStoreError for a store that is asked for and that the checkpoint does not have."""
+    unknown = sorted(set(options.stores) - set(state.memory))
+    if unknown:
+        known = ", ".join(map(display, state.memory)) or "none"
+        raise UnknownStoreError(f"the checkpoint has no memory store called {display(unknown[0])!r}; it has {known}")
+
+
+def places_of(workspace: Workspace, state: State) -> list[StorePlace]:
+    """Return where the memory stores of a checkpoint were: what stands there now is captured, whatever it is.
+
+    Those outside the root are read where they are declared on this machine, and not because a checkpoint says so.
+    """
+    records = (part.record for part in state.memory.values())
+    return [place_at(workspace, record.name, record.kind, record.path) for record in records if record.is_inside]
+
+
+def place_at(workspace: Workspace, name: str, kind: str, path: str) -> StorePlace:
+    """Return the place of a store that was of this kind."""
+    return StorePlace(name, kind, place_of(workspace.root, path), path, is_found=True)
+
+
+def lost_chunks_of(store: Store, change: StoreChange) -> list[bytes]:
+    """Return the chunks of what a change replaces that cannot be read back.
+
+    What both sides have is read when the new one is written, before anything moves; the rest is read here.
+    """
+    before, after = (_chunks_of(store, side) for side in (change.before, change.after))
+    return [chunk_id for chunk_id in before - after if not store.pool.has_whole(chunk_id)]
+
+
+def _chunks_of(store: Store, side: StoreSide | None) -> set[bytes]:
+    if side is None:
+        return set()
+    if store.pool.damaged_chunks(side.files):
+        return set(store.pool.damaged_chunks(side.files))
+    files = decode_rows(store.pool.read_content(side.files), MemoryFile)
+    contents = [side.files, *(file.content for file in files if file.content is not None)]
+    return {chunk_id for content in contents for chunk_id in store.pool.chunk_ids(content)}

@@ -1,0 +1,127 @@
+"""A restore that is killed at any call leaves the old database, the new one or none, and the next run finishes it.
+
+`CHRONO_FAULT_STEP=k` takes every k-th point instead of each.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tests.faults.conftest import killpoint
+from tests.faults.harness import KILL, KILL_AFTER, Killpoint
+from tests.faults.summary import POINTS
+from tests.memory.sqlite_world import KIND, Pool, check_bank, identify, make_bank
+from tests.support.sealing import PROJECT
+
+__all__ = ["killpoint"]
+
+_STEP = int(os.environ.get("CHRONO_FAULT_STEP", "1"))
+_THREADS = 2
+_STEPS_BEFORE, _STEPS_AFTER = 5, 2
+
+
+def _prepare(folder: Path, pool: Pool, mode: str, kind: str) -> str:
+    """Make a database of 5 steps (in WAL mode some in its -wal) and a state to restore; return its identity."""
+    (folder / "place").mkdir(parents=True)
+    (folder / "trash").mkdir()
+    place = folder / "place" / "memory.db"
+    make_bank(place, mode)
+    with closing(sqlite3.connect(place, isolation_level=None)) as connection:
+        connection.executemany("INSERT INTO steps (filler) VALUES (?)", [("x",)] * _STEPS_AFTER)
+    if kind == "raw":
+        source = folder / "source"
+        source.write_bytes(b"encrypted" * 100)
+        Path(f"{source}-wal").write_bytes(b"its wal")
+        state = pool.capture(source)
+    else:
+        state = pool.capture(place)
+    script = (
+        "import os, sqlite3, sys; c = sqlite3.connect(sys.argv[1], isolation_level=None)\n"
+        "for _ in range(3): c.execute(\"INSERT INTO steps (filler) VALUES ('later')\")\n"
+        "os._exit(0)"
+    )
+    subprocess.run([sys.executable, "-c", script, place], check=True)
+    state.looks = ()
+    for file in state.files:
+        assert file.content is not None
+        (folder / file.content.id.hex()).write_bytes(b"".join(pool.reader.iter_content(file.content)))
+    (folder / "state.json").write_bytes(msgspec.json.encode(state))
+    (folder / "expected.json").write_bytes(msgspec.json.encode(KIND.look(place)))
+    return state.identity
+
+
+def _judge(folder: Path, kind: str) -> str | None:
+    """Return what is wrong with what a kill left: what a program that opens the database now would see."""
+    seen = folder / "seen"
+    shutil.copytree(folder / "place", seen)
+    place = seen / "memory.db"
+    if not place.exists():
+        return None
+    if kind == "raw" and place.read_bytes().startswith(b"encrypted"):
+        return None if Path(f"{place}-wal").read_bytes() == b"its wal" else "a new database without its wal"
+    steps = check_bank(place)
+    return None if steps in (_STEPS_BEFORE, _STEPS_AFTER) else f"a mixture with {steps} steps"
+
+
+@pytest.mark.parametrize("action", [KILL, KILL_AFTER])
+@pytest.mark.parametrize(("mode", "kind"), [("wal", "image"), ("delete", "image"), ("wal", "raw")])
+def test_a_killed_restore_leaves_one_state_and_is_finished_by_the_next_run(
+    killpoint: Killpoint,
+    tmp_path: Path,
+    sealed: Mapping[str, str],
+    record_property: Callable[[str, object], None],
+    mode: str,
+    kind: str,
+    action: str,
+) -> None:
+    prepared = tmp_path / "prepared"
+    identity = _prepare(prepared, Pool(tmp_path / "pool"), mode, kind)
+    environment = {**sealed, "PYTHONPATH": str(PROJECT), "PYTHONDONTWRITEBYTECODE": "1"}
+    argv = [sys.executable, "-m", "tests.memory.sqlite_restoring"]
+
+    def copy(name: str) -> Path:
+        folder = tmp_path / name
+        subprocess.run(["cp", "-a", prepared, folder], check=True)
+        # A copy has other inodes, and the same times.
+        looks = KIND.look(folder / "place" / "memory.db")
+        (folder / "expected.json").write_bytes(msgspec.json.encode(looks))
+        return folder
+
+    def strike(point: int) -> tuple[int, str | None]:
+        folder = copy(f"point{point}")
+        outcome = killpoint.run([*argv, str(folder)], cwd=PROJECT, environment=environment, point=point, action=action)
+        problem = _judge(folder, kind)
+        again = killpoint.run([*argv, str(folder)], cwd=PROJECT, environment=environment)
+        left = sorted(path.name for path in (folder / "place").iterdir())
+        if again.exit_code:
+            problem = problem or again.stderr[-600:]
+        elif left != (["memory.db", "memory.db-wal"] if kind == "raw" else ["memory.db"]):
+            problem = problem or f"left behind: {left}"
+        elif identify(folder / "place" / "memory.db") != identity:
+            problem = problem or "not the captured state"
+        elif not (folder / "trash" / "memory.db").exists():
+            problem = problem or "the old database is gone"
+        shutil.rmtree(folder)
+        return outcome.hits, problem and f"{outcome.call_at(point)}: {problem}"
+
+    counted = killpoint.run([*argv, str(copy("counted"))], cwd=PROJECT, environment=environment)
+    assert counted.exit_code == 0, counted.stderr
+    points = range(1, len(counted.calls) + 1, _STEP)
+    with ThreadPoolExecutor(_THREADS) as threads:
+        results = list(threads.map(strike, points))
+    struck = sum(hits > 0 for hits, _ in results)
+    problems = [problem for _, problem in results if problem]
+    record_property(POINTS, f"memory restore {mode} {kind} {action}: {struck} of {len(counted.calls)} points struck")
+    assert not problems, "\n".join(problems[:10])
+    assert struck

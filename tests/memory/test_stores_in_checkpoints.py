@@ -1,0 +1,440 @@
+"""Memory stores belong to a checkpoint: found or declared, captured with the code, restored, undone and compared."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from chronos.checkpoints import Trigger
+from chronos.errors import (
+    BadConfigError,
+    BadPathError,
+    StoreInUseError,
+    UnknownKindError,
+    UnknownStoreError,
+    UsageError,
+)
+from tests.support import RepoBuilder
+from tests.support.databases import add_notes, make_notes, read_notes, run_sql
+from tests.support.roundtrip import kept_paths, receipt_of
+from tests.support.sealing import REAL_HOME
+
+DB = "data/memory/agent.db"
+
+
+@pytest.fixture
+def agent(repo: RepoBuilder) -> RepoBuilder:
+    """A repository with code, and memory of two kinds under `data/memory`."""
+    repo.write("app.py", "version = 1\n")
+    repo.write(".gitignore", "data/\n")
+    repo.commit()
+    make_notes(repo.path(DB))
+    repo.write("data/memory/facts/one.json", '{"a": 1}\n')
+    repo.write("data/memory/facts/two.json", '{"b": 2}\n')
+    return repo
+
+
+def stores_of(repo: RepoBuilder, checkpoint: str) -> dict[str, str]:
+    return {record.path: record.kind for record in repo.engine().show_checkpoint(checkpoint).memory}
+
+
+def test_code_and_memory_restored_together_after_a_failed_migration_are_what_they_were(agent: RepoBuilder) -> None:
+    agent.write("data/lessons/lesson.txt", "never rewound\n")
+    engine = agent.engine()
+    wanted = read_notes(agent.path(DB))
+    checkpoint = engine.create_checkpoint("before_migration")
+    agent.write("app.py", "version = 2\n")
+    agent.write("data/lessons/lesson.txt", "learned since\n")
+    run_sql(agent.path(DB), "ALTER TABLE notes ADD COLUMN mood TEXT", "DELETE FROM notes WHERE id > 5")
+    agent.write("data/memory/facts/one.json", "broken")
+    agent.remove("data/memory/facts/two.json")
+    agent.write("data/memory/facts/three.json", "new")
+    engine.restore_checkpoint(checkpoint)
+    assert agent.read("app.py") == b"version = 1\n"
+    assert read_notes(agent.path(DB)) == wanted
+    assert sorted(os.listdir(agent.path("data/memory/facts"))) == ["one.json", "two.json"]
+    assert agent.read("data/memory/facts/one.json") == b'{"a": 1}\n'
+    assert agent.read("data/lessons/lesson.txt") == b"learned since\n"
+    assert [finding for finding in engine.verify() if finding.severity] == []
+
+
+def test_a_restore_of_memory_can_be_undone_and_redone(agent: RepoBuilder) -> None:
+    engine = agent.engine()
+    checkpoint = engine.create_checkpoint("wanted")
+    add_notes(agent.path(DB), "later")
+    agent.write("data/memory/facts/one.json", "later")
+    later = read_notes(agent.path(DB))
+    engine.restore_checkpoint(checkpoint)
+    assert len(read_notes(agent.path(DB))) == 20
+    engine.undo()
+    assert read_notes(agent.path(DB)) == later
+    assert agent.read("data/memory/facts/one.json") == b"later"
+    engine.redo()
+    assert len(read_notes(agent.path(DB))) == 20
+    assert agent.read("data/memory/facts/one.json") == b'{"a": 1}\n'
+
+
+def test_undo_keeps_a_store_that_was_written_to_since_unless_told_otherwise(agent: RepoBuilder) -> None:
+    engine = agent.engine()
+    checkpoint = engine.create_checkpoint("wanted")
+    add_notes(agent.path(DB), "later")
+    engine.restore_checkpoint(checkpoint)
+    add_notes(agent.path(DB), "since the restore")
+    _, plan = engine.plan_undo()
+    assert kept_paths(plan.kept) == {DB}
+    assert plan.change_set.stores == ()
+    engine.undo(overwrite=True)
+    assert read_notes(agent.path(DB))[-1] == "later"
+
+
+@pytest.mark.parametrize("journal", ["delete", "wal"])
+def test_an_undeclared_database_in_the_tree_is_a_store_and_no_code(repo: RepoBuilder, journal: str) -> None:
+    make_notes(repo.path("state/app.db"), journal=journal)
+    repo.commit()
+    make_notes(repo.path("untracked.db"), journal=journal)
+    engine = repo.engine()
+    with closing(sqlite3.connect(repo.path("state/app.db"))) as application:
+        application.execute("INSERT INTO notes (body) VALUES ('in use')")
+        application.execute("UPDATE totals SET notes = notes + 1")
+        application.commit()
+        checkpoint = engine.create_checkpoint("with databases")
+    assert stores_of(repo, checkpoint) == {"state/app.db": "sqlite", "untracked.db": "sqlite"}
+    assert engine.show_checkpoint(checkpoint).row.files_changed == 0
+    run_sql(repo.path("state/app.db"), "DELETE FROM notes", "UPDATE totals SET notes = 0")
+    repo.remove("untracked.db")
+    engine.restore_checkpoint(checkpoint)
+    assert read_notes(repo.path("state/app.db"))[-1] == "in use"
+    assert len(read_notes(repo.path("untracked.db"))) == 20
+
+
+def test_a_database_larger_than_the_file_limit_is_held_all_the_same(repo: RepoBuilder) -> None:
+    make_notes(repo.path("large.db"), count=2000)
+    engine = repo.engine(CHRONOS_MAX_FILE_BYTES="1000")
+    checkpoint = engine.create_checkpoint("large")
+    assert "large.db" not in receipt_of(engine, checkpoint)
+    assert stores_of(repo, checkpoint) == {"large.db": "sqlite"}
+
+
+def test_an_ignored_database_is_named_in_the_receipt_with_the_way_to_have_it_held(repo: RepoBuilder) -> None:
+    repo.write(".gitignore", "*.db\n")
+    repo.commit()
+    make_notes(repo.path("cache.db"))
+    engine = repo.engine()
+    checkpoint = engine.create_checkpoint("ignored")
+    rows = {os.fsdecode(row.path): row for row in engine.show_checkpoint(checkpoint).receipt}
+    assert "chrono memory add" in rows["cache.db"].detail
+    engine.add_memory(repo.path("cache.db"))
+    held = engine.create_checkpoint("declared")
+    assert stores_of(repo, held) == {"cache.db": "sqlite"}
+    assert "cache.db" not in receipt_of(engine, held)
+
+
+def test_a_declared_store_outside_the_repository_comes_back(agent: RepoBuilder, tmp_path: Path) -> None:
+    outside = make_notes(tmp_path / "elsewhere" / "memory.db")
+    engine = agent.engine()
+    engine.add_memory(outside, name="far")
+    checkpoint = engine.create_checkpoint("both")
+    add_notes(outside, "later")
+    outcome = engine.restore_checkpoint(checkpoint, stores=["far"])
+    assert outcome.stores == ("far",)
+    assert len(read_notes(outside)) == 20
+    engine.undo()
+    assert read_notes(outside)[-1] == "later"
+
+
+def test_a_store_outside_that_is_declared_no_more_is_kept_and_said(agent: RepoBuilder, tmp_path: Path) -> None:
+    outside = make_notes(tmp_path / "elsewhere" / "memory.db")
+    engine = agent.engine()
+    engine.add_memory(outside, name="far")
+    checkpoint = engine.create_checkpoint("both")
+    add_notes(outside, "later")
+    engine.remove_memory("far")
+    outcome = engine.restore_checkpoint(checkpoint)
+    assert kept_paths(outcome.kept) == {str(outside)}
+    assert read_notes(outside)[-1] == "later"
+
+
+def test_only_the_part_that_is_asked_for_is_restored(agent: RepoBuilder) -> None:
+    engine = agent.engine()
+    checkpoint = engine.create_checkpoint("wanted")
+
+    def change() -> None:
+        agent.write("app.py", "version = 2\n")
+        add_notes(agent.path(DB), "later")
+        agent.write("data/memory/facts/one.json", "later")
+
+    def what_is_old() -> set[str]:
+        found = {"code"} if agent.read("app.py") == b"version = 1\n" else set()
+        found |= {"db"} if len(read_notes(agent.path(DB))) == 20 else set()
+        return found | ({"facts"} if agent.read("data/memory/facts/one.json") != b"later" else set())
+
+    for choice, wanted in (
+        ({"memory": False}, {"code"}),
+        ({"code": False}, {"db", "facts"}),
+        ({"stores": ["agent.db"]}, {"db"}),
+        ({"paths": ["data/memory/facts"]}, {"facts"}),
+        ({}, {"code", "db", "facts"}),
+    ):
+        change()
+        engine.restore_checkpoint(checkpoint, **choice)  # type: ignore[arg-type]
+        assert what_is_old() == wanted, choice
+        engine.undo()
+        assert what_is_old() == set(), choice
+
+
+def test_what_narrows_a_restore_must_make_sense(agent: RepoBuilder) -> None:
+    engine = agent.engine()
+    checkpoint = engine.create_checkpoint("wanted")
+    with pytest.raises(UnknownStoreError, match=r"agent\.db"):
+        engine.plan_restore(checkpoint, stores=["nobody"])
+    with pytest.raises(UsageError):
+        engine.plan_restore(checkpoint, stores=["agent.db"], paths=["app.py"])
+    with pytest.raises(UsageError):
+        engine.plan_restore(checkpoint, code=False, head=True)
+
+
+def test_a_store_that_came_after_the_checkpoint_goes_and_comes_back_with_undo(agent: RepoBuilder) -> None:
+    engine = agent.engine()
+    checkpoint = engine.create_checkpoint("before")
+    make_notes(agent.path("data/memory/new.db"), journal="wal")
+    plan = engine.plan_restore(checkpoint)
+    assert [(store.name, store.after) for store in plan.change_set.stores] == [("new.db", None)]
+    engine.restore_checkpoint(checkpoint)
+    assert not agent.exists("data/memory/new.db")
+    engine.undo()
+    assert len(read_notes(agent.path("data/memory/new.db"))) == 20
+
+
+def test_a_store_that_was_declared_after_the_checkpoint_stays(agent: RepoBuilder) -> None:
+    make_notes(agent.path("data/other.db"))
+    engine = agent.engine()
+    checkpoint = engine.create_checkpoint("before")
+    engine.add_memory(agent.path("data/other.db"))
+    outcome = engine.restore_checkpoint(checkpoint)
+    assert kept_paths(outcome.kept) == {"data/other.db"}
+    assert len(read_notes(agent.path("data/other.db"))) == 20
+
+
+def test_a_store_that_is_gone_comes_back(agent: RepoBuilder) -> None:
+    engine = agent.engine()
+    checkpoint = engine.create_checkpoint("before")
+    agent.remove("data/memory")
+    engine.restore_checkpoint(checkpoint)
+    assert len(read_notes(agent.path(DB))) == 20
+    assert agent.exists("data/memory/facts/two.json")
+    engine.undo()
+    assert not agent.exists(DB)
+
+
+def test_something_else_in_the_place_of_a_store_is_held_before_it_is_replaced(agent: RepoBuilder) -> None:
+    engine = agent.engine()
+    checkpoint = engine.create_checkpoint("before")
+    agent.write(DB, "no database any more\n")
+    engine.restore_checkpoint(checkpoint)
+    assert len(read_notes(agent.path(DB))) == 20
+    engine.undo()
+    assert agent.read(DB) == b"no database any more\n"
+
+
+def test_a_stale_wal_never_survives_beside_a_restored_database(agent: RepoBuilder) -> None:
+    engine = agent.engine()
+    checkpoint = engine.create_checkpoint("before")
+    run_sql(agent.path(DB), "DELETE FROM notes", "UPDATE totals SET notes = 0")
+    script = (
+        "import sqlite3, os, sys; c = sqlite3.connect(sys.argv[1]); c.execute('PRAGMA journal_mode=wal');"
+        "c.execute(\"INSERT INTO notes (body) VALUES ('in the wal')\"); c.execute('UPDATE totals SET notes = 1');"
+        "c.commit(); os._exit(0)"
+    )
+    subprocess.run([sys.executable, "-c", script, str(agent.path(DB))], check=True)
+    assert agent.exists(DB + "-wal")
+    engine.restore_checkpoint(checkpoint)
+    assert not agent.exists(DB + "-wal")
+    assert len(read_notes(agent.path(DB))) == 20
+    engine.undo()
+    assert read_notes(agent.path(DB)) == ["in the wal"]
+
+
+def test_a_file_that_another_process_writes_is_refused_with_its_process_id_and_nothing_is_touched(
+    agent: RepoBuilder,
+) -> None:
+    engine = agent.engine(CHRONOS_LOCK_TIMEOUT="1")
+    checkpoint = engine.create_checkpoint("before")
+    agent.write("app.py", "version = 2\n")
+    add_notes(agent.path(DB), "later")
+    script = "import sys; f = open(sys.argv[1], 'a'); f.write('x'); f.flush(); print('ready', flush=True); input()"
+    facts = str(agent.path("data/memory/facts/one.json"))
+    with subprocess.Popen(
+        [sys.executable, "-c", script, facts], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as writer:
+        assert writer.stdout is not None
+        writer.stdout.readline()
+        with pytest.raises(StoreInUseError, match=str(writer.pid)):
+            engine.restore_checkpoint(checkpoint)
+        writer.kill()
+    assert agent.read("app.py") == b"version = 2\n"
+    assert read_notes(agent.path(DB))[-1] == "later"
+    assert engine.status().interrupted == 0
+    engine.restore_checkpoint(checkpoint)
+    assert agent.read("app.py") == b"version = 1\n"
+
+
+def test_an_automatic_checkpoint_of_unchanged_code_and_memory_is_the_one_before(agent: RepoBuilder) -> None:
+    engine = agent.engine()
+    first = engine.take_checkpoint("auto", trigger=Trigger.AUTOMATIC)
+    second = engine.take_checkpoint("auto", trigger=Trigger.AUTOMATIC)
+    assert (second.created, second.checkpoint_id) == (False, first.checkpoint_id)
+    add_notes(agent.path(DB), "later")
+    third = engine.take_checkpoint("auto", trigger=Trigger.AUTOMATIC)
+    assert third.created
+
+
+def test_a_writer_that_never_stops_makes_the_checkpoint_torn_and_that_is_said(agent: RepoBuilder) -> None:
+    script = (
+        "import sqlite3, sys\nc = sqlite3.connect(sys.argv[1], timeout=60)\nprint('ready', flush=True)\n"
+        "while True:\n with c:\n  c.execute(\"INSERT INTO notes (body) VALUES ('busy')\")\n"
+        "  c.execute('UPDATE totals SET notes = notes + 1')\n"
+    )
+    run_sql(agent.path(DB), "PRAGMA journal_mode=wal")
+    engine = agent.engine()
+    with subprocess.Popen([sys.executable, "-c", script, str(agent.path(DB))], stdout=subprocess.PIPE) as writer:
+        assert writer.stdout is not None
+        writer.stdout.readline()
+        created = engine.take_checkpoint("busy")
+        writer.kill()
+    assert created.grade.value == "torn"
+    assert any("agent.db" in warning for warning in created.warnings)
+    copy = engine.extract_memory(created.checkpoint_id, "agent.db", agent.root.parent / "copy")
+    assert read_notes(copy)[-1] == "busy"
+
+
+def test_what_is_called_a_database_and_is_none_is_held_as_a_file(repo: RepoBuilder) -> None:
+    repo.write("data/memory/secret.db", os.urandom(5000))
+    repo.write("broken.db", b"SQLite format 3\0" + os.urandom(9000))
+    engine = repo.engine()
+    engine.add_memory(repo.path("data/memory/secret.db"), kind="sqlite", name="encrypted")
+    wanted = repo.read("data/memory/secret.db"), repo.read("broken.db")
+    created = engine.take_checkpoint("odd")
+    assert any("encrypted" in warning for warning in created.warnings)
+    repo.write("data/memory/secret.db", b"gone")
+    repo.write("broken.db", b"SQLite format 3\0 other")
+    engine.restore_checkpoint(created.checkpoint_id)
+    assert (repo.read("data/memory/secret.db"), repo.read("broken.db")) == wanted
+
+
+def test_a_declared_store_that_moved_is_said_and_stops_nothing(agent: RepoBuilder) -> None:
+    make_notes(agent.path("data/other.db"))
+    engine = agent.engine()
+    engine.add_memory(agent.path("data/other.db"))
+    agent.remove("data/other.db")
+    created = engine.take_checkpoint("without")
+    assert any("other.db" in warning for warning in created.warnings)
+    assert "other.db" not in stores_of(agent, created.checkpoint_id)
+
+
+def test_two_stores_with_one_name_or_one_place_are_refused(agent: RepoBuilder, tmp_path: Path) -> None:
+    engine = agent.engine()
+    engine.add_memory(agent.path(DB), name="mine")
+    with pytest.raises(BadConfigError, match="mine"):
+        engine.add_memory(agent.path("data/memory/facts"), name="mine")
+    with pytest.raises(BadConfigError, match="overlap"):
+        engine.add_memory(agent.path("data/memory"), name="all")
+    agent.write("chronos.toml", '[memory]\nmine = "data/memory/facts"\n')
+    with pytest.raises(BadConfigError, match="mine"):
+        agent.engine().create_checkpoint("two")
+
+
+@pytest.mark.parametrize("path", ["/etc", "/", "..", ".git", "data/timelines", str(REAL_HOME)])
+def test_a_place_outside_the_allowed_ones_is_refused(agent: RepoBuilder, path: str) -> None:
+    engine = agent.engine()
+    engine.set_up()
+    with pytest.raises((BadConfigError, BadPathError)):
+        engine.add_memory(agent.path(path))
+
+
+def test_settings_of_a_project_cannot_lead_out_of_it(agent: RepoBuilder, tmp_path: Path) -> None:
+    outside = make_notes(tmp_path / "private.db")
+    for place in (str(outside), "../private.db"):
+        agent.write("chronos.toml", f'[memory]\nmine = "{place}"\n')
+        with pytest.raises(BadConfigError, match="mine"):
+            agent.engine().create_checkpoint("greedy")
+    agent.link("data/way-out", str(tmp_path))
+    agent.write("chronos.toml", '[memory]\nmine = "data/way-out/private.db"\n')
+    with pytest.raises(BadConfigError, match="leads out"):
+        agent.engine().create_checkpoint("greedy")
+
+
+def test_settings_can_declare_stores_with_their_kind(agent: RepoBuilder) -> None:
+    agent.write("data/cache/state.pickle", b"\x80\x04not unpickled")
+    agent.write("pyproject.toml", '[tool.chronos.memory.states]\npath = "data/cache"\nkind = "files"\n')
+    engine = agent.engine()
+    checkpoint = engine.create_checkpoint("declared")
+    assert stores_of(agent, checkpoint)["data/cache"] == "files"
+    with pytest.raises(UnknownKindError):
+        engine.add_memory(agent.path(DB), kind="oracle")
+
+
+def test_diff_counts_rows_by_table_since_a_checkpoint_and_between_two(agent: RepoBuilder) -> None:
+    engine = agent.engine()
+    first = engine.create_checkpoint("first")
+    add_notes(agent.path(DB), "one", "two")
+    run_sql(agent.path(DB), "UPDATE notes SET body = 'other' WHERE id = 1", "CREATE TABLE moods (name TEXT)")
+    second = engine.create_checkpoint("second")
+    for found in (engine.diff_memory(first), engine.diff_memory(first, second)):
+        assert [(item.name, item.status) for item in found] == [("agent.db", "M")]
+        tables = {table.name: (table.status, table.added, table.removed, table.changed) for table in found[0].tables}
+        assert tables["notes"] == ("M", 2, 0, 1)
+        assert tables["moods"][0] == "A"
+    assert engine.diff_memory(second) == []
+
+
+def test_looking_at_memory_leaves_every_file_as_it_is(agent: RepoBuilder) -> None:
+    run_sql(agent.path(DB), "PRAGMA journal_mode=wal")
+    engine = agent.engine()
+    first = engine.create_checkpoint("first")
+    with closing(sqlite3.connect(agent.path(DB))) as application:
+        application.execute("INSERT INTO notes (body) VALUES ('in use')")
+        application.execute("UPDATE totals SET notes = notes + 1")
+        application.commit()
+        before = {path: agent.read(path) for path in (DB, DB + "-wal")}
+        engine.list_memory(tables=True)
+        engine.diff_memory(first)
+        engine.status()
+        engine.extract_memory(first, "agent.db", agent.root.parent / "copy")
+        assert {path: agent.read(path) for path in before} == before
+
+
+def test_a_restore_into_a_folder_brings_the_memory_of_the_project_along(agent: RepoBuilder, tmp_path: Path) -> None:
+    engine = agent.engine()
+    checkpoint = engine.create_checkpoint("wanted")
+    add_notes(agent.path(DB), "later")
+    engine.restore_into(checkpoint, tmp_path / "out")
+    assert len(read_notes(tmp_path / "out" / DB)) == 20
+    assert (tmp_path / "out/data/memory/facts/two.json").read_text() == '{"b": 2}\n'
+
+
+def test_secrets_in_a_memory_folder_are_left_out_and_stay_where_they_are(agent: RepoBuilder) -> None:
+    agent.write("data/memory/facts/.env", "TOKEN=1\n")
+    engine = agent.engine()
+    checkpoint = engine.create_checkpoint("wanted")
+    assert receipt_of(engine, checkpoint)["data/memory/facts/.env"] == "secret"
+    agent.write("data/memory/facts/one.json", "later")
+    engine.restore_checkpoint(checkpoint)
+    assert agent.read("data/memory/facts/.env") == b"TOKEN=1\n"
+    assert agent.read("data/memory/facts/one.json") == b'{"a": 1}\n'
+
+
+def test_a_plain_folder_has_memory_stores_too(folder: RepoBuilder) -> None:
+    make_notes(folder.path("notes.db"))
+    folder.write("data/memory/a.json", "1")
+    engine = folder.engine()
+    checkpoint = engine.create_checkpoint("wanted")
+    assert stores_of(folder, checkpoint) == {"notes.db": "sqlite", "data/memory/a.json": "files"}
+    add_notes(folder.path("notes.db"), "later")
+    engine.restore_checkpoint(checkpoint)
+    assert len(read_notes(folder.path("notes.db"))) == 20

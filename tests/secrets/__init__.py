@@ -1,0 +1,1 @@
+"""Files that are secrets, and text that looks like one."""
