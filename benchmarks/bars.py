@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
+from benchmarks.memory_stores import ROWS_APPENDED, ROWS_CHANGED
 from benchmarks.results import Missing, Outcome, Samples, Unit, show
 from benchmarks.scale import LARGE, SMALL, Scale
 
@@ -66,6 +67,23 @@ def list_bars(scale: Scale) -> list[Bar]:
         Bar(f"extra space of it, {half_dead}", "gc/extra", _PACK_MB, unit="MB"),
         Bar(f"peak memory of it, {half_dead}", "gc/peak", 300, unit="MB"),
         Bar(f"peak memory, capturing {scale.large_file_bytes / 1e9:g} GB in one file", "memory/peak", 250, unit="MB"),
+        *_memory_bars(f"{scale.database_bytes / 1e9:g} GB SQLite database", f"{scale.vectors:,} vectors"),
+    ]
+
+
+def _memory_bars(database: str, table: str) -> list[Bar]:
+    changed, first = f"checkpoint of a {database}, {ROWS_CHANGED} rows changed", f"first checkpoint of a {database}"
+    grown = f"LanceDB, {table}, {ROWS_APPENDED:,} appended: stored against the new files"
+    return [
+        Bar(changed, "sqlite/changed, chrono", 0.30, "sqlite/changed, restic"),
+        Bar(changed, "sqlite/changed, chrono", 0.25, "sqlite/changed, borg"),
+        Bar(f"{changed}: new data stored", "sqlite/stored", 64, unit="MB"),
+        Bar("the same without a change, more than without memory", "sqlite/unchanged", 0.015),
+        Bar(first, "sqlite/first, chrono", 0.6, "sqlite/first, restic"),
+        Bar(f"restore of a {database}", "sqlite/restored, chrono", 0.8, "sqlite/restored, restic"),
+        Bar(grown, "lancedb/stored", 1.15, "lancedb/new files"),
+        Bar("peak memory of any of these", "sqlite/peak", 300, unit="MB"),
+        Bar(f"peak memory, LanceDB, {table}", "lancedb/peak", 300, unit="MB"),
     ]
 
 

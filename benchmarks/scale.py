@@ -23,6 +23,9 @@ class Scale:
     large_file_bytes: int
     gc_checkpoints: int
     gc_bytes: int
+    slow_rounds: int
+    database_bytes: int
+    vectors: int
 
 
 SMALL, MEDIUM, LARGE = 1_000, 20_000, 100_000
@@ -42,6 +45,9 @@ FULL = Scale(
     large_file_bytes=2_000_000_000,
     gc_checkpoints=1_000,
     gc_bytes=10_000_000_000,
+    slow_rounds=3,
+    database_bytes=2_000_000_000,
+    vectors=200_000,
 )
 QUICK = Scale(
     name="quick",
@@ -58,4 +64,7 @@ QUICK = Scale(
     large_file_bytes=300_000_000,
     gc_checkpoints=60,
     gc_bytes=600_000_000,
+    slow_rounds=1,
+    database_bytes=200_000_000,
+    vectors=20_000,
 )

@@ -13,6 +13,7 @@ from typing import Any
 from benchmarks.corpus import Corpus, build_corpus
 from benchmarks.driver import SPREAD, find_young
 from benchmarks.hyperfine import Command, measure_rounds
+from benchmarks.memory_stores import measure_lancedb, measure_sqlite
 from benchmarks.peers import find_peer
 from benchmarks.programs import ProgramError, Sealed, find_chrono, run, run_module
 from benchmarks.results import Missing, Outcome, Samples
@@ -168,6 +169,18 @@ def measure_gc(bench: Bench, situation: str, files: int) -> Outcomes:
     )
 
 
+def measure_database(bench: Bench, situation: str, files: int) -> Outcomes:
+    """Back a large database up and give it back, against restic and borg."""
+    corpus = bench.build_corpus("database", files, is_clean=True)
+    return _named(situation, measure_sqlite(corpus, bench.folder, bench.sealed, bench.scale, bench.say))
+
+
+def measure_vectors(bench: Bench, situation: str, files: int) -> Outcomes:
+    """Back a table of vectors up after an append, against restic and borg."""
+    corpus = bench.build_corpus("vectors", files, is_clean=True)
+    return _named(situation, measure_lancedb(corpus, bench.folder, bench.sealed, bench.scale, bench.say))
+
+
 def _write_noise(path: Path, size_bytes: int) -> None:
     chance = random.Random(size_bytes)
     with path.open("wb") as file:
@@ -222,4 +235,6 @@ def list_situations() -> list[Situation]:
         Situation("start", TINY, measure_start),
         Situation("memory", TINY, measure_memory),
         Situation("gc", TINY, measure_gc),
+        Situation("sqlite", TINY, measure_database),
+        Situation("lancedb", TINY, measure_vectors),
     ]

@@ -206,7 +206,8 @@ class ComponentCapture:
         reader = PathReader(tree, state.path, context.policy, context.sink, stats, included, context.budget)
         converted = self._converted()
         changed, gone = self._hidden_changes(tree)
-        tracked = {*status.tracked, *gone}
+        self._find_live_databases(tree)
+        tracked = {path for path in (*status.tracked, *gone) if not self._is_memory(path)}
         asked_for = {*included, *converted, *self._forced(tree), *self._loose}
         others = {*status.untracked, *status.not_in_head, *changed, *asked_for}
         if state.kind is ComponentKind.EMBEDDED:

@@ -45,24 +45,24 @@ class StoreApplier:
         Raises StoreInUseError, StoreChangedError, IntegrityError or StorageError, and then every store is as it was;
         InterruptedOperationError when one could not be taken back.
         """
-        done: list[StoreChange] = []
+        done: list[tuple[int, StoreChange]] = []
         try:
-            for change in changes:
-                if self._apply(change, is_resumed=is_resumed):
-                    done.append(change)
+            for number, change in enumerate(changes):
+                if self._apply(f"store-{number}", change, is_resumed=is_resumed):
+                    done.append((number, change))
         except ChronosError as cause:
             self._take_back(done, cause)
             raise
-        self.replaced = [change.name for change in done]
+        self.replaced = [change.name for _, change in done]
 
-    def _take_back(self, done: list[StoreChange], cause: ChronosError) -> None:
+    def _take_back(self, done: list[tuple[int, StoreChange]], cause: ChronosError) -> None:
         try:
-            for change in reversed(done):
-                self._apply(change.inverted(), is_resumed=False)
+            for number, change in reversed(done):
+                self._apply(f"store-{number}-back", change.inverted(), is_resumed=False)
         except ChronosError as failed:
             raise InterruptedOperationError(f"{cause.message}; and going back failed: {failed.message}") from failed
 
-    def _apply(self, change: StoreChange, *, is_resumed: bool) -> bool:
+    def _apply(self, trash: str, change: StoreChange, *, is_resumed: bool) -> bool:
         place = self._check_place(change)
         with translate_os_errors(f"cannot replace the memory store {display(change.name)}"):
             look, identity = self._now(place, change)
@@ -73,26 +73,24 @@ class StoreApplier:
                     raise StoreChangedError(f"memory store {display(change.name)} was written to since the plan")
                 self.kept.append((change.path, "written to since the plan was made"))
                 return False
-            self._replace(place, change, look)
+            self._replace(place, trash, change, look)
         return True
 
-    def _replace(self, place: Path, change: StoreChange, look: tuple[object, ...]) -> None:
+    def _replace(self, place: Path, trash: str, change: StoreChange, look: tuple[object, ...]) -> None:
+        """A run after a crash has the same trash, and finds there what the one before moved away."""
         before, after = change.before, change.after
         if before is not None and (after is None or before.kind != after.kind):
-            self.notes += get_kind(before.kind).replace(place, None, self._work(change, look))
+            self.notes += get_kind(before.kind).replace(place, None, self._work(f"{trash}-old", change, look))
             look = ()
         if after is not None:
             place.parent.mkdir(parents=True, exist_ok=True)
-            self.notes += get_kind(after.kind).replace(place, self._state(after), self._work(change, look))
+            self.notes += get_kind(after.kind).replace(place, self._state(after), self._work(trash, change, look))
 
-    def _work(self, change: StoreChange, look: tuple[object, ...]) -> ReplaceWork:
-        number = 0
-        while (self._trash / f"store-{number}").exists():
-            number += 1
-        trash = self._trash / f"store-{number}"
-        trash.mkdir(mode=0o700, parents=True)
+    def _work(self, trash: str, change: StoreChange, look: tuple[object, ...]) -> ReplaceWork:
+        folder = self._trash / trash
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         timeout_s, may_take = self._store.config.lock_timeout_s, refusals(self._policy, change.path)
-        return ReplaceWork(self._store.pool.iter_content, trash, look, timeout_s, may_take)
+        return ReplaceWork(self._store.pool.iter_content, folder, look, timeout_s, may_take)
 
     def _now(self, place: Path, change: StoreChange) -> tuple[tuple[object, ...], str | None]:
         """Return how the place looks, and the identity of what stands there, seen as either side's kind."""

@@ -43,6 +43,5 @@ def fitting_kind(name: str | None, place: Path) -> MemoryKind:
     if name is None:
         return detect_kind(place)
     kind = get_kind(name)
-    if kind.detect(place) or (name == "sqlite" and not place.is_dir()):
-        return kind
-    return detect_kind(place)
+    is_fitting = not place.is_dir() if name == "sqlite" else kind.detect(place)
+    return kind if is_fitting else detect_kind(place)

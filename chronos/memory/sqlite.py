@@ -1,19 +1,21 @@
 """SQLite databases as memory stores: one logical image, whatever lies in the `-wal`.
 
-This process never opens a database, its `-wal`, `-shm` or `-journal`: closing any descriptor of one drops every POSIX
-lock that the process holds on it, and an application that has the database open in the same process would lose
-committed rows (tried). It looks with `lstat`, renames and links; a child program (`sqlite_child`) opens. A database
-is named by its own path; a link to one is followed, as SQLite does.
+This process reads no database, `-wal`, `-shm` or `-journal`: closing any descriptor of one drops every POSIX lock that
+the process holds on it, and an application that has the database open in the same process would lose committed rows
+(tried). It looks with `lstat`, renames and links; only to tell a database from another file it opens it, once and for
+good (`chronos.files.databases`). A child program (`sqlite_child`) does the rest. A database is named by its own path; a
+link to one is followed, as SQLite does.
 """
 
 from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import ClassVar
 
+from chronos.files import holds_database
 from chronos.memory.kinds import CaptureWork, ReplaceWork, StoreState, TableDifference, TableSummary
 from chronos.memory.sqlite_capture import NAME, capture
 from chronos.memory.sqlite_files import INDEX, JOURNAL, WAL, numbers_at
@@ -34,7 +36,10 @@ class SqliteKind:
 
     def detect(self, place: Path) -> bool:
         """See MemoryKind. An empty file is a database when its name says so."""
-        return find_databases([place]) == [place]
+        size = _file_size(place)
+        if not size:
+            return size == 0 and place.name.lower().endswith(_SUFFIXES)
+        return size % _SMALLEST_PAGE_BYTES == 0 and holds_database(os.fsencode(_real(place)))
 
     def companions(self, place: Path) -> list[Path]:
         """See MemoryKind."""
@@ -68,21 +73,6 @@ class SqliteKind:
         request = {"work": "compare", "old": hexed(_real(old)), "new": hexed(_real(new)), "limit_s": limit_s}
         rows = ask(_real(new), request)
         return [TableDifference(**{**row, "notes": tuple(row["notes"])}) for row in rows]
-
-
-def find_databases(places: Sequence[Path]) -> list[Path]:
-    """Return those of `places` that are SQLite databases, asking one child for all that may be."""
-    found, pending = set(), []
-    for place in places:
-        size = _file_size(place)
-        if size == 0 and place.name.lower().endswith(_SUFFIXES):
-            found.add(place)
-        elif size and size % _SMALLEST_PAGE_BYTES == 0:
-            pending.append(place)
-    if pending:
-        answers = ask(pending[0], {"work": "probe", "places": [hexed(_real(place)) for place in pending]})
-        found |= {place for place, is_database in zip(pending, answers, strict=True) if is_database}
-    return [place for place in places if place in found]
 
 
 def _file_size(place: Path) -> int | None:

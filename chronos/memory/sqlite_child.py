@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
-from chronos.memory.sqlite_files import MAGIC, copy_new, open_reading
+from chronos.memory.sqlite_files import copy_new
 from chronos.memory.sqlite_frames import (
     ANSWER,
     BEGIN,
@@ -97,20 +97,6 @@ def _open(place: bytes, deadline: float, is_last: bool) -> View | None:
     return view
 
 
-def _probe(request: dict[str, Any], _: BinaryIO, write: Write) -> None:
-    """Tell which files begin like a database."""
-    found = []
-    for place in request["places"]:
-        try:
-            descriptor = open_reading(bytes.fromhex(place))
-        except OSError:
-            found.append(False)
-            continue
-        found.append(os.pread(descriptor, len(MAGIC), 0) == MAGIC)
-        os.close(descriptor)
-    send_json(write, ANSWER, found)
-
-
 def _copy(request: dict[str, Any], _: BinaryIO, write: Write) -> None:
     copy_new(bytes.fromhex(request["place"]), bytes.fromhex(request["target"]))
     send_json(write, ANSWER, None)
@@ -145,7 +131,6 @@ def _compare(request: dict[str, Any], _: BinaryIO, write: Write) -> None:
 
 _WORK: dict[str, Callable[[dict[str, Any], BinaryIO, Write], None]] = {
     "capture": _capture,
-    "probe": _probe,
     "copy": _copy,
     "check": _check,
     "overwrite": _overwrite,

@@ -53,6 +53,9 @@ from chronos.operations.hiding import sweep_hiding_drafts
 from chronos.operations.log import Operation, OperationKind, append, read_operations, stamp
 from chronos.operations.workspace import Workspace
 
+# What the replacement of a folder notes in its trash, and is nothing of anybody's.
+_MARKS = ("placing", "verified")
+
 
 def carry_out(
     workspace: Workspace, journal: Journal, repositories: dict[TreePath, Repository],
@@ -229,10 +232,31 @@ def _add_stores(applied: Applied, stores: StoreApplier) -> None:
 
 def _withdraw(store: Store, journal: Journal) -> None:
     """Remove the journal of an operation that was taken back."""
+    _save_from_trash(store, journal, is_withdrawn=True)
     with translate_os_errors(f"cannot remove the journal of {journal.operation}"):
         _journal_path(store, journal).unlink(missing_ok=True)
     sync_folder(store.layout.journals)
     remove_tree(_trash_path(store, journal))
+
+
+def _save_from_trash(store: Store, journal: Journal, *, is_withdrawn: bool = False) -> None:
+    """Save for good what of a memory store lies in the trash and is held nowhere else.
+
+    That is what no checkpoint has and its place did not take, and when the operation was taken back, whatever did not
+    go back.
+    """
+    trash = _trash_path(store, journal)
+    kept = [path for path in trash.glob("store-*") if path.suffix == ".saved"]
+    if is_withdrawn:
+        kept += [path for path in trash.glob("store-*/*") if path.name not in _MARKS and path.parent not in kept]
+    if kept:
+        saved = trash.with_suffix(".saved")
+        with translate_os_errors(f"cannot save what is in {trash}"):
+            saved.mkdir(mode=0o700, exist_ok=True)
+            for path in kept:
+                os.rename(path, saved / "-".join(path.relative_to(trash).parts))
+        sync_folder(saved)
+        sync_folder(saved.parent)
 
 
 def _repositories(workspace: Workspace, changes: ChangeSet) -> dict[TreePath, Repository]:
@@ -268,6 +292,8 @@ def _close(store: Store, journal: Journal, *, keep_trash: bool = False) -> None:
 
 def _archive(store: Store, journal: Journal, *, keep_trash: bool = False) -> None:
     folder = store.layout.changes
+    if not keep_trash:
+        _save_from_trash(store, journal)
     with translate_os_errors(f"cannot write in {folder}"):
         folder.mkdir(mode=0o700, exist_ok=True)
         os.replace(_journal_path(store, journal), folder / f"{journal.operation}.json")

@@ -6,7 +6,7 @@ import importlib.util
 import json
 import os
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,11 +48,13 @@ class MemoryPool(HashingSink):
         ids = self.chunks[content.chunks]
         return [ids[at : at + 32] for at in range(0, len(ids), 32)]
 
-    def _keep(self, chunk_id: bytes, data: bytes) -> None:
+    def _keep(self, chunk_id: bytes, data: bytes) -> bool:
+        is_new = chunk_id not in self.chunks
         self.chunks[chunk_id] = data
+        return is_new
 
-    def _check_kept(self, chunk_id: bytes) -> None:
-        assert chunk_id in self.chunks
+    def _check_kept(self, chunk_ids: Sequence[bytes]) -> None:
+        assert set(chunk_ids) <= self.chunks.keys()
 
 
 def capture(

@@ -178,7 +178,9 @@ def test_nothing_is_a_state_too(
 def test_a_place_that_is_expected_free_is_not_taken_from_others(
     adapter: Adapter, kind: MemoryKind, place: Path, pool: MemoryPool, tmp_path: Path
 ) -> None:
-    state, rows = capture(kind, place, pool), adapter.rows(place)
+    state = capture(kind, place, pool)
+    adapter.change(place)
+    rows = adapter.rows(place)
     with pytest.raises(StoreChangedError):
         replace(kind, place, state, pool, tmp_path / "trash", expected=())
     assert adapter.rows(place) == rows

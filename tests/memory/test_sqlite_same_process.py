@@ -81,7 +81,6 @@ def test_an_application_in_the_same_process_loses_no_committed_row(tmp_path: Pat
     make_bank(place, mode)
 
     def capture() -> None:
-        KIND.detect(place)
         pool.capture(place)
 
     committed, found = rounds(place, mode, _ROUNDS, capture)
@@ -114,7 +113,6 @@ def test_the_process_of_the_engine_opens_no_file_of_a_database(tmp_path: Path, m
         connection.execute("INSERT INTO steps (filler) VALUES ('x')")
         opened.clear()
         state = pool.capture(place)
-        KIND.detect(place)
         KIND.summarise(place)
         KIND.replace(place, state, pool.replace_work(tmp_path / "trash"))
     KIND.replace(place, state, pool.replace_work(tmp_path / "trash"))
