@@ -40,9 +40,9 @@ def take_in(
     Raises ForeignTimelineError, QuotaExceededError, StorageError or GitFailedError, and then nothing has become
     visible.
     """
-    claim_for_imports(store.layout, store.id, timeline)
     own_bytes = len(sealed.data) + sum(map(len, sealed.files.values()))
     writer.spend(own_bytes)
+    claim_for_imports(store.layout, store.id, timeline)
     packs = writer.finish()
     publish_packs(store.layout, timeline, packs)
     folder = scratch / "checkpoint"

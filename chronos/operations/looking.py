@@ -9,7 +9,6 @@ from pathlib import Path
 
 from chronos.catalog import CheckpointRow
 from chronos.checkpoints import (
-    UNCAPTURED,
     BlobSource,
     Options,
     Side,
@@ -88,7 +87,7 @@ def _write_out(workspace: Workspace, state: State, target: Path, folders: tuple[
             workspace.notices.append(f"the base commit {commit} is gone; only what was captured is written")
         elif component.base is not None:
             paths |= {component.from_root(entry.path) for entry in list_tree(repositories[path], component.base)}
-    paths |= {row.path for row in state.receipt if row.reason in UNCAPTURED}
+    paths |= {row.path for row in state.uncaptured()}
     paths = {path for path in paths if not state.is_memory(path)}
     paths = {path for path in paths if not folders or any(is_inside(path, folder) for folder in folders)}
     unknown = {path: why for path in sorted(paths) if (why := sides.why_unknown(path))}

@@ -19,7 +19,7 @@ _OPEN_PACKS = 16
 _Result = TypeVar("_Result")
 _IDS_AT_ONCE = 4096
 _BATCH_BYTES = 2 * 1024 * 1024
-_BATCHES_AHEAD = 3
+_BYTES_AHEAD = 8 * 1024 * 1024
 # Every pack that holds a chunk, and where in it.
 Places: TypeAlias = Sequence[tuple[Path, ChunkLocation]]
 
@@ -84,15 +84,17 @@ class PoolReader:
         """Yield chunks in order; they are read here and decompressed in threads, some batches ahead."""
         places = self._find_many(chunk_ids)
         pending: deque[tuple[list[_Stored], Callable[[], list[bytes | None]]]] = deque()
-        batch, size = [], 0
+        batch, size, ahead = list[_Stored](), 0, 0
         for chunk_id in chunk_ids:
             stored = self._read_stored(chunk_id, places.get(chunk_id, ()))
             batch.append(stored)
             size += stored.raw_bytes
             if size >= _BATCH_BYTES:
                 pending.append((batch, in_background(partial(_unpack, batch))))
+                ahead += size
                 batch, size = [], 0
-                if len(pending) > _BATCHES_AHEAD:
+                while ahead > _BYTES_AHEAD:  # one chunk alone may be more
+                    ahead -= sum(stored.raw_bytes for stored in pending[0][0])
                     yield from self._whole(*pending.popleft())
         while pending:
             yield from self._whole(*pending.popleft())
