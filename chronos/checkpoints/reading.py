@@ -151,6 +151,8 @@ class PathReader(msgspec.Struct):
     def _read_content(self, path: TreePath, stat: FileStat) -> tuple[FileStat, Content]:
         if stat.kind is PathKind.LINK:
             return stat, self.sink.add_bytes(self.tree.read_link(path))
+        if stat.size == 0:  # a database may be being born in it, and must not be opened
+            return stat, self.sink.add_bytes(b"")
         descriptor = self.tree.open_file(path)
         try:
             before = stat_of(os.fstat(descriptor))

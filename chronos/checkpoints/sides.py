@@ -162,19 +162,20 @@ def side_on_disk(tree: SafeRoot, path: TreePath) -> Side | None:
 
 def content_on_disk(tree: SafeRoot, path: TreePath) -> Content:
     """Return the content hash of the regular file at `path`. Raises OSError."""
-    descriptor = tree.open_file(path)
-    try:
+    stat = tree.find_stat(path)
+    if stat is not None and stat.size == 0:  # a database may be being born in it, and must not be opened
+        return HashingSink().add_bytes(b"")
+    with tree.reading(path) as descriptor:
         return HashingSink().add_file(descriptor, os.fstat(descriptor).st_size)
-    finally:
-        os.close(descriptor)
 
 
 def is_clean_blob(tree: SafeRoot, path: TreePath, oid: str) -> bool:
     """Tell whether the bytes on disk are exactly those of the blob: the proof that git holds them."""
     try:
         stat = tree.find_stat(path)
-        is_link = stat is not None and stat.kind.value == SideKind.LINK.value
-        with BytesIO(tree.read_link(path)) if is_link else open(tree.open_file(path), "rb") as stream:
+        if stat is not None and (stat.kind.value == SideKind.LINK.value or stat.size == 0):
+            return matches_blob(oid, BytesIO(tree.read_link(path) if stat.size else b""))
+        with tree.reading(path) as descriptor, open(descriptor, "rb", closefd=False) as stream:
             return matches_blob(oid, stream)
     except OSError:
         return False

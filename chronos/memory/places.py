@@ -9,15 +9,27 @@ from __future__ import annotations
 import os
 import pwd
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
+from itertools import chain
+from itertools import count as count_from
 from pathlib import Path
 from typing import Protocol
 
 import msgspec
 
+from chronos import clock
 from chronos.config import MemoryDeclaration
 from chronos.errors import BadConfigError, BadPathError, DamagedStoreError, UnknownKindError, UnknownStoreError
-from chronos.files import check_tree_path, display, is_our_own, read_limited, replace_durably, to_text, unescape
+from chronos.files import (
+    check_tree_path,
+    display,
+    is_inside,
+    is_our_own,
+    read_limited,
+    replace_durably,
+    to_text,
+    unescape,
+)
 from chronos.layout import FORMAT_VERSION, StoreLayout
 from chronos.memory.registry import detect_kind, get_kind
 
@@ -25,13 +37,15 @@ FOUND_FOLDER = "data/memory"
 COMPANION_ENDINGS = (b"-wal", b"-shm", b"-journal")
 _LARGEST_FILE_BYTES = 1024 * 1024
 _MOST_LOOSE_FILES = 100
+_SETTLED_NS = 2_000_000_000
 _NAME = re.compile(r"\w[\w.-]{0,63}")
 
 
 class StorePlace(msgspec.Struct, frozen=True):
     """Where one memory store is. `path` is text: from the root, or absolute; see `chronos.files.to_text`.
 
-    `kind` is None where nobody said and nothing stood there to tell. `is_found` says that nobody declared it.
+    `kind` is None where nobody said and nothing stood there to tell. `is_found` says that nobody declared it, and
+    `is_refused` that it is one of too many loose files, which are no stores.
     """
 
     name: str
@@ -39,6 +53,7 @@ class StorePlace(msgspec.Struct, frozen=True):
     place: Path
     path: str
     is_found: bool = False
+    is_refused: bool = False
 
     @property
     def is_inside(self) -> bool:
@@ -81,12 +96,30 @@ def list_places(
         declared[name] = _declared_place(root, layout, name, found, is_shared=False)
     _check_apart(declared.values())
     places = dict(declared)
-    taken = [place.place for place in declared.values()]
-    for store in _find(root, facts):
-        if not any(_overlap(store.place, place) for place in taken):
-            name = store.name if store.name not in places else store.path
+    taken = tuple(sorted(place.path for place in declared.values() if place.is_inside))
+    for store in _find(root, taken, facts):
+        if not any(overlap(store.path, place.path) for place in declared.values()):
+            name = free_name(store.name, store.path, places)
             places[name] = msgspec.structs.replace(store, name=name)
     return [places[name] for name in sorted(places)]
+
+
+def free_name(name: str, path: str, taken: Container[str]) -> str:
+    """Return a name for a found store at `path` that no other one has: `name`, or one made of its path."""
+    candidates = chain((name, path), (f"{'./' * count}{path}" for count in count_from(1)))
+    return next(candidate for candidate in candidates if candidate not in taken)
+
+
+def overlap(one: str, other: str) -> bool:
+    """Tell whether one store's path is that of the other, or lies in it."""
+    first, second = unescape(one), unescape(other)
+    return is_inside(first, second) or is_inside(second, first)
+
+
+def is_allowed(root: Path, layout: StoreLayout, path: str) -> bool:
+    """Tell whether a store may be at `path` from the root: in the tree, and in nothing that is not the user's."""
+    place = place_of(root, path)
+    return Path(os.path.realpath(place)) == place and _find_obstacle(root, layout, place) is None
 
 
 def place_of(root: Path, path: str) -> Path:
@@ -159,42 +192,55 @@ def _write(layout: StoreLayout, stores: dict[str, MemoryDeclaration]) -> None:
 def _declared_place(
     root: Path, layout: StoreLayout, name: str, found: MemoryDeclaration, *, is_shared: bool
 ) -> StorePlace:
+    """Return the place of a declaration: the one behind all links, from the root where it lies in it."""
     if not _NAME.fullmatch(name):
         raise BadConfigError(f"a memory store cannot be called {display(name)!r}", hint="use letters, digits and . _ -")
     try:
         if found.kind is not None:
             get_kind(found.kind)
-        place = place_of(root, os.path.normpath(found.path))
+        place = Path(os.path.realpath(place_of(root, os.path.normpath(found.path))))
     except (BadPathError, UnknownKindError) as cause:
         raise BadConfigError(f"memory store {name!r}: {cause.message}", hint=cause.hint) from cause
-    real = Path(os.path.realpath(place.parent)) / place.name
-    if is_shared and not real.is_relative_to(root):
+    is_in_root = place.is_relative_to(root)
+    if is_shared and not is_in_root:
         raise BadConfigError(
             f"memory store {name!r} at {display(found.path)} leads out of the project",
             hint="a project's own files may not say so; declare it on this machine with `chrono memory add`",
         )
-    _refuse_dangerous(root, layout, name, real)
-    return StorePlace(name, found.kind, place, os.path.normpath(found.path))
-
-
-def _refuse_dangerous(root: Path, layout: StoreLayout, name: str, place: Path) -> None:
-    """Refuse a place that holds the project, the checkpoints, git's own folder, or a home or system folder."""
-    home = Path(pwd.getpwuid(os.geteuid()).pw_dir)
-    holds = [other for other in (root, layout.root, home) if other.is_relative_to(place)]
-    if holds or place.is_relative_to(layout.root) or ".git" in place.parts or len(place.parts) < 3:
+    obstacle = _find_obstacle(root, layout, place)
+    if obstacle is not None:
         raise BadConfigError(
-            f"memory store {name!r} cannot be at {display(str(place))}",
+            f"memory store {name!r} cannot be at {display(str(place))}: {obstacle}",
             hint="give a file or folder that holds memory and nothing else",
         )
-    if place.exists() and not is_our_own(place):
-        raise BadConfigError(f"memory store {name!r} at {display(str(place))} belongs to another user", hint="")
+    path = to_text(os.fsencode(place.relative_to(root) if is_in_root else place))
+    return StorePlace(name, found.kind, place, path)
+
+
+def _find_obstacle(root: Path, layout: StoreLayout, place: Path) -> str | None:
+    """Return why no store may be at a place: it is or holds what is none, or lies in what is never rewound."""
+    lessons = {root / "data" / "lessons", layout.root.parent / "lessons"}
+    if any(other.is_relative_to(place) for other in (root, layout.root, *lessons, *_homes())):
+        return "it holds the project, the checkpoints, lessons or a home"
+    if any(place.is_relative_to(other) for other in (layout.root, *lessons)):
+        return "checkpoints and lessons are never rewound"
+    if ".git" in place.parts or len(place.parts) < 3:
+        return "it is git's own, or a folder of the system"
+    return "it belongs to another user" if place.exists() and not is_our_own(place) else None
+
+
+def _homes() -> list[Path]:
+    try:
+        return [Path(pwd.getpwuid(os.geteuid()).pw_dir)]
+    except KeyError:  # a container's user may have no entry
+        return []
 
 
 def _check_apart(places: Iterable[StorePlace]) -> None:
     known: list[StorePlace] = []
     for place in places:
         for other in known:
-            if _overlap(place.place, other.place):
+            if overlap(place.path, other.path):
                 raise BadConfigError(
                     f"the memory stores {other.name!r} and {place.name!r} overlap",
                     hint="one place can belong to one store only; `chrono memory remove` takes a declaration back",
@@ -202,61 +248,76 @@ def _check_apart(places: Iterable[StorePlace]) -> None:
         known.append(place)
 
 
-def _overlap(one: Path, other: Path) -> bool:
-    return one.is_relative_to(other) or other.is_relative_to(one)
-
-
-def _find(root: Path, facts: Facts) -> list[StorePlace]:
-    """Return the stores under `data/memory`; while no folder in it has changed they are known already."""
+def _find(root: Path, taken: tuple[str, ...], facts: Facts) -> list[StorePlace]:
+    """Return the stores under `data/memory`, apart from those `taken`; known while no folder in it has changed."""
     top = root / FOUND_FOLDER
-    if not top.is_dir() or top.is_symlink():
+    if not top.is_dir() or os.path.realpath(top) != str(top):
         return []
     key = f"memory:{top}"
     remembered = facts.find_fact(key)
     if remembered is not None:
-        times, rows = msgspec.msgpack.decode(remembered, type=tuple[dict[str, int], list[tuple[str, str]]])
-        if all(_time_of(top / folder) == time for folder, time in times.items()):
-            return [_found(root, path, kind) for path, kind in rows]
-    times = {}
-    rows = [(to_text(os.fsencode(path.relative_to(root))), kind) for path, kind in _scan(top, top, times)]
-    facts.set_fact(key, msgspec.msgpack.encode((times, rows)))
-    return [_found(root, path, kind) for path, kind in rows]
+        known, times, rows = msgspec.msgpack.decode(remembered, type=_Remembered)
+        if known == taken and all(_time_of(top / folder) == time for folder, time in times.items()):
+            return [_found(root, *row) for row in rows]
+    scan = _Scan(top, tuple(place_of(root, path) for path in taken))
+    rows = [(to_text(os.fsencode(path.relative_to(root))), *row) for path, *row in scan.stores(top)]
+    if max(scan.times.values()) + _SETTLED_NS < clock.now_ns():  # a younger folder can change without a trace
+        facts.set_fact(key, msgspec.msgpack.encode((taken, scan.times, rows)))
+    return [_found(root, *row) for row in rows]
 
 
-def _found(root: Path, path: str, kind: str) -> StorePlace:
-    return StorePlace(path.rpartition("/")[2], kind, place_of(root, path), path, is_found=True)
+_Remembered = tuple[tuple[str, ...], dict[str, int], list[tuple[str, str, bool]]]
 
 
-def _scan(top: Path, folder: Path, times: dict[str, int]) -> Iterator[tuple[Path, str]]:
-    """Yield the stores in `folder`: databases by themselves, folders without any as a whole, and loose files."""
-    times[str(folder.relative_to(top))] = _time_of(folder)
-    loose = []
-    for path in sorted(folder.iterdir()):
-        data = os.fsencode(path.name)
-        if data.startswith(b".") or path.is_symlink() or data.endswith(COMPANION_ENDINGS):
-            continue
-        kind = detect_kind(path).name if path.is_file() or path.is_dir() else None
-        if path.is_file() and kind == "files":
-            loose.append((path, kind))
-        elif kind == "files" and (path / ".git").exists():
-            continue
-        elif kind == "files" and _holds_store(top, path, times):
-            yield from _scan(top, path, times)
-        elif kind is not None:
-            yield path, kind
-    yield from loose if len(loose) <= _MOST_LOOSE_FILES else ()
+def _found(root: Path, path: str, kind: str, is_loose: bool) -> StorePlace:
+    return StorePlace(path.rpartition("/")[2], kind, place_of(root, path), path, is_found=True, is_refused=is_loose)
 
 
-def _holds_store(top: Path, folder: Path, times: dict[str, int]) -> bool:
-    times[str(folder.relative_to(top))] = _time_of(folder)
-    for path in folder.iterdir():
-        if path.is_symlink():
-            continue
-        if path.is_dir() or path.is_file():
+class _Scan:
+    """A walk through `data/memory`; `times` are those of the folders that were looked into."""
+
+    def __init__(self, top: Path, taken: tuple[Path, ...]) -> None:
+        self.times: dict[str, int] = {}
+        self._top = top
+        self._taken = taken
+
+    def stores(self, folder: Path) -> Iterator[tuple[Path, str, bool]]:
+        """Yield databases by themselves, folders without any as a whole, and loose files, which may be too many."""
+        self._note(folder)
+        loose = []
+        for path in _children(folder):
             kind = detect_kind(path).name
-            if kind != "files" or (path.is_dir() and _holds_store(top, path, times)):
-                return True
-    return False
+            if path in self._taken:
+                continue
+            if kind == "files" and path.is_file():
+                loose.append(path)
+            elif kind == "files" and self._holds_store(path):
+                yield from self.stores(path)
+            elif kind != "files" or not (path / ".git").exists():
+                yield path, kind, False
+        yield from ((path, "files", len(loose) > _MOST_LOOSE_FILES) for path in loose)
+
+    def _holds_store(self, folder: Path) -> bool:
+        self._note(folder)
+        return any(place.is_relative_to(folder) for place in self._taken) or any(
+            detect_kind(path).name != "files" or (path.is_dir() and self._holds_store(path))
+            for path in _children(folder)
+        )
+
+    def _note(self, folder: Path) -> None:
+        self.times[str(folder.relative_to(self._top))] = _time_of(folder)
+
+
+def _children(folder: Path) -> list[Path]:
+    """Return what may be a store in a folder: no dot files, no links, and nothing that belongs to a database."""
+    return [
+        path
+        for path in sorted(folder.iterdir())
+        if not path.name.startswith(".")
+        and not path.is_symlink()
+        and not os.fsencode(path.name).endswith(COMPANION_ENDINGS)
+        and (path.is_file() or path.is_dir())
+    ]
 
 
 def _time_of(folder: Path) -> int:

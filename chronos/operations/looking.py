@@ -65,8 +65,8 @@ def restore_into(workspace: Workspace, row: CheckpointRow, folder: Path, paths: 
         with translate_os_errors(f"cannot write {folder}"):
             folder.parent.mkdir(parents=True, exist_ok=True)
             scratch.mkdir()
-            count = _write_out(workspace, state, scratch, paths)
-            count += _write_stores(workspace, state, scratch, paths)
+            count = _write_stores(workspace, state, scratch, paths)  # before any link is there to walk through
+            count += _write_out(workspace, state, scratch, paths)
             sync_file_system(scratch)
             if folder.exists():
                 folder.rmdir()

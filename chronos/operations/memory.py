@@ -20,7 +20,7 @@ from chronos.checkpoints import (
     decode_rows,
     list_changed_stores,
 )
-from chronos.errors import TargetNotEmptyError, UnknownStoreError, UnreadableStoreError
+from chronos.errors import ChronosError, TargetNotEmptyError, UnknownStoreError, UnreadableStoreError
 from chronos.files import display, remove_tree, sync_file_system, translate_os_errors
 from chronos.memory import (
     MemoryFile,
@@ -30,6 +30,7 @@ from chronos.memory import (
     TableSummary,
     declare,
     get_kind,
+    is_allowed,
     place_of,
     undeclare,
 )
@@ -79,9 +80,14 @@ def list_stores(workspace: Workspace, *, tables: bool = False) -> list[StoreRepo
 
 def add_store(workspace: Workspace, path: Path, kind: str | None, name: str | None) -> StorePlace:
     """Declare a store on this machine; return it. See `chronos.memory.declare` for the errors."""
+    layout = workspace.store.layout
     with workspace.store.exclusively():
-        place = declare(workspace.root, workspace.store.layout, path, kind, name)
-        workspace.places()  # with those of the settings
+        place = declare(workspace.root, layout, path, kind, name)
+        try:
+            workspace.places()  # with those of the settings
+        except ChronosError:
+            undeclare(layout, place.name)
+            raise
     return place
 
 
@@ -187,7 +193,12 @@ def places_of(workspace: Workspace, state: State) -> list[StorePlace]:
     Those outside the root are read where they are declared on this machine, and not because a checkpoint says so.
     """
     records = (part.record for part in state.memory.values())
-    return [place_at(workspace, record.name, record.kind, record.path) for record in records if record.is_inside]
+    return [place_at(workspace, r.name, r.kind, r.path) for r in records if is_readable_place(workspace, r.path)]
+
+
+def is_readable_place(workspace: Workspace, path: str) -> bool:
+    """Tell whether a checkpoint or journal may have us look at `path`: a place in the tree where a store can be."""
+    return not os.path.isabs(path) and is_allowed(workspace.root, workspace.store.layout, path)
 
 
 def place_at(workspace: Workspace, name: str, kind: str, path: str) -> StorePlace:

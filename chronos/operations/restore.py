@@ -6,7 +6,6 @@ an undo, inverted. Each is logged with its own change set, so any number of step
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -58,7 +57,7 @@ from chronos.operations.log import (
     new_operation_id,
     stamp,
 )
-from chronos.operations.memory import check_stores, lost_chunks_of, place_at, places_of
+from chronos.operations.memory import check_stores, is_readable_place, lost_chunks_of, place_at, places_of
 from chronos.operations.stack import next_step
 from chronos.operations.workspace import Workspace
 from chronos.pool import ContentSink, HashingSink
@@ -220,7 +219,8 @@ def _lost_chunks(store: Store, plan: Plan) -> list[bytes]:
 
 
 def _inside(workspace: Workspace, changes: tuple[StoreChange, ...]) -> list[StorePlace]:
-    inside = ((change, change.after or change.before) for change in changes if not os.path.isabs(change.path))
+    seen = (change for change in changes if is_readable_place(workspace, change.path))
+    inside = ((change, change.after or change.before) for change in seen)
     return [place_at(workspace, change.name, side.kind, change.path) for change, side in inside if side is not None]
 
 
