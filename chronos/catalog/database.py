@@ -18,39 +18,13 @@ from typing import Any
 import msgspec
 
 from chronos.catalog.rows import CheckpointRow, ChunkPlace, ChunkRow, StatRow, TimelineMark
+from chronos.catalog.schema import SCHEMA, VERSION
 from chronos.errors import CatalogDamagedError, ChronosError, LockedError, StorageError
 
-_VERSION = 3
 _BUSY_MS = 10_000
 _PAUSE_S = 0.01
 # SQLite before 3.32 takes 999 variables.
 _IDS_AT_ONCE = 900
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS timelines (name TEXT PRIMARY KEY, folder_ns INT, packs_ns INT, deleted_ns INT) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS checkpoints (
-  id TEXT PRIMARY KEY, timeline TEXT, sequence INT, name TEXT, description TEXT, parent TEXT, created_at TEXT,
-  trigger TEXT, tags TEXT, files_changed INT, grade TEXT, state TEXT, deleted INT, other_parents TEXT, pinned INT,
-  bytes INT) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS checkpoints_by_timeline ON checkpoints (timeline, sequence);
-CREATE INDEX IF NOT EXISTS automatic_checkpoints ON checkpoints (timeline, sequence)
-  WHERE deleted = 0 AND trigger = 'automatic';
-CREATE TABLE IF NOT EXISTS packs (
-  number INTEGER PRIMARY KEY, timeline TEXT, name TEXT, size INT, UNIQUE (timeline, name));
-CREATE TABLE IF NOT EXISTS chunks (
-  id BLOB, pack INT, offset INT, stored INT, raw INT, codec INT, PRIMARY KEY (id, pack)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS stats (
-  component TEXT, path BLOB, size INT, mtime_ns INT, ctime_ns INT, inode INT, mode INT, content BLOB, chunk BLOB,
-  PRIMARY KEY (component, path)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS facts (key TEXT PRIMARY KEY, value BLOB) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS totals (one INTEGER PRIMARY KEY, bytes INT);
-INSERT OR IGNORE INTO totals VALUES (1, 0);
-CREATE TRIGGER IF NOT EXISTS pack_in AFTER INSERT ON packs BEGIN UPDATE totals SET bytes = bytes + NEW.size; END;
-CREATE TRIGGER IF NOT EXISTS pack_out AFTER DELETE ON packs BEGIN UPDATE totals SET bytes = bytes - OLD.size; END;
-CREATE TRIGGER IF NOT EXISTS checkpoint_in AFTER INSERT ON checkpoints
-  BEGIN UPDATE totals SET bytes = bytes + NEW.bytes; END;
-CREATE TRIGGER IF NOT EXISTS checkpoint_out AFTER DELETE ON checkpoints
-  BEGIN UPDATE totals SET bytes = bytes - OLD.bytes; END;
-"""
 # The primary result codes (sqlite.org/rescode.html) that say nothing about the file itself; all others mean damage.
 _ERRORS: dict[int, type[ChronosError]] = {
     sqlite3.SQLITE_BUSY: LockedError,
@@ -85,7 +59,7 @@ def open_catalog(path: Path | None) -> Catalog:
             version = connection.execute("PRAGMA user_version").fetchone()[0]
             if version == 0:
                 _create_schema(connection)
-            elif version != _VERSION:
+            elif version != VERSION:
                 raise CatalogDamagedError("the catalog has another version")
     except BaseException:
         connection.close()
@@ -379,7 +353,7 @@ def _create_schema(connection: sqlite3.Connection) -> None:
             if time.monotonic() >= deadline:
                 raise
         time.sleep(_PAUSE_S)
-    connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version={_VERSION}; COMMIT;")
+    connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version={VERSION}; COMMIT;")
 
 
 @contextmanager
