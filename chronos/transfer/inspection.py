@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
 
 import msgspec
 
@@ -26,8 +28,9 @@ from chronos.checkpoints import (
     is_checkpoint_id,
 )
 from chronos.errors import BadNameError, BadPathError, ChronosError, DamagedParcelError, NewerFormatError, OutsideError
-from chronos.files import check_tree_path, from_text, unescape
+from chronos.files import check_tree_path, unescape
 from chronos.layout import ENVIRONMENT, MEMORY, OMISSIONS, PATCH, STATUS
+from chronos.memory import place_of
 from chronos.parcel import Parcel
 from chronos.pool import Content, digest, new_digest
 from chronos.transfer.exporting import LARGEST_MEMBER_BYTES
@@ -197,12 +200,20 @@ def _members(parcel: Parcel, manifest: Manifest, omissions: Omissions) -> dict[s
 
 
 def _check_records(records: tuple[MemoryRecord, ...]) -> None:
+    """Refuse stores at places or with companions that no capture seals, and one in the place of another."""
+    places = []
     for record in records:
         check_name(record.name)
-        if not unescape(record.path).startswith(b"/"):
-            from_text(record.path)
-        elif "\0" in record.path:
+        place_of(Path("/"), record.path)
+        places.append(unescape(record.path) + b"/")
+        if b"\0" in places[-1]:
             raise BadPathError("a memory store has a path with a NUL byte")
+        for name in map(unescape, record.beside):
+            if b"/" in check_tree_path(name):
+                raise BadPathError("what belongs to a memory store does not lie beside it")
+    places.sort()
+    if any(inner.startswith(outer) for outer, inner in pairwise(places)):
+        raise BadPathError("a memory store lies in another one")
 
 
 def _check_bundles(parcel: Parcel, manifest: Manifest) -> None:

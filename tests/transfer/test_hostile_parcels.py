@@ -322,6 +322,40 @@ def test_a_file_with_more_less_or_other_than_its_checkpoint_needs_is_refused(
     refused(parts.write(small.with_name("hostile.chrono")))
 
 
+def _with_stores(small: Path, *stores: dict[str, Any]) -> Path:
+    """Give the checkpoint memory stores without files, as its manifest would have them."""
+    files = {"blake3": digest(b"").hex(), "bytes": 0, "count": 0}
+    rest = {"kind": "files", "identity": "00", "files": files, "bytes": 0}
+    document = {"format": 1, "stores": [{"name": f"store{n}", **rest, **store} for n, store in enumerate(stores)]}
+    dump, parts = json.dumps(document).encode(), Parts.of(small)
+    member = {"blake3": digest(dump).hex(), "bytes": len(dump)}
+    parts.members["memory_dump/manifest.json"] = dump
+    parts.change_manifest(lambda manifest: manifest["members"].update({"memory_dump/manifest.json": member}))
+    return parts.write(small.with_name("stores.chrono"))
+
+
+def test_memory_stores_in_plain_places_are_taken(small: Path, other: RepoBuilder) -> None:
+    # Otherwise every refusal below might be for the putting together.
+    path = _with_stores(small, {"path": "data/memory/a"}, {"path": "/somewhere/else"}, {"path": "data/memory/a.db"})
+    assert other.engine().import_checkpoint(path).imported
+
+
+@pytest.mark.parametrize(
+    "stores",
+    [
+        [{"path": ""}], [{"path": "."}], [{"path": "../x"}], [{"path": "a/../../x"}], [{"path": ".git"}],
+        [{"path": ".git/hooks"}], [{"path": "/a/../b"}], [{"path": "a\0b"}], [{"path": "/a\0b"}],
+        [{"path": "a"}, {"path": "a/b"}], [{"path": "a"}, {"path": "a"}],
+        [{"path": "a/b.db", "beside": ["../x"]}], [{"path": "b.db", "beside": [".git"]}],
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_memory_store_in_a_place_where_none_can_be_is_refused(
+    small: Path, refused: Callable[..., ChronosError], stores: list[dict[str, Any]]
+) -> None:
+    refused(_with_stores(small, *stores))
+
+
 def test_records_out_of_order_or_of_an_unknown_kind_are_refused(
     small: Path, refused: Callable[..., ChronosError]
 ) -> None:
