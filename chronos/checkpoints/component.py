@@ -233,8 +233,9 @@ class ComponentCapture:
         status = self._status
         for path in {*status.untracked, *status.tracked, *status.ignored}:
             ending = next((ending for ending in COMPANION_ENDINGS if path.endswith(ending)), None)
-            if ending is not None and tree.is_database(path.removesuffix(ending)):
-                full_path = self.result.state.from_root(path.removesuffix(ending))
+            base = path.removesuffix(ending or b"")
+            if ending is not None and not self._is_memory(base) and tree.is_database(base):
+                full_path = self.result.state.from_root(base)
                 self.result.databases.append(full_path)
                 self._context.memory_paths |= {full_path, *(full_path + other for other in COMPANION_ENDINGS)}
 

@@ -87,6 +87,8 @@ def _component_patch(part: CapturedComponent, scratch: Path) -> tuple[bytes, boo
 def _read_again(tree: SafeRoot, entry: Entry) -> bytes | None:
     """Return the bytes at the entry's path when they are still those that were captured."""
     try:
+        if entry.content is not None and entry.content.size == 0:
+            return b""
         if entry.kind is EntryKind.LINK:
             data = tree.read_link(entry.path)
         else:

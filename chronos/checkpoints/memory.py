@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -26,7 +25,9 @@ from chronos.memory import (
     StorePlace,
     StoreState,
     fitting_kind,
+    free_name,
     get_kind,
+    overlap,
 )
 from chronos.pool import LIST_PROFILE, ContentSink, digest
 from chronos.stat_cache import StatCache
@@ -57,42 +58,57 @@ class MemoryCapture:
         self._rows: dict[str, list[ReceiptRow]] = {}
         self._warnings: dict[str, list[str]] = {}
         self._torn: dict[str, str] = {}
+        self._vanished: set[str] = set()
+        self._last = ""
 
     @property
     def tree_paths(self) -> set[TreePath]:
         """The paths from the root that belong to stores, and never to the code."""
-        inside = [unescape(place.path) for place in self.places if place.is_inside]
+        inside = [unescape(place.path) for place in self.places if place.is_inside and not place.is_refused]
         return {*inside, *(path + ending for path in inside for ending in COMPANION_ENDINGS)}
 
     def add_found(self, paths: Iterable[TreePath]) -> None:
         """Take databases in that the capture of the code came across."""
-        known = {place.path for place in self.places}
         for path in sorted(set(paths)):
             text = to_text(path)
-            if text not in known:
+            if not any(overlap(text, place.path) for place in self.places if place.is_inside):
+                name = free_name(text, text, {place.name for place in self.places})
                 place = self._policy.root / os.fsdecode(path)
-                self.places.append(StorePlace(text, "sqlite", place, text, is_found=True))
+                self.places.append(StorePlace(name, "sqlite", place, text, is_found=True))
 
     def read(self, places: Sequence[StorePlace] | None = None) -> None:
         """Capture the stores at `places`, or all."""
         for place in self.places if places is None else places:
             self._forget(place.name)
-            with suppress(FileNotFoundError):
+            try:
                 self._read(place)
+            except FileNotFoundError:
+                self._vanished.add(place.name)
+            self._last = place.name
 
     def moved(self) -> list[StorePlace]:
-        """Return the places that no longer look as they did when they were read."""
-        return [place for place in self.places if self._look(place) != self._seen(place)]
+        """Return the places that were written to before the last store had been read.
+
+        That one was read as of one instant, at which all others, and the code, were as they still are: it may go on.
+        """
+        places = (place for place in self.places if place.name != self._last or place.name in self._vanished)
+        return [p for p in places if p.name in self._vanished or self._look(p) != self._seen(p)]
 
     def mark_torn(self, places: Iterable[StorePlace]) -> None:
         """Note that these stores were written to all the time."""
-        for place in places:
+        for place in (place for place in places if place.name in self.stores):
             self._torn[place.name] = f"torn: memory store {display(place.name)} was written to during the checkpoint"
 
     def add_to(self, state: State) -> None:
         """Put everything into the state: stores, receipt rows, warnings, and the grade that they make."""
         state.memory = {name: part.memory for name, part in sorted(self.stores.items())}
         for place in self.places:
+            if place.name in self._vanished and os.path.lexists(place.place):
+                self._leave_out(place, Reason.UNREADABLE, "it is of another kind, or was replaced while it was read")
+            if place.is_refused and state.is_left_out(unescape(place.path)) is not None:  # and it is no code either
+                self._leave_out(
+                    place, Reason.OVER_LIMIT, "one of too many loose files; give them a folder of their own"
+                )
             state.receipt += self._rows.get(place.name, [])
             state.warnings += self._warnings.get(place.name, [])
         state.warnings += [self._torn[name] for name in sorted(self._torn)]
@@ -101,11 +117,14 @@ class MemoryCapture:
 
     def _forget(self, name: str) -> None:
         self.stores.pop(name, None)
+        self._vanished.discard(name)
         for notes in (self._rows, self._warnings, self._torn):
             notes.pop(name, None)
 
     def _read(self, place: StorePlace) -> None:
         try:
+            if place.is_refused:
+                return
             kind = _kind_of(place)
             look = kind.look(place.place)
             if not look:
@@ -154,6 +173,8 @@ class MemoryCapture:
             self._torn[place.name] = f"torn: memory store {display(place.name)} would not hold still"
 
     def _look(self, place: StorePlace) -> tuple[object, ...]:
+        if place.is_refused:
+            return ()
         try:
             part = self.stores.get(place.name)
             kind = part.kind if part else _kind_of(place)

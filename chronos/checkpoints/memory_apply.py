@@ -16,9 +16,9 @@ from chronos.checkpoints.manifest import check_memory_files, decode_rows
 from chronos.checkpoints.memory import refusals, stats_key
 from chronos.checkpoints.policy import CapturePolicy
 from chronos.checkpoints.store import Store
-from chronos.errors import ChronosError, InterruptedOperationError, RefusedError, StoreChangedError
+from chronos.errors import ChronosError, IntegrityError, InterruptedOperationError, RefusedError, StoreChangedError
 from chronos.files import display, translate_os_errors
-from chronos.memory import CaptureWork, MemoryFile, ReplaceWork, StoreState, get_kind, place_of
+from chronos.memory import CaptureWork, MemoryFile, ReplaceWork, StoreState, get_kind, is_allowed, place_of
 from chronos.pool import HashingSink
 from chronos.stat_cache import StatCache
 
@@ -39,16 +39,19 @@ class StoreApplier:
         self.replaced: list[str] = []
         self.kept: list[tuple[str, str]] = []
 
-    def apply(self, changes: Iterable[StoreChange], *, is_resumed: bool = False) -> None:
+    def apply(self, changes: Iterable[StoreChange], *, is_resumed: bool = False, way: str = "store") -> None:
         """Make every change, or none. After a crash (`is_resumed`) what was written to since is kept and named.
+
+        Each change has a trash of its own, named by the `way` that the whole goes: a run after a crash finds in it what
+        the one before moved away. What frees a place comes first.
 
         Raises StoreInUseError, StoreChangedError, IntegrityError or StorageError, and then every store is as it was;
         InterruptedOperationError when one could not be taken back.
         """
         done: list[tuple[int, StoreChange]] = []
         try:
-            for number, change in enumerate(changes):
-                if self._apply(f"store-{number}", change, is_resumed=is_resumed):
+            for number, change in sorted(enumerate(changes), key=lambda item: item[1].after is not None):
+                if self._apply(f"{way}-{number}", change, is_resumed=is_resumed):
                     done.append((number, change))
         except ChronosError as cause:
             self._take_back(done, cause)
@@ -58,7 +61,7 @@ class StoreApplier:
     def _take_back(self, done: list[tuple[int, StoreChange]], cause: ChronosError) -> None:
         try:
             for number, change in reversed(done):
-                self._apply(f"store-{number}-back", change.inverted(), is_resumed=False)
+                self._apply(f"store-back-{number}", change.inverted(), is_resumed=False)
         except ChronosError as failed:
             raise InterruptedOperationError(f"{cause.message}; and going back failed: {failed.message}") from failed
 
@@ -74,17 +77,26 @@ class StoreApplier:
                 self.kept.append((change.path, "written to since the plan was made"))
                 return False
             self._replace(place, trash, change, look)
+            if is_resumed and self._now(place, change)[1] != _identity(change.after):
+                raise IntegrityError(f"memory store {display(change.name)} is not what it should be after the recovery")
         return True
 
     def _replace(self, place: Path, trash: str, change: StoreChange, look: tuple[object, ...]) -> None:
-        """A run after a crash has the same trash, and finds there what the one before moved away."""
         before, after = change.before, change.after
-        if before is not None and (after is None or before.kind != after.kind):
+        is_other_kind = before is not None and after is not None and before.kind != after.kind
+        if before is not None and (after is None or is_other_kind):
             self.notes += get_kind(before.kind).replace(place, None, self._work(f"{trash}-old", change, look))
             look = ()
-        if after is not None:
-            place.parent.mkdir(parents=True, exist_ok=True)
+        if after is None:
+            return
+        place.parent.mkdir(parents=True, exist_ok=True)
+        try:
             self.notes += get_kind(after.kind).replace(place, self._state(after), self._work(trash, change, look))
+        except (ChronosError, OSError):
+            if before is not None and is_other_kind and not os.path.lexists(place):
+                work = self._work(f"{trash}-again", change, ())
+                get_kind(before.kind).replace(place, self._state(before), work)
+            raise
 
     def _work(self, trash: str, change: StoreChange, look: tuple[object, ...]) -> ReplaceWork:
         folder = self._trash / trash
@@ -98,7 +110,7 @@ class StoreApplier:
         for side in (change.after, change.before):
             if side is None or not os.path.lexists(place):
                 continue
-            with suppress(FileNotFoundError, NotADirectoryError):
+            with suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError):
                 state = get_kind(side.kind).capture(place, self._capture_work(place, change.path))
                 found = (state.looks, state.identity)
             if found[1] == side.identity:
@@ -118,17 +130,17 @@ class StoreApplier:
 
     def _check_place(self, change: StoreChange) -> Path:
         """Return the place. Raises RefusedError for one that is neither in the root nor declared here."""
-        place = place_of(self._root, change.path)
         if os.path.isabs(change.path):
-            is_allowed = change.path in self._outside
+            is_free = change.path in self._outside
         else:
-            is_allowed = Path(os.path.realpath(place.parent)).is_relative_to(self._root) and not place.is_symlink()
-        if not is_allowed:
+            is_free = is_allowed(self._root, self._store.layout, change.path)
+        if not is_free:
             raise RefusedError(
-                f"the memory store {display(change.path)} lies outside the project and is not declared here",
+                f"a memory store at {display(change.path)} lies outside the project and is not declared here, or where "
+                "none may be",
                 hint="declare it with `chrono memory add`, or leave it out with --code",
             )
-        return place
+        return place_of(self._root, change.path)
 
 
 def _identity(side: StoreSide | None) -> str | None:

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping
+from typing import Protocol
 
 from chronos.checkpoints.changes import StoreChange, StoreSide
 from chronos.checkpoints.manifest import UNCAPTURED, Reason
 from chronos.checkpoints.plan import Kept, Options, Plan
 from chronos.checkpoints.states import MemoryState, State
-from chronos.files import TreePath, display, is_inside, unescape
-from chronos.memory import FOUND_FOLDER, StorePlace
+from chronos.files import TreePath, display, is_inside, to_text, unescape
+from chronos.memory import FOUND_FOLDER, StorePlace, overlap
 
 _OUTSIDE = "it lies outside the project and is not declared here; `chrono memory add` declares it"
+
+
+class SeenBy(Protocol):
+    """What the capture of a checkpoint looked at."""
+
+    def ignored(self, paths: list[TreePath]) -> set[TreePath]:
+        """Return those of `paths` that the checkpoint's own rules ignore."""
+        ...
+
+    def has_code_at(self, path: TreePath) -> bool:
+        """Tell whether a file of the code stood at `path`, captured or as in its base."""
+        ...
 
 
 class StorePlanner:
@@ -24,12 +37,21 @@ class StorePlanner:
         self._options = options
         self._plan = plan
 
-    def towards(self, target: State, ignored: Callable[[list[TreePath]], set[TreePath]]) -> tuple[StoreChange, ...]:
-        """Return the changes that give every store what `target` has; `ignored` asks the target's own rules."""
+    def towards(self, target: State, seen_by: SeenBy) -> tuple[StoreChange, ...]:
+        """Return the changes that give every store what `target` has; `seen_by` asks what its capture looked at.
+
+        Where the places were divided otherwise, one in the other, nothing is changed: neither would be whole.
+        """
         wanted = {part.record.path: part for part in target.memory.values()}
-        changes = [change for part in wanted.values() if (change := self._restore(part)) is not None]
-        others = [part for path, part in self._present.items() if path not in wanted]
-        return (*changes, *(change for part in others if (change := self._remove(part, target, ignored)) is not None))
+        others = {path: part for path, part in self._present.items() if path not in wanted}
+        self._note_paths_inside((*wanted.values(), *others.values()))
+        found = [self._restore(part) for path, part in wanted.items() if not self._is_divided(path, part, others)]
+        found += [
+            self._remove(part, target, seen_by)
+            for path, part in others.items()
+            if not self._is_divided(path, part, wanted)
+        ]
+        return tuple(change for change in found if change is not None)
 
     def back(self, changes: Iterable[StoreChange], *, overwrite: bool) -> tuple[StoreChange, ...]:
         """Return the changes that bring `after` back, but for stores that were written to since `before`."""
@@ -56,9 +78,24 @@ class StorePlanner:
             self._plan.warnings.append(f"memory store {name} would not hold still when the checkpoint was taken")
         return StoreChange(record.name, record.path, before, after)
 
-    def _remove(
-        self, part: MemoryState, target: State, ignored: Callable[[list[TreePath]], set[TreePath]]
-    ) -> StoreChange | None:
+    def _is_divided(self, path: str, part: MemoryState, others: Mapping[str, MemoryState]) -> bool:
+        other = next((other for other in others if overlap(path, other)), None)
+        if other is None or not self._options.covers_store(part.record.name, path):
+            return False
+        self._keep(
+            path, f"{display(other)} was a memory store of its own then or is now; `chrono memory extract` gives it"
+        )
+        return True
+
+    def _note_paths_inside(self, parts: Iterable[MemoryState]) -> None:
+        """A store is restored as a whole: say so of a path that lies in one."""
+        for part in parts:
+            place = unescape(part.record.path)
+            for path in self._options.paths:
+                if path != place and is_inside(path, place):
+                    self._keep(to_text(path), f"it belongs to memory store {display(part.record.name)}: use --store")
+
+    def _remove(self, part: MemoryState, target: State, seen_by: SeenBy) -> StoreChange | None:
         """A store that came later goes when the target's capture would have found it, and nobody declared it."""
         record = part.record
         if not self._options.covers_store(record.name, record.path):
@@ -71,10 +108,10 @@ class StorePlanner:
             self._keep(record.path, "a memory store that was not declared when the checkpoint was taken")
         elif row is not None and (row.reason in UNCAPTURED or not is_looked_at):
             self._keep(record.path, f"the checkpoint does not hold it: {row.reason.value}")
-        elif not is_looked_at and ignored([path]):
+        elif not is_looked_at and seen_by.ignored([path]):
             self._keep(record.path, "ignored when the checkpoint was taken")
-        elif target.find_entry(path) is not None:
-            self._keep(record.path, "a memory store now, and a file of the code in the checkpoint")
+        elif seen_by.has_code_at(path):
+            self._keep(record.path, "a memory store now, and a file of the code then, which git or `--into` gives")
         else:
             return StoreChange(record.name, record.path, StoreSide.of(record), None)
         return None

@@ -97,12 +97,14 @@ class Planner:
             self.plan.warnings += self._target.warnings
         return self.plan
 
+    def has_code_at(self, path: TreePath) -> bool:
+        """Tell whether a file of the code stood at `path` in the target, or may have."""
+        sides = Sides(self._target, self.repositories)
+        sides.load([path])
+        return not sides.can_read_base(sides.component_of(path)) or sides.find(path).kind is not SideKind.ABSENT
+
     def _is_store(self, path: TreePath) -> bool:
-        """What is a memory store on both sides is no code; on one side only it is kept, and that is said."""
-        is_now, was_then = self._present.state.is_memory(path), self._target.is_memory(path)
-        if is_now and not was_then and self._target.find_entry(path) is not None:
-            self.plan.kept.append(Kept(path, "a memory store now, and a file of the code in the checkpoint"))
-        return is_now or was_then
+        return self._present.state.is_memory(path) or self._target.is_memory(path)
 
     def _warn_of_nothing(self, wanted: Sides) -> None:
         """A path that neither the checkpoint nor the tree knows is a slip of the fingers; say so."""

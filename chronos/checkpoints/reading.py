@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import msgspec
 
@@ -153,14 +154,24 @@ class PathReader(msgspec.Struct):
             return stat, self.sink.add_bytes(self.tree.read_link(path))
         if stat.size == 0:  # a database may be being born in it, and must not be opened
             return stat, self.sink.add_bytes(b"")
-        descriptor = self.tree.open_file(path)
-        try:
+        with self._open(path) as descriptor:
             before = stat_of(os.fstat(descriptor))
             content = self.sink.add_file(descriptor, before.size)
-        finally:
-            os.close(descriptor)
         self._seen[path] = before
         return before, content
+
+    @contextmanager
+    def _open(self, path: TreePath) -> Iterator[int]:
+        """Give a descriptor of a file; a database is given as code only where that is asked for by force."""
+        if self._from_root(path) in self.policy.forced:
+            with self.tree.reading(path) as descriptor:
+                yield descriptor
+            return
+        descriptor = self.tree.open_file(path)
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
 
     def _leave_out(self, path: TreePath, reason: Reason, size: int, detail: str = "") -> None:
         self.receipt[path] = ReceiptRow(self._from_root(path), reason, size, detail)

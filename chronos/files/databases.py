@@ -54,8 +54,10 @@ def open_regular(path: bytes | str, folder: int | None = None) -> int:
 
 
 def holds_database(path: bytes | str, folder: int | None = None) -> bool:
-    """Tell whether a SQLite database stands at `path`."""
+    """Tell whether a SQLite database stands at `path`; an empty file is none, and is not opened."""
     try:
+        if os.stat(path, dir_fd=folder, follow_symlinks=False).st_size == 0:
+            return False
         os.close(open_regular(path, folder))
     except DatabaseFileError:
         return True

@@ -192,9 +192,9 @@ def set_journal_aside(workspace: Workspace, path: Path) -> str:
     """
     aside, trash = path.with_suffix(".damaged"), path.with_suffix(".trash")
     with translate_os_errors(f"cannot set {path} aside"):
-        os.replace(path, aside)
-        if trash.exists():
+        if trash.exists():  # first, for nobody would know whose it is
             os.replace(trash, path.with_suffix(".saved"))
+        os.replace(path, aside)
     sync_folder(path.parent)
     rows = workspace.store.catalog.list_checkpoints(workspace.timeline, limit=20)
     safety = [row for row in rows if row.trigger == Trigger.SAFETY.value]
@@ -207,7 +207,7 @@ def _settle_one(workspace: Workspace, journal: Journal, *, abort: bool) -> str:
     changes = journal.change_set.inverted() if abort else journal.change_set
     trash, repositories = _trash_path(store, journal), _repositories(workspace, changes)
     stores = _store_applier(workspace, trash)
-    stores.apply(changes.stores, is_resumed=True)
+    stores.apply(changes.stores, is_resumed=True, way="store-abort" if abort else "store")
     applier = Applier(repositories, store.pool, trash, is_last_resort=abort)
     applied = applier.apply(changes)
     _add_stores(applied, stores)
@@ -292,8 +292,7 @@ def _close(store: Store, journal: Journal, *, keep_trash: bool = False) -> None:
 
 def _archive(store: Store, journal: Journal, *, keep_trash: bool = False) -> None:
     folder = store.layout.changes
-    if not keep_trash:
-        _save_from_trash(store, journal)
+    _save_from_trash(store, journal)
     with translate_os_errors(f"cannot write in {folder}"):
         folder.mkdir(mode=0o700, exist_ok=True)
         os.replace(_journal_path(store, journal), folder / f"{journal.operation}.json")

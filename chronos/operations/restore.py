@@ -238,7 +238,7 @@ def _prepare_restore(
         with workspace.store.temporary_folder() as scratch:
             planner = Planner(state, present, options, workspace.store.pool, scratch, sink)
             plan = planner.restore()
-            stores = StorePlanner(present.state, workspace.places(), options, plan).towards(state, planner.ignored)
+            stores = StorePlanner(present.state, workspace.places(), options, plan).towards(state, planner)
             plan.change_set = msgspec.structs.replace(plan.change_set, stores=stores)
             return plan, planner
 

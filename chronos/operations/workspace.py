@@ -11,7 +11,7 @@ from chronos.checkpoints import CapturePolicy, Request, Store, Trigger, describe
 from chronos.config import Config
 from chronos.files import SafeRoot, TreePath, is_tree_path
 from chronos.git import GitCommand, Repository
-from chronos.memory import StorePlace, list_places
+from chronos.memory import StorePlace, free_name, list_places, overlap
 
 
 class Workspace(msgspec.Struct):
@@ -35,11 +35,9 @@ class Workspace(msgspec.Struct):
     def policy(self, forced: frozenset[TreePath] = frozenset(), stores: Iterable[StorePlace] = ()) -> CapturePolicy:
         """Return the capture rules that hold now. `stores` are taken besides those that are known to be there."""
         known = self.places()
-        paths = {place.path for place in known}
-        names = {place.name for place in known}
         for place in stores:
-            if place.path not in paths:
-                name = place.path if place.name in names else place.name
+            if not any(overlap(place.path, other.path) for other in known):
+                name = free_name(place.name, place.path, {other.name for other in known})
                 known.append(msgspec.structs.replace(place, name=name))
         return CapturePolicy.load(self.root, self.config, tuple(forced), known)
 

@@ -294,21 +294,44 @@ def test_an_automatic_checkpoint_of_unchanged_code_and_memory_is_the_one_before(
     assert third.created
 
 
-def test_a_writer_that_never_stops_makes_the_checkpoint_torn_and_that_is_said(agent: RepoBuilder) -> None:
-    script = (
-        "import sqlite3, sys\nc = sqlite3.connect(sys.argv[1], timeout=60)\nprint('ready', flush=True)\n"
-        "while True:\n with c:\n  c.execute(\"INSERT INTO notes (body) VALUES ('busy')\")\n"
-        "  c.execute('UPDATE totals SET notes = notes + 1')\n"
-    )
+_BUSY = """
+import sqlite3, sys
+connections = [sqlite3.connect(path, timeout=60) for path in sys.argv[1:]]
+print("ready", flush=True)
+while True:
+    for connection in connections:
+        with connection:
+            connection.execute("INSERT INTO notes (body) VALUES ('busy')")
+            connection.execute("UPDATE totals SET notes = notes + 1")
+"""
+
+
+def test_one_busy_database_is_held_as_of_one_instant(agent: RepoBuilder) -> None:
     run_sql(agent.path(DB), "PRAGMA journal_mode=wal")
     engine = agent.engine()
-    with subprocess.Popen([sys.executable, "-c", script, str(agent.path(DB))], stdout=subprocess.PIPE) as writer:
+    with subprocess.Popen([sys.executable, "-c", _BUSY, str(agent.path(DB))], stdout=subprocess.PIPE) as writer:
+        assert writer.stdout is not None
+        writer.stdout.readline()
+        made = [engine.take_checkpoint(f"busy {number}") for number in range(5)]
+        writer.kill()
+    assert [created.grade.value for created in made] == ["complete"] * 5
+    for number, created in enumerate(made):
+        engine.restore_into(created.checkpoint_id, agent.root.parent / f"out {number}")
+        assert read_notes(agent.root.parent / f"out {number}" / DB)[-1] == "busy"
+
+
+def test_databases_that_are_all_written_to_make_the_checkpoint_torn_and_that_is_said(agent: RepoBuilder) -> None:
+    paths = [agent.path(DB), make_notes(agent.path("data/memory/other.db")), make_notes(agent.path("third.db"))]
+    for path in paths:
+        run_sql(path, "PRAGMA journal_mode=wal")
+    engine = agent.engine()
+    with subprocess.Popen([sys.executable, "-c", _BUSY, *map(str, paths)], stdout=subprocess.PIPE) as writer:
         assert writer.stdout is not None
         writer.stdout.readline()
         created = engine.take_checkpoint("busy")
         writer.kill()
     assert created.grade.value == "torn"
-    assert any("agent.db" in warning for warning in created.warnings)
+    assert any(warning.startswith("torn: memory store") for warning in created.warnings)
     copy = engine.extract_memory(created.checkpoint_id, "agent.db", agent.root.parent / "copy")
     assert read_notes(copy)[-1] == "busy"
 
