@@ -223,6 +223,13 @@ class UnreadableStoreError(IntegrityError):
     default_hint = "it is captured and restored as plain files all the same"
 
 
+class DamagedParcelError(IntegrityError):
+    """A `.chrono` file that is cut short or altered, that is none, or whose content cannot be what an export wrote."""
+
+    code = "damaged_parcel"
+    default_hint = "nothing was imported; get the file again, or export the checkpoint again"
+
+
 class VerifyFailedError(IntegrityError):
     """After a restore the tree is not what the plan promised."""
 
@@ -286,6 +293,13 @@ class UnsupportedRepositoryError(UnsupportedError):
     default_hint = "run chrono in a folder with files: a working tree, or a plain folder"
 
 
+class IncompleteBaseError(UnsupportedError):
+    """A shallow or partial clone cannot give the whole history of a base commit."""
+
+    code = "incomplete_base"
+    default_hint = "run `git fetch --unshallow`, or export without --base"
+
+
 class DangerousRootError(RefusedError):
     """A home folder, a file-system root or a system folder is no project."""
 
@@ -318,3 +332,17 @@ class TargetNotEmptyError(RefusedError):
 
     code = "target_not_empty"
     default_hint = "give a folder that does not exist yet"
+
+
+class TargetExistsError(RefusedError):
+    """A file is to be written where something stands already."""
+
+    code = "target_exists"
+    default_hint = "give another name, or remove what stands there"
+
+
+class SecretInSealError(RefusedError):
+    """What is sealed into a checkpoint (its name, a path, a table's name) seems to hold a secret."""
+
+    code = "secret_in_seal"
+    default_hint = "it cannot be left out of an export; --include-secrets exports it as it is"

@@ -12,12 +12,14 @@ import msgspec
 
 FORMAT_VERSION = 1
 MAIN_TIMELINE = "main"
+IMPORT_TIMELINE = "imported"
 TIMELINE = "timeline.json"
 MANIFEST = "checkpoint.json"
 PATCH = "fs_diff.patch.zst"
 STATUS = "git_status.txt"
 ENVIRONMENT = "env_config.json"
 MEMORY = "memory_dump/manifest.json"
+OMISSIONS = "left_out.json"
 
 
 class StoreLayout(msgspec.Struct, frozen=True):

@@ -13,7 +13,7 @@ from chronos.config import Config, Surroundings, load
 from chronos.errors import BadConfigError, BadPathError, ChronosError, DangerousRootError, OutsideError
 from chronos.files import check_tree_path, to_text
 from chronos.git import GitCommand, Repository, find_work_tree, open_repository, plain_folder
-from chronos.layout import MAIN_TIMELINE, StoreLayout
+from chronos.layout import IMPORT_TIMELINE, MAIN_TIMELINE, StoreLayout
 
 _SYSTEM_FOLDERS = (
     "/", "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib64", "/media", "/mnt", "/opt", "/proc", "/root", "/run",
@@ -75,11 +75,11 @@ def _store_home(repository: Repository) -> Path:
 
 
 def _timeline_of(repository: Repository) -> str:
-    """A worktree's timeline has its name, which git keeps unique; no such name may stand for the first worktree."""
+    """A worktree's timeline has its name, which git keeps unique; none may stand for the first worktree or imports."""
     if repository.git_dir == repository.common_dir or repository.git_dir.parent.name != "worktrees":
         return MAIN_TIMELINE
     name = to_text(os.fsencode(repository.git_dir.name))
-    is_taken = re.fullmatch(rf"{MAIN_TIMELINE}(-worktree)*", name)
+    is_taken = re.fullmatch(rf"({MAIN_TIMELINE}|{IMPORT_TIMELINE})(-worktree)*", name)
     return f"{name}-worktree" if is_taken else name
 
 

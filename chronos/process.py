@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
-from typing import IO, TypeVar
+from typing import IO, BinaryIO, TypeVar
 
 import msgspec
 
@@ -37,15 +37,19 @@ def run(
     environment: Mapping[str, str],
     cwd: Path | None = None,
     input_bytes: bytes | None = None,
+    input_file: BinaryIO | None = None,
 ) -> Completed:
-    """Run `argv` to its end and return exit code and output. Raises OutsideError when it cannot be started."""
+    """Run `argv` to its end and return exit code and output. Raises OutsideError when it cannot be started.
+
+    An unbuffered `input_file` is read by the program itself, from where it stands.
+    """
     with _translate_start(argv):
         done = subprocess.run(
             list(argv),
             env=dict(environment),
             cwd=cwd,
             input=input_bytes,
-            stdin=subprocess.DEVNULL if input_bytes is None else None,
+            stdin=(input_file or subprocess.DEVNULL) if input_bytes is None else None,
             capture_output=True,
             check=False,
         )

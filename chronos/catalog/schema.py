@@ -1,6 +1,7 @@
-"""The tables of the catalog. A catalog of another version is thrown away: it is a cache."""
+"""The tables of the catalog. Triggers keep the sum of what packs and checkpoints take, so that asking costs one row.
 
-from __future__ import annotations
+A file of another version is made anew: it is a cache.
+"""
 
 VERSION = 3
 SCHEMA = """

@@ -1,6 +1,9 @@
 """Checkpoints: capturing a state, sealing it, and planning and applying the way back to it."""
 
-from chronos.checkpoints.allowance import stored_bytes
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from chronos.checkpoints.allowance import Allowance, stored_bytes
 from chronos.checkpoints.annotations import Annotation, AnnotationKind, is_annotation
 from chronos.checkpoints.apply import Applied, Applier
 from chronos.checkpoints.capture import Capture
@@ -42,11 +45,13 @@ from chronos.checkpoints.manifest import (
     ListRef,
     Manifest,
     MemoryRecord,
+    Reason,
     ReceiptRow,
     StagedEntry,
     Trigger,
     Unscanned,
     decode_manifest,
+    decode_memory_dump,
     decode_rows,
     encode_rows,
     is_checkpoint_id,
@@ -54,7 +59,8 @@ from chronos.checkpoints.manifest import (
 from chronos.checkpoints.memory import CapturedStore, MemoryCapture
 from chronos.checkpoints.memory_apply import StoreApplier
 from chronos.checkpoints.memory_plan import StorePlanner
-from chronos.checkpoints.owner import find_record, is_claimed
+from chronos.checkpoints.omissions import Omissions, decode_omissions, encode_omissions, is_omitted, read_omissions
+from chronos.checkpoints.owner import find_record, is_claimed, is_for_imports, write_imports_record
 from chronos.checkpoints.packs import cache_only, drop_packs, publish_packs, replace_packs
 from chronos.checkpoints.plan import Kept, Options, Plan
 from chronos.checkpoints.planner import Judge, Planner, drop_blocked
@@ -75,12 +81,17 @@ from chronos.checkpoints.sides import BlobSource, Sides, absorbed_repositories, 
 from chronos.checkpoints.states import ComponentState, MemoryState, State
 from chronos.checkpoints.store import Store, read_memory_records
 
+if TYPE_CHECKING:
+    from chronos.checkpoints.adopt import SealedElsewhere, complete, take_in
+    from chronos.checkpoints.contents import ContentWalk, HeldContent
+
 __all__ = [
     "ABSENT",
     "JOURNAL_FORMAT",
     "LARGEST_JOURNAL_BYTES",
     "LARGEST_MANIFEST_BYTES",
     "UNCAPTURED",
+    "Allowance",
     "Annotation",
     "AnnotationKind",
     "Applied",
@@ -93,12 +104,14 @@ __all__ = [
     "ChangeSet",
     "Component",
     "ComponentState",
+    "ContentWalk",
     "Created",
     "Difference",
     "Entry",
     "EntryKind",
     "FoundSecret",
     "Grade",
+    "HeldContent",
     "IndexChange",
     "Journal",
     "JournalKind",
@@ -109,12 +122,15 @@ __all__ = [
     "MemoryCapture",
     "MemoryRecord",
     "MemoryState",
+    "Omissions",
     "Options",
     "PendingCheckpoint",
     "Plan",
     "Planner",
+    "Reason",
     "ReceiptRow",
     "Request",
+    "SealedElsewhere",
     "Side",
     "SideKind",
     "Sides",
@@ -137,13 +153,17 @@ __all__ = [
     "capture_in_memory",
     "check_description",
     "check_name",
+    "complete",
     "decode_journal",
     "decode_manifest",
+    "decode_memory_dump",
+    "decode_omissions",
     "decode_rows",
     "describe_environment",
     "drop_blocked",
     "drop_packs",
     "encode_journal",
+    "encode_omissions",
     "encode_rows",
     "find_record",
     "find_secrets",
@@ -152,6 +172,8 @@ __all__ = [
     "is_annotation",
     "is_checkpoint_id",
     "is_claimed",
+    "is_for_imports",
+    "is_omitted",
     "link_aside",
     "linked_repository",
     "list_changed_stores",
@@ -163,10 +185,27 @@ __all__ = [
     "put_lists",
     "quarantined",
     "read_memory_records",
+    "read_omissions",
     "replace_packs",
     "set_aside",
     "set_up_store",
     "side_on_disk",
     "stored_bytes",
+    "take_in",
     "write_format",
+    "write_imports_record",
 ]
+
+# Only exports and imports need these: they load when they are asked for (PEP 562).
+_HOMES = {
+    "ContentWalk": "contents", "HeldContent": "contents",
+    "SealedElsewhere": "adopt", "take_in": "adopt", "complete": "adopt",
+}  # fmt: skip
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(name)
+    found: object = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = found
+    return found

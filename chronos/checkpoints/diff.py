@@ -123,8 +123,7 @@ class StateDiff:
         return StateRules(state, self._repositories, self._pool, scratch).attributes_folder(paths)
 
     def _candidates(self) -> set[TreePath]:
-        rows = (*self._old.state.receipt, *self._new.state.receipt)
-        found = {row.path for row in rows if row.reason in UNCAPTURED}
+        found = {row.path for side in (self._old, self._new) for row in side.state.uncaptured()}
         for path in {*self._old.state.components, *self._new.state.components}:
             old, new = self._old.state.components.get(path), self._new.state.components.get(path)
             for state in (old, new):

@@ -66,12 +66,15 @@ class Reason(str, Enum):
     OTHER_WORKTREE = "other worktree"
     GIT_ONLY = "from git only"
     HISTORY = "history of an embedded repository"
+    EXPORT = "left out by export"
     MEMORY = "memory store"
 
 
 STAGED = "staged"  # the detail of a receipt row for content of the index
 # What the capture saw and did not take, so that the checkpoint is partial; the other reasons are by design.
-UNCAPTURED = frozenset({Reason.SECRET, Reason.TOO_LARGE, Reason.OVER_LIMIT, Reason.UNREADABLE, Reason.SPECIAL})
+UNCAPTURED = frozenset(
+    {Reason.SECRET, Reason.TOO_LARGE, Reason.OVER_LIMIT, Reason.UNREADABLE, Reason.SPECIAL, Reason.EXPORT}
+)
 
 
 class ComponentKind(str, Enum):

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from chronos.checkpoints.changes import StoreChange, StoreSide
-from chronos.checkpoints.manifest import UNCAPTURED
+from chronos.checkpoints.manifest import UNCAPTURED, Reason
 from chronos.checkpoints.plan import Kept, Options, Plan
 from chronos.checkpoints.states import MemoryState, State
 from chronos.files import TreePath, display, is_inside, to_text, unescape
@@ -102,7 +102,9 @@ class StorePlanner:
             return None
         path = unescape(record.path)
         row, is_looked_at = target.is_left_out(path), is_inside(path, FOUND_FOLDER.encode())
-        if not record.is_found:
+        if row is not None and row.reason is Reason.EXPORT:
+            self._keep(record.path, f"the checkpoint does not hold it: {row.reason.value}: {row.detail}")
+        elif not record.is_found:
             self._keep(record.path, "a memory store that was not declared when the checkpoint was taken")
         elif row is not None and (row.reason in UNCAPTURED or not is_looked_at):
             self._keep(record.path, f"the checkpoint does not hold it: {row.reason.value}")

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import msgspec
 
-from chronos.checkpoints.manifest import check_format
-from chronos.errors import DamagedStoreError, ForeignTimelineError
+from chronos.checkpoints.manifest import check_format, is_checkpoint_id
+from chronos.errors import DamagedStoreError, ForeignTimelineError, IntegrityError, StorageError, UnsupportedError
 from chronos.files import display, read_limited, replace_durably, to_text, translate_os_errors, unescape
 from chronos.layout import FORMAT_VERSION, StoreLayout
 from chronos.pool import add_check, strip_check
@@ -20,12 +20,16 @@ from chronos.pool import add_check, strip_check
 _LARGEST_RECORD_BYTES = 64 * 1024
 
 
-class TimelineRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What `timeline.json` says. `tree` is absolute, or relative to the store's folder; as text, see `to_text`."""
+class TimelineRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What `timeline.json` says. `tree` is absolute, or relative to the store's folder; as text, see `to_text`.
+
+    A timeline of imported checkpoints is no tree's, and has `imported` instead.
+    """
 
     format: int
     store: str
-    tree: str
+    tree: str = ""
+    imported: bool = False
 
 
 def find_record(layout: StoreLayout, timeline: str) -> TimelineRecord | None:
@@ -36,7 +40,10 @@ def find_record(layout: StoreLayout, timeline: str) -> TimelineRecord | None:
     data = read_limited(path, _LARGEST_RECORD_BYTES, too_large=DamagedStoreError)
     try:
         check_format(data, f"timeline {timeline}")
-        return msgspec.json.decode(strip_check(data), type=TimelineRecord)
+        record = msgspec.json.decode(strip_check(data), type=TimelineRecord)
+        if bool(record.tree) == record.imported:
+            raise msgspec.ValidationError("it must name a tree, or be for imports")
+        return record
     except (msgspec.MsgspecError, ValueError, RecursionError) as cause:
         raise DamagedStoreError(
             f"{path} is damaged: {cause}",
@@ -52,6 +59,11 @@ def is_claimed(layout: StoreLayout, timeline: str, root: Path) -> bool:
     record = find_record(layout, timeline)
     if record is None:
         return False
+    if record.imported:
+        raise ForeignTimelineError(
+            f"timeline {timeline} holds imported checkpoints and is no working tree's",
+            hint="give this working tree another name, with `git worktree move` and `git worktree repair`",
+        )
     tree = os.fsdecode(os.path.normpath(os.path.join(os.fsencode(layout.root), unescape(record.tree))))
     with translate_os_errors(f"cannot look at {display(tree)}"):
         try:
@@ -68,13 +80,50 @@ def is_claimed(layout: StoreLayout, timeline: str, root: Path) -> bool:
     )
 
 
+def is_for_imports(layout: StoreLayout, timeline: str) -> bool:
+    """Tell whether a timeline holds imported checkpoints, whose manifests name other timelines.
+
+    One whose record cannot be read counts as none; verify names it.
+    """
+    try:
+        record = find_record(layout, timeline)
+    except (IntegrityError, UnsupportedError, StorageError):
+        return False
+    return record is not None and record.imported
+
+
+def claim_for_imports(layout: StoreLayout, store_id: str, timeline: str) -> None:
+    """Record durably that `timeline` is for imports, unless it is so recorded. The timeline's lock must be held.
+
+    Raises ForeignTimelineError when a working tree has it, or there are checkpoints in it already.
+    """
+    record = find_record(layout, timeline)
+    if record is not None and record.imported:
+        return
+    place = layout.timeline(timeline)
+    if record is not None or (place.is_dir() and any(is_checkpoint_id(name) for name in os.listdir(place))):
+        raise ForeignTimelineError(
+            f"timeline {timeline} is that of a working tree: an import would become its newest checkpoint",
+            hint="leave out --timeline, or give a name that no timeline has",
+        )
+    write_imports_record(layout, store_id, timeline)
+
+
+def write_imports_record(layout: StoreLayout, store_id: str, timeline: str) -> None:
+    """Record durably that `timeline` is for imports. The timeline's lock must be held."""
+    _write(layout, timeline, TimelineRecord(FORMAT_VERSION, store_id, imported=True))
+
+
 def write_record(layout: StoreLayout, store_id: str, timeline: str, root: Path, home: Path) -> None:
     """Record durably that `timeline` is the tree at `root`. The timeline's lock must be held.
 
     A store inside the `home` tree of its repository is copied and moved with it, so there the path is relative.
     """
     tree = os.path.relpath(root, layout.root) if layout.root.is_relative_to(home) else root
-    record = TimelineRecord(FORMAT_VERSION, store_id, to_text(os.fsencode(tree)))
+    _write(layout, timeline, TimelineRecord(FORMAT_VERSION, store_id, to_text(os.fsencode(tree))))
+
+
+def _write(layout: StoreLayout, timeline: str, record: TimelineRecord) -> None:
     path = layout.timeline_record(timeline)
     with translate_os_errors(f"cannot write {path}"):
         path.parent.mkdir(mode=0o700, exist_ok=True)

@@ -163,8 +163,8 @@ class Planner:
                 found |= {present.from_root(own) for own in present.entries}
             else:
                 self.plan.kept.append(Kept(path + b"/", "a repository that came after the checkpoint"))
-        rows = (*self._present.state.receipt, *self._target.receipt)
-        return found | {row.path.rstrip(b"/") for row in rows if row.reason in UNCAPTURED}
+        rows = (*self._present.state.uncaptured(), *self._target.uncaptured())
+        return found | {row.path.rstrip(b"/") for row in rows}
 
     def _base_differences(
         self, wanted: ComponentState, present: ComponentState | None, repository: Repository

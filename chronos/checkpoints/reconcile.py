@@ -13,9 +13,10 @@ from pathlib import Path
 from chronos.catalog import Catalog, CheckpointRow, ChunkPlace, TimelineMark
 from chronos.checkpoints.annotations import annotate, apply_annotations, read_annotations
 from chronos.checkpoints.manifest import LARGEST_MANIFEST_BYTES, Manifest, decode_manifest, is_checkpoint_id
+from chronos.checkpoints.owner import is_for_imports
 from chronos.errors import IntegrityError, StorageError, UnsupportedError
 from chronos.files import read_limited, sync_folder
-from chronos.layout import MANIFEST, StoreLayout
+from chronos.layout import MANIFEST, OMISSIONS, StoreLayout
 from chronos.pool import WrittenPack, read_pack_index
 
 _UNREAD = "unread"
@@ -56,11 +57,16 @@ def read_mark(layout: StoreLayout, timeline: str) -> TimelineMark:
     )
 
 
-def checkpoint_row(manifest: Manifest, checkpoint_id: str, *, deleted: bool = False) -> CheckpointRow:
-    """Return the catalog's row for a manifest that no annotation speaks of."""
+def checkpoint_row(
+    manifest: Manifest, checkpoint_id: str, *, deleted: bool = False, timeline: str | None = None
+) -> CheckpointRow:
+    """Return the catalog's row for a manifest that no annotation speaks of.
+
+    `timeline` is that of the folder where it lies, if not its own.
+    """
     return CheckpointRow(
         checkpoint_id,
-        manifest.timeline,
+        timeline or manifest.timeline,
         manifest.sequence,
         manifest.name,
         manifest.description,
@@ -145,10 +151,10 @@ def _read_row(
         return None
     except StorageError:
         return _UNREAD
-    if manifest.timeline != timeline:
+    if manifest.timeline != timeline and not is_for_imports(layout, timeline):
         return None
-    own_bytes = len(data) + sum(_own_bytes(folder / checkpoint_id / name) for name in manifest.members)
-    return checkpoint_row(manifest, checkpoint_id, deleted=deleted), own_bytes
+    own_bytes = len(data) + sum(_own_bytes(folder / checkpoint_id / name) for name in (*manifest.members, OMISSIONS))
+    return checkpoint_row(manifest, checkpoint_id, deleted=deleted, timeline=timeline), own_bytes
 
 
 def _own_bytes(path: Path) -> int:
@@ -156,7 +162,7 @@ def _own_bytes(path: Path) -> int:
     try:
         found = path.stat(follow_symlinks=False)
     except (OSError, ValueError):
-        return 0  # verify names it
+        return 0  # verify names it, unless nothing was left out
     return found.st_size // max(found.st_nlink, 1)
 
 

@@ -33,12 +33,12 @@ from chronos.checkpoints.manifest import (
     list_ref,
 )
 from chronos.checkpoints.members import render_patch, render_status
-from chronos.checkpoints.packs import publish_packs
+from chronos.checkpoints.packs import cache_only, publish_packs
 from chronos.checkpoints.reconcile import checkpoint_row, index_pack, read_mark
 from chronos.checkpoints.secrets import Findings, remember
 from chronos.checkpoints.states import ComponentState, State
 from chronos.checkpoints.store import Store
-from chronos.errors import CatalogDamagedError, ChronosError, LockedError, StorageError
+from chronos.errors import ChronosError
 from chronos.files import link_or_copy, publish_folder, sync_folder, to_text, translate_os_errors, write_new
 from chronos.git import HiddenEntry, create_base_ref, has_base_ref
 from chronos.layout import ENVIRONMENT, FORMAT_VERSION, MANIFEST, MEMORY, PATCH, STATUS
@@ -106,7 +106,7 @@ def seal(
     pin_bases(store, capture)
     publish_folder(folder, layout.checkpoint(timeline, checkpoint_id))
     row, own_bytes = checkpoint_row(manifest, checkpoint_id), len(data) + members.own_bytes
-    _index(store, packs, row, own_bytes, capture, findings)
+    index_sealed(store, timeline, packs, row, own_bytes, capture, findings)
     return checkpoint_id, manifest
 
 
@@ -206,21 +206,19 @@ class _Members:
         return self._old[name]
 
 
-def _index(
-    store: Store, packs: Sequence[WrittenPack], row: CheckpointRow, own_bytes: int, capture: Capture, findings: Findings
-) -> None:
-    """Tell the catalog. The checkpoint is sealed already, so a broken catalog only has to be built again."""
-    catalog, timeline = store.catalog, row.timeline
-    try:
-        with catalog.transaction():
-            for pack in packs:
-                index_pack(catalog, timeline, pack)
+def index_sealed(
+    store: Store, timeline: str, packs: Sequence[WrittenPack], row: CheckpointRow | None = None, own_bytes: int = 0,
+    capture: Capture | None = None, findings: Findings | None = None,
+) -> None:  # fmt: skip
+    """Tell the catalog of packs and a checkpoint that are durable already: a broken catalog is only built again."""
+    with cache_only(store), store.catalog.transaction():
+        catalog = store.catalog
+        for pack in packs:
+            index_pack(catalog, timeline, pack)
+        if row is not None:
             catalog.add_checkpoint(row, own_bytes)
-            for key, fresh, gone in capture.stats:
-                catalog.update_stats(key, fresh, gone)
-            remember(store, timeline, row.checkpoint_id, findings)
-            catalog.set_mark(timeline, read_mark(store.layout, timeline))
-    except CatalogDamagedError:
-        store.discard_catalog()
-    except (LockedError, StorageError):
-        pass  # the next look at the folders finds it
+            if findings is not None:
+                remember(store, timeline, row.checkpoint_id, findings)
+        for key, fresh, gone in capture.stats if capture is not None else ():
+            catalog.update_stats(key, fresh, gone)
+        catalog.set_mark(timeline, read_mark(store.layout, timeline))

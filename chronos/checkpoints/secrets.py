@@ -87,14 +87,18 @@ def remember(store: Store, timeline: str, checkpoint_id: str, findings: Findings
     store.catalog.set_fact(f"secrets:{timeline}", data)
 
 
-def find_secrets(store: Store, manifest: Manifest, state: State, *, scan: bool = False) -> list[FoundSecret]:
+def find_secrets(
+    store: Store, manifest: Manifest, state: State, *, scan: bool = False, everywhere: bool = False
+) -> list[FoundSecret]:
     """Return every place in a sealed state that looks like a secret, by path.
 
     What its capture had no time for is only found with `scan`: that reads every content again, and takes its time.
-    Paths that the settings skip are left out. Raises IntegrityError when something cannot be read.
+    Paths that the settings skip are left out, but for `everywhere`. Raises IntegrityError when something cannot be
+    read.
     """
     rows = store.read_secrets(manifest)
-    paths = _paths(state, None if scan else {row.content for row in rows}, store.config.secret_skip)
+    skipped = () if everywhere else store.config.secret_skip
+    paths = _paths(state, None if scan else {row.content for row in rows}, skipped)
     if not scan:
         return list(_locate(rows, paths, rows))
     scanner = SecretScanner(Unlimited(), lines=store.config.secret_scan is not SecretScan.VENDOR)

@@ -6,9 +6,19 @@ simply files of its parent, and both sides of a comparison still speak of the sa
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import msgspec
 
-from chronos.checkpoints.manifest import ComponentKind, Entry, Grade, MemoryRecord, ReceiptRow, StagedEntry
+from chronos.checkpoints.manifest import (
+    UNCAPTURED,
+    ComponentKind,
+    Entry,
+    Grade,
+    MemoryRecord,
+    ReceiptRow,
+    StagedEntry,
+)
 from chronos.files import TreePath, is_inside, to_text, unescape
 from chronos.git import HiddenEntry
 from chronos.memory import MemoryFile
@@ -98,6 +108,12 @@ class State(msgspec.Struct):
                 return row
             folder = folder.rpartition(b"/")[0]
         return None
+
+    def uncaptured(self) -> Iterator[ReceiptRow]:
+        """Yield the rows about what was seen and not taken, but for memory stores outside of the root."""
+        for row in self.receipt:
+            if row.reason in UNCAPTURED and not row.path.startswith(b"/"):
+                yield row
 
     @property
     def _receipt_by_path(self) -> dict[TreePath, ReceiptRow]:

@@ -29,6 +29,7 @@ from chronos.checkpoints.manifest import (
     decode_memory_dump,
     decode_rows,
 )
+from chronos.checkpoints.omissions import drop_omitted, read_omissions
 from chronos.checkpoints.owner import is_claimed, write_record
 from chronos.checkpoints.reconcile import list_timelines, read_mark, reconcile, reconcile_packs
 from chronos.checkpoints.states import ComponentState, MemoryState, State
@@ -270,15 +271,21 @@ class Store:
         return self.read_state(manifest, self.layout.checkpoint(row.timeline, row.checkpoint_id))
 
     def read_state(self, manifest: Manifest, folder: Path) -> State:
-        """Read the whole state of the checkpoint in `folder`. Raises an IntegrityError when some of it is lost."""
+        """Read the whole state of the checkpoint in `folder`. Raises an IntegrityError when some of it is lost.
+
+        What an export left out of it has receipt rows instead.
+        """
         components = [self._read_component(component) for component in manifest.code]
-        return State(
+        state = State(
             {component.path: component for component in components},
             {record.name: self._read_memory(record) for record in read_memory_records(manifest, folder)},
             self._rows(manifest.receipt, ReceiptRow),
             Grade(manifest.grade),
             list(manifest.warnings),
         )
+        if omissions := read_omissions(folder):
+            drop_omitted(state, omissions, self.catalog.has_chunk)
+        return state
 
     def read_secrets(self, manifest: Manifest) -> list[SecretRow]:
         """Read what in a checkpoint looks like a secret. Raises IntegrityError; nothing else depends on the list."""

@@ -1,4 +1,4 @@
-"""`chrono checkpoint`: take, list, show, compare, restore, delete, pin, tag and search checkpoints."""
+"""`chrono checkpoint`: take, list, show, compare, restore, delete, pin, tag, search, export and import checkpoints."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from chronos.cli import documents, plans, render
+from chronos.cli import documents, plans, render, transfers
 from chronos.cli.options import CheckpointId, Json, OtherId, Paths, PlanOnly, Stores, Timeline, Yes
 from chronos.cli.session import Session
 from chronos.cli.views import Comparison, Page, WrittenOut
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from chronos.engine import ChronosEngine
 
 _PAGE = 50
+NewFile = Annotated[Path, typer.Argument(metavar="FILE", show_default=False, help="A file that is not there yet.")]
 
 app = typer.Typer(help="Take, look at, compare and restore checkpoints.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -217,6 +218,62 @@ def search(
     session = Session.of(context, as_json)
     with session.engine() as engine:
         session.show(Page(engine.search_checkpoints(text, timeline)), documents.page, render.page)
+
+
+@app.command("export")
+def export_(
+    context: typer.Context,
+    checkpoint: CheckpointId,
+    file: NewFile,
+    base: Annotated[
+        bool, typer.Option("--base", help="Take the base commits along, with their whole history as git has it.")
+    ] = False,
+    include_secrets: Annotated[
+        bool, typer.Option("--include-secrets", help="Take along also files in which a secret seems to stand.")
+    ] = False,
+    yes: Yes = False,
+    as_json: Json = False,
+) -> None:
+    """Write a checkpoint into one file, which any other clone can import.
+
+    Files in which a secret seems to stand are left out and listed, unless --include-secrets is given.
+    """
+    session = Session.of(context, as_json)
+    if include_secrets and not yes:
+        session.require_terminal("whoever gets the file gets the secrets in it")
+        session.ask("Whoever gets the file gets the secrets in it. Write it?")
+    with session.engine() as engine:
+        found = engine.export_checkpoint(checkpoint, file, base=base, include_secrets=include_secrets)
+        session.show(found, transfers.exported_document, transfers.exported)
+
+
+@app.command("import")
+def import_(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE", show_default=False, help="A file that an export wrote.")],
+    plan_only: PlanOnly = False,
+    yes: Yes = False,
+    timeline: Annotated[
+        str | None, typer.Option("--timeline", metavar="T", show_default="imported", help="Where it lands.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Take the checkpoint in a file into this store; `chrono undo` takes it back.
+
+    Every byte of the file is checked first. It lands on a timeline of its own, and is found there by id and name. One
+    that is here already is left as it is, which is no error.
+    """
+    session = Session.of(context, as_json)
+    if not (yes or plan_only):
+        session.require_terminal("an import writes into the store, and with a base into the repository")
+    with session.engine() as engine:
+        if plan_only or not yes:
+            plan = engine.plan_import(file, timeline)
+            session.show(plan, transfers.plan_document, transfers.plan)
+            if plan_only or plan.is_empty:
+                return
+            session.ask("Import it?")
+        session.show(engine.import_checkpoint(file, timeline), transfers.imported_document, transfers.imported)
 
 
 def _restore(

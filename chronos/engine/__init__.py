@@ -6,12 +6,13 @@ newest checkpoint, `@~2` for the second before it, or `main@~1`.
 
 from chronos.engine.checkpoints import CheckpointVerbs, Details
 from chronos.engine.memory import MemoryVerbs
+from chronos.engine.transfer import TransferVerbs
 from chronos.engine.upkeep import TimelineSummary, UpkeepVerbs
 
 __all__ = ["ChronosEngine", "Details", "TimelineSummary"]
 
 
-class ChronosEngine(CheckpointVerbs, MemoryVerbs, UpkeepVerbs):
+class ChronosEngine(CheckpointVerbs, MemoryVerbs, TransferVerbs, UpkeepVerbs):
     """Checkpoints of one working tree. Close it, or use it in a `with` block, to let go of its files.
 
     `notices` collects things that a front door should show, such as an interrupted restore that was finished.

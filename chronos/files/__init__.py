@@ -9,10 +9,12 @@ from chronos.files.databases import (
     open_regular,
 )
 from chronos.files.durable import (
+    draft_of,
     free_bytes,
     is_full,
     is_our_own,
     link_or_copy,
+    publish_file,
     publish_folder,
     read_limited,
     remove_tree,
@@ -48,6 +50,7 @@ __all__ = [
     "check_tree_path",
     "discard",
     "display",
+    "draft_of",
     "free_bytes",
     "from_text",
     "holds_database",
@@ -62,6 +65,7 @@ __all__ = [
     "move_to_free_name",
     "open_regular",
     "parse_tree_path",
+    "publish_file",
     "publish_folder",
     "read_limited",
     "remove_tree",

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from chronos.errors import ChronosError, IntegrityError, StorageError
+from chronos.errors import ChronosError, IntegrityError, StorageError, TargetExistsError
 
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
 
@@ -60,7 +60,7 @@ def write_new(path: Path, data: bytes, *, sync: bool = True) -> None:
 
 def replace_durably(path: Path, data: bytes) -> None:
     """Replace the file `path` by `data` in one step: a crash leaves the old content or the new one."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = draft_of(path)
     with translate_os_errors(f"cannot write {path}"):
         temporary.unlink(missing_ok=True)
     try:
@@ -88,6 +88,26 @@ def sweep_drafts(folder: Path, name: str = "") -> int:
                 (folder / draft).unlink(missing_ok=True)
                 swept += 1
     return swept
+
+
+def draft_of(path: Path) -> Path:
+    """Return the name under which this process writes what will be `path`; `sweep_drafts` knows it after a kill."""
+    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+
+
+def publish_file(draft: Path, final: Path) -> None:
+    """Give a finished, synced draft its final name, where nothing may stand. Raises TargetExistsError, StorageError."""
+    with translate_os_errors(f"cannot create {final}"):
+        try:
+            os.link(draft, final)
+        except OSError as cause:
+            if cause.errno == errno.EEXIST or os.path.lexists(final):
+                raise TargetExistsError(f"{final} exists already") from cause
+            if cause.errno not in (errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS):
+                raise
+            os.rename(draft, final)
+        draft.unlink(missing_ok=True)
+    sync_folder(final.parent)
 
 
 def publish_folder(temporary: Path, final: Path) -> None:

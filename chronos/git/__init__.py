@@ -1,5 +1,6 @@
 """The only room that runs git or imports pygit2 and GitPython."""
 
+from chronos.git.bundle import check_bundle, create_bundle, has_commit, take_bundle
 from chronos.git.command import GitCommand
 from chronos.git.conversion import attributes_fingerprint, is_converting, list_converted
 from chronos.git.index import (
@@ -75,8 +76,10 @@ __all__ = [
     "TreeEntry",
     "apply_patch",
     "attributes_fingerprint",
+    "check_bundle",
     "common_dir_of",
     "create_base_ref",
+    "create_bundle",
     "delete_base_refs",
     "diff_contents",
     "diff_from_base",
@@ -85,6 +88,7 @@ __all__ = [
     "find_tree_entries",
     "find_work_tree",
     "has_base_ref",
+    "has_commit",
     "has_tree_path",
     "hash_blob",
     "head_fingerprint",
@@ -112,6 +116,7 @@ __all__ = [
     "settle_conflicts",
     "settle_intents",
     "sweep_base_ref_locks",
+    "take_bundle",
     "wait_for_index",
     "write_index",
 ]

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 
@@ -140,13 +141,21 @@ class GitCommand(msgspec.Struct, frozen=True):
         return [self.binary, *_FLAGS, *self.location, *arguments]
 
     def run(
-        self, *arguments: str | bytes, input_bytes: bytes | None = None, ok: Sequence[int] = (0,), quiet: bool = True
+        self,
+        *arguments: str | bytes,
+        input_bytes: bytes | None = None,
+        input_file: BinaryIO | None = None,
+        ok: Sequence[int] = (0,),
+        quiet: bool = True,
     ) -> process.Completed:
         """Run git and return what it said. Raises GitFailedError on any other exit code, or on text on stderr.
 
         With `quiet=False` warnings are allowed; the caller reads them from the result.
         """
-        done = process.run(self.argv(arguments), environment=self.environment, cwd=self.cwd, input_bytes=input_bytes)
+        done = process.run(
+            self.argv(arguments), environment=self.environment, cwd=self.cwd, input_bytes=input_bytes,
+            input_file=input_file,
+        )  # fmt: skip
         if done.stderr:
             done = msgspec.structs.replace(done, stderr=re.sub(_HARMLESS, b"", done.stderr))
         if done.returncode not in ok or (quiet and done.stderr.strip()):

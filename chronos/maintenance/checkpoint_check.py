@@ -19,16 +19,20 @@ from chronos.checkpoints import (
     ListRef,
     Manifest,
     MemoryRecord,
+    Omissions,
+    Reason,
     StagedEntry,
     State,
     Store,
     decode_manifest,
+    is_for_imports,
     quarantined,
     read_memory_records,
+    read_omissions,
 )
 from chronos.errors import ChronosError, IntegrityError
 from chronos.files import display, read_limited, to_text, translate_os_errors
-from chronos.layout import MANIFEST, MEMORY
+from chronos.layout import MANIFEST, MEMORY, OMISSIONS
 from chronos.maintenance.survey import BadMember, Need, Survey
 from chronos.pool import Content, digest
 
@@ -59,15 +63,21 @@ class CheckpointCheck:
                 self._survey.manifests.append(folder)
             self._survey.error(subject, cause.message, LOST)
             return None
-        if manifest.timeline != timeline:
+        if manifest.timeline != timeline and not is_for_imports(self._store.layout, timeline):
             self._survey.error(subject, f"it belongs to timeline {manifest.timeline}", "move its folder back")
-        self._check_members(subject, folder, manifest)
+        omissions = Omissions()
+        with suppress(ChronosError):  # reading the state says it
+            omissions = read_omissions(folder)
+        self._check_members(subject, folder, manifest, omissions)
         self._check_secrets(subject, manifest)
         return manifest, self._check_state(subject, timeline, folder, manifest)
 
-    def _check_members(self, subject: str, folder: Path, manifest: Manifest) -> None:
+    def _check_members(self, subject: str, folder: Path, manifest: Manifest, omissions: Omissions) -> None:
         for name, member in manifest.members.items():
             path = folder / name
+            if name in omissions.members and name != MEMORY and not os.path.lexists(path):
+                self._survey.note(subject, f"{name} was left out by the export: {omissions.members[name]}", _NOT_NEEDED)
+                continue
             if Path(name).is_absolute() or ".." in Path(name).parts:
                 self._survey.error(subject, f"it names a member {display(name)} outside of its folder", LOST)
                 continue
@@ -104,7 +114,8 @@ class CheckpointCheck:
 
     def _check_state(self, subject: str, timeline: str, folder: Path, manifest: Manifest) -> State | None:
         key = _key_of(manifest)
-        if key in self._sound:
+        is_whole = not os.path.lexists(folder / OMISSIONS)
+        if is_whole and key in self._sound:
             return None
         try:
             state = self._store.read_state(manifest, folder)
@@ -112,9 +123,17 @@ class CheckpointCheck:
             self._survey.error(subject, cause.message, LOST)
             self._find_lost_lists(timeline, folder, manifest)
             return None
-        if self._check_contents(subject, timeline, folder, state):
+        self._note_left_out(subject, state)
+        if self._check_contents(subject, timeline, folder, state) and is_whole:
             self._sound.add(key)
         return state
+
+    def _note_left_out(self, subject: str, state: State) -> None:
+        """Name what an export left out: missing, and no damage."""
+        for row in state.receipt:
+            if row.reason is Reason.EXPORT:
+                problem = f"{to_text(row.path)} was left out by the export: {row.detail}"
+                self._survey.note(subject, problem, "import a file that was exported with --include-secrets")
 
     def _find_lost_lists(self, timeline: str, folder: Path, manifest: Manifest) -> None:
         refs: list[tuple[ListRef, MemoryRecord | None]] = [(ref, None) for ref in manifest.lists]

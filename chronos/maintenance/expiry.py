@@ -22,6 +22,7 @@ from chronos.checkpoints import (
     Trigger,
     cache_only,
     decode_journal,
+    is_for_imports,
     list_timelines,
 )
 from chronos.errors import IntegrityError
@@ -83,7 +84,11 @@ def plan_expiry(store: Store, rules: Rules) -> ExpiryPlan:
     kept = _plan_endings(store, plan, rules)
     ties = _find_ties(store, plan, kept)
     for timeline in list_timelines(store.layout):
-        plan.verdicts += judge(store.catalog.list_checkpoints(timeline), ties, rules)
+        rows = store.catalog.list_checkpoints(timeline)
+        if is_for_imports(store.layout, timeline):  # each was asked for
+            plan.verdicts += [Verdict(row, False, ("imported",)) for row in rows]
+        else:
+            plan.verdicts += judge(rows, ties, rules)
         plan.verdicts += judge_shelf(store.catalog.list_checkpoints(timeline, deleted=True), ties, rules)
     if plan.obstacles:
         reasons = ("the log or a journal cannot be read whole",)
@@ -100,7 +105,7 @@ def expire_automatic(store: Store, plan: ExpiryPlan) -> None:
 def expire_others(store: Store, plan: ExpiryPlan) -> None:
     """Write into the log where undo ends and what is gone, then take it away. Needs the exclusive lock."""
     rows = [row for row in plan.going if not _is_unlogged(row)]
-    _log(store, plan, [row for row in rows if row.trigger != Trigger.SAFETY.value])
+    _log(store, plan, [row for row in rows if _may_be_logged(store, row)])
     _take_away(store, rows)
     folder = store.layout.changes
     with translate_os_errors(f"cannot remove records in {folder}"):
@@ -130,6 +135,11 @@ def folder_of(store: Store, row: CheckpointRow) -> Path:
 
 def _is_unlogged(row: CheckpointRow) -> bool:
     return row.trigger == Trigger.AUTOMATIC.value and not row.deleted
+
+
+def _may_be_logged(store: Store, row: CheckpointRow) -> bool:
+    """A safety checkpoint comes and goes with its operation, unless it was imported."""
+    return row.trigger != Trigger.SAFETY.value or is_for_imports(store.layout, row.timeline)
 
 
 def _find_unknown(operations: Sequence[Operation]) -> list[str]:

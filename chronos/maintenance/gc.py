@@ -178,14 +178,14 @@ def _plan_base_refs(workspace: Workspace, manifests: Iterable[Manifest]) -> dict
     return found
 
 
-def _repositories(workspace: Workspace, needed: dict[TreePath, set[str]]) -> dict[TreePath, Repository]:
-    found = open_repositories(workspace, needed)
+def _repositories(workspace: Workspace, paths: Iterable[TreePath]) -> dict[TreePath, Repository]:
+    found = open_repositories(workspace.repository, workspace.git, paths, workspace.notices)
     return {path: repository for path, repository in found.items() if not repository.is_plain}
 
 
 def _delete_base_refs(workspace: Workspace, wanted: dict[TreePath, list[str]]) -> None:
     store = workspace.store
-    repositories = open_repositories(workspace, wanted) if wanted else {}
+    repositories = _repositories(workspace, wanted) if wanted else {}
     for path, commits in wanted.items():
         if path in repositories:
             with locks.hold(store.layout.refs_lock, timeout_s=store.config.lock_timeout_s):

@@ -16,11 +16,14 @@ from chronos.checkpoints import (
     Entry,
     ListRef,
     Manifest,
+    Omissions,
     StagedEntry,
     Store,
     decode_manifest,
     decode_rows,
+    is_omitted,
     read_memory_records,
+    read_omissions,
 )
 from chronos.errors import DamagedPackError
 from chronos.files import read_limited
@@ -46,12 +49,21 @@ def keys_of(chunk_ids: bytes) -> list[int]:
 
 
 class PartList:
-    """A list of a checkpoint: the part it belongs to (`code` or a memory store), and the type of rows with content."""
+    """A list of a checkpoint: the part it belongs to (`code` or a memory store), and the type of rows with content.
 
-    def __init__(self, part: str, ref: ListRef, row_type: type | None) -> None:
+    `omissions` is what an export left out of the checkpoint: what its rows refer to may be missing.
+    """
+
+    def __init__(self, part: str, ref: ListRef, row_type: type | None, omissions: Omissions) -> None:
         self.part = part
         self.ref = ref
         self.row_type = row_type
+        self.omissions = omissions
+
+    @property
+    def key(self) -> tuple[str, type | None, bool]:
+        """What is equal for lists that need the same chunks."""
+        return self.ref.blake3, self.row_type, bool(self.omissions)
 
 
 def read_manifest_in(folder: Path) -> Manifest:
@@ -61,15 +73,16 @@ def read_manifest_in(folder: Path) -> Manifest:
 
 def iter_lists(manifest: Manifest, folder: Path) -> Iterator[PartList]:
     """Yield every list of the checkpoint in `folder`. Raises DamagedManifestError or StorageError."""
-    yield PartList(CODE, manifest.receipt, None)
+    omissions = read_omissions(folder)
+    yield PartList(CODE, manifest.receipt, None, omissions)
     if manifest.secrets is not None:
-        yield PartList(CODE, manifest.secrets, None)
+        yield PartList(CODE, manifest.secrets, None, omissions)
     for component in manifest.code:
-        yield PartList(CODE, component.entries, Entry)
-        yield PartList(CODE, component.staged, StagedEntry)
-        yield PartList(CODE, component.hidden, None)
+        yield PartList(CODE, component.entries, Entry, omissions)
+        yield PartList(CODE, component.staged, StagedEntry, omissions)
+        yield PartList(CODE, component.hidden, None, omissions)
     for record in read_memory_records(manifest, folder):
-        yield PartList(record.name, record.files, MemoryFile)
+        yield PartList(record.name, record.files, MemoryFile, omissions)
 
 
 class ChunkFinder:
@@ -77,17 +90,24 @@ class ChunkFinder:
 
     def __init__(self, store: Store) -> None:
         self._pool = store.pool
+        self._has_chunk = store.catalog.has_chunk
 
     def of_list(self, part: PartList) -> set[int]:
         """Return the keys of a list's own chunks and of everything that its rows refer to. Raises IntegrityError."""
-        return self.of_rows(part.ref.content(), part.row_type)
+        return self.of_rows(part.ref.content(), part.row_type, part.omissions)
 
-    def of_rows(self, listed: Content, row_type: type | None) -> set[int]:
-        """Return the keys of the chunks of a list, and of everything that its rows refer to. Raises IntegrityError."""
+    def of_rows(self, listed: Content, row_type: type | None, omissions: Omissions | None = None) -> set[int]:
+        """Return the keys of the chunks of a list, and of everything that its rows refer to. Raises IntegrityError.
+
+        What an export left out, and the pool has not got since, is not needed.
+        """
         found = self.of_contents([listed])
         if row_type is not None and listed.size:
             rows = decode_rows(self._pool.read_content(listed), row_type)
-            found |= self.of_contents(row.content for row in rows if row.content is not None)
+            contents = (row.content for row in rows if row.content is not None)
+            if omissions:
+                contents = (one for one in contents if not is_omitted(one, omissions, self._has_chunk))
+            found |= self.of_contents(contents)
         return found
 
     def of_contents(self, contents: Iterable[Content]) -> set[int]:
@@ -108,15 +128,14 @@ class Marks:
     def __init__(self, store: Store) -> None:
         self.keys: set[int] = set()
         self._finder = ChunkFinder(store)
-        self._seen: set[tuple[str, type | None]] = set()
+        self._seen: set[tuple[str, type | None, bool]] = set()
 
     def add_checkpoint(self, manifest: Manifest, folder: Path) -> None:
         """Mark everything that a checkpoint needs. Raises IntegrityError, StorageError; what was marked stays so."""
         for part in iter_lists(manifest, folder):
-            name = (part.ref.blake3, part.row_type)
-            if name not in self._seen:
+            if part.key not in self._seen:
                 self.keys |= self._finder.of_list(part)
-                self._seen.add(name)
+                self._seen.add(part.key)
 
     def add_changes(self, changes: ChangeSet) -> None:
         """Mark everything that carrying out a change set, or taking it back, may need. Raises IntegrityError."""

@@ -5,6 +5,7 @@ The same trial gives bytes back to a repair: what the patch makes can be what a 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -25,7 +26,7 @@ from chronos.git import (
     apply_patch,
     find_tree_entries,
 )
-from chronos.layout import PATCH
+from chronos.layout import OMISSIONS, PATCH
 from chronos.maintenance.survey import Survey
 from chronos.operations import Workspace
 from chronos.pool import HashingSink, decompress_text, digest
@@ -46,9 +47,14 @@ class PatchCheck:
         self._seen: set[bytes] = set()
 
     def is_new(self, folder: Path, manifest: Manifest) -> bool:
-        """Tell whether the patch in `folder` is whole, says that it is complete, and was not tried before."""
+        """Tell whether the patch in `folder` is whole, says that it is complete, and was not tried before.
+
+        One of a checkpoint that came without something may be missing, or make what is left out.
+        """
         member = manifest.members.get(PATCH)
-        if member is None or not member.complete or any(bad.folder == folder for bad in self._survey.members):
+        if member is None or not member.complete or os.path.lexists(folder / OMISSIONS):
+            return False
+        if any(bad.folder == folder for bad in self._survey.members):
             return False
         key = digest(msgspec.json.encode((member.blake3, manifest.code)))
         is_new = key not in self._seen

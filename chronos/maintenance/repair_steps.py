@@ -4,11 +4,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from chronos.checkpoints import list_timelines, make_inner_repository, set_aside, write_format
-from chronos.files import display
+from chronos.checkpoints import (
+    LARGEST_MANIFEST_BYTES,
+    Store,
+    decode_manifest,
+    list_checkpoint_folders,
+    list_timelines,
+    make_inner_repository,
+    set_aside,
+    write_format,
+    write_imports_record,
+)
+from chronos.errors import ChronosError
+from chronos.files import display, read_limited
 from chronos.git import Repository, create_base_ref
 from chronos.layout import MANIFEST
 from chronos.locks import hold
@@ -49,6 +61,7 @@ def _on_set_up(workspace: Workspace, survey: Survey) -> Iterator[Work]:
     for timeline in survey.timelines:
         is_own = timeline == workspace.timeline
         what = f"it becomes that of {display(str(workspace.root))}" if is_own else "its tree writes it again"
+        what = "it is for imports, as before" if _holds_imports(store, timeline) else what
         step = RepairStep(_SET_ASIDE, f"timeline {timeline}", f"its record cannot be read; {what}")
         yield step, partial(_replace_record, workspace, timeline)
 
@@ -61,8 +74,20 @@ def _write_format(workspace: Workspace) -> None:
 def _replace_record(workspace: Workspace, timeline: str) -> None:
     store = workspace.store
     set_aside(store.layout, store.layout.timeline_record(timeline), "it cannot be read")
-    if timeline == workspace.timeline:
+    if _holds_imports(store, timeline):
+        write_imports_record(store.layout, store.id, timeline)
+    elif timeline == workspace.timeline:
         store.claim(timeline, workspace.root, workspace.home)
+
+
+def _holds_imports(store: Store, timeline: str) -> bool:
+    """Tell whether a manifest in the timeline's folder names another timeline."""
+    for shelf in (store.layout.timeline(timeline), store.layout.deleted(timeline)):
+        for folder in list_checkpoint_folders(shelf):
+            with suppress(ChronosError):
+                data = read_limited(folder / MANIFEST, LARGEST_MANIFEST_BYTES)
+                return decode_manifest(data, folder.name).timeline != timeline
+    return False
 
 
 def _on_manifest(workspace: Workspace, folder: Path) -> Work:

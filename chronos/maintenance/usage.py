@@ -128,7 +128,7 @@ class _Measured:
         self._store = store
         self._sizes = sizes
         self._finder = ChunkFinder(store)
-        self._keys: dict[tuple[str, type | None], set[int]] = {}
+        self._keys: dict[tuple[str, type | None, bool], set[int]] = {}
         self._by_timeline: dict[str, set[int]] = {}
         self._by_store: dict[tuple[str, str], set[int]] = {}
 
@@ -137,13 +137,13 @@ class _Measured:
         folder = folder_of(self._store, row)
         try:
             parts = list(_parts(read_manifest_in(folder), folder))
-            keys = {self._name(part): self._keys_of(part) for part in parts}
+            keys = {part.key: self._keys_of(part) for part in parts}
         except ChronosError:
             self.unread.append(row.checkpoint_id)
             return
         self._keys = keys
         for part in parts:
-            self._by_store.setdefault((row.timeline, part.part), set()).update(keys[self._name(part)])
+            self._by_store.setdefault((row.timeline, part.part), set()).update(keys[part.key])
         own = set().union(*keys.values())
         self._by_timeline.setdefault(row.timeline, set()).update(own)
         self.by_checkpoint.add(row.checkpoint_id, own, self._sizes)
@@ -162,11 +162,8 @@ class _Measured:
             sharing.add(owner, keys, self._sizes)
         return sharing.shares(self._sizes)
 
-    def _name(self, part: PartList) -> tuple[str, type | None]:
-        return part.ref.blake3, part.row_type
-
     def _keys_of(self, part: PartList) -> set[int]:
-        known = self._keys.get(self._name(part))
+        known = self._keys.get(part.key)
         return self._finder.of_list(part) if known is None else known
 
 

@@ -11,10 +11,10 @@ import shlex
 from contextlib import suppress
 from pathlib import Path
 
-from chronos.checkpoints import Manifest, State, Store, list_checkpoint_folders, list_timelines
+from chronos.checkpoints import Manifest, State, Store, is_for_imports, list_checkpoint_folders, list_timelines
 from chronos.errors import ChronosError, IntegrityError
 from chronos.files import TreePath, display
-from chronos.git import Repository, find_ref, list_base_refs
+from chronos.git import Repository, has_commit, list_base_refs
 from chronos.maintenance.checkpoint_check import CheckpointCheck
 from chronos.maintenance.findings import Finding, Severity
 from chronos.maintenance.own_files import check_own_files
@@ -56,6 +56,7 @@ class _Verification:
         self._whole: set[bytes] = set()
         self._repositories: dict[TreePath, Repository | None] = {b"": workspace.repository}
         self._bases: dict[TreePath, set[str]] = {b"": set()}
+        self._own_bases: set[str] = set()  # those of the root that more than imported checkpoints need
         # Before the packs are listed: whoever seals a checkpoint meanwhile has published its packs before.
         layout = self._store.layout
         self._folders = {
@@ -134,7 +135,10 @@ class _Verification:
         ]
 
     def _note_bases(self, timeline: str, manifest: Manifest, state: State | None) -> None:
-        self._bases[b""] |= {part.base for part in manifest.code if part.base and not part.path}
+        root = {part.base for part in manifest.code if part.base and not part.path}
+        self._bases[b""] |= root
+        if not is_for_imports(self._store.layout, timeline):
+            self._own_bases |= root
         if timeline != self._workspace.timeline:  # another worktree has its own submodules
             return
         paths = {part.tree_path for part in manifest.code}
@@ -160,7 +164,12 @@ class _Verification:
         for commit in sorted(bases):
             if refs.get(commit) == commit:
                 continue
-            if find_ref(repository, f"{commit}^{{tree}}") is None:
+            if not has_commit(repository, commit) and not component and commit not in self._own_bases:
+                self._survey.warn(
+                    f"base {commit}", "an imported checkpoint needs the commit, which is not here",
+                    "fetch it, or import a file that was exported with --base",
+                )  # fmt: skip
+            elif not has_commit(repository, commit):
                 self._survey.error(
                     f"base {commit}{where}", "the commit is gone from the repository",
                     "fetch it again, or restore what checkpoints on it captured with --path",

@@ -1,7 +1,15 @@
 """Operations: what people and agents ask for, logged so that each can be undone and redone."""
 
 from chronos.operations.annotations import annotate
-from chronos.operations.checkpoints import check_new_name, create, delete, is_storable, resolve
+from chronos.operations.checkpoints import (
+    check_new_name,
+    create,
+    delete,
+    find_folder,
+    is_storable,
+    move_checkpoints,
+    resolve,
+)
 from chronos.operations.grace import GRACE_DAYS, GRACE_OPERATIONS, is_young, split_by_grace
 from chronos.operations.hiding import sweep_hiding_drafts
 from chronos.operations.journals import (
@@ -22,7 +30,13 @@ from chronos.operations.log import (
     read_operations,
     stamp,
 )
-from chronos.operations.looking import find_repositories, open_diff, open_repositories, restore_into
+from chronos.operations.looking import (
+    check_outside,
+    find_repositories,
+    open_diff,
+    open_repositories,
+    restore_into,
+)
 from chronos.operations.memory import (
     StoreDifference,
     StoreReport,
@@ -53,11 +67,13 @@ __all__ = [
     "append",
     "build_stack",
     "check_new_name",
+    "check_outside",
     "create",
     "delete",
     "diff_stores",
     "extract_store",
     "find_ended",
+    "find_folder",
     "find_repositories",
     "has_torn_end",
     "is_storable",
@@ -65,6 +81,7 @@ __all__ = [
     "is_young",
     "list_interrupted",
     "list_stores",
+    "move_checkpoints",
     "new_operation_id",
     "open_diff",
     "open_repositories",

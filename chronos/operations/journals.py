@@ -25,6 +25,7 @@ from chronos.checkpoints import (
     decode_journal,
     encode_journal,
     linked_repository,
+    list_timelines,
 )
 from chronos.errors import (
     ChronosError,
@@ -118,7 +119,7 @@ def sweep_leftovers(workspace: Workspace) -> int:
     """Remove what killed processes left: trash whose journal is closed, drafts, locks of base refs; return how many."""
     store, repository = workspace.store, workspace.repository
     swept = sweep_drafts(store.layout.system) + sweep_drafts(store.layout.journals)
-    swept += sweep_drafts(store.layout.timeline(workspace.timeline), TIMELINE)
+    swept += sum(sweep_drafts(store.layout.timeline(name), TIMELINE) for name in list_timelines(store.layout))
     swept += sweep_hiding_drafts(repository, store.layout)
     with locks.hold(store.layout.refs_lock, timeout_s=store.config.lock_timeout_s):
         swept += sweep_base_ref_locks(repository, store.id)

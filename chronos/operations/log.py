@@ -36,6 +36,7 @@ class OperationKind(str, Enum):
     """What was asked for."""
 
     CREATE = "create"
+    IMPORT = "import"
     DELETE = "delete"
     RESTORE = "restore"
     UNDO = "undo"

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from chronos.catalog import CheckpointRow
 from chronos.checkpoints import (
-    UNCAPTURED,
     BlobSource,
     Options,
     Side,
@@ -23,7 +22,7 @@ from chronos.checkpoints import (
 )
 from chronos.errors import GitFailedError, RefusedError, TargetNotEmptyError
 from chronos.files import SafeRoot, TreePath, display, is_inside, remove_tree, sync_file_system, translate_os_errors
-from chronos.git import Repository, common_dir_of, list_tree, open_repository
+from chronos.git import GitCommand, Repository, common_dir_of, list_tree, open_repository
 from chronos.memory import place_of
 from chronos.operations.memory import write_store
 from chronos.operations.workspace import Workspace
@@ -58,7 +57,7 @@ def restore_into(workspace: Workspace, row: CheckpointRow, folder: Path, paths: 
     folder = Path(os.path.abspath(folder))
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise TargetNotEmptyError(f"{folder} is not empty")
-    _check_outside(workspace, folder)
+    check_outside(workspace, folder)
     store = workspace.store
     state = store.read_checkpoint(row)
     scratch = folder.with_name(f".{folder.name}.{os.getpid()}.chronos")
@@ -88,7 +87,7 @@ def _write_out(workspace: Workspace, state: State, target: Path, folders: tuple[
             workspace.notices.append(f"the base commit {commit} is gone; only what was captured is written")
         elif component.base is not None:
             paths |= {component.from_root(entry.path) for entry in list_tree(repositories[path], component.base)}
-    paths |= {row.path for row in state.receipt if row.reason in UNCAPTURED}
+    paths |= {row.path for row in state.uncaptured()}
     paths = {path for path in paths if not state.is_memory(path)}
     paths = {path for path in paths if not folders or any(is_inside(path, folder) for folder in folders)}
     unknown = {path: why for path in sorted(paths) if (why := sides.why_unknown(path))}
@@ -138,8 +137,8 @@ def _write_all(workspace: Workspace, tree: SafeRoot, blobs: BlobSource, found: l
             workspace.progress(number + 1, len(found))
 
 
-def _check_outside(workspace: Workspace, folder: Path) -> None:
-    """Refuse a folder where git or chrono keep their own."""
+def check_outside(workspace: Workspace, folder: Path) -> None:
+    """Refuse a place where git or chrono keep their own. Raises RefusedError."""
     place = folder.resolve()
     if ".git" in place.parts or any(
         place.is_relative_to(own.resolve()) for own in (workspace.store.layout.root, workspace.repository.common_dir)
@@ -149,20 +148,23 @@ def _check_outside(workspace: Workspace, folder: Path) -> None:
 
 def find_repositories(workspace: Workspace, *states: State) -> dict[TreePath, Repository]:
     """Return the repositories of the states' components that are still there, if only their git folder."""
-    found = open_repositories(workspace, {path for state in states for path in state.components})
+    paths = {path for state in states for path in state.components}
+    found = open_repositories(workspace.repository, workspace.git, paths, workspace.notices)
     for state in states:
         found = absorbed_repositories(state, found)
     return found
 
 
-def open_repositories(workspace: Workspace, paths: Iterable[TreePath]) -> dict[TreePath, Repository]:
-    """Return the repositories at `paths` from the root that are still there, and the root's own."""
-    found = {b"": workspace.repository}
-    for path in filter(None, paths):
-        root = workspace.root / os.fsdecode(path)
+def open_repositories(
+    repository: Repository, git: GitCommand, paths: Iterable[TreePath], notices: list[str]
+) -> dict[TreePath, Repository]:
+    """Return the root's `repository`, and those at `paths` from it that are still there."""
+    found = {b"": repository}
+    for path in filter(None, set(paths)):
+        root = repository.root / os.fsdecode(path)
         if common_dir_of(root) is not None:
             try:
-                found[path] = open_repository(root, workspace.git)
+                found[path] = open_repository(root, git)
             except GitFailedError as cause:
-                workspace.notices.append(f"{display(path)} cannot be read: {cause.message}")
+                notices.append(f"{display(path)} cannot be read: {cause.message}")
     return found

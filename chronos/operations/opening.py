@@ -38,7 +38,7 @@ class OpenPlace:
         self.git = git
         self._environment = environment
         self._notices = notices
-        self._progress = progress
+        self.progress = progress
         self._store: Store | None = None
         self._is_set_up = False
         self._is_claimed: bool | None = None  # unknown before the store is opened
@@ -85,7 +85,7 @@ class OpenPlace:
         workspace = Workspace(
             place.root, place.home, place.repository, place.timeline, store, place.config, self.git,
             _git_version(store, self.git),
-            self._environment, self._notices, self._progress,
+            self._environment, self._notices, self.progress,
         )  # fmt: skip
         if self._is_new_here:
             self._is_new_here = False

@@ -2,8 +2,16 @@
 
 from chronos.pool.checked import add_check, check_of, strip_check
 from chronos.pool.chunker import FILE_PROFILE, LIST_PROFILE, PAGED_PIECE_BYTES, ChunkProfile
-from chronos.pool.codec import compress_text, decompress_text, digest
-from chronos.pool.content import Content, ContentInspector, ContentSink, HashingSink, PickingSink, PoolWriter
+from chronos.pool.codec import LARGEST_CHUNK_BYTES, StoredChunk, compress_text, decompress_text, digest, new_digest
+from chronos.pool.content import (
+    CHUNK_ID_BYTES,
+    Content,
+    ContentInspector,
+    ContentSink,
+    HashingSink,
+    PickingSink,
+    PoolWriter,
+)
 from chronos.pool.pack import (
     PACK_LIMIT_BYTES,
     RECORD_BYTES,
@@ -19,7 +27,9 @@ from chronos.pool.reader import PoolReader
 from chronos.pool.salvage import salvage_chunks
 
 __all__ = [
+    "CHUNK_ID_BYTES",
     "FILE_PROFILE",
+    "LARGEST_CHUNK_BYTES",
     "LIST_PROFILE",
     "PACK_LIMIT_BYTES",
     "PAGED_PIECE_BYTES",
@@ -35,6 +45,7 @@ __all__ = [
     "PickingSink",
     "PoolReader",
     "PoolWriter",
+    "StoredChunk",
     "WrittenPack",
     "add_check",
     "check_of",
@@ -43,6 +54,7 @@ __all__ = [
     "copy_chunks",
     "decompress_text",
     "digest",
+    "new_digest",
     "read_pack_index",
     "salvage_chunks",
     "strip_check",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from enum import IntEnum
 
+import msgspec
 import zstandard
 from blake3 import blake3
 
@@ -16,6 +17,7 @@ from chronos.errors import DamagedPackError
 
 _LEVEL = 3
 _LARGEST_WINDOW_BYTES = 128 * 1024 * 1024
+LARGEST_CHUNK_BYTES = 64 * 1024 * 1024
 _of_thread = threading.local()
 
 
@@ -24,6 +26,24 @@ class Codec(IntEnum):
 
     RAW = 0
     ZSTD = 1
+
+
+class StoredChunk(msgspec.Struct, frozen=True):
+    """A chunk as it lies in a file: its id, its codec, its stored bytes, and the length that they decode to."""
+
+    id: bytes
+    codec: int
+    stored: bytes
+    raw_bytes: int
+
+    def decoded(self) -> bytes:
+        """Return the raw bytes. Raises DamagedPackError when they do not hash to the id, or are more than stated."""
+        if self.raw_bytes > LARGEST_CHUNK_BYTES:
+            raise DamagedPackError(f"chunk {self.id.hex()[:16]} is said to have an impossible size")
+        data = decode(self.codec, self.stored, self.raw_bytes)
+        if digest(data) != self.id:
+            raise DamagedPackError(f"chunk {self.id.hex()[:16]} is damaged")
+        return data
 
 
 def digest(data: bytes | memoryview) -> bytes:
@@ -43,6 +63,11 @@ class Compressor:
             return Codec.RAW, data
         packed = self._zstd.compress(data)
         return (Codec.ZSTD, packed) if len(packed) < len(data) else (Codec.RAW, data)
+
+
+def new_digest() -> blake3:
+    """Return a running BLAKE3 that takes data with `update`."""
+    return blake3()
 
 
 def decode(codec: int, stored: bytes, raw_bytes: int) -> bytes:

@@ -17,7 +17,7 @@ from blake3 import blake3
 
 from chronos.errors import MissingChunkError
 from chronos.pool.chunker import FILE_PROFILE, ChunkProfile
-from chronos.pool.codec import digest
+from chronos.pool.codec import StoredChunk, digest
 from chronos.pool.pack import PACK_LIMIT_BYTES, PackWriter, WrittenPack
 
 CHUNK_ID_BYTES = 32
@@ -34,6 +34,11 @@ class Content(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
     id: bytes
     size: int
     chunks: bytes | None = None
+
+    @property
+    def key(self) -> bytes:
+        """The one chunk without which it cannot be read: its chunk list, or the chunk that it is."""
+        return self.chunks or self.id
 
 
 class ContentSink(Protocol):
@@ -221,23 +226,34 @@ class PoolWriter(HashingSink):
         if self._open is not None:
             self._open.abandon()
 
+    def add_stored(self, chunk: StoredChunk) -> None:
+        """Keep a chunk as it is stored elsewhere, once it is checked. Raises DamagedPackError."""
+        if chunk.id not in self._fresh and not self._is_known(chunk.id):
+            chunk.decoded()
+            self._pack_for(len(chunk.stored)).add_stored(chunk.id, chunk.stored, chunk.raw_bytes, chunk.codec)
+            self._fresh.add(chunk.id)
+
     def _take(self, chunk_id: bytes, piece: bytes, profile: ChunkProfile) -> None:
         is_new = self._keep(chunk_id, piece)
         if self._inspector is not None and profile is FILE_PROFILE:
             self._inspector.look(piece, is_new=is_new)
+
+    def _pack_for(self, size: int) -> PackWriter:
+        """The open pack; another one when `size` bytes more are too many for it."""
+        if self._open is not None and self._open.size + size > PACK_LIMIT_BYTES:
+            self._finished.append(self._open.finish())
+            self._open = None
+        if self._open is None:
+            path = self._folder / f"{len(self._finished)}.pack"
+            self._open = PackWriter(path, compress=self._compress, spend=self.spend)
+        return self._open
 
     def _keep(self, chunk_id: bytes, data: bytes) -> bool:
         if chunk_id in self._fresh:
             return True
         if self._is_known(chunk_id):
             return False
-        if self._open is not None and self._open.size + len(data) > PACK_LIMIT_BYTES:
-            self._finished.append(self._open.finish())
-            self._open = None
-        if self._open is None:
-            path = self._folder / f"{len(self._finished)}.pack"
-            self._open = PackWriter(path, compress=self._compress, spend=self.spend)
-        self._open.add(chunk_id, data)
+        self._pack_for(len(data)).add(chunk_id, data)
         self._fresh.add(chunk_id)
         return True
 

@@ -19,7 +19,7 @@ from blake3 import blake3
 
 from chronos.errors import DamagedPackError
 from chronos.files import translate_os_errors
-from chronos.pool.codec import Compressor, decode, digest
+from chronos.pool.codec import LARGEST_CHUNK_BYTES, Compressor, decode, digest
 from chronos.process import in_background
 
 MAGIC = b"CHRPACK1"
@@ -27,7 +27,6 @@ _END = b"CHRPKEND"
 RECORD = struct.Struct("<32sQIIB")
 FOOTER = struct.Struct("<QI32s32s8s")
 _BUFFER_BYTES = 4 * 1024 * 1024
-LARGEST_CHUNK_BYTES = 64 * 1024 * 1024
 PACK_LIMIT_BYTES = 256 * 1024 * 1024
 RECORD_BYTES = RECORD.size
 _BATCH_BYTES = 2 * 1024 * 1024

@@ -7,17 +7,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, TypeVar
 
 from chronos.errors import ChronosError, DamagedPackError, IntegrityError, MissingChunkError, StorageError
+from chronos.pool.codec import StoredChunk
 from chronos.pool.content import CHUNK_ID_BYTES, Content
 from chronos.pool.pack import ChunkLocation, PackFile
 from chronos.process import in_background
 
 _OPEN_PACKS = 16
+_Result = TypeVar("_Result")
 _IDS_AT_ONCE = 4096
 _BATCH_BYTES = 2 * 1024 * 1024
-_BATCHES_AHEAD = 3
+_BYTES_AHEAD = 8 * 1024 * 1024
 # Every pack that holds a chunk, and where in it.
 Places: TypeAlias = Sequence[tuple[Path, ChunkLocation]]
 
@@ -44,13 +46,26 @@ class PoolReader:
 
         Raises MissingChunkError, and when every copy is damaged DamagedPackError or StorageError.
         """
+        return self._first_whole(chunk_id, PackFile.read)
+
+    def read_stored(self, chunk_id: bytes) -> StoredChunk:
+        """Return one chunk as the first pack that has it whole stores it. Raises as `read_chunk` does."""
+
+        def read(pack: PackFile, chunk_id: bytes, location: ChunkLocation) -> StoredChunk:
+            stored = pack.read_stored(location)
+            pack.unpack(chunk_id, location, stored)
+            return StoredChunk(chunk_id, location.codec, stored, location.raw_bytes)
+
+        return self._first_whole(chunk_id, read)
+
+    def _first_whole(self, chunk_id: bytes, read: Callable[[PackFile, bytes, ChunkLocation], _Result]) -> _Result:
         failure: ChronosError = MissingChunkError(f"no pack holds chunk {chunk_id.hex()[:16]}")
         tried: set[Path] = set()
         while places := [place for place in self._find_chunks(chunk_id) if place[0] not in tried]:
             for path, location in places:  # a gc may move it meanwhile: then there is a new place to try
                 tried.add(path)
                 try:
-                    return self._open(path).read(chunk_id, location)
+                    return read(self._open(path), chunk_id, location)
                 except (DamagedPackError, StorageError) as cause:
                     failure = cause
         raise failure
@@ -69,15 +84,17 @@ class PoolReader:
         """Yield chunks in order; they are read here and decompressed in threads, some batches ahead."""
         places = self._find_many(chunk_ids)
         pending: deque[tuple[list[_Stored], Callable[[], list[bytes | None]]]] = deque()
-        batch, size = [], 0
+        batch, size, ahead = list[_Stored](), 0, 0
         for chunk_id in chunk_ids:
             stored = self._read_stored(chunk_id, places.get(chunk_id, ()))
             batch.append(stored)
             size += stored.raw_bytes
             if size >= _BATCH_BYTES:
                 pending.append((batch, in_background(partial(_unpack, batch))))
+                ahead += size
                 batch, size = [], 0
-                if len(pending) > _BATCHES_AHEAD:
+                while ahead > _BYTES_AHEAD:  # one chunk alone may be more
+                    ahead -= sum(stored.raw_bytes for stored in pending[0][0])
                     yield from self._whole(*pending.popleft())
         while pending:
             yield from self._whole(*pending.popleft())

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from chronos.errors import DamagedPackError
 from chronos.files import translate_os_errors
-from chronos.pool.codec import Codec, digest, inflate
-from chronos.pool.pack import FOOTER, LARGEST_CHUNK_BYTES, MAGIC, PACK_LIMIT_BYTES, RECORD
+from chronos.pool.codec import LARGEST_CHUNK_BYTES, Codec, digest, inflate
+from chronos.pool.pack import FOOTER, MAGIC, PACK_LIMIT_BYTES, RECORD
 
 _FRAME = b"\x28\xb5\x2f\xfd"  # RFC 8878, section 3.1.1
 _FIRST_OFFSET = len(MAGIC).to_bytes(8, "little")

@@ -25,9 +25,10 @@ class Scenario:
     """One command on one prepared repository.
 
     After a fault and recovery the tree is `old` or `new`. `kept` are the checkpoints that must still be listed,
-    `removes` those that the command deletes. `reverse` is the command that takes it back, if it took effect in spite of
-    the fault. Where `reaches_new` is false, both states are a success. One that `mends` begins with a damaged store
-    and may end with findings; when it is run again the store is sound.
+    After a fault and recovery the tree is `old` or `new`. `kept` are the checkpoints that must still be listed,
+    `removes` those that the command deletes, `adds` one that it brings in from elsewhere. `reverse` is the command that
+    takes it back, if it took effect in spite of the fault. Where `reaches_new` is false, both states are a success. One
+    that `mends` begins with a damaged store and may end with findings; when it is run again the store is sound.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Scenario:
     removes: frozenset[str] = frozenset()
     reverse: tuple[str, ...] = ()
     reaches_new: bool = True
+    adds: str | None = None
     mends: bool = False
 
     def is_done(self, state: TreeState, listed: frozenset[str]) -> bool:
@@ -101,6 +103,7 @@ class Workshop:
         *,
         removes: frozenset[str] = frozenset(),
         reverse: tuple[str, ...] = (),
+        adds: str | None = None,
     ) -> Scenario:
         """Complete a scenario with what one undisturbed run on a copy does."""
         trial = root.with_name(f"{root.name}-undisturbed")
@@ -119,6 +122,7 @@ class Workshop:
             calls=outcome.calls,
             removes=removes,
             reverse=reverse,
+            adds=adds,
         )
 
 
@@ -157,6 +161,40 @@ def _delete(workshop: Workshop) -> Scenario:
     return workshop.finish(
         root, ("checkpoint", "delete", first, "--yes", "--json"), removes=frozenset({first}), reverse=_UNDO
     )
+
+
+def _parcel(workshop: Workshop, name: str, root: Path) -> tuple[Path, str]:
+    """Export a checkpoint, with its base, from the repository at `root`; return the file and the id."""
+    edit_once(workshop.world, root)
+    checkpoint = workshop.world.must(root, "checkpoint", "create", "from elsewhere")["checkpoint_id"]
+    file = workshop.folder / f"{name}.chrono"
+    workshop.world.must(root, "checkpoint", "export", checkpoint, str(file), "--base")
+    return file, checkpoint
+
+
+def _import(workshop: Workshop) -> Scenario:
+    """The first import into a clone of the same history that has a store already."""
+    root = workshop.folder / "prepared" / "import"
+    make_repository(workshop.world, root)
+    elsewhere = workshop.folder / "elsewhere"
+    shutil.copytree(root, elsewhere, symlinks=True)
+    file, checkpoint = _parcel(workshop, "import", elsewhere)
+    edit_again(workshop.world, root)
+    workshop.world.must(root, "checkpoint", "create", "own")
+    return workshop.finish(root, ("checkpoint", "import", str(file), "--yes", "--json"), adds=checkpoint)
+
+
+def _import_base(workshop: Workshop) -> Scenario:
+    """An import that brings the base commit along, into a repository that never had it."""
+    root = workshop.folder / "prepared" / "import-base"
+    make_repository(workshop.world, root)
+    workshop.world.git(root, "commit", "-q", "--amend", "-m", "another history")
+    strangers = workshop.folder / "strangers"
+    make_repository(workshop.world, strangers)
+    workshop.world.git(strangers, "commit", "-q", "--allow-empty", "-m", "only here")
+    file, checkpoint = _parcel(workshop, "import-base", strangers)
+    workshop.world.must(root, "checkpoint", "create", "own")
+    return workshop.finish(root, ("checkpoint", "import", str(file), "--yes", "--json"), adds=checkpoint)
 
 
 def _gc(workshop: Workshop) -> Scenario:
@@ -263,6 +301,8 @@ _BUILDERS: dict[str, Callable[[Workshop], Scenario]] = {
     "redo": _redo,
     "delete": _delete,
     "gc": _gc,
+    "import": _import,
+    "import-base": _import_base,
     "recover": _recover,
     "create-memory": _create_with_memory,
     "restore-memory": _restore_with_memory,

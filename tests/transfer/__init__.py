@@ -1,0 +1,1 @@
+"""Tests of the room that carries checkpoints between stores."""
