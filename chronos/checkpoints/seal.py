@@ -14,7 +14,7 @@ from typing import TypeVar
 import msgspec
 
 from chronos import clock, locks
-from chronos.catalog import CheckpointRow
+from chronos.catalog import CheckpointRow, TimelineMark
 from chronos.checkpoints.capture import Capture
 from chronos.checkpoints.manifest import (
     LARGEST_NUMBER,
@@ -68,6 +68,8 @@ def seal(
     Raises StorageError, QuotaExceededError or GitFailedError, and then nothing has become visible.
     """
     layout, timeline = store.layout, request.timeline
+    seen = store.catalog.find_mark(timeline)
+    seen = seen if seen == read_mark(layout, timeline) else None
     members = _Members(store, capture, request, parent, scratch)
     code, receipt = put_lists(writer, capture.state)
     secrets = _put_rows(writer, findings.rows) if findings.rows else None
@@ -106,7 +108,7 @@ def seal(
     pin_bases(store, capture)
     publish_folder(folder, layout.checkpoint(timeline, checkpoint_id))
     row, own_bytes = checkpoint_row(manifest, checkpoint_id), len(data) + members.own_bytes
-    _index(store, packs, row, own_bytes, capture, findings)
+    _index(store, packs, row, own_bytes, capture, findings, seen)
     return checkpoint_id, manifest
 
 
@@ -207,9 +209,14 @@ class _Members:
 
 
 def _index(
-    store: Store, packs: Sequence[WrittenPack], row: CheckpointRow, own_bytes: int, capture: Capture, findings: Findings
-) -> None:
-    """Tell the catalog. The checkpoint is sealed already, so a broken catalog only has to be built again."""
+    store: Store, packs: Sequence[WrittenPack], row: CheckpointRow, own_bytes: int, capture: Capture,
+    findings: Findings, seen: TimelineMark | None,
+) -> None:  # fmt: skip
+    """Tell the catalog. The checkpoint is sealed already, so a broken catalog only has to be built again.
+
+    `seen` is the mark under which everything before this checkpoint was known: a catalog that somebody emptied
+    meanwhile has it no more, and must not say that it agrees with the folders.
+    """
     catalog, timeline = store.catalog, row.timeline
     try:
         with catalog.transaction():
@@ -219,7 +226,8 @@ def _index(
             for key, fresh, gone in capture.stats:
                 catalog.update_stats(key, fresh, gone)
             remember(store, timeline, row.checkpoint_id, findings)
-            catalog.set_mark(timeline, read_mark(store.layout, timeline))
+            if seen is not None and catalog.find_mark(timeline) == seen:
+                catalog.set_mark(timeline, read_mark(store.layout, timeline))
     except CatalogDamagedError:
         store.discard_catalog()
     except (LockedError, StorageError):
