@@ -16,6 +16,7 @@ from chronos.catalog import Catalog, CheckpointRow
 from chronos.errors import StorageError
 from chronos.files import translate_os_errors
 from chronos.layout import StoreLayout
+from chronos.pool import strip_check
 
 _READ_TO = "annotations"
 _LARGEST_LOG_BYTES = 1024 * 1024 * 1024
@@ -45,15 +46,28 @@ class Annotation(msgspec.Struct, frozen=True, omit_defaults=True):
 
 class _Any(msgspec.Struct):
     annotation: str
+    kind: str = ""
+
+
+class _Bare(Annotation, frozen=True, forbid_unknown_fields=True):
+    """What a line without a check may be when its kind is known: another key is a check that damage renamed."""
+
+
+_KINDS = {kind.value for kind in AnnotationKind}
 
 
 def is_annotation(line: bytes) -> bool:
-    """Tell whether a line of the log is an annotation, of whatever kind: a later release may have others."""
+    """Tell whether a line of the log is an annotation, of whatever kind: a later release may have others.
+
+    One whose check is of other bytes is none.
+    """
     if b'"annotation"' not in line:
         return False
     try:
-        msgspec.json.decode(line, type=_Any)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        bare = strip_check(line)
+        if msgspec.json.decode(bare, type=_Any).kind in _KINDS:
+            msgspec.json.decode(bare, type=_Bare if bare == line else Annotation)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
         return False
     return True
 
@@ -114,7 +128,9 @@ def apply_annotations(catalog: Catalog, layout: StoreLayout) -> None:
 
 
 def _parse(line: bytes) -> Annotation | None:
+    if not is_annotation(line):
+        return None
     try:
-        return msgspec.json.decode(line, type=Annotation) if b'"annotation"' in line else None
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return msgspec.json.decode(strip_check(line), type=Annotation)
+    except (msgspec.MsgspecError, ValueError, RecursionError):  # of a kind that a later release has
         return None

@@ -14,7 +14,7 @@ from typing import TypeVar
 import msgspec
 
 from chronos import clock, locks
-from chronos.catalog import CheckpointRow
+from chronos.catalog import CheckpointRow, TimelineMark
 from chronos.checkpoints.capture import Capture
 from chronos.checkpoints.manifest import (
     LARGEST_NUMBER,
@@ -68,6 +68,8 @@ def seal(
     Raises StorageError, QuotaExceededError or GitFailedError, and then nothing has become visible.
     """
     layout, timeline = store.layout, request.timeline
+    seen = store.catalog.find_mark(timeline)
+    seen = seen if seen == read_mark(layout, timeline) else None
     members = _Members(store, capture, request, parent, scratch)
     code, receipt = put_lists(writer, capture.state)
     secrets = _put_rows(writer, findings.rows) if findings.rows else None
@@ -106,7 +108,7 @@ def seal(
     pin_bases(store, capture)
     publish_folder(folder, layout.checkpoint(timeline, checkpoint_id))
     row, own_bytes = checkpoint_row(manifest, checkpoint_id), len(data) + members.own_bytes
-    index_sealed(store, timeline, packs, row, own_bytes, capture, findings)
+    index_sealed(store, timeline, packs, row, own_bytes, capture, findings, seen)
     return checkpoint_id, manifest
 
 
@@ -208,9 +210,13 @@ class _Members:
 
 def index_sealed(
     store: Store, timeline: str, packs: Sequence[WrittenPack], row: CheckpointRow | None = None, own_bytes: int = 0,
-    capture: Capture | None = None, findings: Findings | None = None,
+    capture: Capture | None = None, findings: Findings | None = None, seen: TimelineMark | None = None,
 ) -> None:  # fmt: skip
-    """Tell the catalog of packs and a checkpoint that are durable already: a broken catalog is only built again."""
+    """Tell the catalog of packs and a checkpoint that are durable already: a broken catalog is only built again.
+
+    `seen` is the mark under which everything before was known: a catalog that somebody emptied meanwhile has it no more,
+    and must not say that it agrees with the folders. Without it the next look compares them.
+    """
     with cache_only(store), store.catalog.transaction():
         catalog = store.catalog
         for pack in packs:
@@ -221,4 +227,5 @@ def index_sealed(
                 remember(store, timeline, row.checkpoint_id, findings)
         for key, fresh, gone in capture.stats if capture is not None else ():
             catalog.update_stats(key, fresh, gone)
-        catalog.set_mark(timeline, read_mark(store.layout, timeline))
+        if seen is not None and catalog.find_mark(timeline) == seen:
+            catalog.set_mark(timeline, read_mark(store.layout, timeline))

@@ -160,6 +160,7 @@ def _plan_endings(store: Store, plan: ExpiryPlan, rules: Rules) -> list[Operatio
     for timeline in {operation.timeline for operation in plan.operations if operation.timeline}:
         own = [one for one in plan.operations if one.timeline == timeline or is_unreadable(one)]
         old, young = split_by_grace(own, rules.now)
+        old = [one for one in old if not is_unreadable(one)]  # undo cannot end after what nobody can name
         kept |= {one.operation: one for one in young if one.operation not in ended}
         fresh = [one for one in old if one.operation not in ended]
         if fresh:

@@ -12,7 +12,7 @@ import msgspec
 
 from chronos import clock, locks
 from chronos.checkpoints import Manifest, Store, list_checkpoint_folders, list_timelines
-from chronos.errors import ChangedMeanwhileError, ChronosError, StorageError
+from chronos.errors import CatalogDamagedError, ChangedMeanwhileError, ChronosError, StorageError
 from chronos.files import TreePath, is_full
 from chronos.git import Repository, delete_base_refs, list_base_refs
 from chronos.maintenance.expiry import (
@@ -34,6 +34,7 @@ WORTH_REWRITING = 0.25
 SHORT_OF_SPACE = 0.02
 _UNNEEDED = "unneeded-bases"
 _UNKNOWN = "what checkpoint {0} needs is unknown, so packs stay; `chrono checkpoint delete {0}` gives it up"
+_UNFINISHED = "what the interrupted `{0}` needs is unknown, so packs stay until `chrono recover` has ended it"
 _GRACE_NS = GRACE_DAYS * 24 * 3600 * 10**9
 
 
@@ -90,20 +91,18 @@ def run_gc(
             raise ChangedMeanwhileError("other checkpoints would go than the plan said; nothing was removed")
         problems = list(plan.obstacles)
         expire_automatic(store, plan.expiry)
+        swept = plan.sweep
         try:
             expire_others(store, plan.expiry)
-            is_late = False
         except StorageError as cause:  # the log has no room for a line: what goes first may give it some
             if not is_full(cause):
                 raise
-            is_late = True
-        sweep_going(store)
-        if plan.sweep is not None:
-            problems += sweep(store, plan.sweep, plan.live, workspace.progress)
-            _forget_stats(store, plan.live)
-        if is_late:
+            problems += _make_room_for_log(workspace, plan, least_dead)
             expire_others(store, plan.expiry)
-            sweep_going(store)
+            swept = None if swept is None else plan_sweep(store, plan.live, least_dead)
+        sweep_going(store)
+        if swept is not None:
+            problems += _sweep(workspace, swept, plan.live)
         _delete_base_refs(workspace, plan.base_refs)
         store.refresh()
     return GcOutcome(plan, problems)
@@ -117,7 +116,10 @@ def mark_survivors(store: Store, plan: ExpiryPlan) -> tuple[Marks, list[Manifest
     marks, manifests, obstacles = Marks(store), list[Manifest](), list[str]()
     going = {folder_of(store, row) for row in plan.going}
     for journal in plan.journals:
-        marks.add_changes(journal.change_set)
+        try:
+            marks.add_changes(journal.change_set)
+        except ChronosError as cause:
+            obstacles.append(f"{cause.message}: {_UNFINISHED.format(journal.summary)}")
     for timeline in list_timelines(store.layout):
         for is_live, parent in ((True, store.layout.timeline(timeline)), (False, store.layout.deleted(timeline))):
             for folder in list_checkpoint_folders(parent):
@@ -145,11 +147,33 @@ def _plan(workspace: Workspace, named: bool, deleted: bool, least_dead: float) -
     return GcPlan(expiry, swept, refs, obstacles, marks.keys)
 
 
+def _make_room_for_log(workspace: Workspace, plan: GcPlan, least_dead: float) -> list[str]:
+    """Give back what is dead while every checkpoint that the log must speak of first still has all its chunks."""
+    store = workspace.store
+    sweep_going(store)
+    if plan.sweep is None:
+        return []
+    marks, _, obstacles = mark_survivors(store, msgspec.structs.replace(plan.expiry, verdicts=[]))
+    return obstacles or _sweep(workspace, plan_sweep(store, marks.keys, least_dead), marks.keys)
+
+
+def _sweep(workspace: Workspace, plan: SweepPlan, live: set[int]) -> list[str]:
+    """Carry a sweep out, once nothing vouches any more for the chunks that go; return what could not be done."""
+    _forget_stats(workspace.store, live)
+    return sweep(workspace.store, plan, live, workspace.progress)
+
+
 def _forget_stats(store: Store, live: set[int]) -> None:
-    """Forget files whose content is needed no more: a row vouches for all its chunks, and some of them may be gone."""
+    """Forget files whose content is needed no more: a row vouches for all its chunks, and some of them are to go.
+
+    A catalog that has no room for that goes as a whole.
+    """
     catalog = store.catalog
-    with catalog.transaction():
-        catalog.forget_stats(chunk for chunk in catalog.list_stat_chunks() if chunk and key_of(chunk) not in live)
+    try:
+        with catalog.transaction():
+            catalog.forget_stats(chunk for chunk in catalog.list_stat_chunks() if chunk and key_of(chunk) not in live)
+    except (CatalogDamagedError, StorageError):
+        store.discard_catalog()
 
 
 def _plan_base_refs(workspace: Workspace, manifests: Iterable[Manifest]) -> dict[TreePath, list[str]]:

@@ -1,4 +1,4 @@
-"""Where the bytes of lost chunks may still be: git's objects, the working tree, complete patches, live memory stores.
+"""Where the bytes of lost chunks may still be: packs set aside, git, the working tree, complete patches, live memory.
 
 Everything found passes by its hash or not at all, so a source may be asked for anything. The cheap ones come first;
 none of them is written to.
@@ -41,7 +41,7 @@ from chronos.maintenance.patch_check import base_entries, has_bases, patched_tre
 from chronos.maintenance.survey import Survey
 from chronos.memory import CaptureWork, get_kind
 from chronos.operations import Workspace
-from chronos.pool import FILE_PROFILE, LIST_PROFILE, Content, PickingSink
+from chronos.pool import FILE_PROFILE, LIST_PROFILE, Content, PickingSink, salvage_chunks
 from chronos.stat_cache import StatCache
 
 # Large files are read for pieces that they may share with what was lost, up to so many bytes from each source.
@@ -62,6 +62,7 @@ class Sources:
     def ask_all(self) -> dict[str, int]:
         """Ask every source; return how many chunks each one gave, by its name for people."""
         sources: dict[str, Callable[[], None]] = {
+            "packs set aside": self._ask_quarantine,
             "git objects": self._ask_git,
             "the working tree": self._ask_tree,
             "the present state": self._ask_capture,
@@ -76,6 +77,15 @@ class Sources:
                     ask()
             found[name] = before - len(self._sink.wanted)
         return {name: count for name, count in found.items() if count}
+
+    def _ask_quarantine(self) -> None:
+        """What an earlier round set aside may have what only later ones know to be wanted."""
+        for path in sorted(self._workspace.store.layout.quarantine.glob("*/packs/*.pack*")):
+            if not self._sink.wanted:
+                return
+            with suppress(ChronosError, OSError):
+                for _, data in salvage_chunks(path, self._sink.wanted):
+                    self._sink.add_chunk(data)
 
     def _repositories(self) -> Iterator[Repository]:
         for repository in self._survey.repositories.values():

@@ -21,7 +21,7 @@ from chronos.maintenance.own_files import check_own_files
 from chronos.maintenance.patch_check import PatchCheck
 from chronos.maintenance.survey import BadPack, Survey
 from chronos.operations import Workspace, find_repositories
-from chronos.pool import check_pack, read_pack_index
+from chronos.pool import check_ends, check_pack
 
 _ATTEMPTS = 3
 
@@ -86,20 +86,16 @@ class _Verification:
         return survey
 
     def _check_packs(self, timeline: str) -> None:
-        """The index was built from every pack that has a sound one; here the others are named, and all are read."""
+        """The index was built from every pack that has a sound one; here all are read, or their ends, and named."""
         folder = self._store.layout.packs(timeline)
-        known = self._store.catalog.pack_sizes(timeline)
         for path in sorted(folder.glob("*.pack")) if folder.is_dir() else []:
             try:
                 if self._is_deep:
-                    whole, damaged = check_pack(path)
+                    whole, _, problem = check_pack(path)
                     self._whole.update(whole)
-                    self._survey.sound.update(() if damaged else whole)
-                    problem = f"{len(damaged)} of its {len(whole) + len(damaged)} chunks are damaged" if damaged else ""
+                    self._survey.sound.update(() if problem else whole)
                 else:
-                    problem = ""
-                    if path.stem not in known:
-                        read_pack_index(path)
+                    problem = check_ends(path)
             except ChronosError as cause:
                 problem = cause.message
             if problem:

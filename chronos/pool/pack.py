@@ -180,7 +180,19 @@ class PackFile:
 
 
 def read_pack_index(path: Path) -> WrittenPack:
-    """Read the index of a pack from its end. Raises DamagedPackError when header, footer, index or name are wrong."""
+    """Read the index of a pack from its end. Raises DamagedPackError when it does not hash to the pack's name.
+
+    What else of the header and footer is wrong hides no chunk, for each is compared with its id: see `check_ends`.
+    """
+    return _read_ends(path)[0]
+
+
+def check_ends(path: Path) -> str:
+    """Return what is wrong with the header and footer of a pack, or nothing. Raises as `read_pack_index` does."""
+    return _read_ends(path)[1]
+
+
+def _read_ends(path: Path) -> tuple[WrittenPack, str]:
     with translate_os_errors(f"cannot read {path}"), open(path, "rb") as stream:
         size = stream.seek(0, os.SEEK_END)
         if size < len(MAGIC) + FOOTER.size:
@@ -189,27 +201,26 @@ def read_pack_index(path: Path) -> WrittenPack:
         magic = stream.read(len(MAGIC))
         stream.seek(size - FOOTER.size)
         offset, count, _, checksum, end = FOOTER.unpack(stream.read(FOOTER.size))
-        if magic != MAGIC or end != _END or offset + count * RECORD.size + FOOTER.size != size:
-            raise DamagedPackError(f"pack {path.name} has a damaged header or footer")
+        if offset + count * RECORD.size + FOOTER.size != size:
+            raise DamagedPackError(f"pack {path.name} has a damaged footer")
         stream.seek(offset)
         index = stream.read(count * RECORD.size)
-    name = checksum.hex()[:32]
+    found = digest(index)
+    name = found.hex()[:32]
     records = list(RECORD.iter_unpack(index))
-    if (
-        digest(index) != checksum
-        or path.stem != name
-        or any(start + stored > offset for _, start, stored, *_ in records)
-    ):
+    if path.stem != name or any(start + stored > offset for _, start, stored, *_ in records):
         raise DamagedPackError(f"pack {path.name} has a damaged index")
-    return WrittenPack(name, path, size, _locations(records))
+    is_sound = (magic, checksum, end) == (MAGIC, found, _END)
+    problem = "" if is_sound else f"pack {path.name} has a damaged header or footer"
+    return WrittenPack(name, path, size, _locations(records)), problem
 
 
-def check_pack(path: Path) -> tuple[list[bytes], list[bytes]]:
-    """Read a whole pack and return the ids of its whole chunks and of its damaged ones.
+def check_pack(path: Path) -> tuple[list[bytes], list[bytes], str]:
+    """Read a whole pack; return the ids of its whole chunks, those of its damaged ones, and what is wrong with it.
 
-    Raises DamagedPackError when header, footer or index are wrong, or a bit between the frames is; StorageError.
+    Raises DamagedPackError when its index is wrong; StorageError.
     """
-    pack = read_pack_index(path)
+    pack, problem = _read_ends(path)
     whole: list[bytes] = []
     damaged: list[bytes] = []
     seen, at = blake3(), 0
@@ -224,9 +235,11 @@ def check_pack(path: Path) -> tuple[list[bytes], list[bytes]]:
             seen.update(stored)
             at = place.offset + place.stored_bytes
             (whole if _is_whole(chunk_id, place, stored) else damaged).append(chunk_id)
-    if seen.digest() != frames and not damaged:
-        raise DamagedPackError(f"pack {path.name} has damaged frames")
-    return whole, damaged
+    if damaged:
+        problem = f"{len(damaged)} of its {len(whole) + len(damaged)} chunks are damaged"
+    elif seen.digest() != frames:
+        problem = problem or f"pack {path.name} has damaged frames"
+    return whole, damaged, problem
 
 
 def _is_whole(chunk_id: bytes, place: ChunkLocation, stored: bytes) -> bool:

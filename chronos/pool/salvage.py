@@ -31,7 +31,7 @@ def salvage_chunks(path: Path, wanted: Collection[bytes]) -> _Found:
     A chunk may come twice. What the device does not give counts as zeros. Raises StorageError for no file at all.
     """
     data = _read_tolerantly(path)
-    records, index = _find_records(data, path.stem)
+    records, index = _find_records(data, path.name.partition(".")[0])
     if records:
         yield from _by_records(data, records, index, wanted)
     elif wanted:

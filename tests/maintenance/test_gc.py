@@ -13,11 +13,13 @@ from pathlib import Path
 import pytest
 
 from chronos import ChronosEngine, locks
-from chronos.errors import ChangedMeanwhileError, LockedError
+from chronos.catalog import StatRow
+from chronos.checkpoints import Store
+from chronos.errors import ChangedMeanwhileError, LockedError, StorageError
 from chronos.files import translate_os_errors
-from chronos.maintenance import expiry, sweep
+from chronos.maintenance import expiry, gc, sweep
 from chronos.maintenance.sweep import Fate
-from chronos.pool import PoolWriter
+from chronos.pool import PoolWriter, digest
 from tests.maintenance.conftest import NO_LIMITS, STRICT, Shift, names, pack_bytes, take
 from tests.support import RepoBuilder, tree_digest
 from tests.support.sealing import PROJECT
@@ -110,6 +112,64 @@ def test_gc_removes_nothing_that_only_looks_new_to_the_next_checkpoint(work: Rep
     (work.root.parent / "aside").rename(work.path("large.bin"))
     take(work, engine, "with it again", automatic=False)
     assert engine.verify() == []
+
+
+@pytest.fixture
+def vouched(work: RepoBuilder) -> tuple[RepoBuilder, ChronosEngine]:
+    """A large file of which gc will take some pieces, though its list of pieces stays, and a stat row for it."""
+    engine, base = work.engine(**NO_LIMITS), os.urandom(6_000_000)
+    work.write("large.bin", base)
+    time.sleep(0.2)  # what has just changed is not remembered
+    (gone,) = take(work, engine, "with it", automatic=False)
+    engine.delete_checkpoint(gone)
+    return work, engine
+
+
+def test_a_gc_that_cannot_forget_what_was_read_sweeps_nothing(
+    vouched: tuple[RepoBuilder, ChronosEngine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work, engine = vouched
+    size = pack_bytes(work)
+
+    def locked(*_: object) -> None:
+        raise LockedError("the catalog cannot be used")
+
+    monkeypatch.setattr(gc, "_forget_stats", locked)
+    with pytest.raises(LockedError):
+        engine.gc(deleted=True)
+    assert pack_bytes(work) == size
+    take(work, engine, "after", automatic=False)
+    assert engine.verify() == []
+
+
+def test_a_catalog_that_a_power_cut_put_back_vouches_for_nothing_that_gc_took(
+    vouched: tuple[RepoBuilder, ChronosEngine], tmp_path: Path
+) -> None:
+    """The list of the file's pieces is in another pack as well, which stays."""
+    work, engine = vouched
+    store = engine._here.get_store()
+    content = next(row for row in all_stats(store) if row.path == b"large.bin")
+    writer = PoolWriter(tmp_path, lambda _: False)
+    writer.add_chunk(content.chunk, store.pool.read_chunk(content.chunk))
+    writer.add_chunk(digest(b"filler"), b"filler")
+    engine.close()
+    folder = work.store / ".store"
+    saved = {path: path.read_bytes() for path in folder.glob("catalog.sqlite*")}
+    (pack,) = writer.finish()
+    engine.gc(deleted=True)
+    os.rename(pack.path, work.store / "main/packs" / f"{pack.name}.pack")
+    engine.close()
+    for path in folder.glob("catalog.sqlite*"):
+        path.unlink()
+    for path, data in saved.items():
+        path.write_bytes(data)
+    take(work, engine, "after", automatic=False)
+    assert engine.verify() == []
+
+
+def all_stats(store: Store) -> list[StatRow]:
+    keys = store.catalog._all("SELECT DISTINCT component FROM stats")
+    return [row for (key,) in keys for row in store.catalog.stats(key).values()]
 
 
 def test_a_chunk_in_several_packs_is_kept_once_where_it_is_whole(work: RepoBuilder, tmp_path: Path) -> None:
@@ -298,6 +358,44 @@ def test_a_log_without_room_for_a_line_does_not_keep_gc_from_making_room(
     assert engine.verify() == []
 
 
+def test_a_log_that_stays_full_costs_no_checkpoint_that_it_could_not_speak_of(
+    work: RepoBuilder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = work.engine(**ONLY_NEWEST)
+    (deleted,) = take(work, engine, "deleted", automatic=False)
+    wanted = work.read("data.bin")
+    take(work, engine, *"abc")
+    engine.delete_checkpoint(deleted)
+
+    def append(*_: object) -> None:
+        with translate_os_errors("cannot write the log"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(expiry, "append", append)
+    size = pack_bytes(work)
+    with pytest.raises(StorageError):
+        engine.gc(deleted=True)
+    assert pack_bytes(work) < size, "what no log speaks of is gone"
+    monkeypatch.undo()
+    assert engine.verify(deep=True) == []
+    engine.undo()
+    engine.restore_checkpoint("deleted")
+    assert work.read("data.bin") == wanted
+
+
+def test_undo_ends_at_the_last_operation_that_can_be_read(work: RepoBuilder, shift: Shift, short_grace: int) -> None:
+    engine = work.engine(**NO_LIMITS)
+    take(work, engine, "first", automatic=False)
+    with open(work.store / ".store/operations.jsonl", "ab") as log:
+        log.write(b"{damaged}\n")
+    engine.skip()
+    take(work, engine, *"abcd", automatic=False)
+    shift(MONTH)
+    (ending,) = engine.plan_gc().expiry.endings
+    engine.gc()
+    assert engine.plan_gc().expiry.endings == [], ending
+
+
 def test_a_second_gc_and_a_create_wait_for_the_first_or_say_who_holds_the_lock(half_dead: RepoBuilder) -> None:
     """Row 21 of what users suffer from: several at work on one store at once."""
     lock = half_dead.store / ".store/locks/store"
@@ -375,3 +473,18 @@ def test_an_interrupted_restore_keeps_what_it_needs_from_gc(work: RepoBuilder) -
     engine.gc(deleted=True)
     engine.recover()
     assert work.read("data.bin") == wanted
+
+
+def test_an_interrupted_restore_that_lost_a_chunk_keeps_the_packs_and_is_named(work: RepoBuilder) -> None:
+    engine = work.engine(**ONLY_NEWEST)
+    take(work, engine, "target", size=5_000_000, automatic=False)
+    take(work, engine, "other", automatic=False)
+
+    def crash(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with ChronosEngine(root=work.root, progress=crash) as stopped, pytest.raises(KeyboardInterrupt):
+        stopped.restore_checkpoint("target")
+    largest = max(work.store.glob("main/packs/*.pack"), key=lambda path: path.stat().st_size)
+    largest.unlink()
+    assert any("interrupted" in problem and "recover" in problem for problem in engine.gc().problems)

@@ -111,3 +111,17 @@ def test_a_log_that_was_put_back_from_a_backup_says_what_holds(work: RepoBuilder
     log.write_bytes(old)
     assert not engine.list_checkpoints()[0].pinned
     assert engine.verify() == []
+
+
+def test_each_wrong_byte_of_a_pin_is_found_and_keeps_gc_from_taking_the_checkpoint(work: RepoBuilder) -> None:
+    work.engine().pin_checkpoint("wanted")
+    log = work.store / ".store/operations.jsonl"
+    text = log.read_bytes()
+    start = text.index(b'{"annotation"')
+    for place in range(start, len(text) - 1, 5):
+        log.write_bytes(text[:place] + bytes([text[place] ^ 1]) + text[place + 1 :])
+        engine = work.engine()
+        assert [one for one in engine.verify() if "operations.jsonl" in one.subject + one.problem], text[place:]
+        if place % 25 == 0:
+            assert engine.plan_gc().obstacles
+        engine.close()

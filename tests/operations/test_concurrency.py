@@ -10,11 +10,14 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from chronos import locks
+from chronos.catalog import open_catalog
+from chronos.checkpoints import Capture, Store, seal
 from chronos.errors import LockedError
 from tests.support import RepoBuilder
 from tests.support.sealing import PROJECT
@@ -220,3 +223,22 @@ def test_verify_beside_creates_finds_nothing_wrong_and_hinders_nobody(work: Repo
         enough.set()
         watcher.join()
     assert findings == []
+
+
+def test_a_catalog_that_is_emptied_while_a_checkpoint_is_sealed_hides_none(
+    work: RepoBuilder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = work.engine()
+    engine.create_checkpoint("one")
+    engine.create_checkpoint("two")
+    real = seal.pin_bases
+
+    def empty(store: Store, capture: Capture) -> None:
+        with closing(open_catalog(store.layout.catalog)) as catalog:
+            catalog.clear()
+        real(store, capture)
+
+    monkeypatch.setattr(seal, "pin_bases", empty)
+    engine.create_checkpoint("three")
+    assert [row.name for row in work.engine().list_checkpoints()] == ["three", "two", "one"]
+    assert work.engine().verify() == []

@@ -66,6 +66,7 @@ def build(root: Path, environment: dict[str, str]) -> Damaged:
         repo.write("data/memory/notes.bin", MEMORY)
         by_name["memory"] = engine.create_checkpoint("memory")
         wanted[by_name["memory"]] = {path: repo.read(path) for path in repo.paths() if path != "ignored.log"}
+        engine.pin_checkpoint(by_name["second"])
         assert engine.verify(deep=True) == []
     repo.close()
     return Damaged(repo, wanted, by_name)

@@ -128,6 +128,20 @@ def test_chunks_are_found_in_a_pack_whose_index_or_footer_is_damaged(work: Damag
     assert restorable(work, work.repo.engine()) == work.wanted.keys()
 
 
+def test_a_content_whose_id_is_wrong_in_the_index_comes_back_from_the_pack_that_was_set_aside(work: Damaged) -> None:
+    """The lists that name it lie in the same pack, so that nobody knows at first that it is wanted."""
+    (pack,) = work.packs("second")
+    forget_sources(work)
+    drop_patches(work)
+    wanted = digest(b"second\n" * 50)
+    data = bytearray(pack.read_bytes())
+    data[data.rindex(wanted) + 5] ^= 1
+    pack.write_bytes(data)
+    work.repo.engine().repair()
+    assert [line for line in problems(work) if "patch" not in line] == []
+    assert restorable(work, work.repo.engine()) == work.wanted.keys()
+
+
 def lose(work: Damaged, *contents: bytes) -> None:
     """Zero the frames of these chunks in every pack, and leave all others whole."""
     for path in (work.store / "main/packs").iterdir():

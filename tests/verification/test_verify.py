@@ -138,3 +138,16 @@ def test_a_member_that_names_a_place_outside_of_its_folder_is_refused(work: Dama
     assert any(checkpoint in f.subject and "outside of its folder" in f.problem for f in findings)
     work.repo.engine().repair()
     assert secret.read_bytes() == b"x"
+
+
+@pytest.mark.parametrize("place", [2, -2, -84 + 12 + 3, -84 + 12 + 32 + 20], ids=["magic", "end", "frames", "checksum"])
+def test_a_pack_whose_chunks_are_all_whole_gives_them_and_its_damage_is_named(work: Damaged, place: int) -> None:
+    (pack,) = work.packs("second")
+    data = bytearray(pack.read_bytes())
+    data[place] ^= 1
+    pack.write_bytes(data)
+    with work.repo.engine() as engine:
+        (finding,) = engine.verify(deep=True)
+        assert pack.name in finding.subject
+        assert len(engine.verify()) == (place != -84 + 12 + 3), "only the frames' hash asks for reading them"
+    assert restorable(work, work.repo.engine()) == work.wanted.keys()
