@@ -214,8 +214,8 @@ def index_sealed(
 ) -> None:  # fmt: skip
     """Tell the catalog of packs and a checkpoint that are durable already: a broken catalog is only built again.
 
-    `seen` is the mark under which everything before was known: a catalog that somebody emptied meanwhile has it no more,
-    and must not say that it agrees with the folders. Without it the next look compares them.
+    `seen` is the mark under which everything before was known: a catalog that somebody emptied meanwhile has it no
+    more, and must not say that it agrees with the folders. Without it the next look compares them.
     """
     with cache_only(store), store.catalog.transaction():
         catalog = store.catalog

@@ -1,8 +1,8 @@
 """Keys and tokens by the forms that their issuers document, so that a match is hardly ever a chance.
 
 Each form has fixed letters in it. One pass looks for all of them at once (Aho and Corasick 1975, in `ahocorasick_rs`:
-550 MB/s whatever their number, where one regular expression makes 110 and a search for each 25 to 90, decision 8); the
-form itself is only tried where its letters stand. Sources: the issuers' pages, and the rules of gitleaks 8.
+550 MB/s whatever their number, where one regular expression makes 110 and a search for each 25 to 90, decision 0008);
+the form itself is only tried where its letters stand. Sources: the issuers' pages, and the rules of gitleaks 8.
 """
 
 from __future__ import annotations
