@@ -37,8 +37,12 @@ def run(
     environment: Mapping[str, str],
     cwd: Path | None = None,
     input_bytes: bytes | None = None,
+    timeout_s: float | None = None,
 ) -> Completed:
-    """Run `argv` to its end and return exit code and output. Raises OutsideError when it cannot be started."""
+    """Run `argv` to its end and return exit code and output.
+
+    Raises OutsideError when it cannot be started, or has been killed because it took longer than `timeout_s` seconds.
+    """
     with _translate_start(argv):
         done = subprocess.run(
             list(argv),
@@ -48,6 +52,7 @@ def run(
             stdin=subprocess.DEVNULL if input_bytes is None else None,
             capture_output=True,
             check=False,
+            timeout=timeout_s,
         )
     return Completed(done.returncode, done.stdout, done.stderr)
 
@@ -188,3 +193,5 @@ def _translate_start(argv: Sequence[str | bytes]) -> Iterator[None]:
     except OSError as cause:
         program = os.fsdecode(argv[0])
         raise OutsideError(f"cannot run {program}: {cause.strerror}") from cause
+    except subprocess.TimeoutExpired as cause:
+        raise OutsideError(f"{os.fsdecode(argv[0])} gave no answer in {cause.timeout:.0f} seconds") from cause

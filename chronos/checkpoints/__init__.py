@@ -59,7 +59,7 @@ from chronos.checkpoints.packs import cache_only, drop_packs, publish_packs, rep
 from chronos.checkpoints.plan import Kept, Options, Plan
 from chronos.checkpoints.planner import Judge, Planner, drop_blocked
 from chronos.checkpoints.policy import CapturePolicy
-from chronos.checkpoints.quarantine import link_aside, quarantined, set_aside
+from chronos.checkpoints.quarantine import link_aside, list_folders_aside, quarantined, set_aside
 from chronos.checkpoints.reconcile import list_checkpoint_folders, list_timelines
 from chronos.checkpoints.rules import StateRules
 from chronos.checkpoints.seal import Request, put_lists
@@ -156,6 +156,7 @@ __all__ = [
     "linked_repository",
     "list_changed_stores",
     "list_checkpoint_folders",
+    "list_folders_aside",
     "list_timelines",
     "make_inner_repository",
     "open_checkpoint",

@@ -9,7 +9,7 @@ from chronos.checkpoints.component import CapturedComponent
 from chronos.checkpoints.manifest import Entry, EntryKind
 from chronos.errors import GitFailedError
 from chronos.files import SafeRoot, display
-from chronos.git import BlobReader, diff_from_base, mode_of, new_file_patch
+from chronos.git import BlobReader, diff_from_base, keeps_bytes, mode_of, new_file_patch
 from chronos.pool import digest
 
 _STATUS_LIMIT_BYTES = 64 * 1024
@@ -74,6 +74,7 @@ def _component_patch(part: CapturedComponent, scratch: Path) -> tuple[bytes, boo
     prefix = state.path + b"/" if state.path else b""
     pieces = [diff_from_base(part.repository, in_base, scratch, prefix)]
     with SafeRoot(part.repository.root) as tree:
+        exact = exact and _is_kept_by_git(part, tree)
         for entry in fresh:
             data = _read_again(tree, entry)
             if data is None:
@@ -82,6 +83,17 @@ def _component_patch(part: CapturedComponent, scratch: Path) -> tuple[bytes, boo
             mode = mode_of(is_link=entry.kind is EntryKind.LINK, executable=entry.executable)
             pieces.append(new_file_patch(prefix + entry.path, mode, data, state.object_format))
     return b"".join(pieces), exact
+
+
+def _is_kept_by_git(part: CapturedComponent, tree: SafeRoot) -> bool:
+    """Tell whether git diffs the changed files of the base as they are, without converting them first."""
+    entries = [part.state.entries[path] for path in part.base_entries if path in part.state.entries]
+    files = [entry for entry in entries if entry.kind is EntryKind.FILE and entry.content is not None]
+    if not part.may_convert or not files:
+        return True
+    is_kept = keeps_bytes(part.repository, [entry.path for entry in files])
+    found = ((entry.path, _read_again(tree, entry)) for entry in files)
+    return all(data is not None and is_kept(path, data) for path, data in found)
 
 
 def _read_again(tree: SafeRoot, entry: Entry) -> bytes | None:

@@ -8,7 +8,7 @@ answer errs on one side only: a file named here without need costs an entry, nev
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from enum import Enum
 from pathlib import Path
 
@@ -76,6 +76,14 @@ def list_converted(repository: Repository, index: Path, fingerprint: str, memory
     with translate_os_errors(f"cannot write {memory}"):
         memory.write_bytes(msgspec.msgpack.encode(_Memory(fingerprint, fresh)))
     return sorted(path for path, verdict in fresh.items() if verdict.differs)
+
+
+def keeps_bytes(repository: Repository, paths: list[TreePath]) -> Callable[[TreePath, bytes], bool]:
+    """Return a function that tells whether git would store the bytes of the file at one of `paths` as they are."""
+    attributes = _read_attributes(repository, paths)
+    endings = {path: _Ending.of(repository, attributes[path]) for path in paths}
+    kept, special = _Ending.KEPT, _Ending.OTHER
+    return lambda path, data: endings[path] is kept or (endings[path] is not special and b"\r\n" not in data)
 
 
 def _load(memory: Path, fingerprint: str) -> dict[bytes, _Verdict]:
