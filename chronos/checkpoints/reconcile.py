@@ -116,7 +116,9 @@ def _reconcile_packs(catalog: Catalog, layout: StoreLayout, timeline: str) -> bo
     known = catalog.pack_sizes(timeline)
     found = _pack_files(layout.packs(timeline))
     if any(found.get(name) != size for name, size in known.items()):
-        catalog.forget_stats(catalog.list_stat_chunks())  # a row vouches for all chunks of a file, and some of them may have gone
+        catalog.forget_stats(
+            catalog.list_stat_chunks()
+        )  # a row vouches for all chunks of a file, and some of them may have gone
     catalog.remove_packs(timeline, set(known) - set(found))
     fresh = [name for name, size in found.items() if known.get(name) != size]
     if fresh:

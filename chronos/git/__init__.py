@@ -1,7 +1,7 @@
 """The only room that runs git or imports pygit2 and GitPython."""
 
 from chronos.git.command import GitCommand
-from chronos.git.conversion import attributes_fingerprint, is_converting, keeps_bytes, list_converted
+from chronos.git.conversion import attributes_fingerprint, converts_any, is_converting, list_converted
 from chronos.git.index import (
     HiddenEntry,
     IndexFacts,
@@ -76,6 +76,7 @@ __all__ = [
     "apply_patch",
     "attributes_fingerprint",
     "common_dir_of",
+    "converts_any",
     "create_base_ref",
     "delete_base_refs",
     "diff_contents",
@@ -93,7 +94,6 @@ __all__ = [
     "is_tracked",
     "list_base_refs",
     "list_blobs",
-    "keeps_bytes",
     "list_converted",
     "list_ignored",
     "list_index_paths",

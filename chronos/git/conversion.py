@@ -8,7 +8,7 @@ answer errs on one side only: a file named here without need costs an entry, nev
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from enum import Enum
 from pathlib import Path
 
@@ -78,12 +78,10 @@ def list_converted(repository: Repository, index: Path, fingerprint: str, memory
     return sorted(path for path, verdict in fresh.items() if verdict.differs)
 
 
-def keeps_bytes(repository: Repository, paths: list[TreePath]) -> Callable[[TreePath, bytes], bool]:
-    """Return a function that tells whether git would store the bytes of the file at one of `paths` as they are."""
+def converts_any(repository: Repository, paths: list[TreePath]) -> bool:
+    """Tell whether git may store other bytes than those on disk for a file at any of `paths`."""
     attributes = _read_attributes(repository, paths)
-    endings = {path: _Ending.of(repository, attributes[path]) for path in paths}
-    kept, special = _Ending.KEPT, _Ending.OTHER
-    return lambda path, data: endings[path] is kept or (endings[path] is not special and b"\r\n" not in data)
+    return any(_Ending.of(repository, attributes[path]) is not _Ending.KEPT for path in paths)
 
 
 def _load(memory: Path, fingerprint: str) -> dict[bytes, _Verdict]:

@@ -212,13 +212,3 @@ def test_the_patch_of_an_edited_file_that_git_converts_is_not_called_exact(repo:
     engine.create_checkpoint("edited")
     assert engine.verify(deep=True) == []
     assert not engine.show_checkpoint("edited").manifest.members["fs_diff.patch.zst"].complete
-
-
-def test_the_patch_of_an_edited_file_without_crlf_stays_exact_under_text_auto(repo: RepoBuilder) -> None:
-    repo.write(".gitattributes", "* text=auto\n")
-    repo.write("a.txt", "one\n")
-    repo.commit()
-    repo.write("a.txt", "one\ntwo\n")
-    engine = repo.engine()
-    engine.create_checkpoint("edited")
-    assert engine.show_checkpoint("edited").manifest.members["fs_diff.patch.zst"].complete
