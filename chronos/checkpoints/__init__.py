@@ -1,6 +1,6 @@
 """Checkpoints: capturing a state, sealing it, and planning and applying the way back to it."""
 
-from chronos.checkpoints.allowance import stored_bytes
+from chronos.checkpoints.allowance import kept_bytes, stored_bytes
 from chronos.checkpoints.annotations import Annotation, AnnotationKind, is_annotation
 from chronos.checkpoints.apply import Applied, Applier
 from chronos.checkpoints.capture import Capture
@@ -152,6 +152,7 @@ __all__ = [
     "is_annotation",
     "is_checkpoint_id",
     "is_claimed",
+    "kept_bytes",
     "link_aside",
     "linked_repository",
     "list_changed_stores",
