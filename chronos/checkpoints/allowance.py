@@ -51,17 +51,17 @@ def stored_bytes(catalog: Catalog, layout: StoreLayout) -> int:
     Of files that several checkpoints share, what a removed one brought in counts again only when the catalog is built
     anew; a pack that is too damaged to be indexed does not count.
     """
-    return catalog.stored_bytes() + sum(map(_size_of, (layout.catalog, layout.operations))) + kept_bytes(layout)
+    return catalog.stored_bytes() + _size_of(layout.catalog) + _size_of(layout.operations) + kept_bytes(layout)
 
 
 def kept_bytes(layout: StoreLayout) -> int:
     """Return what records of operations, files that restores saved, and the quarantine take."""
     folders = (layout.changes, layout.journals, layout.quarantine)
     found = (os.path.join(place, name) for folder in folders for place, _, names in os.walk(folder) for name in names)
-    return sum(map(_size_of, found))
+    return sum(_size_of(path) for path in found)
 
 
-def _size_of(path: os.PathLike[str]) -> int:
+def _size_of(path: str | os.PathLike[str]) -> int:
     try:
         return os.lstat(path).st_size
     except FileNotFoundError:
