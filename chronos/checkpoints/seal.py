@@ -68,19 +68,17 @@ def seal(
     Raises StorageError, QuotaExceededError or GitFailedError, and then nothing has become visible.
     """
     layout, timeline = store.layout, request.timeline
-    seen = store.catalog.find_mark(timeline)
-    seen = seen if seen == read_mark(layout, timeline) else None
+    seen = read_mark(layout, timeline)
     members = _Members(store, capture, request, parent, scratch)
     code, receipt = put_lists(writer, capture.state)
     secrets = _put_rows(writer, findings.rows) if findings.rows else None
     packs = writer.finish()
-    publish_packs(store.layout, timeline, packs)
+    publish_packs(layout, timeline, packs)
     folder = scratch / "checkpoint"
     with translate_os_errors(f"cannot write in {scratch}"):
         folder.mkdir(mode=0o700)
     written = members.write(folder)
     writer.spend(members.own_bytes)
-    left_out = Counter(row.reason.value for row in capture.state.receipt)
     manifest = Manifest(
         FORMAT_VERSION,
         timeline,
@@ -94,7 +92,7 @@ def seal(
         capture.state.identity(),
         code,
         receipt,
-        dict(left_out),
+        dict(Counter(row.reason.value for row in capture.state.receipt)),
         written,
         tuple(pack.name for pack in packs),
         request.tags,
@@ -107,8 +105,8 @@ def seal(
     write_new(folder / MANIFEST, data)
     pin_bases(store, capture)
     publish_folder(folder, layout.checkpoint(timeline, checkpoint_id))
-    row, own_bytes = checkpoint_row(manifest, checkpoint_id), len(data) + members.own_bytes
-    _index(store, packs, row, own_bytes, capture, findings, seen)
+    row = checkpoint_row(manifest, checkpoint_id)
+    _index(store, packs, row, len(data) + members.own_bytes, capture, findings, seen)
     return checkpoint_id, manifest
 
 
@@ -210,7 +208,7 @@ class _Members:
 
 def _index(
     store: Store, packs: Sequence[WrittenPack], row: CheckpointRow, own_bytes: int, capture: Capture,
-    findings: Findings, seen: TimelineMark | None,
+    findings: Findings, seen: TimelineMark,
 ) -> None:  # fmt: skip
     """Tell the catalog. The checkpoint is sealed already, so a broken catalog only has to be built again.
 
@@ -226,7 +224,7 @@ def _index(
             for key, fresh, gone in capture.stats:
                 catalog.update_stats(key, fresh, gone)
             remember(store, timeline, row.checkpoint_id, findings)
-            if seen is not None and catalog.find_mark(timeline) == seen:
+            if catalog.find_mark(timeline) == seen:
                 catalog.set_mark(timeline, read_mark(store.layout, timeline))
     except CatalogDamagedError:
         store.discard_catalog()
