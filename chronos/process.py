@@ -38,10 +38,11 @@ def run(
     cwd: Path | None = None,
     input_bytes: bytes | None = None,
     input_file: BinaryIO | None = None,
+    timeout_s: float | None = None,
 ) -> Completed:
-    """Run `argv` to its end and return exit code and output. Raises OutsideError when it cannot be started.
+    """Run `argv` to its end and return exit code and output. An unbuffered `input_file` is read by the program itself.
 
-    An unbuffered `input_file` is read by the program itself, from where it stands.
+    Raises OutsideError when it cannot be started, or has been killed because it took longer than `timeout_s` seconds.
     """
     with _translate_start(argv):
         done = subprocess.run(
@@ -52,6 +53,7 @@ def run(
             stdin=(input_file or subprocess.DEVNULL) if input_bytes is None else None,
             capture_output=True,
             check=False,
+            timeout=timeout_s,
         )
     return Completed(done.returncode, done.stdout, done.stderr)
 
@@ -192,3 +194,5 @@ def _translate_start(argv: Sequence[str | bytes]) -> Iterator[None]:
     except OSError as cause:
         program = os.fsdecode(argv[0])
         raise OutsideError(f"cannot run {program}: {cause.strerror}") from cause
+    except subprocess.TimeoutExpired as cause:
+        raise OutsideError(f"{os.fsdecode(argv[0])} gave no answer in {cause.timeout:.0f} seconds") from cause

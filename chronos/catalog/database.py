@@ -186,9 +186,7 @@ class Catalog:
 
     def find_by_name(self, name: str, timeline: str | None) -> CheckpointRow | None:
         """Return the newest live checkpoint with this name."""
-        where, values = "deleted = 0 AND name = ?", [name]
-        if timeline is not None:
-            where, values = where + " AND timeline = ?", [name, timeline]
+        where, values = "deleted = 0 AND name = ?1 AND (?2 IS NULL OR timeline = ?2)", [name, timeline]
         rows = self._checkpoints(f"{where} ORDER BY created_at DESC, sequence DESC LIMIT 1", values)
         return rows[0] if rows else None
 

@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from chronos.checkpoints.allowance import Allowance, stored_bytes
+from chronos.checkpoints.allowance import Allowance, kept_bytes, stored_bytes
 from chronos.checkpoints.annotations import Annotation, AnnotationKind, is_annotation
 from chronos.checkpoints.apply import Applied, Applier
 from chronos.checkpoints.capture import Capture
@@ -65,7 +65,7 @@ from chronos.checkpoints.packs import cache_only, drop_packs, publish_packs, rep
 from chronos.checkpoints.plan import Kept, Options, Plan
 from chronos.checkpoints.planner import Judge, Planner, drop_blocked
 from chronos.checkpoints.policy import CapturePolicy
-from chronos.checkpoints.quarantine import link_aside, quarantined, set_aside
+from chronos.checkpoints.quarantine import link_aside, list_folders_aside, quarantined, set_aside
 from chronos.checkpoints.reconcile import list_checkpoint_folders, list_timelines
 from chronos.checkpoints.rules import StateRules
 from chronos.checkpoints.seal import Request, put_lists
@@ -174,10 +174,12 @@ __all__ = [
     "is_claimed",
     "is_for_imports",
     "is_omitted",
+    "kept_bytes",
     "link_aside",
     "linked_repository",
     "list_changed_stores",
     "list_checkpoint_folders",
+    "list_folders_aside",
     "list_timelines",
     "make_inner_repository",
     "open_checkpoint",

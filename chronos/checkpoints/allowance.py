@@ -46,12 +46,23 @@ class Allowance:
 
 
 def stored_bytes(catalog: Catalog, layout: StoreLayout) -> int:
-    """Return what a store takes: packs, files of checkpoints, catalog and log."""
-    return catalog.stored_bytes() + sum(map(_size_of, (layout.catalog, layout.operations)))
+    """Return what a store takes: packs, files of checkpoints, catalog and log, and what undo and repair keep.
+
+    Of files that several checkpoints share, what a removed one brought in counts again only when the catalog is built
+    anew; a pack that is too damaged to be indexed does not count.
+    """
+    return catalog.stored_bytes() + _size_of(layout.catalog) + _size_of(layout.operations) + kept_bytes(layout)
 
 
-def _size_of(path: os.PathLike[str]) -> int:
+def kept_bytes(layout: StoreLayout) -> int:
+    """Return what records of operations, files that restores saved, and the quarantine take."""
+    folders = (layout.changes, layout.journals, layout.quarantine)
+    found = (os.path.join(place, name) for folder in folders for place, _, names in os.walk(folder) for name in names)
+    return sum(_size_of(path) for path in found)
+
+
+def _size_of(path: str | os.PathLike[str]) -> int:
     try:
-        return os.stat(path).st_size
+        return os.lstat(path).st_size
     except FileNotFoundError:
         return 0

@@ -95,6 +95,7 @@ class CapturedComponent(msgspec.Struct):
     nested: list[TreePath] = msgspec.field(default_factory=list)
     torn: list[TreePath] = msgspec.field(default_factory=list)
     converted: list[TreePath] = msgspec.field(default_factory=list)
+    may_convert: bool = False
     base_entries: dict[TreePath, TreeEntry] = msgspec.field(default_factory=dict)
     stats: tuple[list[StatRow], list[TreePath]] = msgspec.field(default_factory=lambda: ([], []))
     store_is_visible: bool = False
@@ -251,6 +252,7 @@ class ComponentCapture:
         """Return the clean files that git converts, asking only when the index, a stat or an attribute changed."""
         if self._repository.is_plain or not is_converting(self._repository, self._has_attributes()):
             return []
+        self.result.may_convert = True
         fingerprint = attributes_fingerprint(self._repository, (*self._status.tracked, *self._status.untracked))
         moment = f"{identity_of(self._index)} {fingerprint}"
         catalog = self._context.store.catalog

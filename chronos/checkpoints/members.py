@@ -9,7 +9,7 @@ from chronos.checkpoints.component import CapturedComponent
 from chronos.checkpoints.manifest import Entry, EntryKind, Grade
 from chronos.errors import GitFailedError
 from chronos.files import PathKind, SafeRoot, display
-from chronos.git import BlobReader, diff_from_base, mode_of, new_file_patch
+from chronos.git import BlobReader, converts_any, diff_from_base, mode_of, new_file_patch
 from chronos.pool import digest
 
 _STATUS_LIMIT_BYTES = 64 * 1024
@@ -72,6 +72,7 @@ def _component_patch(part: CapturedComponent, scratch: Path) -> tuple[bytes, boo
     fresh = [e for path, e in state.entries.items() if path not in part.base_entries and e.content is not None]
     exact = part.is_patchable and not any(row.stage for row in state.staged)
     exact = exact and not any(path in state.entries for path in part.converted)
+    exact = exact and not _is_converted(part)
     prefix = state.path + b"/" if state.path else b""
     pieces = [diff_from_base(part.repository, in_base, scratch, prefix)]
     with SafeRoot(part.repository.root) as tree:
@@ -95,6 +96,13 @@ def _is_as_captured(tree: SafeRoot, entry: Entry) -> bool:
     except OSError:
         return False
     return stat is None or stat.kind is PathKind.FOLDER
+
+
+def _is_converted(part: CapturedComponent) -> bool:
+    """Tell whether git diffs other bytes than those on disk for a changed file of the base."""
+    found = (part.state.entries[path] for path in part.base_entries if path in part.state.entries)
+    paths = [entry.path for entry in found if entry.kind is EntryKind.FILE]
+    return part.may_convert and bool(paths) and converts_any(part.repository, paths)
 
 
 def _read_again(tree: SafeRoot, entry: Entry) -> bytes | None:

@@ -9,15 +9,18 @@ from __future__ import annotations
 import filecmp
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import chain, count
 from pathlib import Path
 
 import msgspec
 
 from chronos import clock
-from chronos.files import link_or_copy, sync_folder, to_text, translate_os_errors
+from chronos.checkpoints.manifest import is_checkpoint_id
+from chronos.errors import StorageError
+from chronos.files import link_or_copy, sync_folder, to_text, translate_os_errors, unescape
 from chronos.layout import StoreLayout
-from chronos.pool import add_check
+from chronos.pool import add_check, strip_check
 
 _RECORD = "record.jsonl"
 
@@ -66,6 +69,26 @@ def link_aside(layout: StoreLayout, path: Path, why: str) -> None:
 def quarantined(layout: StoreLayout, path: Path) -> Path:
     """Return where the quarantine has, or would have, what stood at `path`."""
     return layout.quarantine / path.relative_to(layout.root)
+
+
+def list_folders_aside(layout: StoreLayout) -> list[tuple[str, Path]]:
+    """Return the checkpoints that lie in the quarantine whole, by the record: their ids, and their folders there."""
+    try:
+        with translate_os_errors("cannot read the quarantine's record"):
+            lines = (layout.quarantine / _RECORD).read_bytes().splitlines()
+    except StorageError as cause:
+        if isinstance(cause.__cause__, FileNotFoundError):
+            return []
+        raise
+    found: dict[Path, str] = {}
+    for line in lines:
+        with suppress(msgspec.MsgspecError, ValueError):
+            row = msgspec.json.decode(strip_check(line), type=SetAside)
+            source, target = (Path(os.fsdecode(unescape(text))) for text in (row.source, row.target))
+            folder = layout.root / target
+            if is_checkpoint_id(source.name) and layout.quarantine in folder.parents and folder.is_dir():
+                found[folder] = source.name
+    return [(name, folder) for folder, name in found.items()]
 
 
 def _places(layout: StoreLayout, path: Path) -> Iterator[Path]:

@@ -68,19 +68,17 @@ def seal(
     Raises StorageError, QuotaExceededError or GitFailedError, and then nothing has become visible.
     """
     layout, timeline = store.layout, request.timeline
-    seen = store.catalog.find_mark(timeline)
-    seen = seen if seen == read_mark(layout, timeline) else None
+    seen = read_mark(layout, timeline)
     members = _Members(store, capture, request, parent, scratch)
     code, receipt = put_lists(writer, capture.state)
     secrets = _put_rows(writer, findings.rows) if findings.rows else None
     packs = writer.finish()
-    publish_packs(store.layout, timeline, packs)
+    publish_packs(layout, timeline, packs)
     folder = scratch / "checkpoint"
     with translate_os_errors(f"cannot write in {scratch}"):
         folder.mkdir(mode=0o700)
     written = members.write(folder)
     writer.spend(members.own_bytes)
-    left_out = Counter(row.reason.value for row in capture.state.receipt)
     manifest = Manifest(
         FORMAT_VERSION,
         timeline,
@@ -94,7 +92,7 @@ def seal(
         capture.state.identity(),
         code,
         receipt,
-        dict(left_out),
+        dict(Counter(row.reason.value for row in capture.state.receipt)),
         written,
         tuple(pack.name for pack in packs),
         request.tags,

@@ -95,6 +95,7 @@ def usage_document(found: Usage) -> Document:
         "dead_bytes": found.dead_bytes,
         "member_bytes": found.member_bytes,
         "other_bytes": found.other_bytes,
+        "kept_bytes": found.kept_bytes,
         "timelines": [{"timeline": name, **_share_document(share)} for name, share in sorted(found.timelines.items())],
         "parts": memory,
         "checkpoints": [
@@ -115,6 +116,7 @@ def usage(found: Usage) -> None:
             ("packs", f"{size(found.pack_bytes)} in {found.packs}, {size(found.dead_bytes)} of it dead"),
             ("files", f"{size(found.member_bytes)} beside the manifests"),
             ("other", f"{size(found.other_bytes)} for catalog and log"),
+            ("kept", f"{size(found.kept_bytes)} for undo, and of what repairs set aside"),
         ]
     )
     parts: list[Row] = [(display(name), *_cells(share)) for name, share in sorted(found.timelines.items())]

@@ -2,7 +2,7 @@
 
 from chronos.git.bundle import check_bundle, create_bundle, has_commit, take_bundle
 from chronos.git.command import GitCommand
-from chronos.git.conversion import attributes_fingerprint, is_converting, list_converted
+from chronos.git.conversion import attributes_fingerprint, converts_any, is_converting, list_converted
 from chronos.git.index import (
     HiddenEntry,
     IndexFacts,
@@ -78,6 +78,7 @@ __all__ = [
     "attributes_fingerprint",
     "check_bundle",
     "common_dir_of",
+    "converts_any",
     "create_base_ref",
     "create_bundle",
     "delete_base_refs",

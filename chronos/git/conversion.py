@@ -78,6 +78,12 @@ def list_converted(repository: Repository, index: Path, fingerprint: str, memory
     return sorted(path for path, verdict in fresh.items() if verdict.differs)
 
 
+def converts_any(repository: Repository, paths: list[TreePath]) -> bool:
+    """Tell whether git may store other bytes than those on disk for a file at any of `paths`."""
+    attributes = _read_attributes(repository, paths)
+    return any(_Ending.of(repository, attributes[path]) is not _Ending.KEPT for path in paths)
+
+
 def _load(memory: Path, fingerprint: str) -> dict[bytes, _Verdict]:
     try:
         found = msgspec.msgpack.decode(memory.read_bytes(), type=_Memory)

@@ -7,11 +7,12 @@ it. What is stopped half-way is harmless, and the next run finishes it.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 
 import msgspec
 
 from chronos import clock, locks
-from chronos.checkpoints import Manifest, Store, list_checkpoint_folders, list_timelines
+from chronos.checkpoints import Manifest, Store, list_checkpoint_folders, list_folders_aside, list_timelines
 from chronos.errors import CatalogDamagedError, ChangedMeanwhileError, ChronosError, StorageError
 from chronos.files import TreePath, is_full
 from chronos.git import Repository, delete_base_refs, list_base_refs
@@ -34,6 +35,7 @@ WORTH_REWRITING = 0.25
 SHORT_OF_SPACE = 0.02
 _UNNEEDED = "unneeded-bases"
 _UNKNOWN = "what checkpoint {0} needs is unknown, so packs stay; `chrono checkpoint delete {0}` gives it up"
+_ASIDE = "what checkpoint {0} needs is unknown, so packs stay; removing {1} gives it up"
 _UNFINISHED = "what the interrupted `{0}` needs is unknown, so packs stay until `chrono recover` has ended it"
 _GRACE_NS = GRACE_DAYS * 24 * 3600 * 10**9
 
@@ -132,6 +134,14 @@ def mark_survivors(store: Store, plan: ExpiryPlan) -> tuple[Marks, list[Manifest
                 except ChronosError as cause:
                     if is_live:
                         obstacles.append(f"{cause.message}: {_UNKNOWN.format(folder.name)}")
+    for checkpoint_id, folder in list_folders_aside(store.layout):
+        try:
+            manifest = read_manifest_in(folder, checkpoint_id)
+        except ChronosError as cause:
+            obstacles.append(f"{cause.message}: {_ASIDE.format(checkpoint_id, folder)}")
+            continue
+        with suppress(ChronosError):  # what it has lost, no pack would give back
+            marks.add_checkpoint(manifest, folder)
     return marks, manifests, obstacles
 
 

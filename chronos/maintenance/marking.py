@@ -66,9 +66,12 @@ class PartList:
         return self.ref.blake3, self.row_type, bool(self.omissions)
 
 
-def read_manifest_in(folder: Path) -> Manifest:
-    """Read the manifest in a folder of a checkpoint, live or on the shelf. Raises IntegrityError, StorageError."""
-    return decode_manifest(read_limited(folder / MANIFEST, LARGEST_MANIFEST_BYTES), folder.name)
+def read_manifest_in(folder: Path, checkpoint_id: str | None = None) -> Manifest:
+    """Read the manifest in a folder of a checkpoint, live or on the shelf. Raises IntegrityError, StorageError.
+
+    The id is the folder's name, unless it is given.
+    """
+    return decode_manifest(read_limited(folder / MANIFEST, LARGEST_MANIFEST_BYTES), checkpoint_id or folder.name)
 
 
 def iter_lists(manifest: Manifest, folder: Path) -> Iterator[PartList]:

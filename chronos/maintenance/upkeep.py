@@ -12,7 +12,7 @@ from chronos import clock
 from chronos.catalog import CheckpointRow
 from chronos.checkpoints import Store
 from chronos.errors import ChronosError, LockedError
-from chronos.maintenance.due import put_off
+from chronos.maintenance.due import note_kept, put_off
 from chronos.maintenance.expiry import (
     expire_automatic,
     expire_others,
@@ -45,6 +45,7 @@ def look_after(workspace: Workspace) -> None:
             expire_others(store, plan)
             sweep_going(store)
             store.catalog.set_fact(_DEAD, str(dead_bytes).encode())
+            note_kept(store)
             put_off(store)
         if _is_worth_sweeping(store, dead_bytes):
             _sweep(workspace)

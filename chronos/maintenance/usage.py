@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 import msgspec
 
 from chronos.catalog import CheckpointRow
-from chronos.checkpoints import Manifest, Store, list_timelines, stored_bytes
+from chronos.checkpoints import Manifest, Store, kept_bytes, list_timelines, stored_bytes
 from chronos.errors import ChronosError
 from chronos.maintenance.expiry import folder_of
 from chronos.maintenance.marking import ChunkFinder, PartList, iter_lists, key_of, read_manifest_in
@@ -40,7 +40,8 @@ class Usage(msgspec.Struct):
     """What a store takes. `memory` is keyed by timeline and name; `unread` names checkpoints that cannot be read.
 
     `dead_bytes` are those of chunks that no checkpoint needs; the bytes of members are those of the files beside the
-    manifests, a file that several share by a link counted for each.
+    manifests, a file that several share by a link counted for each; `kept_bytes` are those of records of operations,
+    files that restores saved, and the quarantine.
     """
 
     checkpoints: list[tuple[CheckpointRow, Share]]
@@ -51,13 +52,14 @@ class Usage(msgspec.Struct):
     dead_bytes: int
     member_bytes: int
     other_bytes: int
+    kept_bytes: int
     quota_bytes: int
     unread: list[str]
 
     @property
     def total_bytes(self) -> int:
         """Everything."""
-        return self.pack_bytes + self.member_bytes + self.other_bytes
+        return self.pack_bytes + self.member_bytes + self.other_bytes + self.kept_bytes
 
 
 class _Sharing(Generic[_Owner]):
@@ -106,6 +108,7 @@ def measure_usage(store: Store) -> Usage:
             )
             for row in rows
         ]
+        kept = kept_bytes(store.layout)
         return Usage(
             found,
             _with_members(measured.timelines(), found),
@@ -115,7 +118,8 @@ def measure_usage(store: Store) -> Usage:
             chunk_bytes - sum(sizes.get(key, 0) for key in measured.by_checkpoint.keys),
             store.catalog.stored_bytes() - sum(size for name in list_timelines(store.layout)
                                                for size in store.catalog.pack_sizes(name).values()),
-            stored_bytes(store.catalog, store.layout) - store.catalog.stored_bytes(),
+            stored_bytes(store.catalog, store.layout) - store.catalog.stored_bytes() - kept,
+            kept,
             store.config.quota_bytes,
             measured.unread,
         )  # fmt: skip

@@ -10,10 +10,12 @@ from typing import Literal
 
 import msgspec
 
-from chronos.errors import UnreadableStoreError
+from chronos.errors import OutsideError, UnreadableStoreError
 from chronos.memory.kinds import TableDifference, TableSummary
 from chronos.process import run
 
+# Reading every row of a table takes some seconds a gigabyte; what takes this long hangs.
+_PATIENCE_S = 900.0
 _MODULE = "chronos.memory.lance_child"
 
 
@@ -57,7 +59,11 @@ def _ask(place: Path, question: Question) -> bytes:
     # The child imports what this process would, and nothing from the working folder.
     environment = {"PYTHONPATH": os.pathsep.join(path for path in sys.path if os.path.isabs(path)), "LC_ALL": "C.UTF-8"}
     argv = [sys.executable, "-P", "-m", _MODULE]
-    done = run(argv, environment=environment, input_bytes=msgspec.msgpack.encode(question))
+    asked, timeout_s = msgspec.msgpack.encode(question), _PATIENCE_S + question.limit_s
+    try:
+        done = run(argv, environment=environment, input_bytes=asked, timeout_s=timeout_s)
+    except OutsideError as cause:
+        raise UnreadableStoreError(f"LanceDB cannot be asked about {place}: {cause.message}") from cause
     if done.returncode != 0:
         reason = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:] or [f"exit code {done.returncode}"]
         raise UnreadableStoreError(f"LanceDB cannot read {place}: {reason[0][:500]}")

@@ -200,3 +200,15 @@ def test_a_clean_but_converted_file_over_the_size_limit_is_said_to_come_from_git
     repo.commit()
     created = repo.engine(CHRONOS_MAX_FILE_BYTES="3000").take_checkpoint("wanted")
     assert {(row.path, row.reason.value) for row in created.receipt} == {(b"long.txt", "from git only")}
+
+
+@pytest.mark.parametrize("attributes", ["*.txt text eol=crlf\n", "* text=auto\n", "*.txt ident\n"])
+def test_the_patch_of_an_edited_file_that_git_converts_is_not_called_exact(repo: RepoBuilder, attributes: str) -> None:
+    repo.write(".gitattributes", attributes)
+    repo.write("a.txt", TEXT * 100)
+    repo.commit()
+    repo.write("a.txt", TEXT * 100 + b"$Id$ four\r\n")
+    engine = repo.engine()
+    engine.create_checkpoint("edited")
+    assert engine.verify(deep=True) == []
+    assert not engine.show_checkpoint("edited").manifest.members["fs_diff.patch.zst"].complete

@@ -224,6 +224,26 @@ def test_packs_stay_while_a_checkpoint_cannot_be_read(half_dead: RepoBuilder) ->
     assert pack_bytes(half_dead) < size
 
 
+def test_packs_stay_while_the_quarantine_has_a_checkpoint_that_cannot_be_read(
+    half_dead: RepoBuilder, tmp_path: Path
+) -> None:
+    engine = half_dead.engine(**ONLY_NEWEST)
+    checkpoint = engine.find_checkpoint("named 0").checkpoint_id
+    manifest = half_dead.store / "main" / checkpoint / "checkpoint.json"
+    whole = manifest.read_bytes()
+    manifest.write_bytes(whole[:-9])
+    engine.repair()
+    aside = half_dead.store / ".store/quarantine/main" / checkpoint
+    size = pack_bytes(half_dead)
+    assert any(str(aside) in problem for problem in engine.gc().problems)
+    assert pack_bytes(half_dead) == size
+    (aside / "checkpoint.json").write_bytes(whole)
+    assert engine.gc().problems == []
+    assert pack_bytes(half_dead) < size
+    aside.rename(manifest.parent)
+    assert engine.verify() == []
+
+
 def test_nothing_goes_while_the_log_has_a_line_that_nobody_can_read(half_dead: RepoBuilder) -> None:
     engine = half_dead.engine(**ONLY_NEWEST)
     log = half_dead.store / ".store/operations.jsonl"

@@ -137,3 +137,17 @@ def test_doctor_warns_of_a_quota_that_is_nearly_used_up(work: RepoBuilder) -> No
     take(work, work.engine(), "wanted", automatic=False)
     assert not [one for one in work.engine().doctor() if "of its quota" in one.problem]
     assert [one for one in work.engine(**quota(work, 5_000)).doctor() if "of its quota" in one.problem]
+
+
+def test_what_a_repair_set_aside_counts(work: RepoBuilder) -> None:
+    engine = work.engine()
+    take(work, engine, "wanted", automatic=False)
+    before = engine.measure_usage()
+    (pack,) = work.store.glob("main/packs/*.pack")
+    data = bytearray(pack.read_bytes())
+    data[2] ^= 1
+    pack.write_bytes(data)
+    engine.repair()
+    after = engine.measure_usage()
+    assert after.kept_bytes - before.kept_bytes > 50_000
+    assert after.total_bytes - before.total_bytes > 50_000

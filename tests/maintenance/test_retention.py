@@ -92,6 +92,20 @@ def test_automatic_checkpoints_over_the_limit_go_after_the_create_that_exceeds_i
     assert engine.verify() == []
 
 
+def test_checkpoints_that_have_to_stay_do_not_make_every_create_look_again(work: RepoBuilder) -> None:
+    engine = work.engine(**STRICT, CHRONOS_MAX_CHECKPOINTS_PER_TIMELINE="2")
+    for name in ("k1", "k2", "k3", "k4", "k5"):
+        take(work, engine, name)
+        engine.pin_checkpoint(name)
+    take(work, engine, "x")
+    store = engine._here.get_store()
+    take(work, engine, "y")
+    assert not is_due(store, "main", Trigger.AUTOMATIC)
+    take(work, engine, *"zw")
+    assert names(engine)[:5] == ["k1", "k2", "k3", "k4", "k5"]
+    assert len(names(engine)) <= 7
+
+
 def test_the_names_of_the_guide_set_the_limits(work: RepoBuilder) -> None:
     config = work.engine(CHRONOS_MAX_CHECKPOINTS_PER_TIMELINE="7", CHRONOS_CHECKPOINT_RETENTION_DAYS="9").config
     assert (config.max_checkpoints_per_timeline, config.retention_days) == (7, 9)

@@ -21,7 +21,7 @@ import pytest
 from lancedb.index import FTS, BTree
 
 from chronos.errors import StoreInUseError, UnreadableStoreError, VerifyFailedError
-from chronos.memory import StoreState
+from chronos.memory import StoreState, lance_client
 from chronos.memory.lance_format import ManifestReader, find_tables, version_of
 from chronos.memory.lancedb import LanceKind
 from tests.memory import lance_writer
@@ -483,3 +483,11 @@ def test_a_table_made_with_an_index_of_its_own_kind_still_answers(tmp_path: Path
     opened = lancedb.connect(place).open_table("t")
     assert sorted(index.name for index in opened.list_indices()) == ["id_idx", "text_idx"]
     assert [row["id"] for row in opened.search().where("id = 77").to_list()] == [77]
+
+
+def test_a_child_that_does_not_answer_is_ended_and_said_as_such(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lance_client, "_PATIENCE_S", 0.01)
+    with pytest.raises(UnreadableStoreError, match="no answer"):
+        lance_client.summarise_tables(tmp_path, {"t": b"t.lance"})
