@@ -80,7 +80,6 @@ def seal(
         folder.mkdir(mode=0o700)
     written = members.write(folder)
     writer.spend(members.own_bytes)
-    left_out = Counter(row.reason.value for row in capture.state.receipt)
     manifest = Manifest(
         FORMAT_VERSION,
         timeline,
@@ -94,7 +93,7 @@ def seal(
         capture.state.identity(),
         code,
         receipt,
-        dict(left_out),
+        dict(Counter(row.reason.value for row in capture.state.receipt)),
         written,
         tuple(pack.name for pack in packs),
         request.tags,
