@@ -42,6 +42,7 @@ from chronos.git import (
     refresh_private_copy,
     settle_conflicts,
     settle_intents,
+    settle_loops,
 )
 from chronos.memory import COMPANION_ENDINGS
 from chronos.pool import Content, ContentSink, digest
@@ -51,9 +52,9 @@ from chronos.stat_cache import StatCache
 _LISTED_ALL_THE_SAME = (b"error: short read while indexing ", b"error: read error while indexing ")
 # Status says so of a folder that it cannot list, and of a tracked file that it cannot even look at.
 _UNLISTED = re.compile(
-    rb"warning: could not open directory '(.*?)/?': [^':]*"
-    rb"|(?!warning: |error: |fatal: )(.*): (?:Permission denied|Too many levels of symbolic links)"
+    rb"warning: could not open directory '(.*?)/?': [^':]*|(?!warning: |error: |fatal: )(.*): Permission denied"
 )
+_IN_A_LOOP = re.compile(rb"(?!warning: |error: |fatal: )(.*): Too many levels of symbolic links")
 
 
 _DATABASE_ENDINGS = (b".db", b".sqlite", b".sqlite3")
@@ -123,10 +124,11 @@ class ComponentCapture:
         self._key = digest(os.fsencode(repository.root)).hex()[:16]
         with context.store.private_index(self._key) as self._index:
             identity = refresh_private_copy(repository, self._index)
-            output, unlisted = self._run_status()
+            output, unlisted, looped = self._run_status()
         self._status = parse_status(output)
         self._facts = self._index_facts(identity)
         settle_conflicts(repository, self._status)
+        settle_loops(repository, self._status, looped)
         settle_intents(repository, self._index, self._status, self._facts.hidden)
         self._loose: list[TreePath] = []
         self._included = context.policy.included(repository, self._index, path)
@@ -156,7 +158,8 @@ class ComponentCapture:
         self._note_lessons()
         return self.result
 
-    def _run_status(self) -> tuple[bytes, list[TreePath]]:
+    def _run_status(self) -> tuple[bytes, list[TreePath], list[TreePath]]:
+        """Return what status prints, what it cannot look at, and what lies below links that lead to themselves."""
         command = self._repository.command.with_index(self._index, refresh=True)
         try:
             done = command.run(*STATUS_ARGUMENTS, quiet=False)
@@ -164,14 +167,16 @@ class ComponentCapture:
             own = str(self._repository.index)
             hint = f"if {own} is damaged, remove it and run git reset; the files stay as they are" if own else None
             raise GitFailedError(cause.message.replace(str(self._index), own), hint=hint) from cause
-        unlisted = []
+        unlisted, looped = [], []
         for line in done.stderr.splitlines():
             found = _UNLISTED.fullmatch(line)
             if found:
                 unlisted.append(found[1] or found[2])
+            elif found := _IN_A_LOOP.fullmatch(line):
+                looped.append(found[1])
             elif not line.startswith(_LISTED_ALL_THE_SAME):
                 raise GitFailedError(f"git status: {line.decode('utf-8', 'replace')}")
-        return done.stdout, unlisted
+        return done.stdout, unlisted, looped
 
     def _index_facts(self, identity: str) -> IndexFacts:
         """Take the facts of this very index from the catalog, or ask git and remember them."""

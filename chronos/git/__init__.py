@@ -53,7 +53,7 @@ from chronos.git.repository import (
 )
 from chronos.git.staging import IndexState, restore_blobs, wait_for_index, write_index
 from chronos.git.status import ARGUMENTS as STATUS_ARGUMENTS
-from chronos.git.status import StagedRow, Status, parse_status, settle_conflicts
+from chronos.git.status import StagedRow, Status, parse_status, settle_conflicts, settle_loops
 from chronos.git.trial import PatchedTree, apply_patch
 
 __all__ = [
@@ -116,6 +116,7 @@ __all__ = [
     "restore_blobs",
     "settle_conflicts",
     "settle_intents",
+    "settle_loops",
     "sweep_base_ref_locks",
     "take_bundle",
     "wait_for_index",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from chronos.files import TreePath, to_text
@@ -84,6 +86,15 @@ def settle_conflicts(repository: Repository, status: Status) -> None:
     for path in status.unmerged:
         entry = in_head.get(path)
         _in_head(status, path, entry.mode if entry else 0, entry.oid if entry else "")
+
+
+def settle_loops(repository: Repository, status: Status, paths: Sequence[TreePath]) -> None:
+    """Note that tracked `paths` below a link that leads to itself are gone: git cannot look at them and lists none."""
+    for path, entry in find_tree_entries(repository, status.commit, paths).items():
+        if path not in status.tracked:
+            _in_head(status, path, entry.mode, entry.oid)
+            if path in status.tracked:
+                status.deleted.append(path)
 
 
 def _ordinary(status: Status, record: bytes) -> None:

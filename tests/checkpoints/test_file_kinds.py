@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from tests.support import RepoBuilder, check_round_trip, wreck
+from tests.support import RepoBuilder, check_round_trip, receipt_of, wreck
 
 BINARY = bytes(range(256)) * 64
 LARGE = b"".join(b"%07d\n" % number for number in range(400_000))
@@ -113,6 +113,28 @@ def test_a_clean_path_comes_back_from_another_type(repo: RepoBuilder, old: str, 
     KINDS[old](repo, "thing")
     repo.commit()
     check_round_trip(repo, lambda tree: KINDS[new](tree, "thing"))
+
+
+@pytest.mark.parametrize("is_staged", [False, True], ids=["committed", "staged"])
+def test_what_lies_below_a_link_to_itself_is_gone_and_said_to_be(repo: RepoBuilder, is_staged: bool) -> None:
+    repo.write("folder/inside.txt", "inside\n")
+    if is_staged:
+        repo.write("anchor", "anchor\n")
+        repo.commit("anchor")
+        repo.git("add", "folder")
+    else:
+        repo.commit()
+    engine = repo.engine()
+    before = engine.create_checkpoint("before")
+    repo.remove("folder")
+    repo.link("folder", "folder/inside.txt")
+    looped = engine.create_checkpoint("looped")
+    assert receipt_of(engine, looped) == {}
+    assert {(row.path, row.status) for row in engine.diff(before, looped)} == {
+        (b"folder", "A"),
+        (b"folder/inside.txt", "D"),
+    }
+    check_round_trip(repo, lambda tree: [tree.remove("folder"), tree.write("folder/inside.txt", "inside\n")])
 
 
 def test_files_are_never_written_through_a_link_that_replaced_their_folder(repo: RepoBuilder) -> None:
