@@ -16,7 +16,15 @@ from chronos.checkpoints.manifest import check_memory_files, decode_rows
 from chronos.checkpoints.memory import refusals, stats_key
 from chronos.checkpoints.policy import CapturePolicy
 from chronos.checkpoints.store import Store
-from chronos.errors import ChronosError, IntegrityError, InterruptedOperationError, RefusedError, StoreChangedError
+from chronos.errors import (
+    ChronosError,
+    IntegrityError,
+    InterruptedOperationError,
+    OutsideError,
+    RefusedError,
+    StorageError,
+    StoreChangedError,
+)
 from chronos.files import display, translate_os_errors
 from chronos.memory import CaptureWork, MemoryFile, ReplaceWork, StoreState, get_kind, is_allowed, place_of
 from chronos.pool import HashingSink
@@ -38,6 +46,7 @@ class StoreApplier:
         self.notes: list[str] = []
         self.replaced: list[str] = []
         self.kept: list[tuple[str, str]] = []
+        self.is_half_done = False
 
     def apply(self, changes: Iterable[StoreChange], *, is_resumed: bool = False, way: str = "store") -> None:
         """Make every change, or none. After a crash (`is_resumed`) what was written to since is kept and named.
@@ -45,8 +54,8 @@ class StoreApplier:
         Each change has a trash of its own, named by the `way` that the whole goes: a run after a crash finds in it what
         the one before moved away. What frees a place comes first.
 
-        Raises StoreInUseError, StoreChangedError, IntegrityError or StorageError, and then every store is as it was;
-        InterruptedOperationError when one could not be taken back.
+        Raises StoreInUseError, StoreChangedError, IntegrityError or StorageError, and then every store is as it was
+        unless it `is_half_done`: one could not be taken back either.
         """
         done: list[tuple[int, StoreChange]] = []
         try:
@@ -63,7 +72,10 @@ class StoreApplier:
             for number, change in reversed(done):
                 self._apply(f"store-back-{number}", change.inverted(), is_resumed=False)
         except ChronosError as failed:
-            raise InterruptedOperationError(f"{cause.message}; and going back failed: {failed.message}") from failed
+            self.is_half_done = True
+            kind = StorageError if isinstance(failed, OutsideError) else InterruptedOperationError
+            message = f"{cause.message}; and going back failed: {failed.message}"
+            raise kind(message, hint=InterruptedOperationError.default_hint) from failed
 
     def _apply(self, trash: str, change: StoreChange, *, is_resumed: bool) -> bool:
         place = self._check_place(change)

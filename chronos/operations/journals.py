@@ -73,10 +73,9 @@ def carry_out(
     stores = _store_applier(workspace, trash)
     try:
         stores.apply(journal.change_set.stores)
-    except InterruptedOperationError:
-        raise
     except ChronosError:
-        _withdraw(store, journal)
+        if not stores.is_half_done:
+            _withdraw(store, journal)
         raise
     applier = Applier(repositories, store.pool, trash, seen)
     applied = applier.apply(journal.change_set, workspace.progress)

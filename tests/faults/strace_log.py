@@ -19,7 +19,7 @@ getdents64 getegid geteuid getgid getgroups getitimer getpeername getpgid getpgr
 getresgid getresuid getrlimit getrusage getsid getsockname getsockopt gettid gettimeofday getuid getxattr
 inotify_add_watch inotify_init1 kill lgetxattr listen listxattr llistxattr lseek lstat madvise membarrier memfd_create
 mincore mlock mmap mprotect mremap munlock munmap nanosleep newfstatat pause pidfd_open pidfd_send_signal pipe pipe2
-poll ppoll prctl pread64 preadv prlimit64 pselect6 read readahead readlink readlinkat readv recvfrom recvmsg
+poll ppoll prctl pread64 preadv preadv2 prlimit64 pselect6 read readahead readlink readlinkat readv recvfrom recvmsg
 restart_syscall rseq rt_sigaction rt_sigpending rt_sigprocmask rt_sigreturn rt_sigsuspend rt_sigtimedwait
 sched_get_priority_max sched_get_priority_min sched_getaffinity sched_getparam sched_getscheduler sched_setaffinity
 sched_yield select sendmsg sendto set_robust_list set_tid_address setitimer setpgid setpriority setresgid setresuid
