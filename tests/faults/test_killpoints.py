@@ -1,6 +1,6 @@
 """Each command, cut short at every call that could change something, leaves the old state or the new one and no damage.
 
-A create, restore, undo, delete and gc are killed at every call; the other commands and faults are sampled unless
+A create, restore, undo, delete, gc and import are killed at every call; other commands and faults are sampled unless
 `CHRONO_FAULT_STEP=k` says to take every k-th point (1: all of them). `CHRONO_FAULT_POINTS=57,58` takes just these, to
 replay a failure. What ran is printed at the end of the run and stored with each test as the property "fault points".
 """
@@ -30,7 +30,7 @@ from tests.faults.summary import POINTS
 
 EIO, ENOSPC, EROFS = 5, 28, 30
 KILL_STEP, ERROR_STEP = 20, 96
-KILLED_EVERYWHERE = ("create", "restore", "undo", "delete", "gc")
+KILLED_EVERYWHERE = ("create", "restore", "undo", "delete", "gc", "import")
 _SHOWN_VIOLATIONS = 12
 # Read at once: the session is sealed, environment included, before the first test runs.
 _CHOSEN_POINTS = os.environ.get("CHRONO_FAULT_POINTS")
