@@ -31,7 +31,6 @@ from chronos.operations.log import (
     stamp,
 )
 from chronos.operations.looking import (
-    check_outside,
     find_repositories,
     open_diff,
     open_repositories,
@@ -46,6 +45,7 @@ from chronos.operations.memory import (
     list_stores,
     remove_store,
 )
+from chronos.operations.new_folder import check_outside
 from chronos.operations.opening import OpenPlace
 from chronos.operations.restore import Outcome, plan_restore, plan_step, restore, step
 from chronos.operations.stack import build_stack, find_ended, skip, step_over

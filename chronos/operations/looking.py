@@ -20,11 +20,12 @@ from chronos.checkpoints import (
     absorbed_repositories,
     capture_in_memory,
 )
-from chronos.errors import GitFailedError, RefusedError, TargetNotEmptyError
-from chronos.files import SafeRoot, TreePath, display, is_inside, remove_tree, sync_file_system, translate_os_errors
+from chronos.errors import GitFailedError
+from chronos.files import SafeRoot, TreePath, display, is_inside, remove_tree
 from chronos.git import GitCommand, Repository, common_dir_of, list_tree, open_repository
 from chronos.memory import place_of
 from chronos.operations.memory import write_store
+from chronos.operations.new_folder import new_folder
 from chronos.operations.workspace import Workspace
 
 _NAMED = 10
@@ -50,30 +51,11 @@ def open_diff(workspace: Workspace, old: CheckpointRow, new: CheckpointRow | Non
 
 
 def restore_into(workspace: Workspace, row: CheckpointRow, folder: Path, paths: tuple[TreePath, ...]) -> int:
-    """Write the state of a checkpoint into `folder`, which must be new or empty; return how many paths were written.
-
-    The files are written beside it and renamed into place, so that the folder is whole or not there.
-    """
-    folder = Path(os.path.abspath(folder))
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise TargetNotEmptyError(f"{folder} is not empty")
-    check_outside(workspace, folder)
-    store = workspace.store
-    state = store.read_checkpoint(row)
-    scratch = folder.with_name(f".{folder.name}.{os.getpid()}.chronos")
-    try:
-        with translate_os_errors(f"cannot write {folder}"):
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            scratch.mkdir()
-            count = _write_stores(workspace, state, scratch, paths)  # before any link is there to walk through
-            count += _write_out(workspace, state, scratch, paths)
-            sync_file_system(scratch)
-            if folder.exists():
-                folder.rmdir()
-            os.rename(scratch, folder)
-    finally:
-        remove_tree(scratch)
-    return count
+    """Write the state of a checkpoint into `folder`, which must be new or empty; return how many paths were written."""
+    state = workspace.store.read_checkpoint(row)
+    with new_folder(workspace, folder) as scratch:
+        count = _write_stores(workspace, state, scratch, paths)  # before any link is there to walk through
+        return count + _write_out(workspace, state, scratch, paths)
 
 
 def _write_out(workspace: Workspace, state: State, target: Path, folders: tuple[TreePath, ...]) -> int:
@@ -135,15 +117,6 @@ def _write_all(workspace: Workspace, tree: SafeRoot, blobs: BlobSource, found: l
             tree.write_file(path, pieces, executable=side.executable)
         if workspace.progress is not None:
             workspace.progress(number + 1, len(found))
-
-
-def check_outside(workspace: Workspace, folder: Path) -> None:
-    """Refuse a place where git or chrono keep their own. Raises RefusedError."""
-    place = folder.resolve()
-    if ".git" in place.parts or any(
-        place.is_relative_to(own.resolve()) for own in (workspace.store.layout.root, workspace.repository.common_dir)
-    ):
-        raise RefusedError(f"{folder} lies in the store or in git's own folder", hint="give a folder elsewhere")
 
 
 def find_repositories(workspace: Workspace, *states: State) -> dict[TreePath, Repository]:

@@ -20,8 +20,8 @@ from chronos.checkpoints import (
     decode_rows,
     list_changed_stores,
 )
-from chronos.errors import ChronosError, TargetNotEmptyError, UnknownStoreError, UnreadableStoreError
-from chronos.files import display, remove_tree, sync_file_system, translate_os_errors
+from chronos.errors import ChronosError, UnknownStoreError, UnreadableStoreError
+from chronos.files import display, translate_os_errors
 from chronos.memory import (
     MemoryFile,
     StorePlace,
@@ -34,6 +34,7 @@ from chronos.memory import (
     place_of,
     undeclare,
 )
+from chronos.operations.new_folder import new_folder
 from chronos.operations.workspace import Workspace
 
 _COMPARE_LIMIT_S = 60.0
@@ -100,25 +101,13 @@ def remove_store(workspace: Workspace, name: str) -> str:
 def extract_store(workspace: Workspace, row: CheckpointRow, name: str, folder: Path) -> Path:
     """Write a plain copy of a checkpoint's store into the new or empty `folder`; return the place of the copy.
 
-    Raises UnknownStoreError, TargetNotEmptyError, IntegrityError, StorageError.
+    Raises UnknownStoreError, TargetNotEmptyError, RefusedError, IntegrityError, StorageError.
     """
-    folder = Path(os.path.abspath(folder))
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise TargetNotEmptyError(f"{folder} is not empty")
     state = workspace.store.read_checkpoint(row)
     check_stores(state, Options(stores=(name,)))
-    scratch = folder.with_name(f".{folder.name}.{os.getpid()}.chronos")
-    try:
-        with translate_os_errors(f"cannot write {folder}"):
-            scratch.mkdir(parents=True)
-            written = write_store(workspace.store, state.memory[name], scratch)
-            sync_file_system(scratch)
-            if folder.exists():
-                folder.rmdir()
-            os.rename(scratch, folder)
-    finally:
-        remove_tree(scratch)
-    return folder / written.relative_to(scratch)
+    with new_folder(workspace, folder) as scratch:
+        written = write_store(workspace.store, state.memory[name], scratch).relative_to(scratch)
+    return Path(os.path.abspath(folder)) / written
 
 
 def diff_stores(

@@ -15,6 +15,7 @@ from chronos.checkpoints import Trigger
 from chronos.errors import (
     BadConfigError,
     BadPathError,
+    RefusedError,
     StoreInUseError,
     UnknownKindError,
     UnknownStoreError,
@@ -334,6 +335,16 @@ def test_databases_that_are_all_written_to_make_the_checkpoint_torn_and_that_is_
     assert any(warning.startswith("torn: memory store") for warning in created.warnings)
     copy = engine.extract_memory(created.checkpoint_id, "agent.db", agent.root.parent / "copy")
     assert read_notes(copy)[-1] == "busy"
+
+
+@pytest.mark.parametrize("place", ["data/timelines/foo", "data/timelines/.store/foo", ".git/foo"])
+def test_no_store_is_extracted_into_the_store_of_chrono_or_a_git_folder(agent: RepoBuilder, place: str) -> None:
+    engine = agent.engine()
+    checkpoint = engine.create_checkpoint("one")
+    with pytest.raises(RefusedError):
+        engine.extract_memory(checkpoint, "agent.db", agent.root / place)
+    assert not agent.exists(place)
+    assert [summary.name for summary in engine.list_timelines()] == ["main"]
 
 
 def test_what_is_called_a_database_and_is_none_is_held_as_a_file(repo: RepoBuilder) -> None:
