@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import sqlite3
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -95,22 +96,22 @@ def marks(folder: Path) -> Mapping[str, tuple[object, ...]]:
     return found
 
 
-class Adapter:
+class Adapter(ABC):
     """How the contract suite works with one kind. Rows are whatever compares equal for equal stores."""
 
     kind = ""
 
+    @abstractmethod
     def make(self, folder: Path) -> Path:
         """Make a store in the empty folder `folder` and return its place."""
-        raise NotImplementedError
 
+    @abstractmethod
     def change(self, place: Path) -> None:
         """Add, remove and change a row."""
-        raise NotImplementedError
 
+    @abstractmethod
     def rows(self, place: Path) -> Any:
         """Read everything."""
-        raise NotImplementedError
 
 
 class FolderAdapter(Adapter):
