@@ -1,6 +1,5 @@
 """Checkpoints: capturing a state, sealing it, and planning and applying the way back to it."""
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 from chronos.checkpoints.allowance import Allowance, kept_bytes, stored_bytes
@@ -80,6 +79,7 @@ from chronos.checkpoints.set_up import (
 from chronos.checkpoints.sides import BlobSource, Sides, absorbed_repositories, linked_repository, side_on_disk
 from chronos.checkpoints.states import ComponentState, MemoryState, State
 from chronos.checkpoints.store import Store, read_memory_records
+from chronos.lazy import loader
 
 if TYPE_CHECKING:
     from chronos.checkpoints.adopt import SealedElsewhere, complete, take_in
@@ -203,11 +203,4 @@ _HOMES = {
     "ContentWalk": "contents", "HeldContent": "contents",
     "SealedElsewhere": "adopt", "take_in": "adopt", "complete": "adopt",
 }  # fmt: skip
-
-
-def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(name)
-    found: object = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-    globals()[name] = found
-    return found
+__getattr__ = loader(__name__, _HOMES)

@@ -1,7 +1,8 @@
 """Looking after a store: verify, recover, status, doctor, retention, gc and what it takes on disk."""
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from chronos.lazy import loader
 
 if TYPE_CHECKING:
     from chronos.maintenance.chunk_repair import RepairStep
@@ -65,12 +66,4 @@ _HOMES = {
     "run_gc": "gc",
     "verify": "verification",
 }
-
-
-def __getattr__(name: str) -> object:
-    """Load what is asked for when it is: the commands that people type all day need none of it (PEP 562)."""
-    if name not in _HOMES:
-        raise AttributeError(name)
-    found: object = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-    globals()[name] = found
-    return found
+__getattr__ = loader(__name__, _HOMES)

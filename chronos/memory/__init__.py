@@ -6,8 +6,9 @@ and needs none of it.
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from chronos.lazy import loader
 
 if TYPE_CHECKING:
     from chronos.memory.kinds import (
@@ -72,12 +73,4 @@ _HOMES = {
     "place_of": "places",
     "undeclare": "places",
 }
-
-
-def __getattr__(name: str) -> object:
-    """Load what the room offers."""
-    if name not in __all__:
-        raise AttributeError(name)
-    found: object = getattr(import_module(f"{__name__}.{_HOMES.get(name, 'kinds')}"), name)
-    globals()[name] = found
-    return found
+__getattr__ = loader(__name__, {**dict.fromkeys(__all__, "kinds"), **_HOMES})

@@ -1,7 +1,8 @@
 """Carrying a checkpoint from one store to another: export into a parcel, and import from one."""
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from chronos.lazy import loader
 
 if TYPE_CHECKING:
     from chronos.transfer.exporting import Exported, export
@@ -30,12 +31,4 @@ __all__ = [
 ]
 
 _HOMES = {"Exported": "exporting", "export": "exporting", "LeftOutFile": "screening"}
-
-
-def __getattr__(name: str) -> object:
-    """Load what is asked for when it is: the commands that people type all day need none of it (PEP 562)."""
-    if name not in __all__:
-        raise AttributeError(name)
-    found: object = getattr(import_module(f"{__name__}.{_HOMES.get(name, 'importing')}"), name)
-    globals()[name] = found
-    return found
+__getattr__ = loader(__name__, {**dict.fromkeys(__all__, "importing"), **_HOMES})

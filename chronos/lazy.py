@@ -1,0 +1,20 @@
+"""Rooms whose modules load when something in them is asked for: what people type all day needs few of them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from importlib import import_module
+
+
+def loader(package: str, homes: Mapping[str, str]) -> Callable[[str], object]:
+    """Return the `__getattr__` of a package (PEP 562): `homes` says in which of its modules each name is."""
+
+    def load(name: str) -> object:
+        if name not in homes:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        found: object = getattr(import_module(f"{package}.{homes[name]}"), name)
+        vars(sys.modules[package])[name] = found
+        return found
+
+    return load
