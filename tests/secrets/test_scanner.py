@@ -23,7 +23,7 @@ from chronos.secrets import (
 
 TOKEN = b"gh" + b"p_" + b"a1B2c3" * 6
 SHARE = 0.2
-FLOOR_S = 0.005
+ALWAYS_BYTES = 128 * 1024
 
 
 def read(scanner: SecretScanner, content: bytes, *pieces: bytes, new: Iterable[bool] = ()) -> None:
@@ -128,24 +128,32 @@ class Slow:
 def test_a_slow_scanner_takes_a_fifth_of_the_time_and_the_rest_is_said() -> None:
     slow = Slow(0.004)
     start = time.perf_counter()
-    scanner = SecretScanner(Budget(effort=time.perf_counter), lines=False, find=slow)
+    scanner = SecretScanner(Budget(), lines=False, find=slow)
     contents = [bytes([number]) for number in range(100)]
     for content in contents:
         time.sleep(0.004)  # what a capture does besides
-        read(scanner, content, b"text %d\n" % content[0] * 10)
+        read(scanner, content, bytes([65 + content[0] % 26]) * (ALWAYS_BYTES // 2))
     others = time.perf_counter() - start - sum(slow.took_s)
-    assert sum(slow.took_s) <= max(FLOOR_S, SHARE * others) + max(slow.took_s)
+    assert sum(slow.took_s) <= max(sum(slow.took_s[:2]), SHARE * others) + max(slow.took_s)
     missed = scanner.unscanned(FORMS, contents)
     assert 0 < len(slow.took_s) < len(contents)
     assert len(missed) == len(contents) - len(slow.took_s)
 
 
+def test_the_first_text_of_a_checkpoint_is_looked_at_however_slow_that_is() -> None:
+    clock = [0.0]
+    scanner = SecretScanner(Budget(clock=lambda: clock[0]), lines=False, find=_ticking(clock, 1000.0))
+    contents = [b"%d" % number for number in range(5)]
+    for content in contents:
+        read(scanner, content, b"line\n" * (ALWAYS_BYTES // 16) + TOKEN)  # a good quarter of it
+    assert [lines_of(scanner, content) for content in contents[:4]] == [[ALWAYS_BYTES // 16 + 1]] * 4
+    assert scanner.unscanned(FORMS, contents) == [ALWAYS_BYTES // 16 * 5 + len(TOKEN)]
+
+
 def test_what_was_missed_is_looked_at_in_the_end_when_there_is_time() -> None:
     clock = [0.0]
-    scanner = SecretScanner(
-        Budget(clock=lambda: clock[0], effort=lambda: clock[0]), lines=False, find=_ticking(clock, 1.0)
-    )
-    read(scanner, b"a", b"first\n")  # nobody knows yet how slow it is
+    scanner = SecretScanner(Budget(clock=lambda: clock[0]), lines=False, find=_ticking(clock, 1.0))
+    read(scanner, b"a", b"x" * ALWAYS_BYTES)
     read(scanner, b"b", TOKEN + b"\n")
     assert scanner.unscanned(FORMS, [b"a", b"b"]) == [len(TOKEN) + 1]
     clock[0] += 1000.0
@@ -170,7 +178,7 @@ def test_detect_secrets_gets_what_is_left_and_the_smallest_first() -> None:
         seen.append(name)
         return [(3, "something")] if name == "small" else []
 
-    scanner = SecretScanner(Budget(clock=lambda: clock[0], effort=lambda: clock[0]), load=lambda: scan)
+    scanner = SecretScanner(Budget(clock=lambda: clock[0]), load=lambda: scan)
     sizes = {b"large": 5000, b"small": 10, b"middle": 900}
     for content, size in sizes.items():
         read(scanner, content, b"x" * size)
@@ -186,7 +194,7 @@ def test_without_time_to_load_it_detect_secrets_is_not_even_loaded() -> None:
         raise AssertionError("there is no time for that")
 
     clock = [0.0]
-    scanner = SecretScanner(Budget(clock=lambda: clock[0], effort=lambda: clock[0]), load=load)
+    scanner = SecretScanner(Budget(clock=lambda: clock[0]), load=load)
     read(scanner, b"a", b"x" * 200_000)
     scanner.finish({b"a": "a"})
     assert scanner.unscanned(DETECTOR, [b"a"]) == [200_000]
