@@ -19,14 +19,16 @@ _COARSE_SETTLED_NS = 2_000_000_000
 
 
 class StatCache(msgspec.Struct):
-    """The remembered files of one component, by path; `fresh` are the rows that this capture adds."""
+    """The remembered files of one component or store, by path; `fresh` are the rows that this capture adds."""
 
     known: dict[TreePath, StatRow]
     fresh: dict[TreePath, StatRow] = msgspec.field(default_factory=dict)
+    _asked_for: set[TreePath] = msgspec.field(default_factory=set)
     started_ns: int = msgspec.field(default_factory=clock.now_ns)
 
     def find(self, path: TreePath, stat: FileStat) -> Content | None:
         """Return the content of the file at `path` when it still looks as it did."""
+        self._asked_for.add(path)
         row = self.known.get(path)
         if row is None or (row.size, row.mtime_ns, row.ctime_ns, row.inode, row.mode) != _key(stat):
             return None
@@ -34,6 +36,7 @@ class StatCache(msgspec.Struct):
 
     def find_last(self, path: TreePath) -> Content | None:
         """Return the content that the file at `path` had last, whatever it looks like now."""
+        self._asked_for.add(path)
         row = self.known.get(path)
         return msgspec.msgpack.decode(row.content, type=Content) if row is not None else None
 
@@ -43,6 +46,11 @@ class StatCache(msgspec.Struct):
         is_coarse = stat.mtime_ns % 1_000_000_000 == 0
         if newest + (_COARSE_SETTLED_NS if is_coarse else _SETTLED_NS) < self.started_ns:
             self.fresh[path] = StatRow(path, *_key(stat), msgspec.msgpack.encode(content), content.chunks or content.id)
+
+    def changes(self) -> tuple[list[StatRow], list[TreePath]]:
+        """Return the rows to add, and the paths of those to drop: nobody asked for them, so there is no such file."""
+        used = self._asked_for | self.fresh.keys()
+        return list(self.fresh.values()), [path for path in self.known if path not in used]
 
 
 def _key(stat: FileStat) -> tuple[int, int, int, int, int]:

@@ -153,13 +153,9 @@ class MemoryCapture:
             place.name, found.kind, place.path, found.identity, list_ref(listed, len(files)), found.size,
             place.is_found, found.is_torn, found.facts, tuple(found.notes), beside,
         )  # fmt: skip
-        gone = [path for path in stats.known if path not in stats.fresh and not self._is_used(path, found)]
         state = MemoryState(record, tuple(files))
-        self.stores[place.name] = CapturedStore(place, kind, found, state, key, (list(stats.fresh.values()), gone))
+        self.stores[place.name] = CapturedStore(place, kind, found, state, key, stats.changes())
         self._note(place, found)
-
-    def _is_used(self, path: bytes, found: StoreState) -> bool:
-        return any(file.path == path for file in found.files) or path in COMPANION_ENDINGS
 
     def _note(self, place: StorePlace, found: StoreState) -> None:
         for row in found.left_out:

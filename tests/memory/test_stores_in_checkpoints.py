@@ -6,6 +6,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -293,6 +294,17 @@ def test_an_automatic_checkpoint_of_unchanged_code_and_memory_is_the_one_before(
     add_notes(agent.path(DB), "later")
     third = engine.take_checkpoint("auto", trigger=Trigger.AUTOMATIC)
     assert third.created
+
+
+def test_an_unchanged_database_is_read_once_however_many_checkpoints_follow(
+    agent: RepoBuilder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    time.sleep(0.1)  # a file is remembered when it was settled before the capture began
+    engine = agent.engine()
+    first = engine.show_checkpoint(engine.create_checkpoint("first")).memory
+    monkeypatch.setattr("chronos.memory.sqlite_capture.open_child", lambda *_: pytest.fail("it was read again"))
+    for number in range(4):
+        assert engine.show_checkpoint(engine.create_checkpoint(f"same{number}")).memory == first
 
 
 _BUSY = """
