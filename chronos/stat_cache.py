@@ -23,8 +23,8 @@ class StatCache(msgspec.Struct):
 
     known: dict[TreePath, StatRow]
     fresh: dict[TreePath, StatRow] = msgspec.field(default_factory=dict)
-    _asked_for: set[TreePath] = msgspec.field(default_factory=set)
     started_ns: int = msgspec.field(default_factory=clock.now_ns)
+    _asked_for: set[TreePath] = msgspec.field(default_factory=set)
 
     def find(self, path: TreePath, stat: FileStat) -> Content | None:
         """Return the content of the file at `path` when it still looks as it did."""

@@ -46,6 +46,15 @@ def write_all(descriptor: int, data: bytes | memoryview) -> None:
         view = view[os.write(descriptor, view) :]
 
 
+def start_writing_back(descriptor: int, offset: int, length: int) -> None:
+    """Let the disk begin with some bytes of a file that will be synced when it is complete. Waits for nothing.
+
+    Linux starts to write dirty pages that are said to be of no use; elsewhere nothing happens.
+    """
+    if hasattr(os, "posix_fadvise"):
+        os.posix_fadvise(descriptor, offset, length, os.POSIX_FADV_DONTNEED)
+
+
 def write_new(path: Path, data: bytes, *, sync: bool = True) -> None:
     """Create the file `path` (it must not exist) with `data`, private to its owner and synced."""
     with translate_os_errors(f"cannot write {path}"):

@@ -15,9 +15,9 @@ from chronos.errors import IntegrityError, MissingChunkError, StorageError
 from chronos.files import FileStat, PathKind, stat_of
 from chronos.memory.kinds import CaptureWork, LeftOut, MemoryFile, StoreState
 from chronos.memory.sqlite_files import JOURNAL, PARTS, WAL, numbers_at
-from chronos.memory.sqlite_frames import BEGIN, END, PIECES, read_pieces
+from chronos.memory.sqlite_frames import BEGIN, END, HELD, ID_BYTES, NEW, PIECE_BYTES, read_exactly, read_new
 from chronos.memory.sqlite_reader import Child, hexed, open_child
-from chronos.pool import Content
+from chronos.pool import Content, StoredChunk
 
 NAME = "sqlite"
 _ABSENT = FileStat(PathKind.FILE, 0, 0, 0, 0, 0)
@@ -105,6 +105,7 @@ def _read(place: Path, stats: Stats, work: CaptureWork, known: bytes, base: File
         "place": hexed(place),
         "timeout_s": work.timeout_s,
         "wants_bytes": work.sink.wants_bytes,
+        "compresses": work.sink.compresses,
         "base": [base.inode, base.size, base.mtime_ns, base.ctime_ns] if base is not None else None,
     }
     with open_child(place, request, known) as child:
@@ -115,7 +116,7 @@ def _read(place: Path, stats: Stats, work: CaptureWork, known: bytes, base: File
             files, end = [], None
             try:
                 for part, size in begun["parts"]:
-                    content = work.sink.add_paged(size, _pieces(child, size))
+                    content = work.sink.add_paged(size, _runs(child, size))
                     files.append(MemoryFile(part.encode(), content=content))
                 tag, length = child.next_frame()
                 end = child.read_document(length)
@@ -131,19 +132,24 @@ def _state(begun: dict[str, Any], end: dict[str, Any], files: list[MemoryFile]) 
     )
 
 
-def _pieces(child: Child, size: int) -> Iterator[tuple[bytes, bytes | None]]:
-    left = -(-size // (64 * 1024))
+def _runs(child: Child, size: int) -> Iterator[bytes | list[StoredChunk]]:
+    left = -(-size // PIECE_BYTES)
     while left:
         tag, length = child.next_frame()
         if tag == END:
             raise _MovedError(child.read_document(length))
-        assert tag == PIECES
         try:
-            pieces = read_pieces(child.output)
+            if tag == HELD:
+                ids = read_exactly(child.output, length)
+                left -= len(ids) // ID_BYTES
+                yield ids
+            else:
+                assert tag == NEW
+                pieces = read_new(child.output)
+                left -= len(pieces)
+                yield [StoredChunk(piece.id, piece.codec, bytes(piece.stored), piece.raw_bytes) for piece in pieces]
         except EOFError:
             raise child.is_gone() from None
-        yield from pieces
-        left -= len(pieces)
 
 
 def _find_stat(path: bytes) -> FileStat:

@@ -74,7 +74,7 @@ def _quick_check(image: bytes) -> list[str]:
 def _identify(image: bytes) -> str:
     descriptor = open_reading(image)
     try:
-        cutter = Cutter(lambda _: None, set(), wants_bytes=False)
+        cutter = Cutter(lambda _: None, set())
         cutter.cut(b"", Pages(descriptor, os.fstat(descriptor).st_size), is_database=True)
         return cutter.identity()
     finally:

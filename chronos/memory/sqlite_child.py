@@ -10,7 +10,8 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable
-from typing import Any, BinaryIO
+from functools import partial
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from chronos.memory.sqlite_files import copy_new
 from chronos.memory.sqlite_frames import (
@@ -27,6 +28,9 @@ from chronos.memory.sqlite_view import MovedError, UnreadableError, View, open_r
 
 _LEAST_ATTEMPTS = 3
 _PAUSE_S = 0.02
+
+if TYPE_CHECKING:
+    from chronos.memory.sqlite_pieces import Encode
 
 Write = Callable[[bytes | memoryview], object]
 
@@ -52,6 +56,7 @@ def _capture(request: dict[str, Any], requests: BinaryIO, write: Write) -> None:
     assert len(reused) % ID_BYTES == 0
     known = {reused[start : start + ID_BYTES] for start in range(0, len(reused), ID_BYTES)}
     place, deadline = bytes.fromhex(request["place"]), time.monotonic() + request["timeout_s"]
+    make_encoder = partial(_make_encoder, request["compresses"]) if request["wants_bytes"] else None
     attempt, is_held = 0, False
     while not is_held:
         attempt += 1
@@ -60,7 +65,7 @@ def _capture(request: dict[str, Any], requests: BinaryIO, write: Write) -> None:
         if view is None:
             time.sleep(_PAUSE_S)
             continue
-        cutter = Cutter(write, known, request["wants_bytes"])
+        cutter = Cutter(write, known, make_encoder)
         is_database = bool(view.facts["readable"])
         parts = [(part.decode(), pages.size) for part, pages in view.parts.items()]
         send_json(write, BEGIN, {"parts": parts, "facts": view.facts, "notes": view.notes})
@@ -77,6 +82,12 @@ def _capture(request: dict[str, Any], requests: BinaryIO, write: Write) -> None:
         send_json(write, END, {"is_held": is_held, "is_last": is_held or is_last, "identity": cutter.identity()})
         if is_last:
             return
+
+
+def _make_encoder(compresses: bool) -> Encode:
+    from chronos.pool import Compressor
+
+    return Compressor(enabled=compresses).encode
 
 
 def _open(place: bytes, deadline: float, is_last: bool) -> View | None:

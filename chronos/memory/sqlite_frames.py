@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Callable
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 # Parent to child.
 REQUEST = b"Q"
 KNOWN_IDS = b"K"
 # Child to parent.
-BEGIN, PIECES, END = b"B", b"P", b"E"
+BEGIN, HELD, NEW, END = b"B", b"H", b"N", b"E"
 ANSWER = b"A"
 FAILURE = b"X"
 
@@ -19,6 +19,16 @@ ID_BYTES = 32
 PIECE_BYTES = 64 * 1024
 _HEAD = struct.Struct("<cQ")
 _COUNT = struct.Struct("<I")
+_RECORD = struct.Struct("<32sIIB")
+
+
+class NewPiece(NamedTuple):
+    """A piece as the pool stores it: its id, its length, and the codec and the bytes that it is stored in."""
+
+    id: bytes
+    raw_bytes: int
+    codec: int
+    stored: bytes | memoryview
 
 
 def send(write: Callable[[bytes | memoryview], object], tag: bytes, *parts: bytes | memoryview) -> None:
@@ -33,15 +43,10 @@ def send_json(write: Callable[[bytes | memoryview], object], tag: bytes, value: 
     send(write, tag, json.dumps(value).encode())
 
 
-def send_pieces(
-    write: Callable[[bytes | memoryview], object], ids: bytes, pieces: list[memoryview | None] | None = None
-) -> None:
-    """Write the ids of consecutive pieces, and the bytes of those that have any."""
-    count = len(ids) // ID_BYTES
-    pieces = pieces or [None] * count
-    lengths = [0 if piece is None else len(piece) for piece in pieces]
-    present = [piece for piece in pieces if piece is not None]
-    send(write, PIECES, _COUNT.pack(count), ids, struct.pack(f"<{count}I", *lengths), *present)
+def send_new(write: Callable[[bytes | memoryview], object], pieces: list[NewPiece]) -> None:
+    """Write consecutive pieces that the pool does not hold."""
+    records = b"".join(_RECORD.pack(one.id, one.raw_bytes, len(one.stored), one.codec) for one in pieces)
+    send(write, NEW, _COUNT.pack(len(pieces)), records, *(one.stored for one in pieces))
 
 
 def read_head(stream: BinaryIO) -> tuple[bytes, int]:
@@ -61,15 +66,11 @@ def read_json(data: bytes) -> Any:
     return json.loads(data)
 
 
-def read_pieces(stream: BinaryIO) -> list[tuple[bytes, bytes | None]]:
-    """Read what `send_pieces` wrote, after its head. Raises EOFError."""
+def read_new(stream: BinaryIO) -> list[NewPiece]:
+    """Read what `send_new` wrote, after its head. Raises EOFError."""
     count = _COUNT.unpack(read_exactly(stream, _COUNT.size))[0]
-    ids = read_exactly(stream, count * ID_BYTES)
-    lengths = struct.unpack(f"<{count}I", read_exactly(stream, 4 * count))
-    return [
-        (ids[ID_BYTES * n : ID_BYTES * (n + 1)], read_exactly(stream, length) if length else None)
-        for n, length in enumerate(lengths)
-    ]
+    records = list(_RECORD.iter_unpack(read_exactly(stream, count * _RECORD.size)))
+    return [NewPiece(piece_id, raw, codec, read_exactly(stream, stored)) for piece_id, raw, stored, codec in records]
 
 
 def read_exactly(stream: BinaryIO, count: int) -> bytes:

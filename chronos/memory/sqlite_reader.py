@@ -101,7 +101,7 @@ def _import_folders() -> list[str]:
     from importlib.util import find_spec
 
     found = []
-    for package in ("chronos", "blake3"):
+    for package in ("chronos", "blake3", "zstandard"):
         spec = find_spec(package)
         if spec is None or spec.origin is None:
             raise OutsideError(f"the package {package} is not installed in {sys.executable}")

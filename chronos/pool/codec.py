@@ -1,4 +1,4 @@
-"""Hashing and compression of single pieces: BLAKE3 names, zstd frames, and decompression with a byte budget.
+"""Hashing and compression of single pieces: BLAKE3 names, and decompression of zstd frames with a byte budget.
 
 `ZstdDecompressor.decompress(max_output_size=…)` ignores its limit when the frame states a size (43 bytes can become
 1 GiB), so everything here decompresses as a stream and stops one byte past what is allowed.
@@ -7,25 +7,17 @@
 from __future__ import annotations
 
 import threading
-from enum import IntEnum
 
 import msgspec
 import zstandard
 from blake3 import blake3
 
 from chronos.errors import DamagedPackError
+from chronos.pool.compressor import LEVEL, Codec
 
-_LEVEL = 3
 _LARGEST_WINDOW_BYTES = 128 * 1024 * 1024
 LARGEST_CHUNK_BYTES = 64 * 1024 * 1024
 _of_thread = threading.local()
-
-
-class Codec(IntEnum):
-    """How a chunk lies in its pack."""
-
-    RAW = 0
-    ZSTD = 1
 
 
 class StoredChunk(msgspec.Struct, frozen=True):
@@ -51,20 +43,6 @@ def digest(data: bytes | memoryview) -> bytes:
     return blake3(data).digest()
 
 
-class Compressor:
-    """A reusable zstd compressor that keeps what does not shrink as it is."""
-
-    def __init__(self, *, enabled: bool = True) -> None:
-        self._zstd = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=False) if enabled else None
-
-    def encode(self, data: bytes) -> tuple[Codec, bytes]:
-        """Return the codec and the stored form of `data`."""
-        if self._zstd is None or len(data) < 64:
-            return Codec.RAW, data
-        packed = self._zstd.compress(data)
-        return (Codec.ZSTD, packed) if len(packed) < len(data) else (Codec.RAW, data)
-
-
 def new_digest() -> blake3:
     """Return a running BLAKE3 that takes data with `update`."""
     return blake3()
@@ -80,7 +58,7 @@ def decode(codec: int, stored: bytes, raw_bytes: int) -> bytes:
 
 def compress_text(data: bytes) -> bytes:
     """Compress a whole member file."""
-    return zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True).compress(data)
+    return zstandard.ZstdCompressor(level=LEVEL, write_checksum=True).compress(data)
 
 
 def decompress_text(data: bytes, limit_bytes: int) -> bytes:

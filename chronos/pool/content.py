@@ -21,6 +21,7 @@ from chronos.pool.codec import StoredChunk, digest
 from chronos.pool.pack import PACK_LIMIT_BYTES, PackWriter, WrittenPack
 
 CHUNK_ID_BYTES = 32
+_CHUNKS_AT_ONCE = 64
 
 
 class Content(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -52,16 +53,22 @@ class ContentSink(Protocol):
         """Take in what the open file `descriptor` holds, about `size` bytes long. Raises OSError."""
         ...
 
-    def add_paged(self, size: int, pieces: Iterable[tuple[bytes, bytes | None]]) -> Content:
-        """Take in `size` bytes in pieces of `PAGED_PIECE_BYTES` (the last may be shorter), each as (id, bytes).
+    def add_paged(self, size: int, runs: Iterable[bytes | Sequence[StoredChunk]]) -> Content:
+        """Take in `size` bytes in pieces of `PAGED_PIECE_BYTES` (the last may be shorter).
 
-        A piece that the pool is known to hold comes without its bytes. Raises MissingChunkError when it does not.
+        They come in order: as ids back to back where the pool is known to hold them, else as they are to be stored.
+        Raises MissingChunkError when the pool does not hold what it should.
         """
         ...
 
     @property
     def wants_bytes(self) -> bool:
         """Whether the bytes of pieces are needed at all."""
+        ...
+
+    @property
+    def compresses(self) -> bool:
+        """Whether pieces that are to be stored should come compressed."""
         ...
 
 
@@ -85,6 +92,7 @@ class HashingSink:
     """Compute contents without keeping any byte."""
 
     wants_bytes = False
+    compresses = False
 
     def add_bytes(self, data: bytes, profile: ChunkProfile = FILE_PROFILE) -> Content:
         """See ContentSink."""
@@ -105,16 +113,23 @@ class HashingSink:
         with open(descriptor, "rb", closefd=False) as stream:
             return self._cut(stream, FILE_PROFILE)
 
-    def add_paged(self, size: int, pieces: Iterable[tuple[bytes, bytes | None]]) -> Content:
+    def add_paged(self, size: int, runs: Iterable[bytes | Sequence[StoredChunk]]) -> Content:
         """See ContentSink."""
-        ids, held = bytearray(), []
-        for chunk_id, data in pieces:
-            if data is not None:
-                self._keep(chunk_id, data)
-            else:
-                held.append(chunk_id)
-            ids += chunk_id
-        self._check_kept(held)
+        ids, held = bytearray(), bytearray()
+        fresh: list[StoredChunk] = []
+        for run in runs:
+            if isinstance(run, bytes):
+                held += run
+                ids += run
+                continue
+            ids += b"".join([chunk.id for chunk in run])
+            fresh += run
+            if len(fresh) >= _CHUNKS_AT_ONCE:
+                self._keep_stored(fresh)
+                fresh = []
+        self._keep_stored(fresh)
+        if held:
+            self._check_kept([bytes(held[at : at + CHUNK_ID_BYTES]) for at in range(0, len(held), CHUNK_ID_BYTES)])
         if len(ids) <= CHUNK_ID_BYTES:
             return Content(bytes(ids) or digest(b""), size)
         list_id = self._add_list(bytes(ids))
@@ -144,6 +159,11 @@ class HashingSink:
     def _keep(self, chunk_id: bytes, data: bytes) -> bool:
         """Keep one chunk and tell whether it came in with this sink; this one keeps none."""
         return False
+
+    def _keep_stored(self, chunks: Sequence[StoredChunk]) -> None:
+        """Keep chunks that come as they are to be stored."""
+        for chunk in chunks:
+            self._keep(chunk.id, chunk.decoded())
 
     def _check_kept(self, chunk_ids: Sequence[bytes]) -> None:
         """Raise MissingChunkError when the pool does not hold these chunks; this sink does not ask."""
@@ -190,10 +210,10 @@ class PoolWriter(HashingSink):
         spend: Callable[[int], None] = lambda _: None,
     ) -> None:
         self.spend = spend
+        self.compresses = compress
         self._folder = folder
         self._is_known = is_known
         self._inspector = inspector
-        self._compress = compress
         self._find_missing = find_missing or (lambda ids: {one for one in ids if not is_known(one)})
         self._fresh: set[bytes] = set()
         self._open: PackWriter | None = None
@@ -234,8 +254,7 @@ class PoolWriter(HashingSink):
         """Keep a chunk as it is stored elsewhere, once it is checked. Raises DamagedPackError."""
         if chunk.id not in self._fresh and not self._is_known(chunk.id):
             chunk.decoded()
-            self._pack_for(len(chunk.stored)).add_stored(chunk.id, chunk.stored, chunk.raw_bytes, chunk.codec)
-            self._fresh.add(chunk.id)
+            self._keep_stored([chunk])
 
     def _take(self, chunk_id: bytes, piece: bytes, profile: ChunkProfile) -> None:
         is_new = self._keep(chunk_id, piece)
@@ -249,7 +268,7 @@ class PoolWriter(HashingSink):
             self._open = None
         if self._open is None:
             path = self._folder / f"{len(self._finished)}.pack"
-            self._open = PackWriter(path, compress=self._compress, spend=self.spend)
+            self._open = PackWriter(path, compress=self.compresses, spend=self.spend)
         return self._open
 
     def _keep(self, chunk_id: bytes, data: bytes) -> bool:
@@ -260,6 +279,13 @@ class PoolWriter(HashingSink):
         self._pack_for(len(data)).add(chunk_id, data)
         self._fresh.add(chunk_id)
         return True
+
+    def _keep_stored(self, chunks: Sequence[StoredChunk]) -> None:
+        missing = self._find_missing([chunk.id for chunk in chunks if chunk.id not in self._fresh])
+        for chunk in chunks:
+            if chunk.id in missing and chunk.id not in self._fresh:
+                self._pack_for(len(chunk.stored)).add_stored(chunk)
+                self._fresh.add(chunk.id)
 
     def _check_kept(self, chunk_ids: Sequence[bytes]) -> None:
         missing = self._find_missing([chunk_id for chunk_id in chunk_ids if chunk_id not in self._fresh])

@@ -18,8 +18,9 @@ import msgspec
 from blake3 import blake3
 
 from chronos.errors import DamagedPackError
-from chronos.files import translate_os_errors
-from chronos.pool.codec import LARGEST_CHUNK_BYTES, Compressor, decode, digest
+from chronos.files import start_writing_back, translate_os_errors
+from chronos.pool.codec import LARGEST_CHUNK_BYTES, StoredChunk, decode, digest
+from chronos.pool.compressor import Compressor
 from chronos.process import in_background
 
 MAGIC = b"CHRPACK1"
@@ -93,9 +94,9 @@ class PackWriter:
             self._pending_bytes += self._batch_bytes
             self._batch, self._batch_bytes = [], 0
 
-    def add_stored(self, chunk_id: bytes, stored: bytes, raw_bytes: int, codec: int) -> None:
+    def add_stored(self, chunk: StoredChunk) -> None:
         """Append one chunk in the form that it is stored in."""
-        self._append([(chunk_id, raw_bytes, codec, stored)])
+        self._append([(chunk.id, chunk.raw_bytes, chunk.codec, chunk.stored)])
 
     def finish(self) -> WrittenPack:
         """Write index and footer, sync and close. Nothing may be added afterwards."""
@@ -144,6 +145,8 @@ class PackWriter:
             view = memoryview(self._buffer)
             while view:
                 view = view[self._stream.write(view) or 0 :]
+        if len(self._buffer) >= _BUFFER_BYTES:
+            start_writing_back(self._stream.fileno(), self._written, len(self._buffer))
         self._written += len(self._buffer)
         self._buffer = bytearray()
 
@@ -270,7 +273,7 @@ def copy_chunks(path: Path, wanted: Callable[[bytes], bool], target: PackWriter)
             found.update(stored)
             position = place.offset + place.stored_bytes
             if wanted(chunk_id):
-                target.add_stored(chunk_id, stored, place.raw_bytes, place.codec)
+                target.add_stored(StoredChunk(chunk_id, place.codec, stored, place.raw_bytes))
         found.update(stream.read(end - position))
     if found.digest() != frames:
         raise DamagedPackError(f"pack {path.name} has damaged frames")

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from chronos.errors import DamagedPackError
 from chronos.files import translate_os_errors
-from chronos.pool.codec import LARGEST_CHUNK_BYTES, Codec, digest, inflate
+from chronos.pool.codec import LARGEST_CHUNK_BYTES, digest, inflate
+from chronos.pool.compressor import Codec
 from chronos.pool.pack import FOOTER, MAGIC, PACK_LIMIT_BYTES, RECORD
 
 _FRAME = b"\x28\xb5\x2f\xfd"  # RFC 8878, section 3.1.1

@@ -374,10 +374,10 @@ def test_nothing_is_sent_to_a_sink_that_wants_no_bytes(pool: Pool, place: Path) 
     make_bank(place)
 
     class Strict(HashingSink):
-        def add_paged(self, size, pieces):  # type: ignore[no-untyped-def]
-            pieces = list(pieces)
-            assert all(data is None for _, data in pieces)
-            return super().add_paged(size, pieces)
+        def add_paged(self, size, runs):  # type: ignore[no-untyped-def]
+            runs = list(runs)
+            assert all(isinstance(run, bytes) for run in runs)
+            return super().add_paged(size, runs)
 
     state = KIND.capture(place, pool.work(Strict()))
     assert state.files == pool.capture(place).files

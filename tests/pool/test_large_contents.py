@@ -10,7 +10,7 @@ import pytest
 
 from chronos.catalog import ChunkPlace, open_catalog
 from chronos.errors import MissingChunkError
-from chronos.pool import ChunkLocation, Content, PoolReader, PoolWriter, WrittenPack, digest
+from chronos.pool import ChunkLocation, Compressor, Content, PoolReader, PoolWriter, StoredChunk, WrittenPack, digest
 
 _PIECE = 64 * 1024
 
@@ -20,10 +20,15 @@ def pieces(count: int, seed: int) -> list[bytes]:
     return [source.randbytes(_PIECE // 4) * 4 for _ in range(count)]
 
 
+def as_stored(data: list[bytes]) -> list[StoredChunk]:
+    compressor = Compressor()
+    return [StoredChunk(digest(one), *compressor.encode(one), len(one)) for one in data]
+
+
 def write(folder: Path, data: list[bytes]) -> tuple[Content, list[WrittenPack]]:
     folder.mkdir()
     writer = PoolWriter(folder, lambda _: False)
-    content = writer.add_paged(sum(map(len, data)), ((digest(one), one) for one in data))
+    content = writer.add_paged(sum(map(len, data)), (as_stored([one]) for one in data))
     return content, writer.finish()
 
 
@@ -71,8 +76,8 @@ def test_a_piece_without_bytes_must_be_in_the_pool(tmp_path: Path) -> None:
     ids = [digest(one) for one in pieces(3, 5)]
     writer = PoolWriter(tmp_path, lambda _: True, find_missing=lambda asked: {one for one in asked if one == ids[1]})
     with pytest.raises(MissingChunkError, match=ids[1].hex()[:16]):
-        writer.add_paged(3 * _PIECE, [(one, None) for one in ids])
-    writer.add_paged(2 * _PIECE, [(ids[0], None), (ids[2], None)])
+        writer.add_paged(3 * _PIECE, [ids[0] + ids[1], ids[2]])
+    writer.add_paged(2 * _PIECE, [ids[0] + ids[2]])
 
 
 def test_many_chunks_are_found_as_one_is() -> None:

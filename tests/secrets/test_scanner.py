@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from chronos.pool import FILE_PROFILE, LIST_PROFILE, PoolWriter
+from chronos.pool import FILE_PROFILE, LIST_PROFILE, PoolWriter, StoredChunk
 from chronos.secrets import (
     DETECTOR,
     FORMS,
@@ -102,7 +102,7 @@ def test_lists_and_paged_pieces_are_not_looked_at(tmp_path: Path) -> None:
     scanner = patient(find=lambda data: seen.append(data) or [])  # type: ignore[func-returns-value]
     writer = PoolWriter(tmp_path, lambda _: False, inspector=scanner)
     writer.add_bytes(b"a list", LIST_PROFILE)
-    writer.add_paged(5, [(b"i" * 32, b"pages")])
+    writer.add_paged(5, [[StoredChunk(b"i" * 32, 0, b"pages", 5)]])
     writer.add_bytes(b"a file", FILE_PROFILE)
     writer.abandon()
     assert seen == [b"a file"]

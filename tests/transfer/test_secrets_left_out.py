@@ -15,7 +15,7 @@ from chronos.checkpoints.manifest import ListRef, encode_memory_dump, encode_row
 from chronos.errors import SecretInSealError
 from chronos.memory import MemoryFile
 from chronos.parcel import Parcel
-from chronos.pool import PoolWriter, digest
+from chronos.pool import PoolWriter, StoredChunk, digest
 from tests.support import RepoBuilder, assert_state
 from tests.support.parcels import Parts
 from tests.transfer.conftest import MakeClone
@@ -204,7 +204,9 @@ def _with_memory(repo: RepoBuilder, pages: list[bytes], shared: bytes) -> str:
     writer = PoolWriter(scratch, lambda _: False)
     size = sum(map(len, pages))
     files = [
-        MemoryFile(b"", content=writer.add_paged(size, [(digest(page), page) for page in pages])),
+        MemoryFile(
+            b"", content=writer.add_paged(size, [[StoredChunk(digest(page), 0, page, len(page)) for page in pages]])
+        ),
         MemoryFile(b"side", content=writer.add_bytes(shared)),
     ]
     rows = writer.add_bytes(encode_rows(files))
