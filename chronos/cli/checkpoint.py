@@ -281,6 +281,7 @@ def _restore(
     plan_only: bool, yes: bool,
 ) -> None:  # fmt: skip
     if not (yes or plan_only):
+        engine.find_checkpoint(checkpoint)
         session.require_terminal("a restore overwrites and deletes files")
     if not yes or plan_only:
         plan = engine.plan_restore(checkpoint, **wanted)

@@ -38,6 +38,12 @@ def test_without_a_terminal_and_yes_nothing_is_touched(chrono: Program, repo: Re
     assert repo.state() == before
 
 
+def test_an_unknown_checkpoint_is_named_before_a_terminal_is_asked_for(chrono: Program, repo: RepoBuilder) -> None:
+    damaged(chrono, repo)
+    result = chrono.run("checkpoint", "restore", "nope", "--json")
+    assert (result.code, result.error["code"]) == (2, "unknown_checkpoint")
+
+
 def test_yes_restores_and_undo_and_redo_walk_both_ways(chrono: Program, repo: RepoBuilder) -> None:
     damaged(chrono, repo)
     before = repo.state()
