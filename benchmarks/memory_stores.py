@@ -72,7 +72,7 @@ class Rivals:
 
 
 def measure_sqlite(corpus: Corpus, folder: Path, sealed: Sealed, scale: Scale, say: Say) -> Outcomes:
-    """Time first, changed and unchanged backups of a database, and restores of it; weigh what one takes."""
+    """Time first, changed and unchanged backups of a database, and restores of it, changed or lost; weigh them."""
     place = corpus.root / "data/memory/notes.db"
     say(f"making a database of {scale.database_bytes / 1e9:g} GB")
     run_module("benchmarks.notes", ["make", str(place), str(scale.database_bytes)], sealed)
@@ -102,6 +102,10 @@ def measure_sqlite(corpus: Corpus, folder: Path, sealed: Sealed, scale: Scale, s
     )
     edit()
     peaks.append(_peak(rivals.restore("chrono"), sealed))
+    found |= _take_turns(
+        rivals, ("chrono", "restic"), rivals.restore, lambda _: place.unlink(missing_ok=True), scale.slow_rounds,
+        sealed, "lost and restored",
+    )  # fmt: skip
     rivals.set_up("chrono")
     peaks.append(_peak(rivals.backup("chrono"), sealed))
     found["peak"] = Samples((max(peaks) / 1e6,), "MB")
