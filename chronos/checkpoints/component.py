@@ -12,8 +12,7 @@ import msgspec
 from chronos.catalog import StatRow
 from chronos.checkpoints.manifest import STAGED, ComponentKind, Reason, ReceiptRow, StagedEntry
 from chronos.checkpoints.policy import CapturePolicy
-from chronos.checkpoints.reading import Budget, PathReader, look
-from chronos.checkpoints.sides import is_clean_blob
+from chronos.checkpoints.reading import Budget, PathReader, is_clean_blob, look
 from chronos.checkpoints.states import ComponentState
 from chronos.checkpoints.store import Store
 from chronos.errors import BadPathError, GitFailedError

@@ -10,7 +10,7 @@ from chronos.files import TreePath, to_text
 from chronos.git.objects import GITLINK_MODE, TreeEntry, find_tree_entries
 from chronos.git.repository import Repository
 
-ARGUMENTS = (
+STATUS_ARGUMENTS = (
     "status",
     "--porcelain=v2",
     "-z",

@@ -1,5 +1,8 @@
 """The pool: pieces of content named by their BLAKE3, compressed and kept in packs. Owns zstandard and blake3."""
 
+from typing import TYPE_CHECKING
+
+from chronos.lazy import loader
 from chronos.pool.checked import add_check, check_of, strip_check
 from chronos.pool.chunker import FILE_PROFILE, LIST_PROFILE, PAGED_PIECE_BYTES, ChunkProfile
 from chronos.pool.codec import LARGEST_CHUNK_BYTES, StoredChunk, compress_text, decompress_text, digest, new_digest
@@ -25,7 +28,9 @@ from chronos.pool.pack import (
     read_pack_index,
 )
 from chronos.pool.reader import PoolReader
-from chronos.pool.salvage import salvage_chunks
+
+if TYPE_CHECKING:
+    from chronos.pool.salvage import salvage_chunks
 
 __all__ = [
     "CHUNK_ID_BYTES",
@@ -61,3 +66,6 @@ __all__ = [
     "salvage_chunks",
     "strip_check",
 ]
+
+# Only a repair needs it: it loads when it is asked for (PEP 562).
+__getattr__ = loader(__name__, {"salvage_chunks": "salvage"})
