@@ -7,10 +7,12 @@ from pathlib import Path
 from chronos.checkpoints.capture import Capture
 from chronos.checkpoints.component import CapturedComponent
 from chronos.checkpoints.manifest import Entry, EntryKind, Grade
+from chronos.checkpoints.reading import look
 from chronos.errors import GitFailedError
-from chronos.files import PathKind, SafeRoot, display
+from chronos.files import FileStat, PathKind, SafeRoot, display
 from chronos.git import BlobReader, converts_any, diff_from_base, mode_of, new_file_patch
 from chronos.pool import digest
+from chronos.stat_cache import is_settled
 
 _STATUS_LIMIT_BYTES = 64 * 1024
 
@@ -77,7 +79,7 @@ def _component_patch(part: CapturedComponent, scratch: Path) -> tuple[bytes, boo
     pieces = [diff_from_base(part.repository, in_base, scratch, prefix)]
     with SafeRoot(part.repository.root) as tree:
         # git read the disk after the capture did: what was written in between is in the patch.
-        exact = exact and all(_is_as_captured(tree, state.entries[old.path]) for old in in_base)
+        exact = exact and all(_is_as_captured(tree, part, state.entries[old.path]) for old in in_base)
         for entry in fresh:
             data = _read_again(tree, entry)
             if data is None:
@@ -88,14 +90,14 @@ def _component_patch(part: CapturedComponent, scratch: Path) -> tuple[bytes, boo
     return b"".join(pieces), exact
 
 
-def _is_as_captured(tree: SafeRoot, entry: Entry) -> bool:
-    if entry.content is not None:
-        return _read_again(tree, entry) is not None
-    try:
-        stat = tree.find_stat(entry.path)
-    except OSError:
-        return False
-    return stat is None or stat.kind is PathKind.FOLDER
+def _is_as_captured(tree: SafeRoot, part: CapturedComponent, entry: Entry) -> bool:
+    """Tell whether nothing was written to a path since: by its looks, or by its bytes where those prove nothing."""
+    stat = look(tree, entry.path)
+    if entry.content is None:
+        return stat is None or (isinstance(stat, FileStat) and stat.kind is PathKind.FOLDER)
+    if isinstance(stat, FileStat) and stat == part.seen.get(entry.path) and is_settled(stat, part.started_ns):
+        return True
+    return _read_again(tree, entry) is not None
 
 
 def _is_converted(part: CapturedComponent) -> bool:

@@ -101,6 +101,11 @@ class PathReader(msgspec.Struct):
         """What stood at each path when it was read, but for those that would not hold still."""
         return {path: stat for path, stat in self._seen.items() if path not in self.torn}
 
+    @property
+    def folders(self) -> list[TreePath]:
+        """The paths at which a folder stands."""
+        return [p for p, stat in self._seen.items() if isinstance(stat, FileStat) and stat.kind is PathKind.FOLDER]
+
     def _may_be_named(self, path: TreePath) -> bool:
         """Leave out what could never be written back: a name that is git's own folder somewhere."""
         try:

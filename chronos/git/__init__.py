@@ -57,14 +57,13 @@ if TYPE_CHECKING:
         plain_folder,
     )
     from chronos.git.staging import IndexState, restore_blobs, wait_for_index, write_index
-    from chronos.git.status import STATUS_ARGUMENTS, StagedRow, Status, parse_status, settle_conflicts, settle_loops
+    from chronos.git.status import StagedRow, Status, parse_status, run_status, settle_conflicts, settle_loops
     from chronos.git.trial import PatchedTree, apply_patch
 
 __all__ = [
     "EXECUTABLE_MODE",
     "GITLINK_MODE",
     "LINK_MODE",
-    "STATUS_ARGUMENTS",
     "BlobReader",
     "BranchMove",
     "GitCommand",
@@ -118,6 +117,7 @@ __all__ = [
     "read_index_facts",
     "refresh_private_copy",
     "restore_blobs",
+    "run_status",
     "settle_conflicts",
     "settle_intents",
     "settle_loops",
@@ -147,7 +147,7 @@ _HOMES = {
     "is_tracked": "repository", "list_ignored": "repository", "open_repository": "repository",
     "plain_folder": "repository",
     "IndexState": "staging", "restore_blobs": "staging", "wait_for_index": "staging", "write_index": "staging",
-    "STATUS_ARGUMENTS": "status", "StagedRow": "status", "Status": "status", "parse_status": "status",
+    "StagedRow": "status", "Status": "status", "parse_status": "status", "run_status": "status",
     "settle_conflicts": "status", "settle_loops": "status",
     "PatchedTree": "trial", "apply_patch": "trial",
 }  # fmt: skip
