@@ -73,6 +73,7 @@ class CapturedComponent(msgspec.Struct):
     repositories; `is_patchable` is false where skip-worktree keeps a path from the disk, and where something stands in
     the place of a submodule. `databases` (from the root) are no entries but memory stores. `moment` says where HEAD and
     the index were, `seen` what stood at the paths that were read, `started_ns` when reading them began.
+    `has_new_sizes` says that git was asked how large blobs of the base are.
     """
 
     state: ComponentState
@@ -94,6 +95,7 @@ class CapturedComponent(msgspec.Struct):
     moment: object = None
     seen: dict[TreePath, FileStat | str | None] = msgspec.field(default_factory=dict)
     started_ns: int = 0
+    has_new_sizes: bool = False
 
     def has_moved(self, *, is_thorough: bool) -> bool:
         """Tell whether HEAD or the index moved since the capture, or with `is_thorough` any path that was read."""

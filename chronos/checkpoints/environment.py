@@ -22,7 +22,7 @@ _LOCK_FILES = (
     "flake.lock", "packages.lock.json", "gradle.lockfile",
 )  # fmt: skip
 _LARGEST_LOCK_FILE_BYTES = 64 * 1024 * 1024
-_SECRET_NAME = r"(?i)secret|token|passw|passphrase|credential|api_?key|private|auth"
+_SECRET_WORDS = ("secret", "token", "passw", "passphrase", "credential", "api_key", "apikey", "private", "auth")
 _USER_IN_URL = r"://[^/\s@]+@"
 
 
@@ -47,7 +47,9 @@ def describe_environment(
 
 @lru_cache
 def _is_safe(name: str, value: str | None) -> bool:
-    if value is None or re.search(_SECRET_NAME, name) or re.search(_USER_IN_URL, value):
+    if value is None or any(word in name.lower() for word in _SECRET_WORDS):
+        return False
+    if "://" in value and re.search(_USER_IN_URL, value):
         return False
     return not is_secret_text(os.fsencode(value))
 

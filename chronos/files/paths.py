@@ -7,7 +7,6 @@ spelling, a way out of the tree) is refused here, before a file descriptor is op
 from __future__ import annotations
 
 import re
-import unicodedata
 from typing import TypeAlias
 
 from chronos.errors import BadPathError
@@ -110,6 +109,8 @@ def _find_problem(path: TreePath) -> str | None:
 def _is_git_folder(name: bytes) -> bool:
     if name.isascii() and b"git" not in name.lower():
         return False
+    import unicodedata  # few names get here
+
     text = re.sub(_HFS_IGNORED, "", name.decode("utf-8", "replace"))
     text = re.sub(_NTFS_TAIL, "", unicodedata.normalize("NFC", text).casefold())
     return text in (".git", "git~1")

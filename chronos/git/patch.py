@@ -5,7 +5,6 @@ pygit2 renders differences of two contents in memory; a capture does not need it
 
 from __future__ import annotations
 
-import base64
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -100,6 +99,8 @@ def _added_lines(data: bytes) -> bytes:
 
 
 def _binary_literal(data: bytes) -> bytes:
+    import base64  # 1 ms, and few new files are binary
+
     packed = zlib.compress(data)
     lines = [b"literal %d\n" % len(data)]
     for start in range(0, len(packed), _BASE85_LINE_BYTES):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -91,6 +93,26 @@ def test_a_list_loads_nothing_that_captures(chrono: Program) -> None:
     chrono.create("one")
     modules = imported(chrono, "checkpoint", "list")
     assert not modules & {f"chronos.checkpoints.{module}" for module in CAPTURING}
+
+
+def test_a_create_starts_git_four_times(chrono: Program, repo: RepoBuilder, tmp_path: Path) -> None:
+    # Where it is, its settings, what differs, and the patch. The index of the patch, the sizes of what the base has and
+    # git's version need no process once a checkpoint has been taken.
+    repo.write("a.txt", "a\n")
+    repo.commit()
+    folder, log = tmp_path / "bin", tmp_path / "log"
+    folder.mkdir()
+    program = folder / "git"
+    program.write_text(f'#!/bin/sh\necho "$*" >> {log}\nexec {shutil.which("git")} "$@"\n')
+    program.chmod(0o755)
+    chrono.environment["PATH"] = f"{folder}:{chrono.environment['PATH']}"
+    for count in range(3):
+        log.unlink(missing_ok=True)
+        repo.write("a.txt", f"changed {count}\n")
+        repo.write("new.txt", f"new {count}\n")
+        chrono.create(f"number {count}")
+    verbs = ("rev-parse", "config --list", "status", "diff-files")
+    assert [next(verb for verb in verbs if f" {verb} " in line) for line in log.read_text().splitlines()] == [*verbs]
 
 
 def test_the_report_would_show_a_heavy_import(chrono: Program, repo: RepoBuilder) -> None:
