@@ -6,6 +6,7 @@ The layout is format 1 of `docs/format.md`.
 from __future__ import annotations
 
 import os
+from functools import cached_property
 from pathlib import Path
 
 import msgspec
@@ -22,7 +23,7 @@ MEMORY = "memory_dump/manifest.json"
 OMISSIONS = "left_out.json"
 
 
-class StoreLayout(msgspec.Struct, frozen=True):
+class StoreLayout(msgspec.Struct, frozen=True, dict=True):
     """The paths of one store, by default `data/timelines` under the root."""
 
     root: Path
@@ -32,7 +33,7 @@ class StoreLayout(msgspec.Struct, frozen=True):
         """A bare repository that makes `git clean -fdx` of the parent skip the store; also serves plain folders."""
         return self.root / ".git"
 
-    @property
+    @cached_property
     def system(self) -> Path:
         """The folder of the store's own files."""
         return self.root / ".store"
@@ -52,12 +53,12 @@ class StoreLayout(msgspec.Struct, frozen=True):
         """The rebuildable index."""
         return self.system / "catalog.sqlite"
 
-    @property
+    @cached_property
     def operations(self) -> Path:
         """The operation log."""
         return self.system / "operations.jsonl"
 
-    @property
+    @cached_property
     def journals(self) -> Path:
         """Operations in progress."""
         return self.system / "journal"
@@ -72,12 +73,12 @@ class StoreLayout(msgspec.Struct, frozen=True):
         """The memory stores that were declared on this machine."""
         return self.system / "memory.json"
 
-    @property
+    @cached_property
     def locks(self) -> Path:
         """Lock files; their content is for messages only."""
         return self.system / "locks"
 
-    @property
+    @cached_property
     def temporary(self) -> Path:
         """Unfinished work, one folder for each living owner."""
         return self.system / "tmp"
@@ -121,20 +122,20 @@ class StoreLayout(msgspec.Struct, frozen=True):
 
     def timeline_record(self, timeline: str) -> Path:
         """Whose working tree a timeline is."""
-        return self.root / timeline / TIMELINE
+        return self.root.joinpath(timeline, TIMELINE)
 
     def packs(self, timeline: str) -> Path:
         """The packs that were written by a timeline's checkpoints."""
-        return self.root / timeline / "packs"
+        return self.root.joinpath(timeline, "packs")
 
     def pack(self, timeline: str, name: str) -> Path:
         """One pack."""
-        return self.root / timeline / "packs" / f"{name}.pack"
+        return self.root.joinpath(timeline, "packs", f"{name}.pack")
 
     def checkpoint(self, timeline: str, checkpoint_id: str) -> Path:
         """The folder of a sealed checkpoint."""
-        return self.root / timeline / checkpoint_id
+        return self.root.joinpath(timeline, checkpoint_id)
 
     def deleted(self, timeline: str) -> Path:
         """Deleted checkpoints, until gc takes them."""
-        return self.root / timeline / ".deleted"
+        return self.root.joinpath(timeline, ".deleted")

@@ -42,15 +42,20 @@ class StatCache(msgspec.Struct):
 
     def remember(self, path: TreePath, stat: FileStat, content: Content) -> None:
         """Remember the content of a file that looked like `stat` before it was read, if it was settled by then."""
-        newest = max(stat.mtime_ns, stat.ctime_ns)
-        is_coarse = stat.mtime_ns % 1_000_000_000 == 0
-        if newest + (_COARSE_SETTLED_NS if is_coarse else _SETTLED_NS) < self.started_ns:
+        if is_settled(stat, self.started_ns):
             self.fresh[path] = StatRow(path, *_key(stat), msgspec.msgpack.encode(content), content.chunks or content.id)
 
     def changes(self) -> tuple[list[StatRow], list[TreePath]]:
         """Return the rows to add, and the paths of those to drop: nobody asked for them, so there is no such file."""
         used = self._asked_for | self.fresh.keys()
         return list(self.fresh.values()), [path for path in self.known if path not in used]
+
+
+def is_settled(stat: FileStat, moment_ns: int) -> bool:
+    """Tell whether a file had looked like this for so long before a moment that any later write shows."""
+    newest = max(stat.mtime_ns, stat.ctime_ns)
+    is_coarse = stat.mtime_ns % 1_000_000_000 == 0
+    return newest + (_COARSE_SETTLED_NS if is_coarse else _SETTLED_NS) < moment_ns
 
 
 def _key(stat: FileStat) -> tuple[int, int, int, int, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -123,6 +124,17 @@ def test_foreign_exceptions_are_not_swallowed_below_the_front_doors(module: tupl
         if isinstance(node, ast.ExceptHandler) and isinstance(node.type, ast.Name):
             assert node.type.id != "Exception", f"{name}:{node.lineno}"
         assert not (isinstance(node, ast.ExceptHandler) and node.type is None), f"{name}: bare except"
+
+
+def test_a_room_that_loads_when_asked_has_all_that_it_offers() -> None:
+    # A name that is also a module's would become that module as soon as something imports it.
+    for path in PACKAGE.glob("*/__init__.py"):
+        if "loader(" in path.read_text("utf-8"):
+            room = importlib.import_module(module_name(path))
+            assert [name for name in room.__all__ if not hasattr(room, name)] == []
+            assert {name for name in room.__all__ if (path.parent / f"{name}.py").exists()} == set()
+            with pytest.raises(AttributeError):
+                _ = room.nothing_of_that_name
 
 
 def test_every_owner_still_exists() -> None:

@@ -2,88 +2,88 @@
 
 from typing import TYPE_CHECKING
 
-from chronos.checkpoints.allowance import Allowance, kept_bytes, stored_bytes
-from chronos.checkpoints.annotations import Annotation, AnnotationKind, is_annotation
-from chronos.checkpoints.apply import Applied, Applier
-from chronos.checkpoints.capture import Capture
-from chronos.checkpoints.changes import (
-    ABSENT,
-    JOURNAL_FORMAT,
-    LARGEST_JOURNAL_BYTES,
-    Change,
-    ChangeSet,
-    IndexChange,
-    Journal,
-    JournalKind,
-    Side,
-    SideKind,
-    StagedState,
-    StoreChange,
-    StoreSide,
-    SubmoduleLink,
-    decode_journal,
-    encode_journal,
-)
-from chronos.checkpoints.create import (
-    Created,
-    PendingCheckpoint,
-    capture_in_memory,
-    check_description,
-    check_name,
-    open_checkpoint,
-)
-from chronos.checkpoints.diff import Difference, StateDiff, StorePair, list_changed_stores
-from chronos.checkpoints.environment import describe_environment
-from chronos.checkpoints.manifest import (
-    LARGEST_MANIFEST_BYTES,
-    UNCAPTURED,
-    Component,
-    Entry,
-    EntryKind,
-    Grade,
-    ListRef,
-    Manifest,
-    MemoryRecord,
-    Reason,
-    ReceiptRow,
-    StagedEntry,
-    Trigger,
-    Unscanned,
-    decode_manifest,
-    decode_memory_dump,
-    decode_rows,
-    encode_rows,
-    is_checkpoint_id,
-)
-from chronos.checkpoints.memory import CapturedStore, MemoryCapture
-from chronos.checkpoints.memory_apply import StoreApplier
-from chronos.checkpoints.memory_plan import StorePlanner
-from chronos.checkpoints.omissions import Omissions, decode_omissions, encode_omissions, is_omitted, read_omissions
-from chronos.checkpoints.owner import find_record, is_claimed, is_for_imports, write_imports_record
-from chronos.checkpoints.packs import cache_only, drop_packs, publish_packs, replace_packs
-from chronos.checkpoints.plan import Kept, Options, Plan
-from chronos.checkpoints.planner import Judge, Planner, drop_blocked
-from chronos.checkpoints.policy import CapturePolicy
-from chronos.checkpoints.quarantine import link_aside, list_folders_aside, quarantined, set_aside
-from chronos.checkpoints.reconcile import list_checkpoint_folders, list_timelines
-from chronos.checkpoints.rules import StateRules
-from chronos.checkpoints.seal import Request, put_lists
-from chronos.checkpoints.secrets import FoundSecret, find_secrets
-from chronos.checkpoints.set_up import (
-    find_store,
-    has_inner_repository,
-    make_inner_repository,
-    set_up_store,
-    write_format,
-)
-from chronos.checkpoints.sides import BlobSource, Sides, absorbed_repositories, linked_repository, side_on_disk
-from chronos.checkpoints.states import ComponentState, MemoryState, State
-from chronos.checkpoints.store import Store, read_memory_records
 from chronos.lazy import loader
 
 if TYPE_CHECKING:
     from chronos.checkpoints.adopt import SealedElsewhere, complete, take_in
+    from chronos.checkpoints.allowance import Allowance, kept_bytes, stored_bytes
+    from chronos.checkpoints.annotations import Annotation, AnnotationKind, is_annotation
+    from chronos.checkpoints.apply import Applied, Applier
+    from chronos.checkpoints.capture import Capture
+    from chronos.checkpoints.changes import (
+        ABSENT,
+        JOURNAL_FORMAT,
+        LARGEST_JOURNAL_BYTES,
+        Change,
+        ChangeSet,
+        IndexChange,
+        Journal,
+        JournalKind,
+        Side,
+        SideKind,
+        StagedState,
+        StoreChange,
+        StoreSide,
+        SubmoduleLink,
+        decode_journal,
+        encode_journal,
+    )
     from chronos.checkpoints.contents import ContentWalk, HeldContent
+    from chronos.checkpoints.create import (
+        Created,
+        PendingCheckpoint,
+        capture_in_memory,
+        check_description,
+        check_name,
+        open_checkpoint,
+    )
+    from chronos.checkpoints.diff import Difference, StateDiff, StorePair, list_changed_stores
+    from chronos.checkpoints.environment import describe_environment
+    from chronos.checkpoints.manifest import (
+        LARGEST_MANIFEST_BYTES,
+        UNCAPTURED,
+        Component,
+        Entry,
+        EntryKind,
+        Grade,
+        ListRef,
+        Manifest,
+        MemoryRecord,
+        Reason,
+        ReceiptRow,
+        StagedEntry,
+        Trigger,
+        Unscanned,
+        decode_manifest,
+        decode_memory_dump,
+        decode_rows,
+        encode_rows,
+        is_checkpoint_id,
+    )
+    from chronos.checkpoints.memory import CapturedStore, MemoryCapture
+    from chronos.checkpoints.memory_apply import StoreApplier
+    from chronos.checkpoints.memory_plan import StorePlanner
+    from chronos.checkpoints.omissions import Omissions, decode_omissions, encode_omissions, is_omitted, read_omissions
+    from chronos.checkpoints.owner import find_record, is_claimed, is_for_imports, write_imports_record
+    from chronos.checkpoints.packs import cache_only, drop_packs, publish_packs, replace_packs
+    from chronos.checkpoints.plan import Kept, Options, Plan
+    from chronos.checkpoints.planner import Judge, Planner, drop_blocked
+    from chronos.checkpoints.policy import CapturePolicy
+    from chronos.checkpoints.quarantine import link_aside, list_folders_aside, quarantined, set_aside
+    from chronos.checkpoints.reconcile import list_checkpoint_folders, list_timelines
+    from chronos.checkpoints.rules import StateRules
+    from chronos.checkpoints.seal import Request, put_lists
+    from chronos.checkpoints.secrets import FoundSecret, find_secrets
+    from chronos.checkpoints.set_up import (
+        find_store,
+        has_inner_repository,
+        make_inner_repository,
+        set_up_store,
+        write_format,
+    )
+    from chronos.checkpoints.sides import BlobSource, Sides, absorbed_repositories, linked_repository, side_on_disk
+    from chronos.checkpoints.states import ComponentState, MemoryState, State
+    from chronos.checkpoints.store import Store, read_memory_records
 
 __all__ = [
     "ABSENT",
@@ -198,9 +198,47 @@ __all__ = [
     "write_imports_record",
 ]
 
-# Only exports and imports need these: they load when they are asked for (PEP 562).
 _HOMES = {
+    "SealedElsewhere": "adopt", "complete": "adopt", "take_in": "adopt",
+    "Allowance": "allowance", "kept_bytes": "allowance", "stored_bytes": "allowance",
+    "Annotation": "annotations", "AnnotationKind": "annotations", "is_annotation": "annotations",
+    "Applied": "apply", "Applier": "apply",
+    "Capture": "capture",
+    "ABSENT": "changes", "JOURNAL_FORMAT": "changes", "LARGEST_JOURNAL_BYTES": "changes", "Change": "changes",
+    "ChangeSet": "changes", "IndexChange": "changes", "Journal": "changes", "JournalKind": "changes",
+    "Side": "changes", "SideKind": "changes", "StagedState": "changes", "StoreChange": "changes",
+    "StoreSide": "changes", "SubmoduleLink": "changes", "decode_journal": "changes", "encode_journal": "changes",
     "ContentWalk": "contents", "HeldContent": "contents",
-    "SealedElsewhere": "adopt", "take_in": "adopt", "complete": "adopt",
+    "Created": "create", "PendingCheckpoint": "create", "capture_in_memory": "create", "check_description": "create",
+    "check_name": "create", "open_checkpoint": "create",
+    "Difference": "diff", "StateDiff": "diff", "StorePair": "diff", "list_changed_stores": "diff",
+    "describe_environment": "environment",
+    "LARGEST_MANIFEST_BYTES": "manifest", "UNCAPTURED": "manifest", "Component": "manifest", "Entry": "manifest",
+    "EntryKind": "manifest", "Grade": "manifest", "ListRef": "manifest", "Manifest": "manifest",
+    "MemoryRecord": "manifest", "Reason": "manifest", "ReceiptRow": "manifest", "StagedEntry": "manifest",
+    "Trigger": "manifest", "Unscanned": "manifest", "decode_manifest": "manifest", "decode_memory_dump": "manifest",
+    "decode_rows": "manifest", "encode_rows": "manifest", "is_checkpoint_id": "manifest",
+    "CapturedStore": "memory", "MemoryCapture": "memory",
+    "StoreApplier": "memory_apply",
+    "StorePlanner": "memory_plan",
+    "Omissions": "omissions", "decode_omissions": "omissions", "encode_omissions": "omissions",
+    "is_omitted": "omissions", "read_omissions": "omissions",
+    "find_record": "owner", "is_claimed": "owner", "is_for_imports": "owner", "write_imports_record": "owner",
+    "cache_only": "packs", "drop_packs": "packs", "publish_packs": "packs", "replace_packs": "packs",
+    "Kept": "plan", "Options": "plan", "Plan": "plan",
+    "Judge": "planner", "Planner": "planner", "drop_blocked": "planner",
+    "CapturePolicy": "policy",
+    "link_aside": "quarantine", "list_folders_aside": "quarantine", "quarantined": "quarantine",
+    "set_aside": "quarantine",
+    "list_checkpoint_folders": "reconcile", "list_timelines": "reconcile",
+    "StateRules": "rules",
+    "Request": "seal", "put_lists": "seal",
+    "FoundSecret": "secrets", "find_secrets": "secrets",
+    "find_store": "set_up", "has_inner_repository": "set_up", "make_inner_repository": "set_up",
+    "set_up_store": "set_up", "write_format": "set_up",
+    "BlobSource": "sides", "Sides": "sides", "absorbed_repositories": "sides", "linked_repository": "sides",
+    "side_on_disk": "sides",
+    "ComponentState": "states", "MemoryState": "states", "State": "states",
+    "Store": "store", "read_memory_records": "store",
 }  # fmt: skip
 __getattr__ = loader(__name__, _HOMES)

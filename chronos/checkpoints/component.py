@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -12,16 +11,14 @@ import msgspec
 from chronos.catalog import StatRow
 from chronos.checkpoints.manifest import STAGED, ComponentKind, Reason, ReceiptRow, StagedEntry
 from chronos.checkpoints.policy import CapturePolicy
-from chronos.checkpoints.reading import Budget, PathReader, look
-from chronos.checkpoints.sides import is_clean_blob
+from chronos.checkpoints.reading import Budget, PathReader, is_clean_blob, look
 from chronos.checkpoints.states import ComponentState
 from chronos.checkpoints.store import Store
-from chronos.errors import BadPathError, GitFailedError
+from chronos.errors import BadPathError
 from chronos.files import FileStat, PathKind, SafeRoot, TreePath, is_inside, to_text
 from chronos.git import (
     EXECUTABLE_MODE,
     GITLINK_MODE,
-    STATUS_ARGUMENTS,
     BlobReader,
     HiddenEntry,
     IndexFacts,
@@ -40,6 +37,7 @@ from chronos.git import (
     parse_status,
     read_index_facts,
     refresh_private_copy,
+    run_status,
     settle_conflicts,
     settle_intents,
     settle_loops,
@@ -47,15 +45,6 @@ from chronos.git import (
 from chronos.memory import COMPANION_ENDINGS
 from chronos.pool import Content, ContentSink, digest
 from chronos.stat_cache import StatCache
-
-# Status says so of a file that shrinks while it is hashed, or gives an error, and reports it as modified (git 2.39).
-_LISTED_ALL_THE_SAME = (b"error: short read while indexing ", b"error: read error while indexing ")
-# Status says so of a folder that it cannot list, and of a tracked file that it cannot even look at.
-_UNLISTED = re.compile(
-    rb"warning: could not open directory '(.*?)/?': [^':]*|(?!warning: |error: |fatal: )(.*): Permission denied"
-)
-_IN_A_LOOP = re.compile(rb"(?!warning: |error: |fatal: )(.*): Too many levels of symbolic links")
-
 
 _DATABASE_ENDINGS = (b".db", b".sqlite", b".sqlite3")
 _DECLARE = "a database, by its name; `chrono memory add` has it captured"
@@ -83,7 +72,8 @@ class CapturedComponent(msgspec.Struct):
     `index` is our copy of the user's index, which had the identity `index_identity`. `nested` are folders that may be
     repositories; `is_patchable` is false where skip-worktree keeps a path from the disk, and where something stands in
     the place of a submodule. `databases` (from the root) are no entries but memory stores. `moment` says where HEAD and
-    the index were, `seen` what stood at the paths that were read.
+    the index were, `seen` what stood at the paths that were read, `started_ns` when reading them began.
+    `has_new_sizes` says that git was asked how large blobs of the base are.
     """
 
     state: ComponentState
@@ -104,6 +94,8 @@ class CapturedComponent(msgspec.Struct):
     databases: list[TreePath] = msgspec.field(default_factory=list)
     moment: object = None
     seen: dict[TreePath, FileStat | str | None] = msgspec.field(default_factory=dict)
+    started_ns: int = 0
+    has_new_sizes: bool = False
 
     def has_moved(self, *, is_thorough: bool) -> bool:
         """Tell whether HEAD or the index moved since the capture, or with `is_thorough` any path that was read."""
@@ -120,11 +112,12 @@ class ComponentCapture:
 
     def __init__(self, context: CaptureContext, path: TreePath, kind: ComponentKind, repository: Repository) -> None:
         self._context = context
+        self._store, self._lessons = _prefixes(context.store_paths), _prefixes(context.lessons)
         self._repository = repository
         self._key = digest(os.fsencode(repository.root)).hex()[:16]
         with context.store.private_index(self._key) as self._index:
             identity = refresh_private_copy(repository, self._index)
-            output, unlisted, looped = self._run_status()
+            output, unlisted, looped = run_status(repository, self._index)
         self._status = parse_status(output)
         self._facts = self._index_facts(identity)
         settle_conflicts(repository, self._status)
@@ -152,31 +145,13 @@ class ComponentCapture:
         """Read everything that differs and return it."""
         with SafeRoot(self._repository.root) as tree:
             self._find_nested(tree)
-            self._read_entries(tree)
+            replaced = self._read_entries(tree)
+            self._add_nested(tree, replaced)
+            self._note_store(replaced)
         self.result.state.staged = self._staged()
         self._note_ignored()
         self._note_lessons()
         return self.result
-
-    def _run_status(self) -> tuple[bytes, list[TreePath], list[TreePath]]:
-        """Return what status prints, what it cannot look at, and what lies below links that lead to themselves."""
-        command = self._repository.command.with_index(self._index, refresh=True)
-        try:
-            done = command.run(*STATUS_ARGUMENTS, quiet=False)
-        except GitFailedError as cause:
-            own = str(self._repository.index)
-            hint = f"if {own} is damaged, remove it and run git reset; the files stay as they are" if own else None
-            raise GitFailedError(cause.message.replace(str(self._index), own), hint=hint) from cause
-        unlisted, looped = [], []
-        for line in done.stderr.splitlines():
-            found = _UNLISTED.fullmatch(line)
-            if found:
-                unlisted.append(found[1] or found[2])
-            elif found := _IN_A_LOOP.fullmatch(line):
-                looped.append(found[1])
-            elif not line.startswith(_LISTED_ALL_THE_SAME):
-                raise GitFailedError(f"git status: {line.decode('utf-8', 'replace')}")
-        return done.stdout, unlisted, looped
 
     def _index_facts(self, identity: str) -> IndexFacts:
         """Take the facts of this very index from the catalog, or ask git and remember them."""
@@ -192,20 +167,24 @@ class ComponentCapture:
 
     def _find_nested(self, tree: SafeRoot) -> None:
         links = [entry.path for entry in self._facts.hidden if entry.is_gitlink]
-        replaced = [path for path in self._status.tracked if _is_folder(tree, path)]
         included = [path.rstrip(b"/") for path in self._included if path.endswith(b"/")]
-        candidates = {*links, *replaced, *self._status.nested}
-        self.result.nested = [
-            path
-            for path in sorted(candidates.union(included))
-            if _is_folder(tree, path) and _has_git(tree, path) and not self._is_own(path)
-        ]
+        candidates = {*links, *self._status.nested}
+        self._add_nested(tree, candidates.union(included))
         loose = [link for link in links if link not in self.result.nested and _is_folder(tree, link)]
         self._loose = [path for link in loose for path in tree.list_files(link)]  # status says nothing of them
-        seen = (*candidates, *self._status.untracked)
-        self.result.store_is_visible = any(self._is_in(self._context.store_paths, path) for path in seen)
+        self._note_store((*candidates, *self._status.untracked))
 
-    def _read_entries(self, tree: SafeRoot) -> None:
+    def _note_store(self, paths: Iterable[TreePath]) -> None:
+        self.result.store_is_visible |= any(self._is_in(self._store, path) for path in paths)
+
+    def _add_nested(self, tree: SafeRoot, paths: Iterable[TreePath]) -> None:
+        """Note those of `paths` that may be repositories of their own."""
+        known = {*self.result.nested}
+        known |= {path for path in paths if _is_folder(tree, path) and _has_git(tree, path) and not self._is_own(path)}
+        self.result.nested = sorted(known)
+
+    def _read_entries(self, tree: SafeRoot) -> list[TreePath]:
+        """Read what differs, and return the tracked paths at which a folder stands instead."""
         state, status = self.result.state, self._status
         context, catalog = self._context, self._context.store.catalog
         included = {path for path in self._included if not path.endswith(b"/")}
@@ -227,21 +206,23 @@ class ComponentCapture:
         self.result.receipt += self._as_git_only(reader.receipt.values(), converted, status)
         self.result.torn = reader.torn
         self.result.databases += reader.databases
-        self.result.seen = reader.seen
+        self.result.seen, self.result.started_ns = reader.seen, stats.started_ns
         if state.base is not None:
             flagged = {e.path: TreeEntry(e.path, e.mode, e.oid) for e in self._facts.hidden if not e.is_gitlink}
             self.result.base_entries = {**{path: flagged[path] for path in (*changed, *gone)}, **status.tracked}
             self._find_clean_entries(asked_for)
         self.result.converted = converted
         self.result.stats = (list(stats.fresh.values()), [path for path in stats.known if path not in reader.entries])
+        return [path for path in reader.folders if path in status.tracked]
 
     def _find_live_databases(self, tree: SafeRoot) -> None:
         """A database that is in use has files beside it; they must not even be opened, so they are known by name."""
         status = self._status
         for path in {*status.untracked, *status.tracked, *status.ignored}:
-            ending = next((ending for ending in COMPANION_ENDINGS if path.endswith(ending)), None)
-            base = path.removesuffix(ending or b"")
-            if ending is not None and not self._is_memory(base) and tree.is_database(base):
+            if not path.endswith(COMPANION_ENDINGS):
+                continue
+            base = path[: path.rindex(b"-")]
+            if not self._is_memory(base) and tree.is_database(base):
                 full_path = self.result.state.from_root(base)
                 self.result.databases.append(full_path)
                 self._context.memory_paths |= {full_path, *(full_path + other for other in COMPANION_ENDINGS)}
@@ -331,8 +312,8 @@ class ComponentCapture:
     def _note_lessons(self) -> None:
         """Say so when there are lessons, for a folder of that name may hold something of the user's."""
         seen = (*self._status.tracked, *self._status.untracked, *self._status.ignored)
-        for folder in self._context.lessons:
-            if any(self._is_in([folder], path) for path in seen):
+        for folder, prefix in zip(self._context.lessons, self._lessons, strict=True):
+            if any(self._is_in((prefix,), path) for path in seen):
                 row = ReceiptRow(folder + b"/", Reason.IGNORED, 0, "lessons are neither captured nor rewound")
                 self.result.receipt.append(row)
 
@@ -351,7 +332,7 @@ class ComponentCapture:
         return {path for path in paths if not self._is_own(path)}
 
     def _is_own(self, path: TreePath) -> bool:
-        return self._is_in([*self._context.store_paths, *self._context.lessons], path) or self._is_memory(path)
+        return self._is_in(self._store + self._lessons, path) or self._is_memory(path)
 
     def _is_memory(self, path: TreePath) -> bool:
         paths = self._context.memory_paths
@@ -362,9 +343,13 @@ class ComponentCapture:
             folder = folder.rpartition(b"/")[0]
         return False
 
-    def _is_in(self, folders: list[TreePath], path: TreePath) -> bool:
-        full_path = self.result.state.from_root(path.rstrip(b"/"))
-        return any(is_inside(full_path, folder) for folder in folders)
+    def _is_in(self, prefixes: tuple[bytes, ...], path: TreePath) -> bool:
+        return (self.result.state.from_root(path.rstrip(b"/")) + b"/").startswith(prefixes)
+
+
+def _prefixes(folders: Iterable[TreePath]) -> tuple[bytes, ...]:
+    """Return what the paths of these folders, and all below them, begin with when a slash is put behind them."""
+    return tuple(folder + b"/" if folder else b"" for folder in folders)
 
 
 def moment_of(repository: Repository) -> object:

@@ -6,6 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import msgspec
@@ -21,8 +22,8 @@ _LOCK_FILES = (
     "flake.lock", "packages.lock.json", "gradle.lockfile",
 )  # fmt: skip
 _LARGEST_LOCK_FILE_BYTES = 64 * 1024 * 1024
-_SECRET_NAME = re.compile(r"(?i)secret|token|passw|passphrase|credential|api_?key|private|auth")
-_USER_IN_URL = re.compile(r"://[^/\s@]+@")
+_SECRET_WORDS = ("secret", "token", "passw", "passphrase", "credential", "api_key", "apikey", "private", "auth")
+_USER_IN_URL = r"://[^/\s@]+@"
 
 
 def describe_environment(
@@ -44,8 +45,11 @@ def describe_environment(
     return msgspec.json.encode(document, order="sorted") + b"\n"
 
 
+@lru_cache
 def _is_safe(name: str, value: str | None) -> bool:
-    if value is None or _SECRET_NAME.search(name) or _USER_IN_URL.search(value):
+    if value is None or any(word in name.lower() for word in _SECRET_WORDS):
+        return False
+    if "://" in value and re.search(_USER_IN_URL, value):
         return False
     return not is_secret_text(os.fsencode(value))
 
@@ -59,10 +63,10 @@ def _lock_files(root: Path) -> tuple[dict[str, str], list[str]]:
     """Return the hashes of the lock files, and the names of those that cannot be read."""
     hashes, unreadable = {}, []
     for name in _LOCK_FILES:
-        path = root / name
-        if path.is_file() and path.stat().st_size <= _LARGEST_LOCK_FILE_BYTES:
+        path = os.path.join(root, name)
+        if os.path.isfile(path) and os.stat(path).st_size <= _LARGEST_LOCK_FILE_BYTES:
             try:
-                hashes[name] = digest(read_limited(path, _LARGEST_LOCK_FILE_BYTES)).hex()
+                hashes[name] = digest(read_limited(Path(path), _LARGEST_LOCK_FILE_BYTES)).hex()
             except StorageError:
                 unreadable.append(name)
     return hashes, unreadable

@@ -23,13 +23,13 @@ from chronos.checkpoints.changes import (
 )
 from chronos.checkpoints.manifest import UNCAPTURED, ComponentKind, Grade
 from chronos.checkpoints.plan import Kept, Options, Plan
+from chronos.checkpoints.reading import is_clean_blob
 from chronos.checkpoints.rules import ATTRIBUTES_FILE, StateRules
 from chronos.checkpoints.sides import (
     BlobSource,
     Sides,
     absorbed_repositories,
     content_on_disk,
-    is_clean_blob,
     side_on_disk,
 )
 from chronos.checkpoints.states import ComponentState, State

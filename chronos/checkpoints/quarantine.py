@@ -6,7 +6,6 @@ about something that is still in its place.
 
 from __future__ import annotations
 
-import filecmp
 import os
 from collections.abc import Iterator
 from contextlib import suppress
@@ -54,6 +53,8 @@ def link_aside(layout: StoreLayout, path: Path, why: str) -> None:
 
     What is there already, after a run that was cut short, is not put there again.
     """
+    import filecmp  # nearly no run of a program sets anything aside
+
     for place in _places(layout, path):
         if not os.path.lexists(place):
             with translate_os_errors(f"cannot set {path} aside"):

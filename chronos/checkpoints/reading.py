@@ -10,6 +10,7 @@ import errno
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from io import BytesIO
 
 import msgspec
 
@@ -17,6 +18,7 @@ from chronos.checkpoints.manifest import Entry, EntryKind, Reason, ReceiptRow
 from chronos.checkpoints.policy import CapturePolicy
 from chronos.errors import BadPathError
 from chronos.files import DatabaseFileError, FileStat, PathKind, SafeRoot, TreePath, check_tree_path, stat_of
+from chronos.git import matches_blob
 from chronos.pool import Content, ContentSink
 from chronos.stat_cache import StatCache
 
@@ -45,6 +47,18 @@ def look(tree: SafeRoot, path: TreePath) -> FileStat | str | None:
         return tree.find_stat(path)
     except OSError as cause:
         return cause.strerror or str(cause)
+
+
+def is_clean_blob(tree: SafeRoot, path: TreePath, oid: str) -> bool:
+    """Tell whether the bytes on disk are exactly those of the blob: the proof that git holds them."""
+    try:
+        stat = tree.find_stat(path)
+        if stat is not None and (stat.kind is PathKind.LINK or stat.size == 0):
+            return matches_blob(oid, BytesIO(tree.read_link(path) if stat.size else b""))
+        with tree.reading(path) as descriptor, open(descriptor, "rb", closefd=False) as stream:
+            return matches_blob(oid, stream)
+    except OSError:
+        return False
 
 
 class PathReader(msgspec.Struct):
@@ -86,6 +100,11 @@ class PathReader(msgspec.Struct):
     def seen(self) -> dict[TreePath, FileStat | str | None]:
         """What stood at each path when it was read, but for those that would not hold still."""
         return {path: stat for path, stat in self._seen.items() if path not in self.torn}
+
+    @property
+    def folders(self) -> list[TreePath]:
+        """The paths at which a folder stands."""
+        return [p for p, stat in self._seen.items() if isinstance(stat, FileStat) and stat.kind is PathKind.FOLDER]
 
     def _may_be_named(self, path: TreePath) -> bool:
         """Leave out what could never be written back: a name that is git's own folder somewhere."""

@@ -192,6 +192,6 @@ def _pack_files(folder: Path) -> dict[str, int]:
 
 def _time_of(folder: Path) -> int:
     try:
-        return folder.stat().st_mtime_ns
+        return os.stat(folder).st_mtime_ns
     except FileNotFoundError:
         return 0

@@ -32,7 +32,7 @@ from chronos.checkpoints.manifest import (
     encode_rows,
     list_ref,
 )
-from chronos.checkpoints.members import render_patch, render_status
+from chronos.checkpoints.members import recall_sizes, remember_sizes, render_patch, render_status
 from chronos.checkpoints.packs import cache_only, publish_packs
 from chronos.checkpoints.reconcile import checkpoint_row, index_pack, read_mark
 from chronos.checkpoints.secrets import Findings, remember
@@ -163,6 +163,7 @@ class _Members:
             self._read_parent(store, parent)
         limit_bytes = store.config.max_patch_bytes
         if not self._is_same:
+            recall_sizes(store.catalog, capture)
             self._patch = in_background(lambda: render_patch(capture, limit_bytes, scratch / "index"))
 
     def write(self, folder: Path) -> dict[str, Member]:
@@ -223,7 +224,9 @@ def index_sealed(
             catalog.add_checkpoint(row, own_bytes)
             if findings is not None:
                 remember(store, timeline, row.checkpoint_id, findings)
-        for key, fresh, gone in capture.stats if capture is not None else ():
-            catalog.update_stats(key, fresh, gone)
+        if capture is not None:
+            remember_sizes(catalog, capture)
+            for key, fresh, gone in capture.stats:
+                catalog.update_stats(key, fresh, gone)
         if seen is not None and catalog.find_mark(timeline) == seen:
             catalog.set_mark(timeline, read_mark(store.layout, timeline))

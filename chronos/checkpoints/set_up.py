@@ -11,7 +11,6 @@ from pathlib import Path
 from chronos import locks
 from chronos.checkpoints.manifest import is_checkpoint_id
 from chronos.checkpoints.owner import find_record
-from chronos.checkpoints.quarantine import set_aside
 from chronos.checkpoints.reconcile import list_timelines
 from chronos.checkpoints.store import Store
 from chronos.config import Config
@@ -132,6 +131,8 @@ def has_inner_repository(layout: StoreLayout) -> bool:
 def make_inner_repository(layout: StoreLayout, git: GitCommand) -> None:
     """Make the inner repository where it is not sound; what stood there is set aside. The store must be locked."""
     if os.path.lexists(layout.inner_repository / "HEAD"):
+        from chronos.checkpoints.quarantine import set_aside  # a sound store needs it never
+
         set_aside(layout, layout.inner_repository, "git takes it for no repository")
     _make_inner_repository(layout, git)
     sync_folder(layout.root)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from io import BytesIO
 from pathlib import Path
 
 from chronos.checkpoints.changes import ABSENT, Side, SideKind
@@ -21,7 +20,6 @@ from chronos.git import (
     find_ref,
     find_tree_entries,
     has_tree_path,
-    matches_blob,
 )
 from chronos.pool import Content, ContentSink, HashingSink
 
@@ -167,18 +165,6 @@ def content_on_disk(tree: SafeRoot, path: TreePath) -> Content:
         return HashingSink().add_bytes(b"")
     with tree.reading(path) as descriptor:
         return HashingSink().add_file(descriptor, os.fstat(descriptor).st_size)
-
-
-def is_clean_blob(tree: SafeRoot, path: TreePath, oid: str) -> bool:
-    """Tell whether the bytes on disk are exactly those of the blob: the proof that git holds them."""
-    try:
-        stat = tree.find_stat(path)
-        if stat is not None and (stat.kind.value == SideKind.LINK.value or stat.size == 0):
-            return matches_blob(oid, BytesIO(tree.read_link(path) if stat.size else b""))
-        with tree.reading(path) as descriptor, open(descriptor, "rb", closefd=False) as stream:
-            return matches_blob(oid, stream)
-    except OSError:
-        return False
 
 
 def absorbed_repositories(state: State, known: Mapping[TreePath, Repository]) -> dict[TreePath, Repository]:

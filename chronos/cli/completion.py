@@ -29,6 +29,8 @@ _BASH_SPECIAL = frozenset(" \t!\"#$%&'()*,;<=>?@[\\]^`{|}~:")
 
 Candidate = tuple[str, str]
 
+app = typer.Typer()
+
 
 class Shell(str, Enum):
     """A shell that there is a completion script for."""
@@ -38,6 +40,7 @@ class Shell(str, Enum):
     FISH = "fish"
 
 
+@app.command()
 def completion(
     context: typer.Context,
     shell: Annotated[
@@ -54,6 +57,7 @@ def completion(
     session.show(SCRIPTS[shell.value], lambda script: {"shell": shell.value, "script": script}, _print_script)
 
 
+@app.command("_complete", hidden=True, context_settings={"ignore_unknown_options": True})
 def complete(
     context: typer.Context,
     shell: Shell,

@@ -15,7 +15,10 @@ from chronos.errors import UsageError
 if TYPE_CHECKING:
     from chronos.engine import ChronosEngine
 
+app = typer.Typer()
 
+
+@app.command()
 def log(
     context: typer.Context,
     limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, help="At most this many.")] = 50,
@@ -41,6 +44,7 @@ def log(
         session.show(found, documents.history, render.history)
 
 
+@app.command()
 def undo(
     context: typer.Context,
     plan_only: PlanOnly = False,
@@ -64,6 +68,7 @@ def undo(
         _walk(session, engine, "undo", plan_only=plan_only, yes=yes, overwrite=overwrite)
 
 
+@app.command()
 def redo(
     context: typer.Context,
     plan_only: PlanOnly = False,

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from chronos import __version__
-from chronos.cli import checkpoint, completion, history, memory, output, space, store
+from chronos.cli import output
+from chronos.cli.commands import Commands, load_noun, load_verb, make_group
 from chronos.cli.options import Json
 from chronos.cli.session import Session
 from chronos.errors import UsageError
@@ -25,14 +27,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _command in (
-    store.init, store.status, history.log, history.undo, history.redo, store.doctor, store.verify, store.recover,
-    space.gc, space.du, completion.completion,
-):  # fmt: skip
-    app.command()(_command)
-app.command("_complete", hidden=True, context_settings={"ignore_unknown_options": True})(completion.complete)
-app.add_typer(checkpoint.app, name="checkpoint")
-app.add_typer(memory.app, name="memory")
+# In the order of the help text: in which module of this room each command is.
+_VERBS = {
+    "init": "store", "status": "store", "log": "history", "undo": "history", "redo": "history", "doctor": "store",
+    "verify": "store", "recover": "store", "gc": "space", "du": "space", "completion": "completion",
+    "_complete": "completion",
+}  # fmt: skip
+_NOUNS = ("checkpoint", "memory")
 
 
 def _show_version(context: typer.Context, wanted: bool) -> None:
@@ -66,7 +67,8 @@ def chrono(
 
 def command_tree() -> Any:
     """Return the commands as click sees them."""
-    return typer.main.get_command(app)
+    verbs = {name: partial(load_verb, module, name) for name, module in _VERBS.items()}
+    return make_group(app, Commands(verbs | {name: partial(load_noun, name) for name in _NOUNS}))
 
 
 def run_program(words: list[str], as_json: bool) -> int:

@@ -10,7 +10,10 @@ from chronos.cli import space_report
 from chronos.cli.options import Json, PlanOnly, Yes
 from chronos.cli.session import Session
 
+app = typer.Typer()
 
+
+@app.command()
 def gc(
     context: typer.Context,
     plan_only: PlanOnly = False,
@@ -46,6 +49,7 @@ def gc(
         session.show(outcome, space_report.outcome_document, space_report.outcome)
 
 
+@app.command()
 def du(context: typer.Context, as_json: Json = False) -> None:
     """Show what the store takes on disk.
 

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
     from chronos.maintenance import Finding
 
+app = typer.Typer()
 
+
+@app.command()
 def init(context: typer.Context, as_json: Json = False) -> None:
     """Set the store up and show it.
 
@@ -33,6 +36,7 @@ def init(context: typer.Context, as_json: Json = False) -> None:
         session.show(found, documents.setup, render.setup)
 
 
+@app.command()
 def status(context: typer.Context, as_json: Json = False) -> None:
     """Show where things stand.
 
@@ -43,6 +47,7 @@ def status(context: typer.Context, as_json: Json = False) -> None:
         session.show(engine.status(), documents.status, render.status)
 
 
+@app.command()
 def doctor(context: typer.Context, as_json: Json = False) -> None:
     """Look at the surroundings for trouble.
 
@@ -53,6 +58,7 @@ def doctor(context: typer.Context, as_json: Json = False) -> None:
         _show_findings(session, engine.doctor())
 
 
+@app.command()
 def verify(
     context: typer.Context,
     deep: Annotated[bool, typer.Option("--deep", help="Read every stored byte, and try every patch.")] = False,
@@ -85,6 +91,7 @@ def verify(
         session.show(found, documents.verified, render.verified)
 
 
+@app.command()
 def recover(
     context: typer.Context,
     abort: Annotated[bool, typer.Option("--abort", help="Take interrupted work back instead of finishing it.")] = False,

@@ -6,33 +6,32 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from chronos import maintenance, operations
-from chronos.catalog import CheckpointRow
-from chronos.checkpoints import (
-    AnnotationKind,
-    Created,
-    Difference,
-    FoundSecret,
-    Manifest,
-    MemoryRecord,
-    Options,
-    Plan,
-    ReceiptRow,
-    StateDiff,
-    Trigger,
-    check_description,
-    check_name,
-    find_secrets,
-)
+from chronos import checkpoints, maintenance, operations
+from chronos.checkpoints import AnnotationKind, Trigger
 from chronos.engine.place import EnginePlace
 from chronos.errors import LowSpaceError, NothingToUndoError, QuotaExceededError, UsageError
 from chronos.files import TreePath, parse_tree_path
-from chronos.git import TextPatch
-from chronos.operations import Operation, OperationKind, Outcome, Workspace
+from chronos.operations import OperationKind
+
+if TYPE_CHECKING:
+    from chronos.catalog import CheckpointRow
+    from chronos.checkpoints import (
+        Created,
+        Difference,
+        FoundSecret,
+        Manifest,
+        MemoryRecord,
+        Options,
+        Plan,
+        ReceiptRow,
+        StateDiff,
+    )
+    from chronos.git import TextPatch
+    from chronos.operations import Operation, Outcome, Workspace
 
 _Result = TypeVar("_Result")
 
@@ -76,8 +75,8 @@ class CheckpointVerbs(EnginePlace):
         self._own_timeline(timeline)
         operations.check_new_name(name)
         for tag in tags:
-            check_name(tag)
-        description = check_description(description)
+            checkpoints.check_name(tag)
+        description = checkpoints.check_description(description)
         with self._here.workspace() as workspace:
             create = partial(operations.create, workspace, name, description, tuple(tags), trigger=trigger)
             created = _fitting(workspace, create)
@@ -118,7 +117,7 @@ class CheckpointVerbs(EnginePlace):
         manifest = store.read_manifest(row.timeline, row.checkpoint_id)
         folder = store.layout.checkpoint(row.timeline, row.checkpoint_id)
         state = store.read_state(manifest, folder)
-        secrets = find_secrets(store, manifest, state, scan=scan)
+        secrets = checkpoints.find_secrets(store, manifest, state, scan=scan)
         memory = tuple(part.record for part in state.memory.values())
         return Details(row, manifest, tuple(state.receipt), memory, folder, tuple(secrets))
 
@@ -268,12 +267,12 @@ class CheckpointVerbs(EnginePlace):
     def _plan_step(self, kind: OperationKind, overwrite: bool) -> tuple[Operation, Plan]:
         self._require_steps(kind)
         with self._here.workspace() as workspace:
-            return operations.plan_step(workspace, kind, Options(overwrite=overwrite))
+            return operations.plan_step(workspace, kind, checkpoints.Options(overwrite=overwrite))
 
     def _step(self, kind: OperationKind, overwrite: bool, plan_id: str | None) -> Outcome:
         self._require_steps(kind)
         with self._here.workspace() as workspace:
-            options = Options(overwrite=overwrite)
+            options = checkpoints.Options(overwrite=overwrite)
             return _fitting(workspace, partial(operations.step, workspace, kind, options, plan_id))
 
     def _require_steps(self, kind: OperationKind) -> None:
@@ -308,4 +307,4 @@ def _options(
     if not code and not memory:
         raise UsageError("neither code nor memory is nothing at all", hint="leave out --code and --memory for both")
     forced = workspace.expand(tuple(map(parse_tree_path, include)))
-    return Options(selection, head, forced=forced, code=code, memory=memory, stores=tuple(stores))
+    return checkpoints.Options(selection, head, forced=forced, code=code, memory=memory, stores=tuple(stores))

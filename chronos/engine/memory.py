@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from chronos import operations
 from chronos.engine.place import EnginePlace
-from chronos.memory import StorePlace
-from chronos.operations import StoreDifference, StoreReport
+
+if TYPE_CHECKING:
+    from chronos.memory import StorePlace
+    from chronos.operations import StoreDifference, StoreReport
 
 
 class MemoryVerbs(EnginePlace):

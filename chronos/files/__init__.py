@@ -1,5 +1,7 @@
 """The floor's door to the file system: names of paths, durable writes, and one contained root for trees."""
 
+from typing import TYPE_CHECKING
+
 from chronos.files.databases import (
     SQLITE_MAGIC,
     DatabaseFileError,
@@ -27,7 +29,6 @@ from chronos.files.durable import (
     write_all,
     write_new,
 )
-from chronos.files.moving import discard, move_away
 from chronos.files.paths import (
     TreePath,
     check_tree_path,
@@ -40,6 +41,10 @@ from chronos.files.paths import (
     unescape,
 )
 from chronos.files.safe_root import FileStat, PathKind, SafeRoot, move_to_free_name, stat_of, temporary_name
+from chronos.lazy import loader
+
+if TYPE_CHECKING:
+    from chronos.files.moving import discard, move_away
 
 __all__ = [
     "SQLITE_MAGIC",
@@ -83,3 +88,6 @@ __all__ = [
     "write_all",
     "write_new",
 ]
+
+# Only a restore needs them: they load when they are asked for (PEP 562).
+__getattr__ = loader(__name__, {"discard": "moving", "move_away": "moving"})

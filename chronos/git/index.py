@@ -20,7 +20,7 @@ from chronos.git.objects import GITLINK_MODE
 from chronos.git.repository import Repository
 
 # Lower case is assume-unchanged, S is skip-worktree, 160000 a gitlink: everything that status keeps quiet about.
-_HIDDEN = re.compile(rb"(?:^|\0)(?:[a-zS] \d{6}|[A-Z] 160000) [^\0]*")
+_HIDDEN = rb"(?:^|\0)(?:[a-zS] \d{6}|[A-Z] 160000) [^\0]*"
 
 
 class HiddenEntry(msgspec.Struct, frozen=True, array_like=True):
@@ -92,7 +92,7 @@ def refresh_private_copy(repository: Repository, copy: Path) -> str:
 def read_index_facts(repository: Repository, index: Path, identity: str) -> IndexFacts:
     """Return gitlinks, assume-unchanged and skip-worktree entries of the index file `index`, and what else it tells."""
     output = repository.command.with_index(index).output("ls-files", "-s", "-v", "-z")
-    hidden = [_hidden_entry(found.group().lstrip(b"\0")) for found in _HIDDEN.finditer(output)]
+    hidden = [_hidden_entry(found.group().lstrip(b"\0")) for found in re.finditer(_HIDDEN, output)]
     return IndexFacts(identity, hidden, b"\t.gitattributes\0" in output or b"/.gitattributes\0" in output)
 
 

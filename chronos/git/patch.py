@@ -5,9 +5,8 @@ pygit2 renders differences of two contents in memory; a capture does not need it
 
 from __future__ import annotations
 
-import base64
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -15,6 +14,7 @@ import msgspec
 from chronos.files import TreePath
 from chronos.git.objects import TreeEntry, hash_blob
 from chronos.git.repository import Repository
+from chronos.git.scratch_index import write_scratch_index
 
 _BINARY_PROBE_BYTES = 8000
 _BASE85_LINE_BYTES = 52
@@ -31,10 +31,8 @@ def diff_from_base(repository: Repository, base: Sequence[TreeEntry], scratch: P
     """
     if not base:
         return b""
-    scratch.unlink(missing_ok=True)
+    write_scratch_index(scratch, base)
     command = repository.command.with_index(scratch)
-    lines = b"".join(b"%o %s\t%s\0" % (entry.mode, entry.oid.encode("ascii"), entry.path) for entry in base)
-    command.output("update-index", "-z", "--index-info", input_bytes=lines)
     lead = prefix.decode("utf-8", "surrogateescape")
     return command.output(
         "diff-files", "-p", "--binary", "--full-index", "--no-renames", "--no-ext-diff", "--no-textconv", "--no-color",
@@ -51,12 +49,12 @@ def new_file_patch(path: TreePath, mode: int, data: bytes, object_format: str) -
         return head
     if b"\0" in data[:_BINARY_PROBE_BYTES]:
         return head + b"GIT binary patch\n" + _binary_literal(data) + b"literal 0\nHcmV?d00001\n\n"
-    return head + b"--- /dev/null\n+++ %s\n" % new + b"".join(_added_lines(data))
+    return head + b"--- /dev/null\n+++ %s\n" % new + _added_lines(data)
 
 
 def quote_path(path: bytes) -> bytes:
     """Quote a name as git does with core.quotePath (git-config(1)): C escapes inside double quotes when needed."""
-    if all(byte in _PLAIN for byte in path):
+    if path.isascii() and path.decode("ascii").isprintable() and b'"' not in path and b"\\" not in path:
         return path
     quoted = bytearray(b'"')
     for byte in path:
@@ -92,18 +90,17 @@ def diff_contents(path: TreePath, old: bytes | None, new: bytes | None, old_mode
     return TextPatch(path, text, added, removed, bool(patch.delta.is_binary))
 
 
-def _added_lines(data: bytes) -> Iterator[bytes]:
-    lines = [line + b"\n" for line in data.split(b"\n")]  # not splitlines: a lone CR ends no line for git
-    lines[-1] = lines[-1][:-1]
-    lines = lines if lines[-1] else lines[:-1]
-    yield b"@@ -0,0 +1%s @@\n" % (b",%d" % len(lines) if len(lines) != 1 else b"")
-    for line in lines:
-        yield b"+" + line
-    if not data.endswith(b"\n"):
-        yield b"\n\\ No newline at end of file\n"
+def _added_lines(data: bytes) -> bytes:
+    text = data.removesuffix(b"\n")
+    count = text.count(b"\n") + 1  # a lone CR ends no line for git
+    head = b"@@ -0,0 +1%s @@\n+" % (b",%d" % count if count != 1 else b"")
+    end = b"\n" if len(text) < len(data) else b"\n\\ No newline at end of file\n"
+    return head + text.replace(b"\n", b"\n+") + end
 
 
 def _binary_literal(data: bytes) -> bytes:
+    import base64  # 1 ms, and few new files are binary
+
     packed = zlib.compress(data)
     lines = [b"literal %d\n" % len(data)]
     for start in range(0, len(packed), _BASE85_LINE_BYTES):

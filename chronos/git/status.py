@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from pathlib import Path
 
 import msgspec
 
+from chronos.errors import GitFailedError
 from chronos.files import TreePath, to_text
 from chronos.git.objects import GITLINK_MODE, TreeEntry, find_tree_entries
 from chronos.git.repository import Repository
 
-ARGUMENTS = (
+_ARGUMENTS = (
     "status",
     "--porcelain=v2",
     "-z",
@@ -21,6 +24,12 @@ ARGUMENTS = (
     "--no-renames",
     "--ignore-submodules=dirty",
 )
+
+# Status says so of a file that shrinks while it is hashed, or gives an error, and reports it as modified (git 2.39).
+_LISTED_ALL_THE_SAME = (b"error: short read while indexing ", b"error: read error while indexing ")
+# Status says so of a folder that it cannot list, and of a tracked file that it cannot even look at.
+_UNLISTED = rb"warning: could not open directory '(.*?)/?': [^':]*|(?!warning: |error: |fatal: )(.*): Permission denied"
+_IN_A_LOOP = rb"(?!warning: |error: |fatal: )(.*): Too many levels of symbolic links"
 
 
 class StagedRow(msgspec.Struct, frozen=True):
@@ -57,6 +66,27 @@ class Status(msgspec.Struct):
     intents: list[TreePath] = msgspec.field(default_factory=list)
     unmerged: list[TreePath] = msgspec.field(default_factory=list)
     gitlinks: list[TreePath] = msgspec.field(default_factory=list)
+
+
+def run_status(repository: Repository, index: Path) -> tuple[bytes, list[TreePath], list[TreePath]]:
+    """Return what status prints, what it cannot look at, and what lies below links that lead to themselves."""
+    command = repository.command.with_index(index, refresh=True)
+    try:
+        done = command.run(*_ARGUMENTS, quiet=False)
+    except GitFailedError as cause:
+        own = str(repository.index)
+        hint = f"if {own} is damaged, remove it and run git reset; the files stay as they are" if own else None
+        raise GitFailedError(cause.message.replace(str(index), own), hint=hint) from cause
+    unlisted, looped = [], []
+    for line in done.stderr.splitlines():
+        found = re.fullmatch(_UNLISTED, line)
+        if found:
+            unlisted.append(found[1] or found[2])
+        elif found := re.fullmatch(_IN_A_LOOP, line):
+            looped.append(found[1])
+        elif not line.startswith(_LISTED_ALL_THE_SAME):
+            raise GitFailedError(f"git status: {line.decode('utf-8', 'replace')}")
+    return done.stdout, unlisted, looped
 
 
 def parse_status(output: bytes) -> Status:

@@ -38,7 +38,7 @@ COMPANION_ENDINGS = (b"-wal", b"-shm", b"-journal")
 _LARGEST_FILE_BYTES = 1024 * 1024
 _MOST_LOOSE_FILES = 100
 _SETTLED_NS = 2_000_000_000
-_NAME = re.compile(r"\w[\w.-]{0,63}")
+_NAME = r"\w[\w.-]{0,63}"
 
 
 class StorePlace(msgspec.Struct, frozen=True):
@@ -193,7 +193,7 @@ def _declared_place(
     root: Path, layout: StoreLayout, name: str, found: MemoryDeclaration, *, is_shared: bool
 ) -> StorePlace:
     """Return the place of a declaration: the one behind all links, from the root where it lies in it."""
-    if not _NAME.fullmatch(name):
+    if not re.fullmatch(_NAME, name):
         raise BadConfigError(f"a memory store cannot be called {display(name)!r}", hint="use letters, digits and . _ -")
     try:
         if found.kind is not None:

@@ -4,17 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+from typing import TYPE_CHECKING
 
+from chronos import checkpoints
 from chronos.catalog import CheckpointRow
-from chronos.checkpoints import (
-    Created,
-    Store,
-    Trigger,
-    check_name,
-    is_checkpoint_id,
-    list_timelines,
-    open_checkpoint,
-)
+from chronos.checkpoints import Store, Trigger, is_checkpoint_id, list_timelines
 from chronos.errors import (
     AmbiguousCheckpointError,
     BadNameError,
@@ -32,8 +26,11 @@ from chronos.operations.journals import settle
 from chronos.operations.log import CheckpointMove, Operation, OperationKind, append, new_operation_id, stamp
 from chronos.operations.workspace import Workspace
 
-_RELATIVE = re.compile(r"(?:(?P<timeline>[\w.-]+))?@(?:~(?P<steps>\d{1,9}))?")
-_HEX = re.compile(r"[0-9a-f]{1,16}")
+if TYPE_CHECKING:
+    from chronos.checkpoints import Created
+
+_RELATIVE = r"(?:(?P<timeline>[\w.-]+))?@(?:~(?P<steps>\d{1,9}))?"
+_HEX = r"[0-9a-f]{1,16}"
 
 
 def create(
@@ -49,7 +46,7 @@ def create(
     store = workspace.store
     with store.working_on(workspace.timeline):
         workspace.notices += _settle_if_possible(workspace)
-        with open_checkpoint(store, workspace.repository, workspace.policy(), request) as pending:
+        with checkpoints.open_checkpoint(store, workspace.repository, workspace.policy(), request) as pending:
             created = pending.seal()
         if created.created and trigger is Trigger.MANUAL:
             move = (CheckpointMove(created.checkpoint_id, True),)
@@ -123,7 +120,7 @@ def _move_folder(store: Store, timeline: str, move: CheckpointMove) -> None:
 
 def check_new_name(name: str) -> str:
     """Return `name` when a new checkpoint may have it: a name, and no position. Raises BadNameError."""
-    if _RELATIVE.fullmatch(check_name(name)):
+    if re.fullmatch(_RELATIVE, checkpoints.check_name(name)):
         raise BadNameError(f"'{display(name)}' would be read as a position, like main@~1", hint="leave out the @")
     return name
 
@@ -141,7 +138,7 @@ def resolve(store: Store | None, text: str, timeline: str, *, damaged: bool = Fa
         raise UnknownCheckpointError(
             f"no checkpoint {shown!r}: there are none here yet", hint="run `chrono checkpoint create NAME`"
         )
-    relative = _RELATIVE.fullmatch(text)
+    relative = re.fullmatch(_RELATIVE, text)
     if relative:
         named = relative["timeline"]
         if named and named not in list_timelines(store.layout):
@@ -150,7 +147,7 @@ def resolve(store: Store | None, text: str, timeline: str, *, damaged: bool = Fa
     if not text or len(text) > 200 or not is_storable(text):
         raise UnknownCheckpointError(f"{shown!r} is no checkpoint id or name")
     named = store.catalog.find_by_name(text, timeline) or store.catalog.find_by_name(text, None)
-    matches = store.catalog.find_by_prefix(text) if _HEX.fullmatch(text) else []
+    matches = store.catalog.find_by_prefix(text) if re.fullmatch(_HEX, text) else []
     found = {row.checkpoint_id: row for row in (*matches, *([named] if named else []))}
     if text in found:
         return found[text]

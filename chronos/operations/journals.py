@@ -10,23 +10,10 @@ import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from chronos import locks
-from chronos.checkpoints import (
-    LARGEST_JOURNAL_BYTES,
-    Applied,
-    Applier,
-    ChangeSet,
-    Journal,
-    Kept,
-    Store,
-    StoreApplier,
-    Trigger,
-    decode_journal,
-    encode_journal,
-    linked_repository,
-    list_timelines,
-)
+from chronos import checkpoints, locks
+from chronos.checkpoints import Store, Trigger, list_timelines
 from chronos.errors import (
     ChronosError,
     DamagedJournalError,
@@ -53,6 +40,9 @@ from chronos.operations.hiding import sweep_hiding_drafts
 from chronos.operations.log import Operation, OperationKind, append, read_operations, stamp
 from chronos.operations.workspace import Workspace
 
+if TYPE_CHECKING:
+    from chronos.checkpoints import Applied, ChangeSet, Journal, StoreApplier
+
 # What the replacement of a folder notes in its trash, and is nothing of anybody's.
 _MARKS = ("placing", "verified")
 
@@ -69,7 +59,7 @@ def carry_out(
     """
     store = workspace.store
     path, trash = _journal_path(store, journal), _trash_path(store, journal)
-    replace_durably(path, encode_journal(journal))
+    replace_durably(path, checkpoints.encode_journal(journal))
     stores = _store_applier(workspace, trash)
     try:
         stores.apply(journal.change_set.stores)
@@ -77,7 +67,7 @@ def carry_out(
         if not stores.is_half_done:
             _withdraw(store, journal)
         raise
-    applier = Applier(repositories, store.pool, trash, seen)
+    applier = checkpoints.Applier(repositories, store.pool, trash, seen)
     applied = applier.apply(journal.change_set, workspace.progress)
     _add_stores(applied, stores)
     try:
@@ -92,10 +82,10 @@ def carry_out(
 def read_changes(store: Store, operation: Operation) -> ChangeSet:
     """Return what a logged operation changed in the tree. Raises DamagedJournalError or StorageError."""
     if not operation.has_changes:
-        return ChangeSet()
+        return checkpoints.ChangeSet()
     path = store.layout.changes / f"{operation.operation}.json"
     try:
-        return decode_journal(read_limited(path, LARGEST_JOURNAL_BYTES), path.name).change_set
+        return _read_journal(path).change_set
     except ChronosError as cause:
         if isinstance(cause, OutsideError) and path.exists():
             raise
@@ -140,7 +130,7 @@ def settle(workspace: Workspace, *, abort: bool = False) -> list[str]:
     store, done = workspace.store, []
     for path in list_interrupted(store):
         try:
-            journal = decode_journal(read_limited(path, LARGEST_JOURNAL_BYTES), path.name)
+            journal = _read_journal(path)
         except IntegrityError as cause:
             hint = f"{cause.message}; `chrono recover --abort` sets it aside"
             done.append(set_journal_aside(workspace, path) if abort else hint)
@@ -165,7 +155,7 @@ def check_settled(workspace: Workspace) -> None:
     """Raise InterruptedOperationError when an operation of this timeline was cut short: a plan must change nothing."""
     for path in list_interrupted(workspace.store):
         with suppress(IntegrityError):
-            journal = decode_journal(read_limited(path, LARGEST_JOURNAL_BYTES), path.name)
+            journal = _read_journal(path)
             if journal.timeline == workspace.timeline:
                 raise InterruptedOperationError(f"the {journal.kind} ({journal.summary}) was interrupted")
 
@@ -178,7 +168,7 @@ def set_aside_journals(workspace: Workspace) -> list[str]:
     done = []
     for path in list_interrupted(workspace.store):
         with suppress(IntegrityError):
-            journal = decode_journal(read_limited(path, LARGEST_JOURNAL_BYTES), path.name)
+            journal = _read_journal(path)
             if journal.timeline == workspace.timeline:
                 done.append(set_journal_aside(workspace, path))
     return done
@@ -201,13 +191,17 @@ def set_journal_aside(workspace: Workspace, path: Path) -> str:
     return f"the journal {path.name} is set aside as {aside.name}{held}"
 
 
+def _read_journal(path: Path) -> Journal:
+    return checkpoints.decode_journal(read_limited(path, checkpoints.LARGEST_JOURNAL_BYTES), path.name)
+
+
 def _settle_one(workspace: Workspace, journal: Journal, *, abort: bool) -> str:
     store = workspace.store
     changes = journal.change_set.inverted() if abort else journal.change_set
     trash, repositories = _trash_path(store, journal), _repositories(workspace, changes)
     stores = _store_applier(workspace, trash)
     stores.apply(changes.stores, is_resumed=True, way="store-abort" if abort else "store")
-    applier = Applier(repositories, store.pool, trash, is_last_resort=abort)
+    applier = checkpoints.Applier(repositories, store.pool, trash, is_last_resort=abort)
     applied = applier.apply(changes)
     _add_stores(applied, stores)
     if abort:
@@ -220,13 +214,13 @@ def _settle_one(workspace: Workspace, journal: Journal, *, abort: bool) -> str:
 
 
 def _store_applier(workspace: Workspace, trash: Path) -> StoreApplier:
-    return StoreApplier(workspace.store, workspace.policy(), trash)
+    return checkpoints.StoreApplier(workspace.store, workspace.policy(), trash)
 
 
 def _add_stores(applied: Applied, stores: StoreApplier) -> None:
     applied.stores += stores.replaced
     applied.warnings += stores.notes
-    applied.kept += [Kept(unescape(path), reason) for path, reason in stores.kept]
+    applied.kept += [checkpoints.Kept(unescape(path), reason) for path, reason in stores.kept]
 
 
 def _withdraw(store: Store, journal: Journal) -> None:
@@ -265,7 +259,7 @@ def _repositories(workspace: Workspace, changes: ChangeSet) -> dict[TreePath, Re
     links = {link.component: link.git_dir for link in changes.links}
     for component in sorted(wanted - {b""}):
         root = workspace.root / os.fsdecode(component)
-        linked = linked_repository(workspace.repository, component, links.get(component, ""))
+        linked = checkpoints.linked_repository(workspace.repository, component, links.get(component, ""))
         if linked is not None and component in links:
             found[component] = linked
         elif (root / ".git").exists():

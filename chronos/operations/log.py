@@ -15,16 +15,9 @@ from enum import Enum
 
 import msgspec
 
-from chronos import clock, locks
+from chronos import checkpoints, clock, locks
 from chronos.catalog import Catalog
-from chronos.checkpoints import (
-    LARGEST_JOURNAL_BYTES,
-    Annotation,
-    Store,
-    Trigger,
-    decode_journal,
-    is_annotation,
-)
+from chronos.checkpoints import Annotation, Store, Trigger, is_annotation
 from chronos.errors import ChronosError, StorageError
 from chronos.files import read_limited, translate_os_errors
 from chronos.pool import add_check, digest, strip_check
@@ -177,7 +170,7 @@ def _find_unlogged(store: Store, written: list[Operation], timeline: str | None)
         if name.removesuffix(".json") in known:
             continue
         try:
-            journal = decode_journal(read_limited(folder / name, LARGEST_JOURNAL_BYTES), name)
+            journal = checkpoints.decode_journal(read_limited(folder / name, checkpoints.LARGEST_JOURNAL_BYTES), name)
             at = clock.to_text(clock.from_ns((folder / name).stat().st_mtime_ns))
         except (ChronosError, OSError):
             continue  # verify names it

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from chronos.checkpoints import CapturePolicy, Request, Store, Trigger, describe_environment
+from chronos import checkpoints, memory
 from chronos.config import Config
 from chronos.files import SafeRoot, TreePath, is_tree_path
 from chronos.git import GitCommand, Repository
-from chronos.memory import StorePlace, free_name, list_places, overlap
+
+if TYPE_CHECKING:
+    from chronos.checkpoints import CapturePolicy, Request, Store, Trigger
+    from chronos.memory import StorePlace
 
 
 class Workspace(msgspec.Struct):
@@ -36,20 +40,22 @@ class Workspace(msgspec.Struct):
         """Return the capture rules that hold now. `stores` are taken besides those that are known to be there."""
         known = self.places()
         for place in stores:
-            if not any(overlap(place.path, other.path) for other in known):
-                name = free_name(place.name, place.path, {other.name for other in known})
+            if not any(memory.overlap(place.path, other.path) for other in known):
+                name = memory.free_name(place.name, place.path, {other.name for other in known})
                 known.append(msgspec.structs.replace(place, name=name))
-        return CapturePolicy.load(self.root, self.config, tuple(forced), known)
+        return checkpoints.CapturePolicy.load(self.root, self.config, tuple(forced), known)
 
     def places(self) -> list[StorePlace]:
         """Return the memory stores that are declared, or lie under `data/memory`. Raises BadConfigError."""
-        return list_places(self.root, self.store.layout, self.config.memory, self.store.catalog)
+        return memory.list_places(self.root, self.store.layout, self.config.memory, self.store.catalog)
 
     def request(self, name: str, trigger: Trigger, description: str = "", tags: tuple[str, ...] = ()) -> Request:
         """Return a request for a checkpoint of this workspace."""
         versions = {"git": self.git_version}
-        environment = describe_environment(self.root, self.environment, self.config.environment_variables, versions)
-        return Request(name, description, self.timeline, trigger, environment, tags)
+        environment = checkpoints.describe_environment(
+            self.root, self.environment, self.config.environment_variables, versions
+        )
+        return checkpoints.Request(name, description, self.timeline, trigger, environment, tags)
 
     def expand(self, paths: tuple[TreePath, ...]) -> frozenset[TreePath]:
         """Return the files at and below `paths`, but for git's own, for taking ignored ones in by force."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
 import zstandard
 
 from chronos import ChronosEngine
+from chronos.checkpoints import Capture
+from chronos.checkpoints.members import render_patch
 from tests.support import RepoBuilder, tree_digest, wreck
 
 ODD = [
@@ -183,6 +186,23 @@ def test_a_conflict_makes_the_patch_incomplete(repo: RepoBuilder) -> None:
     repo.git("merge", "-q", "other", ok=(1,))
     engine = repo.engine()
     assert not patch_of(engine, engine.create_checkpoint("wanted"))[1]
+
+
+@pytest.mark.parametrize("age_s", [0, 0.2])
+@pytest.mark.parametrize("later", [None, "edited\n", "edxted\n", "longer than before\n"])
+def test_a_file_that_is_written_after_its_capture_makes_the_patch_incomplete(
+    work: RepoBuilder, monkeypatch: pytest.MonkeyPatch, later: str | None, age_s: float
+) -> None:
+    def write_and_render(capture: Capture, limit_bytes: int, scratch: Path) -> tuple[bytes, bool]:
+        if later is not None:
+            work.write("a.txt", later)
+        return render_patch(capture, limit_bytes, scratch)
+
+    monkeypatch.setattr("chronos.checkpoints.seal.render_patch", write_and_render)
+    work.write("a.txt", "edited\n")
+    time.sleep(age_s)  # what was written just now proves nothing by its looks
+    engine = work.engine()
+    assert patch_of(engine, engine.create_checkpoint("wanted"))[1] == (later in (None, "edited\n"))
 
 
 def test_nothing_changed_is_an_empty_patch(work: RepoBuilder) -> None:

@@ -181,7 +181,7 @@ def test_an_interrupted_restore_of_memory_is_taken_back_whole(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("chronos.operations.journals.Applier.apply", crash)
+        patched.setattr("chronos.checkpoints.apply.Applier.apply", crash)
         with pytest.raises(KeyboardInterrupt):
             engine.restore_checkpoint(checkpoint)
     assert len(read_notes(repo.path("data/memory/agent.db"))) == 20

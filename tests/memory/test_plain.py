@@ -340,7 +340,7 @@ class TestDatabasesInside:
 
         stats = StatCache({}, started_ns=2**62)
         for known in ({}, stats.fresh):
-            state = capture(KIND, place, pool, stats=StatCache(known, stats.fresh, 2**62))
+            state = capture(KIND, place, pool, stats=StatCache(known, stats.fresh, started_ns=2**62))
             assert state.notes == [
                 "inner.db is a SQLite database: declare it as a store of its own (`chrono memory add`)"
             ]

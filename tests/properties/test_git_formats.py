@@ -6,13 +6,14 @@ import subprocess
 from dataclasses import dataclass
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from chronos.errors import BadPathError
 from chronos.files import check_tree_path
-from chronos.git import EXECUTABLE_MODE, LINK_MODE, new_file_patch, parse_status
+from chronos.git import EXECUTABLE_MODE, LINK_MODE, TreeEntry, new_file_patch, parse_status
 from chronos.git.patch import quote_path
+from chronos.git.scratch_index import write_scratch_index
 from tests.properties import trees
 from tests.properties.machine import read_tree
 from tests.properties.profiles import examples
@@ -106,6 +107,29 @@ def test_names_are_quoted_as_git_quotes_them(repo: RepoBuilder, names: list[byte
     repo.git("update-index", "-z", "--add", "--index-info", input=rows)
     printed = repo.git_bytes("-c", "core.quotePath=true", "ls-files").split(b"\n")[:-1]
     assert printed == [quote_path(name) for name in sorted(names)]
+
+
+@examples(40)
+@given(
+    names=st.lists(
+        st.one_of(any_paths, any_paths.map(lambda name: b"long/" * 818 + name)), min_size=1, max_size=9, unique=True
+    ),
+    modes=st.lists(st.sampled_from((0o100644, EXECUTABLE_MODE, LINK_MODE)), min_size=9, max_size=9),
+    object_format=st.sampled_from(("sha1", "sha256")),
+)
+def test_a_scratch_index_is_the_one_that_git_writes(
+    stages: Stages, names: list[bytes], modes: list[int], object_format: str
+) -> None:
+    names = [name for name in names if len(name) < 4097 and not any(o.startswith(name + b"/") for o in names)]
+    assume(names)
+    oid = "e5" * (20 if object_format == "sha1" else 32)
+    entries = [TreeEntry(name, mode, oid) for name, mode in zip(names, modes, strict=False)]
+    repo = stages.open(git=False)
+    repo.git("init", "-q", f"--object-format={object_format}")
+    rows = b"".join(b"%o %s\t%s\0" % (entry.mode, oid.encode(), entry.path) for entry in entries)
+    repo.git("update-index", "-z", "--index-info", input=rows)
+    write_scratch_index(repo.root / "scratch", entries)
+    assert (repo.root / "scratch").read_bytes() == (repo.root / ".git/index").read_bytes()
 
 
 new_trees = st.dictionaries(any_paths, trees.nodes(), min_size=1, max_size=5).map(
