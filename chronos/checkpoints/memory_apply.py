@@ -14,6 +14,7 @@ from pathlib import Path
 from chronos.checkpoints.changes import StoreChange, StoreSide
 from chronos.checkpoints.manifest import check_memory_files, decode_rows
 from chronos.checkpoints.memory import refusals, stats_key
+from chronos.checkpoints.packs import cache_only
 from chronos.checkpoints.policy import CapturePolicy
 from chronos.checkpoints.store import Store
 from chronos.errors import (
@@ -26,7 +27,7 @@ from chronos.errors import (
     StoreChangedError,
 )
 from chronos.files import display, translate_os_errors
-from chronos.memory import CaptureWork, MemoryFile, ReplaceWork, StoreState, get_kind, is_allowed, place_of
+from chronos.memory import CaptureWork, MemoryFile, Present, ReplaceWork, StoreState, get_kind, is_allowed, place_of
 from chronos.pool import HashingSink
 from chronos.stat_cache import StatCache
 
@@ -88,12 +89,14 @@ class StoreApplier:
                     raise StoreChangedError(f"memory store {display(change.name)} was written to since the plan")
                 self.kept.append((change.path, "written to since the plan was made"))
                 return False
-            self._replace(place, trash, change, look)
+            self._replace(place, trash, change, look, is_known=identity == _identity(change.before))
             if is_resumed and self._now(place, change)[1] != _identity(change.after):
                 raise IntegrityError(f"memory store {display(change.name)} is not what it should be after the recovery")
         return True
 
-    def _replace(self, place: Path, trash: str, change: StoreChange, look: tuple[object, ...]) -> None:
+    def _replace(
+        self, place: Path, trash: str, change: StoreChange, look: tuple[object, ...], *, is_known: bool
+    ) -> None:
         before, after = change.before, change.after
         is_other_kind = before is not None and after is not None and before.kind != after.kind
         if before is not None and (after is None or is_other_kind):
@@ -103,7 +106,12 @@ class StoreApplier:
             return
         place.parent.mkdir(parents=True, exist_ok=True)
         try:
-            self.notes += get_kind(after.kind).replace(place, self._state(after), self._work(trash, change, look))
+            work = self._work(trash, change, look)
+            if is_known and before is not None and not is_other_kind:
+                work.present = self._present(place, before)
+            self.notes += get_kind(after.kind).replace(place, self._state(after), work)
+            if work.present is not None:
+                self._remember(place, work.present.stats)
         except (ChronosError, OSError):
             if before is not None and is_other_kind and not os.path.lexists(place):
                 work = self._work(f"{trash}-again", change, ())
@@ -115,6 +123,22 @@ class StoreApplier:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         timeout_s, may_take = self._store.config.lock_timeout_s, refusals(self._policy, change.path)
         return ReplaceWork(self._store.pool.iter_content, folder, look, timeout_s, may_take)
+
+    def _present(self, place: Path, side: StoreSide) -> Present | None:
+        """Return what stands at the place by its content, which the safety checkpoint holds."""
+        try:
+            state = self._state(side)
+        except (IntegrityError, StorageError):
+            return None
+        stats = StatCache(self._store.catalog.stats(stats_key(place)))
+        return Present(state, self._store.piece_ids, self._store.pool.iter_chunks, stats)
+
+    def _remember(self, place: Path, stats: StatCache) -> None:
+        """Let the capture that verifies the restore know what the replacement has read already."""
+        fresh, gone = stats.changes()
+        if fresh:
+            with cache_only(self._store), self._store.catalog.transaction():
+                self._store.catalog.update_stats(stats_key(place), fresh, gone)
 
     def _now(self, place: Path, change: StoreChange) -> tuple[tuple[object, ...], str | None]:
         """Return how the place looks, and the identity of what stands there, seen as either side's kind."""

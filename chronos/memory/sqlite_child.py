@@ -115,6 +115,20 @@ def _overwrite(request: dict[str, Any], _: BinaryIO, write: Write) -> None:
     send_json(write, ANSWER, overwrite(place, image, request["expected"], request["timeout_s"]))
 
 
+def _patch(request: dict[str, Any], requests: BinaryIO, _: Write) -> None:
+    from chronos.memory.sqlite_pages import overwrite_pages
+
+    with open(1, "wb", closefd=False) as answers:  # of its own: the parent waits for what is said in between
+        overwrite_pages(request, requests, answers)
+
+
+def _settle(request: dict[str, Any], _: BinaryIO, write: Write) -> None:
+    from chronos.memory.sqlite_checks import settle
+
+    settle(bytes.fromhex(request["place"]), request["timeout_s"])
+    send_json(write, ANSWER, None)
+
+
 def _summarise(request: dict[str, Any], _: BinaryIO, write: Write) -> None:
     from chronos.memory.sqlite_tables import open_image, summarise
 
@@ -134,6 +148,8 @@ _WORK: dict[str, Callable[[dict[str, Any], BinaryIO, Write], None]] = {
     "copy": _copy,
     "check": _check,
     "overwrite": _overwrite,
+    "patch": _patch,
+    "settle": _settle,
     "summarise": _summarise,
     "compare": _compare,
 }

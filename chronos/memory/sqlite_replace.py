@@ -1,6 +1,6 @@
-"""Putting a database back: written and checked beside the place, then swapped in, or put into the live database.
+"""Putting a database back: page by page (`sqlite_patch`), by a swap, or through SQLite while others have it open.
 
-The order of a swap, and what a crash between two steps leaves:
+A swap writes and checks the new one beside the place. Its order, and what a crash between two steps leaves:
 
 1. The new database is written under a temporary name, synced and checked. The place is as it was.
 2. The old main file moves to the trash, and only then its `-wal`, `-journal` and `-shm`. In this order nobody meets an
@@ -21,11 +21,14 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import msgspec
+
 from chronos.errors import IntegrityError, StoreChangedError, StoreInUseError
 from chronos.files import display, kept_descriptors, move_to_free_name, sync_folder, temporary_name, write_all
 from chronos.memory.kinds import CaptureWork, MemoryFile, ReplaceWork, StoreState
 from chronos.memory.sqlite_capture import capture
 from chronos.memory.sqlite_files import INDEX, JOURNAL, WAL, is_same_place, numbers_at
+from chronos.memory.sqlite_patch import patch
 from chronos.memory.sqlite_reader import ask, hexed
 from chronos.pool import Content, HashingSink
 from chronos.process import FileUser, find_users, in_background
@@ -46,10 +49,16 @@ def replace(place: Path, state: StoreState | None, work: ReplaceWork) -> list[st
     expected = tuple(work.expected) if work.expected is not None else None
     is_moved = not os.path.lexists(place) and os.path.lexists(work.trash / place.name)
     if expected is not None and not is_moved and not is_same_place(numbers_at(os.fsencode(place)), expected):
-        if state is not None and _has_identity(place, state, work):
+        identity = _identity_at(place, work)
+        if state is not None and identity == state.identity:
             sync_folder(place.parent)  # an earlier run ended right before this
             return []
-        raise _changed(place)
+        if work.present is None or identity != work.present.state.identity:
+            raise _changed(place)
+        # An earlier run was cut short, and SQLite rolls back to what was there before.
+        work = msgspec.structs.replace(work, expected=numbers_at(os.fsencode(place)))
+    if state is not None and (notes := patch(place, state, work)) is not None:
+        return notes
     try:
         notes = _write_drafts(place, drafts, state, work) if state is not None else []
         users = find_users((_beside(place, part) for part in _OLD_PARTS), kept_descriptors())
@@ -200,17 +209,17 @@ def _overwrite(
         raise _in_use(place, users, told.get("reason", ""))
     names = ", ".join(f"{user.name} ({user.process_id})" for user in users)
     notes = [f"the content was put into the open database; used by {names}"]
-    if state.size and not _has_identity(place, state, work):
+    if state.size and _identity_at(place, work) != state.identity:
         notes.append("it was written to right after that")
     return notes
 
 
-def _has_identity(place: Path, state: StoreState, work: ReplaceWork) -> bool:
+def _identity_at(place: Path, work: ReplaceWork) -> str | None:
     if not os.path.lexists(place):
-        return False
+        return None
     sink = HashingSink()
     look = CaptureWork(sink, StatCache({}), lambda _: (), lambda _path, _size: None, work.timeout_s)
-    return capture(place, look).identity == state.identity
+    return capture(place, look).identity
 
 
 def _write(path: Path, pieces: Iterator[bytes], model: os.stat_result | None) -> None:
