@@ -26,6 +26,7 @@ from chronos.memory.sqlite_journal import PENDING_BYTE, SECTOR_BYTES, RollbackJo
 # the bytes that readers share.
 _LOCKS = ((PENDING_BYTE + 1, 1), (PENDING_BYTE, 1), (PENDING_BYTE + 2, 510))
 _RUN = struct.Struct("<QI")
+_LONGEST_RUN_BYTES = 1024 * 1024
 _IN_MEMORY_BYTES = 32 * 1024 * 1024
 _READ_BYTES = 1024 * 1024
 # Longer than the tick within which a later change of a file cannot be seen.
@@ -83,10 +84,13 @@ def _overwrite(main: int, request: dict[str, Any], requests: BinaryIO, stack: Ex
     journal = RollbackJournal(place, bytes.fromhex(request["draft"]), main, page_size)
     stack.callback(journal.close)
     try:
-        with SpooledTemporaryFile(_IN_MEMORY_BYTES, dir=os.path.dirname(os.fsdecode(place))) as spool:
+        with SpooledTemporaryFile(_IN_MEMORY_BYTES, dir=os.path.dirname(os.fsdecode(place))) as file:
+            spool = _Spool(file)
             _take_pieces(_Comparison(main, page_size, journal, spool), requests)
             journal.seal()
-            _write_pages(main, spool, size)
+            spool.write_to(main)
+        if os.fstat(main).st_size != size:
+            os.ftruncate(main, size)
         # Closing the connection, which has the file open too, would let go of the lock: the stack does it at the end.
         problems, read_ns = _read_again(place, main, size, bytes.fromhex(request["content"]), stack)
         journal.commit()
@@ -107,13 +111,41 @@ def _take_pieces(comparison: _Comparison, requests: BinaryIO) -> None:
         comparison.take(*unpack_change(data))
 
 
+class _Spool:
+    """The pages to write: in the order in which they come, those that adjoin each other as one."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._start = 0
+        self._run = bytearray()
+
+    def add(self, offset: int, page: memoryview) -> None:
+        if offset != self._start + len(self._run) or len(self._run) >= _LONGEST_RUN_BYTES:
+            self._flush()
+            self._start = offset
+        self._run += page
+
+    def write_to(self, main: int) -> None:
+        self._flush()
+        self._file.seek(0)
+        while head := self._file.read(_RUN.size):
+            offset, length = _RUN.unpack(head)
+            write_at(main, self._file.read(length), offset)
+
+    def _flush(self) -> None:
+        if self._run:
+            self._file.write(_RUN.pack(self._start, len(self._run)))
+            self._file.write(self._run)
+            self._run.clear()
+
+
 class _Comparison:
     """Finds the pages of a piece that differ: the old ones go into the journal, the new ones into the spool.
 
     Smaller pages than a sector differ together with all of their sector, which a power cut may tear as a whole.
     """
 
-    def __init__(self, main: int, page_size: int, journal: RollbackJournal, spool: IO[bytes]) -> None:
+    def __init__(self, main: int, page_size: int, journal: RollbackJournal, spool: _Spool) -> None:
         self._main = main
         self._page_size = page_size
         self._journal = journal
@@ -140,17 +172,7 @@ class _Comparison:
         if old:
             self._journal.add(offset // self._page_size + 1, old)
         if new:
-            self._spool.write(_RUN.pack(offset, len(new)))
-            self._spool.write(new)
-
-
-def _write_pages(main: int, spool: IO[bytes], size: int) -> None:
-    spool.seek(0)
-    while head := spool.read(_RUN.size):
-        offset, length = _RUN.unpack(head)
-        write_at(main, spool.read(length), offset)
-    if os.fstat(main).st_size != size:
-        os.ftruncate(main, size)
+            self._spool.add(offset, new)
 
 
 def _read_again(place: bytes, main: int, size: int, content: bytes, stack: ExitStack) -> tuple[list[str], int]:
