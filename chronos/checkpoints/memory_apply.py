@@ -28,8 +28,11 @@ from chronos.errors import (
 )
 from chronos.files import display, translate_os_errors
 from chronos.memory import CaptureWork, MemoryFile, Present, ReplaceWork, StoreState, get_kind, is_allowed, place_of
-from chronos.pool import HashingSink
+from chronos.pool import CHUNK_ID_BYTES, HashingSink
 from chronos.stat_cache import StatCache
+
+# How many checked states are remembered for each place, but for the newest.
+_MOST_SOUND = 63
 
 
 class StoreApplier:
@@ -109,9 +112,9 @@ class StoreApplier:
             work = self._work(trash, change, look)
             if is_known and before is not None and not is_other_kind:
                 work.present = self._present(place, before)
+                work.is_sound = after.files.id in self._sound(place)
             self.notes += get_kind(after.kind).replace(place, self._state(after), work)
-            if work.present is not None:
-                self._remember(place, work.present.stats)
+            self._remember(place, after, work)
         except (ChronosError, OSError):
             if before is not None and is_other_kind and not os.path.lexists(place):
                 work = self._work(f"{trash}-again", change, ())
@@ -133,12 +136,21 @@ class StoreApplier:
         stats = StatCache(self._store.catalog.stats(stats_key(place)))
         return Present(state, self._store.piece_ids, self._store.pool.iter_chunks, stats)
 
-    def _remember(self, place: Path, stats: StatCache) -> None:
-        """Let the capture that verifies the restore know what the replacement has read already."""
-        fresh, gone = stats.changes()
-        if fresh:
-            with cache_only(self._store), self._store.catalog.transaction():
-                self._store.catalog.update_stats(stats_key(place), fresh, gone)
+    def _sound(self, place: Path) -> list[bytes]:
+        """Return the lists of files, which name all bytes, of those states that passed their check at this place."""
+        found = self._store.catalog.find_fact(f"sound:{stats_key(place)}") or b""
+        return [found[start : start + CHUNK_ID_BYTES] for start in range(0, len(found), CHUNK_ID_BYTES)]
+
+    def _remember(self, place: Path, after: StoreSide, work: ReplaceWork) -> None:
+        """Keep what the replacement has read and checked, so that it need not be done again."""
+        key, catalog = stats_key(place), self._store.catalog
+        fresh, gone = work.present.stats.changes() if work.present is not None else ([], [])
+        with cache_only(self._store), catalog.transaction():
+            if fresh:
+                catalog.update_stats(key, fresh, gone)
+            if work.is_sound:
+                others = [known for known in self._sound(place) if known != after.files.id]
+                catalog.set_fact(f"sound:{key}", b"".join([after.files.id, *others[:_MOST_SOUND]]))
 
     def _now(self, place: Path, change: StoreChange) -> tuple[tuple[object, ...], str | None]:
         """Return how the place looks, and the identity of what stands there, seen as either side's kind."""

@@ -97,6 +97,7 @@ class ReplaceWork(msgspec.Struct):
     lie on another file system, and only while it still looks like `expected` (None: whatever it is). `timeout_s` is
     for a writer in another process to let go. What `may_take`, that of captures, keeps out of every checkpoint is not
     moved to the trash: it stays at the place. `present` is what stands there, where that is known.
+    `is_sound` says that the very bytes of the new state passed their check before; a kind that checks them sets it.
     """
 
     pieces: Callable[[Content], Iterator[bytes]]
@@ -105,6 +106,7 @@ class ReplaceWork(msgspec.Struct):
     timeout_s: float
     may_take: Callable[[bytes, int], str | None] = _take_all
     present: Present | None = None
+    is_sound: bool = False
 
 
 class TableSummary(msgspec.Struct, frozen=True):

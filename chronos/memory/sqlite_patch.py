@@ -68,10 +68,11 @@ def patch(place: Path, state: StoreState, work: ReplaceWork) -> list[str] | None
         "page_size": images.page_size,
         "size": images.new.size,
         "content": images.new.id.hex(),
+        "is_sound": work.is_sound,
     }
     with open_child(place, request) as child:
         answer = _converse(place, child, images, numbers, present)
-    return _judge(place, state, present, answer)
+    return _judge(place, state, work, answer)
 
 
 def _settle(place: Path, work: ReplaceWork) -> bool:
@@ -133,7 +134,7 @@ def _converse(place: Path, child: Child, images: _Images, numbers: list[int], pr
     return dict(child.read_document(child.next_frame()[1]))
 
 
-def _judge(place: Path, state: StoreState, present: Present, answer: dict[str, Any]) -> list[str] | None:
+def _judge(place: Path, state: StoreState, work: ReplaceWork, answer: dict[str, Any]) -> list[str] | None:
     if answer["outcome"] == "changed":
         raise StoreChangedError(f"{display(str(place))} has changed since it was looked at")
     if answer["outcome"] == "wrong":
@@ -141,8 +142,10 @@ def _judge(place: Path, state: StoreState, present: Present, answer: dict[str, A
     if answer["outcome"] != "done":
         return None
     stats = stats_of(place)
-    if numbers_at(os.fsencode(place)) == tuple(answer["looks"]):  # nobody wrote since all of it was read
-        remember(state, stats, StatCache({}, present.stats.fresh, started_ns=answer["read_ns"]))
+    is_as_read = numbers_at(os.fsencode(place)) == tuple(answer["looks"])  # nobody wrote since then
+    if work.present is not None and is_as_read:
+        remember(state, stats, StatCache({}, work.present.stats.fresh, started_ns=answer["read_ns"]))
+    work.is_sound = not answer["problems"]
     if answer["problems"]:
         return [f"the database is damaged, as it was when it was captured: {'; '.join(answer['problems'])}"]
     return []

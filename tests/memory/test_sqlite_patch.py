@@ -12,17 +12,20 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chronos.errors import IntegrityError, MissingChunkError, StoreChangedError
-from chronos.memory import Present, StoreState, sqlite_capture
+from chronos.memory import Present, StoreState, sqlite_capture, sqlite_patch
 from chronos.stat_cache import StatCache
 from tests.memory.sqlite_world import KIND, Pool, check_bank, identify, listing, make_bank
 from tests.memory.test_sqlite_properties import _STEP, apply
 from tests.memory.test_sqlite_replace import ask, leave_wal, using
+from tests.support import RepoBuilder
+from tests.support.databases import add_notes, make_notes, read_notes
 
 _PIECE_BYTES = 64 * 1024
 
@@ -30,6 +33,13 @@ _PIECE_BYTES = 64 * 1024
 @pytest.fixture
 def pool(tmp_path: Path) -> Pool:
     return Pool(tmp_path / "pool")
+
+
+@pytest.fixture
+def agent(repo: RepoBuilder) -> RepoBuilder:
+    repo.write("app.py", "version = 1\n")
+    repo.commit()
+    return repo
 
 
 @pytest.fixture
@@ -321,9 +331,41 @@ def test_a_damaged_image_comes_back_and_is_said(pool: Pool, place: Path, tmp_pat
     old = pool.capture(place)
     run(place, "UPDATE left_side SET amount = 0")
     new, inode = pool.capture(place), place.stat().st_ino
-    notes = put(pool, place, old, new, tmp_path / "trash")
-    assert "damaged, as it was" in notes[0]
+    work = pool.replace_work(tmp_path / "trash", KIND.look(place), present=new)
+    notes = KIND.replace(place, old, work)
+    assert "damaged, as it was" in notes[0] and not work.is_sound
     assert place.read_bytes() == data and was_in_place(place, inode, tmp_path / "trash")
+
+
+def test_bytes_that_passed_their_check_are_not_checked_again(
+    agent: RepoBuilder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = agent.engine()
+    place = agent.path("agent.db")
+    wanted = read_notes(make_notes(place))
+    checkpoint, asked, read = engine.create_checkpoint("first"), [], []
+    converse, capture = sqlite_patch.open_child, sqlite_capture._read
+
+    def open_child(place: Path, request: dict[str, object]) -> object:
+        asked.append(request["is_sound"])
+        read.clear()
+        return converse(place, request)
+
+    def read_anew(place: Path, *arguments: Any) -> StoreState:
+        read.append(place)
+        return capture(place, *arguments)
+
+    monkeypatch.setattr(sqlite_patch, "open_child", open_child)
+    monkeypatch.setattr(sqlite_capture, "_read", read_anew)
+    for number in range(2):
+        add_notes(place, f"later {number}")
+        engine.restore_checkpoint(checkpoint)
+        assert read == []  # the verification knows what the child has read
+        engine.undo()
+        assert len(read_notes(place)) == len(wanted) + 1
+        engine.redo()
+        assert read_notes(place) == wanted
+    assert asked == [False, False, True, True, False, True]
 
 
 @settings(max_examples=25, deadline=None)
