@@ -27,6 +27,16 @@ _FEW_PIECES = 16
 _LARGEST_PART = 4
 
 
+class Patched(NamedTuple):
+    """The notes of a restore in place, or None when another way must be gone; somebody may hold a lock."""
+
+    notes: list[str] | None
+    is_locked: bool = False
+
+
+NOT_IN_PLACE = Patched(None)
+
+
 class _Images(NamedTuple):
     """What is at the place and what is to be there, both known by their pieces."""
 
@@ -44,20 +54,20 @@ class _Images(NamedTuple):
         return [*found, *range(least, most)]
 
 
-def patch(place: Path, state: StoreState, work: ReplaceWork) -> list[str] | None:
-    """Write what differs between what is at the place and `state`; return notes, or None when another way must be gone.
+def patch(place: Path, state: StoreState, work: ReplaceWork) -> Patched:
+    """Write what differs between what is at the place and `state`, if that can be done in place.
 
     Raises StoreChangedError or IntegrityError, and then the place is as it was, and what the pool or the child raise.
     """
     present = work.present
     if present is None or not work.expected or not _settle(place, work):
-        return None
+        return NOT_IN_PLACE
     images = _compare(state, present)
     if images is None or not _is_at_rest(place, images.old.size):
-        return None
+        return NOT_IN_PLACE
     numbers = images.differing()
     if len(numbers) > max(_FEW_PIECES, len(images.old_ids) // _LARGEST_PART):
-        return None
+        return NOT_IN_PLACE
     _read_back(images, numbers, present)
     request = {
         "work": "patch",
@@ -123,7 +133,7 @@ def _converse(place: Path, child: Child, images: _Images, numbers: list[int], pr
         return answer
     users = find_users((place,), kept_descriptors())
     if any(user.process_id != child.process_id for user in users):
-        return {"outcome": "busy"}
+        return {"outcome": "used"}
     is_there = len(images.new_ids)
     data = present.read([images.new_ids[number] for number in numbers if number < is_there])
     with child.telling() as write:
@@ -134,18 +144,18 @@ def _converse(place: Path, child: Child, images: _Images, numbers: list[int], pr
     return dict(child.read_document(child.next_frame()[1]))
 
 
-def _judge(place: Path, state: StoreState, work: ReplaceWork, answer: dict[str, Any]) -> list[str] | None:
+def _judge(place: Path, state: StoreState, work: ReplaceWork, answer: dict[str, Any]) -> Patched:
     if answer["outcome"] == "changed":
         raise StoreChangedError(f"{display(str(place))} has changed since it was looked at")
     if answer["outcome"] == "wrong":
         raise IntegrityError(f"what was written for {display(str(place))} is not what was captured, and was taken back")
     if answer["outcome"] != "done":
-        return None
+        return Patched(None, is_locked=answer["outcome"] == "busy")
     stats = stats_of(place)
     is_as_read = numbers_at(os.fsencode(place)) == tuple(answer["looks"])  # nobody wrote since then
     if work.present is not None and is_as_read:
         remember(state, stats, StatCache({}, work.present.stats.fresh, started_ns=answer["read_ns"]))
     work.is_sound = not answer["problems"]
     if answer["problems"]:
-        return [f"the database is damaged, as it was when it was captured: {'; '.join(answer['problems'])}"]
-    return []
+        return Patched([f"the database is damaged, as it was when it was captured: {'; '.join(answer['problems'])}"])
+    return Patched([])

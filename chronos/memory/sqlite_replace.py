@@ -28,7 +28,7 @@ from chronos.files import display, kept_descriptors, move_to_free_name, sync_fol
 from chronos.memory.kinds import CaptureWork, MemoryFile, ReplaceWork, StoreState
 from chronos.memory.sqlite_capture import capture
 from chronos.memory.sqlite_files import INDEX, JOURNAL, WAL, is_same_place, numbers_at
-from chronos.memory.sqlite_patch import patch
+from chronos.memory.sqlite_patch import NOT_IN_PLACE, patch
 from chronos.memory.sqlite_reader import ask, hexed
 from chronos.pool import Content, HashingSink
 from chronos.process import FileUser, find_users, in_background
@@ -37,6 +37,7 @@ from chronos.stat_cache import StatCache
 # The order of moving away.
 _OLD_PARTS = (b"", WAL, JOURNAL, INDEX)
 _NEW_MODE = 0o600
+_UNSEEN = "a process that this user cannot see"
 _FLUSH_BYTES = 16 * 1024 * 1024
 
 
@@ -57,12 +58,13 @@ def replace(place: Path, state: StoreState | None, work: ReplaceWork) -> list[st
             raise _changed(place)
         # An earlier run was cut short, and SQLite rolls back to what was there before.
         work = msgspec.structs.replace(work, expected=numbers_at(os.fsencode(place)))
-    if state is not None and (notes := patch(place, state, work)) is not None:
-        return notes
+    patched = patch(place, state, work) if state is not None else NOT_IN_PLACE
+    if patched.notes is not None:
+        return patched.notes
     try:
         notes = _write_drafts(place, drafts, state, work) if state is not None else []
         users = find_users((_beside(place, part) for part in _OLD_PARTS), kept_descriptors())
-        if users:
+        if users or patched.is_locked:
             return notes + _overwrite(place, drafts, state, work, users)
         _swap(place, drafts, work)
     finally:
@@ -207,7 +209,7 @@ def _overwrite(
         raise _changed(place)
     if told["outcome"] != "done":
         raise _in_use(place, users, told.get("reason", ""))
-    names = ", ".join(f"{user.name} ({user.process_id})" for user in users)
+    names = ", ".join(f"{user.name} ({user.process_id})" for user in users) or _UNSEEN
     notes = [f"the content was put into the open database; used by {names}"]
     if state.size and _identity_at(place, work) != state.identity:
         notes.append("it was written to right after that")
@@ -286,5 +288,5 @@ def _changed(place: Path) -> StoreChangedError:
 
 
 def _in_use(place: Path, users: list[FileUser], reason: str = "") -> StoreInUseError:
-    names = ", ".join(f"{user.name} (process {user.process_id})" for user in users)
+    names = ", ".join(f"{user.name} (process {user.process_id})" for user in users) or _UNSEEN
     return StoreInUseError(f"{display(str(place))} is in use by {names}" + (f": {reason}" if reason else ""))

@@ -18,8 +18,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chronos.errors import IntegrityError, MissingChunkError, StoreChangedError
-from chronos.memory import Present, StoreState, sqlite_capture, sqlite_patch
+from chronos.errors import IntegrityError, MissingChunkError, StoreChangedError, StoreInUseError
+from chronos.memory import Present, StoreState, sqlite_capture, sqlite_patch, sqlite_replace
 from chronos.stat_cache import StatCache
 from tests.memory.sqlite_world import KIND, Pool, check_bank, identify, listing, make_bank
 from tests.memory.test_sqlite_properties import _STEP, apply
@@ -218,6 +218,36 @@ def test_a_database_that_others_have_open_gets_its_content_through_sqlite(
         assert ask(user, "SELECT max(id) FROM steps") == "[(60,)]"
         assert ask(user, "INSERT INTO steps (filler) VALUES ('goes on')") == "[]"
     assert check_bank(place) == 61
+
+
+@pytest.mark.parametrize("lock", ["EXCLUSIVE", "IMMEDIATE"])
+def test_a_lock_of_a_process_that_cannot_be_seen_is_heeded(
+    pool: Pool, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lock: str
+) -> None:
+    old, new = two_states(pool, place)
+    for module in (sqlite_patch, sqlite_replace):
+        monkeypatch.setattr(module, "find_users", lambda *_: [])
+    with using(place, f"BEGIN {lock}") as user:
+        with pytest.raises(StoreInUseError, match="cannot see"):
+            put(pool, place, old, new, tmp_path / "trash")
+        assert ask(user, "SELECT max(id) FROM steps") == "[(61,)]"
+        assert ask(user, "COMMIT") == "[]"
+    assert put(pool, place, old, new, tmp_path / "trash") == []
+
+
+def test_a_wal_of_a_process_that_cannot_be_seen_is_kept_open(
+    pool: Pool, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = two_states(pool, place, "wal")
+    for module in (sqlite_patch, sqlite_replace):
+        monkeypatch.setattr(module, "find_users", lambda *_: [])
+    find, hidden = os.path.lexists, (f"{place}-wal", f"{place}-shm")
+    with using(place) as user:
+        # As if they appeared in the moment between the look and the lock.
+        monkeypatch.setattr(sqlite_patch.os.path, "lexists", lambda path: str(path) not in hidden and find(path))
+        notes = put(pool, place, old, new, tmp_path / "trash")
+        assert "cannot see" in notes[0]
+        assert ask(user, "SELECT max(id) FROM steps") == "[(60,)]"
 
 
 def test_a_connection_in_this_very_process_keeps_its_locks_and_sees_the_new_content(
