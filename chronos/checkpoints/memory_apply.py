@@ -110,9 +110,10 @@ class StoreApplier:
         place.parent.mkdir(parents=True, exist_ok=True)
         try:
             work = self._work(trash, change, look)
+            work.is_sound = after.files.id in self._sound(place)
+            work.stats.known |= self._store.catalog.stats(stats_key(place))
             if is_known and before is not None and not is_other_kind:
-                work.present = self._present(place, before)
-                work.is_sound = after.files.id in self._sound(place)
+                work.present = self._present(before)
             self.notes += get_kind(after.kind).replace(place, self._state(after), work)
             self._remember(place, after, work)
         except (ChronosError, OSError):
@@ -127,14 +128,13 @@ class StoreApplier:
         timeout_s, may_take = self._store.config.lock_timeout_s, refusals(self._policy, change.path)
         return ReplaceWork(self._store.pool.iter_content, folder, look, timeout_s, may_take)
 
-    def _present(self, place: Path, side: StoreSide) -> Present | None:
+    def _present(self, side: StoreSide) -> Present | None:
         """Return what stands at the place by its content, which the safety checkpoint holds."""
         try:
             state = self._state(side)
         except (IntegrityError, StorageError):
             return None
-        stats = StatCache(self._store.catalog.stats(stats_key(place)))
-        return Present(state, self._store.piece_ids, self._store.pool.iter_chunks, stats)
+        return Present(state, self._store.piece_ids, self._store.pool.iter_chunks)
 
     def _sound(self, place: Path) -> list[bytes]:
         """Return the lists of files, which name all bytes, of those states that passed their check at this place."""
@@ -144,7 +144,7 @@ class StoreApplier:
     def _remember(self, place: Path, after: StoreSide, work: ReplaceWork) -> None:
         """Keep what the replacement has read and checked, so that it need not be done again."""
         key, catalog = stats_key(place), self._store.catalog
-        fresh, gone = work.present.stats.changes() if work.present is not None else ([], [])
+        fresh, gone = work.stats.changes()
         with cache_only(self._store), catalog.transaction():
             if fresh:
                 catalog.update_stats(key, fresh, gone)

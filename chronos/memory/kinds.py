@@ -80,14 +80,12 @@ class Present(msgspec.Struct):
     """What stands at a place now, as it was captured: a restore need not write again what both states have.
 
     The pool has been proven to hold what of it the new state does not have. `chunk_ids` lists the pieces of a content,
-    without the list itself, and `read` gives the bytes of pieces. What a kind proves to be at the place in the end it
-    may remember in `stats`.
+    without the list itself, and `read` gives the bytes of pieces.
     """
 
     state: StoreState
     chunk_ids: Callable[[Content], Sequence[bytes]]
     read: Callable[[Sequence[bytes]], Iterator[bytes]]
-    stats: StatCache
 
 
 class ReplaceWork(msgspec.Struct):
@@ -98,6 +96,7 @@ class ReplaceWork(msgspec.Struct):
     for a writer in another process to let go. What `may_take`, that of captures, keeps out of every checkpoint is not
     moved to the trash: it stays at the place. `present` is what stands there, where that is known.
     `is_sound` says that the very bytes of the new state passed their check before; a kind that checks them sets it.
+    What it proves to be at the place in the end it may remember in `stats`.
     """
 
     pieces: Callable[[Content], Iterator[bytes]]
@@ -107,6 +106,7 @@ class ReplaceWork(msgspec.Struct):
     may_take: Callable[[bytes, int], str | None] = _take_all
     present: Present | None = None
     is_sound: bool = False
+    stats: StatCache = msgspec.field(default_factory=lambda: StatCache({}))
 
 
 class TableSummary(msgspec.Struct, frozen=True):

@@ -105,7 +105,7 @@ def _copy(request: dict[str, Any], _: BinaryIO, write: Write) -> None:
 def _check(request: dict[str, Any], _: BinaryIO, write: Write) -> None:
     from chronos.memory.sqlite_checks import check_image
 
-    send_json(write, ANSWER, check_image(bytes.fromhex(request["place"])))
+    send_json(write, ANSWER, check_image(bytes.fromhex(request["place"]), is_sound=request["is_sound"]))
 
 
 def _overwrite(request: dict[str, Any], _: BinaryIO, write: Write) -> None:

@@ -17,9 +17,9 @@ from typing import IO, Any, BinaryIO
 from blake3 import blake3
 
 from chronos.locks import take_range
-from chronos.memory.sqlite_checks import find_problems, in_thread
+from chronos.memory.sqlite_checks import find_problems, in_thread, read_image
 from chronos.memory.sqlite_files import INDEX, JOURNAL, WAL, is_same_place, numbers_at
-from chronos.memory.sqlite_frames import ANSWER, BEGIN, END, ID_BYTES, PIECE_BYTES, read_frame, send_json, unpack_change
+from chronos.memory.sqlite_frames import ANSWER, BEGIN, END, PIECE_BYTES, read_frame, send_json, unpack_change
 from chronos.memory.sqlite_journal import PENDING_BYTE, SECTOR_BYTES, RollbackJournal, write_at
 
 # In the order in which a writer of SQLite takes them (os_unix.c): RESERVED, PENDING, which keeps new readers out, and
@@ -28,7 +28,6 @@ _LOCKS = ((PENDING_BYTE + 1, 1), (PENDING_BYTE, 1), (PENDING_BYTE + 2, 510))
 _RUN = struct.Struct("<QI")
 _LONGEST_RUN_BYTES = 1024 * 1024
 _IN_MEMORY_BYTES = 32 * 1024 * 1024
-_READ_BYTES = 1024 * 1024
 # Longer than the tick within which a later change of a file cannot be seen.
 _SETTLED_NS = 60_000_000
 
@@ -92,12 +91,12 @@ def _overwrite(main: int, request: dict[str, Any], requests: BinaryIO, stack: Ex
         if os.fstat(main).st_size != size:
             os.ftruncate(main, size)
         # Closing the connection, which has the file open too, would let go of the lock: the stack does it at the end.
-        problems, read_ns = _read_again(place, main, request, stack)
+        found = _read_again(place, main, request, stack)
         journal.commit()
     except BaseException:
         journal.roll_back()
         raise
-    return {"outcome": "done", "problems": problems, "looks": numbers_at(place), "read_ns": read_ns}
+    return {"outcome": "done", "looks": numbers_at(place), **found}
 
 
 def _take_pieces(comparison: _Comparison, requests: BinaryIO) -> None:
@@ -175,42 +174,24 @@ class _Comparison:
             self._spool.add(offset, new)
 
 
-def _read_again(place: bytes, main: int, request: dict[str, Any], stack: ExitStack) -> tuple[list[str], int]:
+def _read_again(place: bytes, main: int, request: dict[str, Any], stack: ExitStack) -> dict[str, Any]:
     """Return what `quick_check` finds, and when the reading of all bytes, which must be the right ones, began.
 
     What it finds depends on the bytes alone, so where these are known to be sound it is not asked again.
     """
-    size = request["size"]
 
-    def read() -> tuple[bytes, int]:
+    def read() -> tuple[dict[str, str], int]:
         os.fsync(main)
         left_ns = os.fstat(main).st_mtime_ns + _SETTLED_NS - time.time_ns()
         time.sleep(min(max(left_ns, 0), _SETTLED_NS) / 1e9)
-        read_ns = time.time_ns()
-        half = size // PIECE_BYTES // 2 * PIECE_BYTES
-        first = in_thread(lambda: _piece_ids(main, 0, half))
-        try:
-            last = _piece_ids(main, half, size)
-        finally:
-            ids = first()
-        ids += last
-        return bytes(ids) if len(ids) == ID_BYTES else blake3(ids).digest(), read_ns
+        began_ns = time.time_ns()
+        return read_image(main), began_ns
 
     reading = in_thread(read)
     try:
         problems = [] if request["is_sound"] else find_problems(place, stack)
     finally:
-        content, read_ns = reading()
-    if content.hex() != request["content"] or os.fstat(main).st_size != size:
+        ids, began_ns = reading()
+    if ids != request["ids"]:
         raise _GivenUpError("wrong")
-    return problems, read_ns
-
-
-def _piece_ids(main: int, start: int, behind: int) -> bytearray:
-    """Return the ids of the pieces in a range of the open file."""
-    ids, buffer = bytearray(), memoryview(bytearray(_READ_BYTES))
-    for offset in range(start, behind, _READ_BYTES):
-        length = os.preadv(main, [buffer[: behind - offset]], offset)
-        for at in range(0, length, PIECE_BYTES):
-            ids += blake3(buffer[at : min(at + PIECE_BYTES, length)]).digest()
-    return ids
+    return {"problems": problems, "began_ns": began_ns}

@@ -77,7 +77,7 @@ def patch(place: Path, state: StoreState, work: ReplaceWork) -> Patched:
         "timeout_s": work.timeout_s,
         "page_size": images.page_size,
         "size": images.new.size,
-        "content": images.new.id.hex(),
+        "ids": {"content": images.new.id.hex(), "identity": state.identity},
         "is_sound": work.is_sound,
     }
     with open_child(place, request) as child:
@@ -152,9 +152,8 @@ def _judge(place: Path, state: StoreState, work: ReplaceWork, answer: dict[str, 
     if answer["outcome"] != "done":
         return Patched(None, is_locked=answer["outcome"] == "busy")
     stats = stats_of(place)
-    is_as_read = numbers_at(os.fsencode(place)) == tuple(answer["looks"])  # nobody wrote since then
-    if work.present is not None and is_as_read:
-        remember(state, stats, StatCache({}, work.present.stats.fresh, started_ns=answer["read_ns"]))
+    if numbers_at(os.fsencode(place)) == tuple(answer["looks"]):  # nobody wrote since all of it was read
+        remember(state, stats, StatCache({}, work.stats.fresh, started_ns=answer["began_ns"]))
     work.is_sound = not answer["problems"]
     if answer["problems"]:
         return Patched([f"the database is damaged, as it was when it was captured: {'; '.join(answer['problems'])}"])

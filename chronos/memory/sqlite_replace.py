@@ -21,8 +21,6 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-import msgspec
-
 from chronos.errors import IntegrityError, StoreChangedError, StoreInUseError
 from chronos.files import display, kept_descriptors, move_to_free_name, sync_folder, temporary_name, write_all
 from chronos.memory.kinds import CaptureWork, MemoryFile, ReplaceWork, StoreState
@@ -57,7 +55,7 @@ def replace(place: Path, state: StoreState | None, work: ReplaceWork) -> list[st
         if work.present is None or identity != work.present.state.identity:
             raise _changed(place)
         # An earlier run was cut short, and SQLite rolls back to what was there before.
-        work = msgspec.structs.replace(work, expected=numbers_at(os.fsencode(place)))
+        work.expected = numbers_at(os.fsencode(place))
     patched = patch(place, state, work) if state is not None else NOT_IN_PLACE
     if patched.notes is not None:
         return patched.notes
@@ -91,11 +89,13 @@ def _write_drafts(
     try:
         if not state.facts.get("readable", 1):
             return ["it was no readable database when it was captured, and is again what it was"]
-        found = ask(place, {"work": "check", "place": hexed(drafts[0][1])})
+        found = ask(place, {"work": "check", "place": hexed(drafts[0][1]), "is_sound": work.is_sound})
     finally:
         synced()
-    if found["identity"] != state.identity:
+    content = drafts[0][0].content
+    if content is None or (found["content"], found["identity"]) != (content.id.hex(), state.identity):
         raise IntegrityError(f"what was written for {display(str(place))} is not what was captured")
+    work.is_sound = not found["problems"]
     if found["problems"]:
         return [f"the database is damaged, as it was when it was captured: {'; '.join(found['problems'])}"]
     return []

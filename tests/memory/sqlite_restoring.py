@@ -12,7 +12,6 @@ import msgspec
 from chronos.memory import Present, ReplaceWork, StoreState
 from chronos.memory.sqlite import SqliteKind
 from chronos.pool import Content
-from chronos.stat_cache import StatCache
 
 _Kind = TypeVar("_Kind")
 
@@ -31,7 +30,7 @@ def main(folder: Path) -> None:
 
     work = ReplaceWork(lambda content: read(chunk_ids(content)), folder / "trash", expected, 1.0)
     if (folder / "present.json").exists():
-        work.present = Present(_read(folder / "present.json", StoreState), chunk_ids, read, StatCache({}))
+        work.present = Present(_read(folder / "present.json", StoreState), chunk_ids, read)
     SqliteKind().replace(folder / "place" / "memory.db", state, work)
 
 

@@ -91,7 +91,7 @@ class Pool:
 
     def present(self, state: StoreState) -> Present:
         """Say that `state` is what stands at a place."""
-        return Present(state, self.chunk_ids, self.reader.iter_chunks, StatCache({}))
+        return Present(state, self.chunk_ids, self.reader.iter_chunks)
 
     def forget(self, chunk_id: bytes) -> None:
         del self._chunks[chunk_id]
