@@ -2,7 +2,7 @@
 
 Whoever opens the database after a crash finds it and rolls back (sqlite.org/fileformat2.html, 4; the checksum is that
 of `pager_cksum` in pager.c). SQLite syncs twice, since a record's checksum sees every 200th byte only; here the file
-gets its name when all of it is on the disk. The commit is the loss of that name.
+gets its name when all of it is on the disk. The commit is its removal.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 import struct
 from contextlib import suppress
 
-from chronos.memory.sqlite_files import JOURNAL, JOURNAL_MAGIC
+from chronos.memory.sqlite_files import JOURNAL, JOURNAL_MAGIC, copy_bytes
 
 _HEADER = struct.Struct(">8sIIIII")
 # What SQLite takes for the unit that a power cut may tear, and pads the header to.
@@ -58,21 +58,21 @@ class RollbackJournal:
         self._file.write(_HEADER.pack(*fields))
         self._file.flush()
         os.fsync(self._file.fileno())
-        os.rename(self._draft, self._name)
-        self._is_named = True
+        self._give_name()
         self._sync_folder()
 
     def commit(self) -> None:
-        """Take its name away for good. Raises OSError, and then it has it again, unless that fails as well."""
-        os.rename(self._name, self._draft)
+        """Remove it for good. Raises OSError, and then it is there again, unless that fails as well."""
+        os.unlink(self._name)
         self._is_named = False
         try:
             self._sync_folder()
         except OSError:
-            os.rename(self._draft, self._name)
-            self._is_named = True
+            with open(self._draft, "xb", opener=_create) as copy:
+                copy_bytes(self._file.fileno(), copy.fileno())
+                os.fsync(copy.fileno())
+            self._give_name()
             raise
-        self.discard()
 
     def roll_back(self) -> None:
         """Put all old pages back and drop the journal. Raises OSError, and then it stays, and SQLite does the same.
@@ -93,7 +93,7 @@ class RollbackJournal:
         self._sync_folder()
 
     def discard(self) -> None:
-        """Remove it as long as, or once, it is no journal."""
+        """Remove what was to be a journal."""
         with suppress(OSError):
             os.unlink(self._draft)
 
@@ -101,6 +101,10 @@ class RollbackJournal:
         """Close the file, whatever its name."""
         with suppress(OSError):  # what was not written any more is not needed
             self._file.close()
+
+    def _give_name(self) -> None:
+        os.rename(self._draft, self._name)
+        self._is_named = True
 
     def _sync_folder(self) -> None:
         descriptor = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
