@@ -61,6 +61,24 @@ def _sign(descriptor: int) -> None:
         os.ftruncate(descriptor, len(text))
 
 
+def take_range(descriptor: int, start: int, length: int, deadline: float) -> bool:
+    """Lock some bytes of an open file for this process alone (fcntl(2)); tell whether that came off by `deadline`.
+
+    `deadline` is a time of `time.monotonic`. Closing any descriptor of the file lets go. Raises OSError where the file
+    system knows no such locks.
+    """
+    pause_s = _FIRST_PAUSE_S
+    while True:
+        try:
+            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, length, start)
+            return True
+        except (BlockingIOError, PermissionError):  # EACCES on some systems
+            if time.monotonic() >= deadline:
+                return False
+        time.sleep(pause_s)
+        pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+
+
 def take_folder(path: Path) -> int | None:
     """Lock the folder `path` itself and return the descriptor that holds the lock, or None when it is taken or gone.
 

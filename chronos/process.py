@@ -123,6 +123,11 @@ class Conversation:
         assert isinstance(self._process.stdout, BufferedReader)
         return self._process.stdout
 
+    @property
+    def process_id(self) -> int:
+        """The number of the program's process."""
+        return self._process.pid
+
     def last_words(self) -> str:
         """Return the last line that a program which ended by itself wrote to stderr, or how it ended."""
         code = self._process.wait()

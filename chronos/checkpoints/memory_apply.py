@@ -14,6 +14,7 @@ from pathlib import Path
 from chronos.checkpoints.changes import StoreChange, StoreSide
 from chronos.checkpoints.manifest import check_memory_files, decode_rows
 from chronos.checkpoints.memory import refusals, stats_key
+from chronos.checkpoints.packs import cache_only
 from chronos.checkpoints.policy import CapturePolicy
 from chronos.checkpoints.store import Store
 from chronos.errors import (
@@ -26,9 +27,12 @@ from chronos.errors import (
     StoreChangedError,
 )
 from chronos.files import display, translate_os_errors
-from chronos.memory import CaptureWork, MemoryFile, ReplaceWork, StoreState, get_kind, is_allowed, place_of
-from chronos.pool import HashingSink
+from chronos.memory import CaptureWork, MemoryFile, Present, ReplaceWork, StoreState, get_kind, is_allowed, place_of
+from chronos.pool import CHUNK_ID_BYTES, HashingSink
 from chronos.stat_cache import StatCache
+
+# How many checked states are remembered for each place, but for the newest.
+_MOST_SOUND = 63
 
 
 class StoreApplier:
@@ -88,12 +92,14 @@ class StoreApplier:
                     raise StoreChangedError(f"memory store {display(change.name)} was written to since the plan")
                 self.kept.append((change.path, "written to since the plan was made"))
                 return False
-            self._replace(place, trash, change, look)
+            self._replace(place, trash, change, look, is_known=identity == _identity(change.before))
             if is_resumed and self._now(place, change)[1] != _identity(change.after):
                 raise IntegrityError(f"memory store {display(change.name)} is not what it should be after the recovery")
         return True
 
-    def _replace(self, place: Path, trash: str, change: StoreChange, look: tuple[object, ...]) -> None:
+    def _replace(
+        self, place: Path, trash: str, change: StoreChange, look: tuple[object, ...], *, is_known: bool
+    ) -> None:
         before, after = change.before, change.after
         is_other_kind = before is not None and after is not None and before.kind != after.kind
         if before is not None and (after is None or is_other_kind):
@@ -103,7 +109,13 @@ class StoreApplier:
             return
         place.parent.mkdir(parents=True, exist_ok=True)
         try:
-            self.notes += get_kind(after.kind).replace(place, self._state(after), self._work(trash, change, look))
+            work = self._work(trash, change, look)
+            work.is_sound = after.files.id in self._sound(place)
+            work.stats.known |= self._store.catalog.stats(stats_key(place))
+            if is_known and before is not None and not is_other_kind:
+                work.present = self._present(before)
+            self.notes += get_kind(after.kind).replace(place, self._state(after), work)
+            self._remember(place, after, work)
         except (ChronosError, OSError):
             if before is not None and is_other_kind and not os.path.lexists(place):
                 work = self._work(f"{trash}-again", change, ())
@@ -115,6 +127,30 @@ class StoreApplier:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         timeout_s, may_take = self._store.config.lock_timeout_s, refusals(self._policy, change.path)
         return ReplaceWork(self._store.pool.iter_content, folder, look, timeout_s, may_take)
+
+    def _present(self, side: StoreSide) -> Present | None:
+        """Return what stands at the place by its content, which the safety checkpoint holds."""
+        try:
+            state = self._state(side)
+        except (IntegrityError, StorageError):
+            return None
+        return Present(state, self._store.piece_ids, self._store.pool.iter_chunks)
+
+    def _sound(self, place: Path) -> list[bytes]:
+        """Return the lists of files, which name all bytes, of those states that passed their check at this place."""
+        found = self._store.catalog.find_fact(f"sound:{stats_key(place)}") or b""
+        return [found[start : start + CHUNK_ID_BYTES] for start in range(0, len(found), CHUNK_ID_BYTES)]
+
+    def _remember(self, place: Path, after: StoreSide, work: ReplaceWork) -> None:
+        """Keep what the replacement has read and checked, so that it need not be done again."""
+        key, catalog = stats_key(place), self._store.catalog
+        fresh, gone = work.stats.changes()
+        with cache_only(self._store), catalog.transaction():
+            if fresh:
+                catalog.update_stats(key, fresh, gone)
+            if work.is_sound:
+                others = [known for known in self._sound(place) if known != after.files.id]
+                catalog.set_fact(f"sound:{key}", b"".join([after.files.id, *others[:_MOST_SOUND]]))
 
     def _now(self, place: Path, change: StoreChange) -> tuple[tuple[object, ...], str | None]:
         """Return how the place looks, and the identity of what stands there, seen as either side's kind."""

@@ -76,13 +76,27 @@ class CaptureWork(msgspec.Struct):
     timeout_s: float
 
 
+class Present(msgspec.Struct):
+    """What stands at a place now, as it was captured: a restore need not write again what both states have.
+
+    The pool has been proven to hold what of it the new state does not have. `chunk_ids` lists the pieces of a content,
+    without the list itself, and `read` gives the bytes of pieces.
+    """
+
+    state: StoreState
+    chunk_ids: Callable[[Content], Sequence[bytes]]
+    read: Callable[[Sequence[bytes]], Iterator[bytes]]
+
+
 class ReplaceWork(msgspec.Struct):
     """What a restore works with.
 
     `pieces` gives the bytes of a content. What stands at the place goes to `trash`, an empty folder of ours that may
     lie on another file system, and only while it still looks like `expected` (None: whatever it is). `timeout_s` is
     for a writer in another process to let go. What `may_take`, that of captures, keeps out of every checkpoint is not
-    moved to the trash: it stays at the place.
+    moved to the trash: it stays at the place. `present` is what stands there, where that is known.
+    `is_sound` says that the very bytes of the new state passed their check before; a kind that checks them sets it.
+    What it proves to be at the place in the end it may remember in `stats`.
     """
 
     pieces: Callable[[Content], Iterator[bytes]]
@@ -90,6 +104,9 @@ class ReplaceWork(msgspec.Struct):
     expected: tuple[object, ...] | None
     timeout_s: float
     may_take: Callable[[bytes, int], str | None] = _take_all
+    present: Present | None = None
+    is_sound: bool = False
+    stats: StatCache = msgspec.field(default_factory=lambda: StatCache({}))
 
 
 class TableSummary(msgspec.Struct, frozen=True):
@@ -147,8 +164,9 @@ class MemoryKind(Protocol):
     def replace(self, place: Path, state: StoreState | None, work: ReplaceWork) -> list[str]:
         """Put `state` at `place`, or with None nothing; return notes for people. May be run again after a crash.
 
-        The new state is written beside the place and checked (`quick_check`, a row count) before the old one moves;
-        nothing is ever overwritten. When it returns, the change is durable. Raises StoreInUseError, with the process
+        The new state is written beside the place and checked (`quick_check`, a row count) before the old one moves.
+        Nothing is overwritten but parts of it that the pool holds, `work.present` says so, under the store's own
+        protocol against crashes. When it returns, the change is durable. Raises StoreInUseError, with the process
         where it can be told; StoreChangedError when the place does not look as expected, and then the place is as it
         was; IntegrityError when what was written does not pass its check; OSError.
         """

@@ -18,6 +18,7 @@ from chronos.memory.sqlite_files import JOURNAL, PARTS, WAL, numbers_at
 from chronos.memory.sqlite_frames import BEGIN, END, HELD, ID_BYTES, NEW, PIECE_BYTES, read_exactly, read_new
 from chronos.memory.sqlite_reader import Child, hexed, open_child
 from chronos.pool import Content, StoredChunk
+from chronos.stat_cache import StatCache
 
 NAME = "sqlite"
 _ABSENT = FileStat(PathKind.FILE, 0, 0, 0, 0, 0)
@@ -31,7 +32,7 @@ class _MovedError(Exception):
     """The child begins again."""
 
 
-def _stats_of(place: Path) -> Stats:
+def stats_of(place: Path) -> Stats:
     """Return what stands at the place and beside it, `_ABSENT` for nothing. Raises OSError."""
     return tuple(_find_stat(os.fsencode(place) + part) for part in PARTS)
 
@@ -39,7 +40,7 @@ def _stats_of(place: Path) -> Stats:
 def capture(place: Path, work: CaptureWork) -> StoreState:
     """See MemoryKind."""
     looks = numbers_at(os.fsencode(place))
-    stats = _stats_of(place)
+    stats = stats_of(place)
     size = sum(stat.size for stat in stats)
     if (reason := work.may_take(b"", size)) is not None:
         return StoreState(NAME, "", [], looks, left_out=[LeftOut(b"", reason, size)])
@@ -49,7 +50,7 @@ def capture(place: Path, work: CaptureWork) -> StoreState:
             state = _read(place, stats, work, *_known_pieces(work, stats))
         except MissingChunkError:  # the pool lost what it is thought to hold
             state = _read(place, stats, work, b"", None)
-        _remember(state, stats, work)
+        remember(state, stats, work.stats)
     state.looks = looks
     return state
 
@@ -69,14 +70,15 @@ def _recall(stats: Stats, work: CaptureWork) -> StoreState | None:
     return StoreState(NAME, remembered.id.hex(), [MemoryFile(b"", content=content)], facts=facts)
 
 
-def _remember(state: StoreState, stats: Stats, work: CaptureWork) -> None:
+def remember(state: StoreState, stats: Stats, cache: StatCache) -> None:
+    """Remember in `cache` what a database that looks like `stats` was found to hold, if it was settled by then."""
     content = state.files[0].content
     if not state.facts["readable"] or state.notes or state.is_torn or content is None:
         return
     for part, stat in zip(PARTS, stats, strict=True):
-        work.stats.remember(part, stat, content)
+        cache.remember(part, stat, content)
     mode, page_size = str(state.facts["journal_mode"]), int(state.facts["page_size"])
-    work.stats.remember(_REMEMBERED, _ABSENT, Content(bytes.fromhex(state.identity), page_size, mode.encode()))
+    cache.remember(_REMEMBERED, _ABSENT, Content(bytes.fromhex(state.identity), page_size, mode.encode()))
 
 
 def _known_pieces(work: CaptureWork, stats: Stats) -> tuple[bytes, FileStat | None]:

@@ -1,36 +1,84 @@
-"""What the child does for a restore: check a written image, and put one into a database that others have open."""
+"""What the child does for a restore: check an image, and put one into a database that others have open."""
 
 from __future__ import annotations
 
 import os
 import sqlite3
 import threading
-from collections.abc import Sequence
-from contextlib import closing
-from typing import Any
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing, suppress
+from typing import Any, TypeVar
+
+from blake3 import blake3
 
 from chronos.memory.sqlite_files import is_same_place, numbers_at, open_reading, uri_of
-from chronos.memory.sqlite_pieces import Cutter
-from chronos.memory.sqlite_view import Pages
+from chronos.memory.sqlite_frames import ID_BYTES, PIECE_BYTES
+from chronos.memory.sqlite_pieces import identify
 
 _MOST_PROBLEMS = 3
 # 8 MiB. A larger cache saves nothing, and mapping the file saves a third of the time for all of its size in memory.
 _CACHE_KIB = 8192
+_READ_BYTES = 1024 * 1024
 _LOCKED = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
+_Result = TypeVar("_Result")
 
 
 class _LockedError(Exception):
     """A lock could not be had in time."""
 
 
-def check_image(image: bytes) -> dict[str, Any]:
-    """Return what `quick_check` finds in an image that nobody else uses, and its identity, computed meanwhile."""
-    found: list[str] = []
-    hashing = threading.Thread(target=lambda: found.append(_identify(image)))
-    hashing.start()
-    problems = _quick_check(image)
-    hashing.join()
-    return {"problems": problems, "identity": found[0] if found else ""}
+def check_image(image: bytes, *, is_sound: bool) -> dict[str, Any]:
+    """Return the ids of an image that nobody else uses (see `read_image`), and what `quick_check` finds meanwhile.
+
+    An image that is sound if it has the right ids is not checked again.
+    """
+    with ExitStack() as stack:
+        descriptor = open_reading(image)
+        stack.callback(os.close, descriptor)
+        began_ns = time.time_ns()
+        reading = in_thread(lambda: read_image(descriptor))
+        problems = [] if is_sound else find_problems(image, stack)
+        return {"problems": problems, "began_ns": began_ns, **reading()}
+
+
+def read_image(descriptor: int) -> dict[str, str]:
+    """Read a whole open image; return the id of the content that it is, and its identity. Raises OSError."""
+    size = os.fstat(descriptor).st_size
+    half = size // PIECE_BYTES // 2 * PIECE_BYTES
+    rest = in_thread(lambda: _piece_ids(descriptor, half, size))
+    try:
+        ids = _piece_ids(descriptor, 0, half)
+    finally:
+        others = rest()
+    ids += others
+    content = bytes(ids) if len(ids) == ID_BYTES else blake3(ids).digest()
+    return {"content": content.hex(), "identity": identify(size, os.pread(descriptor, PIECE_BYTES, 0), ids)}
+
+
+def in_thread(function: Callable[[], _Result]) -> Callable[[], _Result]:
+    """Start `function` in a thread; the callable that comes back waits for it and returns or raises what it did."""
+    results: list[_Result] = []
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            results.append(function())
+        except BaseException as error:  # noqa: BLE001 - raised again by whoever asks for the result
+            failures.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+
+    def result() -> _Result:
+        thread.join()
+        if failures:
+            raise failures[0]
+        return results[0]
+
+    return result
 
 
 def overwrite(place: bytes, image: bytes, expected: Sequence[int] | None, timeout_s: float) -> dict[str, str]:
@@ -59,23 +107,35 @@ def overwrite(place: bytes, image: bytes, expected: Sequence[int] | None, timeou
     return {"outcome": "done"}
 
 
-def _quick_check(image: bytes) -> list[str]:
-    # Immutable: no lock, no wal-index, nothing is left beside the image.
-    with closing(sqlite3.connect(uri_of(image, "mode=ro&immutable=1"), uri=True)) as connection:
-        connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
-        connection.execute("PRAGMA trusted_schema=OFF")
-        try:
-            rows = connection.execute(f"PRAGMA quick_check({_MOST_PROBLEMS})").fetchall()
-        except sqlite3.Error as cause:
-            return [str(cause)]
+def settle(place: bytes, timeout_s: float) -> None:
+    """Let SQLite roll back what a crash left half-way, as it does for whoever opens the database first.
+
+    Whether it did shows at the place: a database that others have locked, or that is none, stays as it is.
+    """
+    connection = sqlite3.connect(uri_of(place, "mode=rw"), uri=True, timeout=timeout_s)
+    with closing(connection), suppress(sqlite3.Error):
+        connection.execute("PRAGMA schema_version").fetchone()
+
+
+def find_problems(image: bytes, stack: ExitStack) -> list[str]:
+    """Return what `quick_check` finds in an image that nobody writes to. `stack` closes the connection.
+
+    Immutable: no lock, no wal-index, nothing is left beside the image, and a journal there is not looked at.
+    """
+    connection = stack.enter_context(closing(sqlite3.connect(uri_of(image, "mode=ro&immutable=1"), uri=True)))
+    connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
+    connection.execute("PRAGMA trusted_schema=OFF")
+    try:
+        rows = connection.execute(f"PRAGMA quick_check({_MOST_PROBLEMS})").fetchall()
+    except sqlite3.Error as cause:
+        return [str(cause)]
     return [str(row[0]) for row in rows if row[0] != "ok"]
 
 
-def _identify(image: bytes) -> str:
-    descriptor = open_reading(image)
-    try:
-        cutter = Cutter(lambda _: None, set())
-        cutter.cut(b"", Pages(descriptor, os.fstat(descriptor).st_size), is_database=True)
-        return cutter.identity()
-    finally:
-        os.close(descriptor)
+def _piece_ids(descriptor: int, start: int, behind: int) -> bytearray:
+    ids, buffer = bytearray(), memoryview(bytearray(_READ_BYTES))
+    for offset in range(start, behind, _READ_BYTES):
+        length = os.preadv(descriptor, [buffer[: behind - offset]], offset)
+        for at in range(0, length, PIECE_BYTES):
+            ids += blake3(buffer[at : min(at + PIECE_BYTES, length)]).digest()
+    return ids

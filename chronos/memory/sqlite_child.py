@@ -116,7 +116,7 @@ def _copy(request: dict[str, Any], _: BinaryIO, write: Write) -> None:
 def _check(request: dict[str, Any], _: BinaryIO, write: Write) -> None:
     from chronos.memory.sqlite_checks import check_image
 
-    send_json(write, ANSWER, check_image(bytes.fromhex(request["place"])))
+    send_json(write, ANSWER, check_image(bytes.fromhex(request["place"]), is_sound=request["is_sound"]))
 
 
 def _overwrite(request: dict[str, Any], _: BinaryIO, write: Write) -> None:
@@ -124,6 +124,20 @@ def _overwrite(request: dict[str, Any], _: BinaryIO, write: Write) -> None:
 
     place, image = bytes.fromhex(request["place"]), bytes.fromhex(request["image"])
     send_json(write, ANSWER, overwrite(place, image, request["expected"], request["timeout_s"]))
+
+
+def _patch(request: dict[str, Any], requests: BinaryIO, _: Write) -> None:
+    from chronos.memory.sqlite_pages import overwrite_pages
+
+    with open(1, "wb", closefd=False) as answers:  # of its own: the parent waits for what is said in between
+        overwrite_pages(request, requests, answers)
+
+
+def _settle(request: dict[str, Any], _: BinaryIO, write: Write) -> None:
+    from chronos.memory.sqlite_checks import settle
+
+    settle(bytes.fromhex(request["place"]), request["timeout_s"])
+    send_json(write, ANSWER, None)
 
 
 def _summarise(request: dict[str, Any], _: BinaryIO, write: Write) -> None:
@@ -145,6 +159,8 @@ _WORK: dict[str, Callable[[dict[str, Any], BinaryIO, Write], None]] = {
     "copy": _copy,
     "check": _check,
     "overwrite": _overwrite,
+    "patch": _patch,
+    "settle": _settle,
     "summarise": _summarise,
     "compare": _compare,
 }

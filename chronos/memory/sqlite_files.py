@@ -25,7 +25,7 @@ _COARSE_SETTLED_NS = 2_000_000_000
 _NUMBERS, _CTIME_AT = 5, 3
 _GRACE_S = 0.2
 _COPY_BYTES = 1024 * 1024
-_JOURNAL_MAGIC = bytes.fromhex("d9d505f920a163d7")
+JOURNAL_MAGIC = bytes.fromhex("d9d505f920a163d7")
 _PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-")
 
 
@@ -114,7 +114,7 @@ def is_journal(path: bytes) -> bool:
     """Tell whether the rollback journal at `path` is there and has something in it."""
     try:
         with open(path, "rb") as journal:
-            return journal.read(len(_JOURNAL_MAGIC)) == _JOURNAL_MAGIC
+            return journal.read(len(JOURNAL_MAGIC)) == JOURNAL_MAGIC
     except FileNotFoundError:
         return False
 

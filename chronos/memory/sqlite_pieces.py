@@ -206,3 +206,11 @@ def _digest_without_counters(piece: memoryview) -> bytes:
     for start, behind in _COUNTERS:
         data[start:behind] = bytes(len(data[start:behind]))
     return blake3(data).digest()
+
+
+def identify(size: int, first: bytes, ids: bytes | bytearray) -> str:
+    """Return the identity of a database of one file, as a Cutter has it, from its first piece and the ids of all."""
+    identity = blake3(b"\0%d\0" % size)
+    if ids:
+        identity.update(_digest_without_counters(memoryview(first)))
+    return identity.update(ids[ID_BYTES:]).hexdigest()

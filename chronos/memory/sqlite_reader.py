@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -38,6 +38,20 @@ class Child:
     def output(self) -> BinaryIO:
         """Where its frames come from."""
         return self._conversation.output
+
+    @property
+    def process_id(self) -> int:
+        """Its number."""
+        return self._conversation.process_id
+
+    @contextmanager
+    def telling(self) -> Iterator[Callable[[bytes | memoryview], object]]:
+        """Give the block what writes to the child. One that ends meanwhile has said why: the next frame tells."""
+        try:
+            yield self._conversation.input.write
+            self._conversation.input.flush()
+        except BrokenPipeError:
+            pass
 
     def next_frame(self) -> tuple[bytes, int]:
         """Return tag and length of the next frame. Raises OSError or UnreadableStoreError that the child met."""

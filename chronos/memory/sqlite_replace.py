@@ -1,6 +1,6 @@
-"""Putting a database back: written and checked beside the place, then swapped in, or put into the live database.
+"""Putting a database back: page by page (`sqlite_patch`), by a swap, or through SQLite while others have it open.
 
-The order of a swap, and what a crash between two steps leaves:
+A swap writes and checks the new one beside the place. Its order, and what a crash between two steps leaves:
 
 1. The new database is written under a temporary name, synced and checked. The place is as it was.
 2. The old main file moves to the trash, and only then its `-wal`, `-journal` and `-shm`. In this order nobody meets an
@@ -22,10 +22,19 @@ from contextlib import suppress
 from pathlib import Path
 
 from chronos.errors import IntegrityError, StoreChangedError, StoreInUseError
-from chronos.files import display, kept_descriptors, move_to_free_name, sync_folder, temporary_name, write_all
+from chronos.files import (
+    display,
+    kept_descriptors,
+    move_to_free_name,
+    start_writing_back,
+    sync_folder,
+    temporary_name,
+    write_all,
+)
 from chronos.memory.kinds import CaptureWork, MemoryFile, ReplaceWork, StoreState
 from chronos.memory.sqlite_capture import capture
 from chronos.memory.sqlite_files import INDEX, JOURNAL, WAL, is_same_place, numbers_at
+from chronos.memory.sqlite_patch import NOT_IN_PLACE, patch
 from chronos.memory.sqlite_reader import ask, hexed
 from chronos.pool import Content, HashingSink
 from chronos.process import FileUser, find_users, in_background
@@ -34,6 +43,7 @@ from chronos.stat_cache import StatCache
 # The order of moving away.
 _OLD_PARTS = (b"", WAL, JOURNAL, INDEX)
 _NEW_MODE = 0o600
+_UNSEEN = "a process that this user cannot see"
 _FLUSH_BYTES = 16 * 1024 * 1024
 
 
@@ -46,14 +56,21 @@ def replace(place: Path, state: StoreState | None, work: ReplaceWork) -> list[st
     expected = tuple(work.expected) if work.expected is not None else None
     is_moved = not os.path.lexists(place) and os.path.lexists(work.trash / place.name)
     if expected is not None and not is_moved and not is_same_place(numbers_at(os.fsencode(place)), expected):
-        if state is not None and _has_identity(place, state, work):
+        identity = _identity_at(place, work)
+        if state is not None and identity == state.identity:
             sync_folder(place.parent)  # an earlier run ended right before this
             return []
-        raise _changed(place)
+        if work.present is None or identity != work.present.state.identity:
+            raise _changed(place)
+        # An earlier run was cut short, and SQLite rolls back to what was there before.
+        work.expected = numbers_at(os.fsencode(place))
+    patched = patch(place, state, work) if state is not None else NOT_IN_PLACE
+    if patched.notes is not None:
+        return patched.notes
     try:
         notes = _write_drafts(place, drafts, state, work) if state is not None else []
         users = find_users((_beside(place, part) for part in _OLD_PARTS), kept_descriptors())
-        if users:
+        if users or patched.is_locked:
             return notes + _overwrite(place, drafts, state, work, users)
         _swap(place, drafts, work)
     finally:
@@ -80,11 +97,13 @@ def _write_drafts(
     try:
         if not state.facts.get("readable", 1):
             return ["it was no readable database when it was captured, and is again what it was"]
-        found = ask(place, {"work": "check", "place": hexed(drafts[0][1])})
+        found = ask(place, {"work": "check", "place": hexed(drafts[0][1]), "is_sound": work.is_sound})
     finally:
         synced()
-    if found["identity"] != state.identity:
+    content = drafts[0][0].content
+    if content is None or (found["content"], found["identity"]) != (content.id.hex(), state.identity):
         raise IntegrityError(f"what was written for {display(str(place))} is not what was captured")
+    work.is_sound = not found["problems"]
     if found["problems"]:
         return [f"the database is damaged, as it was when it was captured: {'; '.join(found['problems'])}"]
     return []
@@ -198,19 +217,19 @@ def _overwrite(
         raise _changed(place)
     if told["outcome"] != "done":
         raise _in_use(place, users, told.get("reason", ""))
-    names = ", ".join(f"{user.name} ({user.process_id})" for user in users)
+    names = ", ".join(f"{user.name} ({user.process_id})" for user in users) or _UNSEEN
     notes = [f"the content was put into the open database; used by {names}"]
-    if state.size and not _has_identity(place, state, work):
+    if state.size and _identity_at(place, work) != state.identity:
         notes.append("it was written to right after that")
     return notes
 
 
-def _has_identity(place: Path, state: StoreState, work: ReplaceWork) -> bool:
+def _identity_at(place: Path, work: ReplaceWork) -> str | None:
     if not os.path.lexists(place):
-        return False
+        return None
     sink = HashingSink()
     look = CaptureWork(sink, StatCache({}), lambda _: (), lambda _path, _size: None, work.timeout_s)
-    return capture(place, look).identity == state.identity
+    return capture(place, look).identity
 
 
 def _write(path: Path, pieces: Iterator[bytes], model: os.stat_result | None) -> None:
@@ -221,9 +240,8 @@ def _write(path: Path, pieces: Iterator[bytes], model: os.stat_result | None) ->
         for piece in pieces:
             write_all(descriptor, piece)
             written += len(piece)
-            if written - started >= _FLUSH_BYTES and hasattr(os, "posix_fadvise"):
-                # Linux starts to write dirty pages that are said to be of no use, so the disk works all the while.
-                os.posix_fadvise(descriptor, started, written - started, os.POSIX_FADV_DONTNEED)
+            if written - started >= _FLUSH_BYTES:
+                start_writing_back(descriptor, started, written - started)
                 started = written
         if model is not None:
             with suppress(PermissionError):
@@ -277,5 +295,5 @@ def _changed(place: Path) -> StoreChangedError:
 
 
 def _in_use(place: Path, users: list[FileUser], reason: str = "") -> StoreInUseError:
-    names = ", ".join(f"{user.name} (process {user.process_id})" for user in users)
+    names = ", ".join(f"{user.name} (process {user.process_id})" for user in users) or _UNSEEN
     return StoreInUseError(f"{display(str(place))} is in use by {names}" + (f": {reason}" if reason else ""))

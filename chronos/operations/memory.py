@@ -198,7 +198,7 @@ def place_at(workspace: Workspace, name: str, kind: str, path: str) -> StorePlac
 def lost_chunks_of(store: Store, change: StoreChange) -> list[bytes]:
     """Return the chunks of what a change replaces that cannot be read back.
 
-    What both sides have is read when the new one is written, before anything moves; the rest is read here.
+    What both sides have stays at the place, or is read by the replacement before anything moves; the rest is read here.
     """
     before, after = (_chunks_of(store, side) for side in (change.before, change.after))
     return [chunk_id for chunk_id in before - after if not store.pool.has_whole(chunk_id)]

@@ -76,12 +76,14 @@ class PoolReader:
             if content.size:
                 yield self.read_chunk(content.id)
             return
-        ids = self.chunk_ids(content)[1:]
-        for start in range(0, len(ids), _IDS_AT_ONCE):
-            yield from self._iter_chunks(ids[start : start + _IDS_AT_ONCE])
+        yield from self.iter_chunks(self.chunk_ids(content)[1:])
 
-    def _iter_chunks(self, chunk_ids: Sequence[bytes]) -> Iterator[bytes]:
+    def iter_chunks(self, chunk_ids: Sequence[bytes]) -> Iterator[bytes]:
         """Yield chunks in order; they are read here and decompressed in threads, some batches ahead."""
+        for start in range(0, len(chunk_ids), _IDS_AT_ONCE):
+            yield from self._iter_some(chunk_ids[start : start + _IDS_AT_ONCE])
+
+    def _iter_some(self, chunk_ids: Sequence[bytes]) -> Iterator[bytes]:
         places = self._find_many(chunk_ids)
         pending: deque[tuple[list[_Stored], Callable[[], list[bytes | None]]]] = deque()
         batch, size, ahead = list[_Stored](), 0, 0

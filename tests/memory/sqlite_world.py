@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from chronos.memory import CaptureWork, ReplaceWork, StoreState
+from chronos.memory import CaptureWork, Present, ReplaceWork, StoreState
 from chronos.memory.sqlite import SqliteKind
 from chronos.pool import ChunkLocation, Content, ContentSink, HashingSink, PoolReader, PoolWriter
 from chronos.stat_cache import StatCache
@@ -79,10 +79,19 @@ class Pool:
         return b"".join(self.reader.iter_content(file.content))
 
     def replace_work(
-        self, trash: Path, expected: tuple[object, ...] | None = None, timeout_s: float = 0.2
+        self,
+        trash: Path,
+        expected: tuple[object, ...] | None = None,
+        timeout_s: float = 0.2,
+        present: StoreState | None = None,
     ) -> ReplaceWork:
         trash.mkdir(exist_ok=True)
-        return ReplaceWork(self.reader.iter_content, trash, expected, timeout_s)
+        known = self.present(present) if present is not None else None
+        return ReplaceWork(self.reader.iter_content, trash, expected, timeout_s, present=known)
+
+    def present(self, state: StoreState) -> Present:
+        """Say that `state` is what stands at a place."""
+        return Present(state, self.chunk_ids, self.reader.iter_chunks)
 
     def forget(self, chunk_id: bytes) -> None:
         del self._chunks[chunk_id]

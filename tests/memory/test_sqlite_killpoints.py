@@ -1,10 +1,11 @@
-"""A restore that is killed at any call leaves the old database, the new one or none, and the next run finishes it.
+"""A restore that is cut short at any call leaves the old database, the new one or none, and the next run finishes it.
 
 `CHRONO_FAULT_STEP=k` takes every k-th point instead of each.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import sqlite3
@@ -19,8 +20,9 @@ import msgspec
 import pytest
 
 from tests.faults.conftest import killpoint
-from tests.faults.harness import KILL, KILL_AFTER, Killpoint
+from tests.faults.harness import KILL, KILL_AFTER, Killpoint, fail_from_then_on, fail_once
 from tests.faults.summary import POINTS
+from tests.memory.sqlite_restoring import save
 from tests.memory.sqlite_world import KIND, Pool, check_bank, identify, make_bank
 from tests.support.sealing import PROJECT
 
@@ -29,6 +31,18 @@ __all__ = ["killpoint"]
 _STEP = int(os.environ.get("CHRONO_FAULT_STEP", "1"))
 _THREADS = 2
 _STEPS_BEFORE, _STEPS_AFTER = 5, 2
+# Written beside the place (`image`, `raw`), or page by page into a database that shrinks or grows with it.
+_CASES = [
+    *((mode, kind, action) for mode, kind in (("wal", "image"), ("delete", "image"), ("wal", "raw"))
+      for action in (KILL, KILL_AFTER)),
+    *((mode, kind, KILL) for mode in ("wal", "delete") for kind in ("shrink", "grow")),
+    ("wal", "grow", KILL_AFTER),
+    ("delete", "shrink", KILL_AFTER),
+    ("wal", "shrink", fail_once(errno.EIO)),
+    ("delete", "grow", fail_once(errno.ENOSPC)),
+    ("delete", "shrink", fail_from_then_on(errno.EIO)),
+    ("wal", "grow", fail_from_then_on(errno.ENOSPC)),
+]  # fmt: skip
 
 
 def _prepare(folder: Path, pool: Pool, mode: str, kind: str) -> str:
@@ -38,6 +52,8 @@ def _prepare(folder: Path, pool: Pool, mode: str, kind: str) -> str:
     place = folder / "place" / "memory.db"
     make_bank(place, mode)
     with closing(sqlite3.connect(place, isolation_level=None)) as connection:
+        connection.execute("CREATE TABLE large (filler BLOB)")
+        connection.execute("INSERT INTO large VALUES (randomblob(90000))")
         connection.executemany("INSERT INTO steps (filler) VALUES (?)", [("x",)] * _STEPS_AFTER)
     if kind == "raw":
         source = folder / "source"
@@ -49,14 +65,14 @@ def _prepare(folder: Path, pool: Pool, mode: str, kind: str) -> str:
     script = (
         "import os, sqlite3, sys; c = sqlite3.connect(sys.argv[1], isolation_level=None)\n"
         "for _ in range(3): c.execute(\"INSERT INTO steps (filler) VALUES ('later')\")\n"
-        "os._exit(0)"
+        "if sys.argv[2] == 'shrink': c.execute('INSERT INTO large VALUES (randomblob(40000))')\n"
+        "if sys.argv[2] == 'grow': c.execute('DROP TABLE large'); c.execute('VACUUM')\n"
+        "c.close() if sys.argv[2] in ('shrink', 'grow') else os._exit(0)"
     )
-    subprocess.run([sys.executable, "-c", script, place], check=True)
-    state.looks = ()
-    for file in state.files:
-        assert file.content is not None
-        (folder / file.content.id.hex()).write_bytes(b"".join(pool.reader.iter_content(file.content)))
-    (folder / "state.json").write_bytes(msgspec.json.encode(state))
+    subprocess.run([sys.executable, "-c", script, place, kind], check=True)
+    save(folder, "state", state, pool.reader.read_chunk)
+    if kind in ("shrink", "grow"):
+        save(folder, "present", pool.capture(place), pool.reader.read_chunk)
     (folder / "expected.json").write_bytes(msgspec.json.encode(KIND.look(place)))
     return state.identity
 
@@ -67,16 +83,15 @@ def _judge(folder: Path, kind: str) -> str | None:
     shutil.copytree(folder / "place", seen)
     place = seen / "memory.db"
     if not place.exists():
-        return None
+        return None if kind in ("image", "raw") else "nothing"
     if kind == "raw" and place.read_bytes().startswith(b"encrypted"):
         return None if Path(f"{place}-wal").read_bytes() == b"its wal" else "a new database without its wal"
     steps = check_bank(place)
     return None if steps in (_STEPS_BEFORE, _STEPS_AFTER) else f"a mixture with {steps} steps"
 
 
-@pytest.mark.parametrize("action", [KILL, KILL_AFTER])
-@pytest.mark.parametrize(("mode", "kind"), [("wal", "image"), ("delete", "image"), ("wal", "raw")])
-def test_a_killed_restore_leaves_one_state_and_is_finished_by_the_next_run(
+@pytest.mark.parametrize(("mode", "kind", "action"), _CASES)
+def test_a_restore_that_is_cut_short_leaves_one_state_and_is_finished_by_the_next_run(
     killpoint: Killpoint,
     tmp_path: Path,
     sealed: Mapping[str, str],
@@ -110,7 +125,7 @@ def test_a_killed_restore_leaves_one_state_and_is_finished_by_the_next_run(
             problem = problem or f"left behind: {left}"
         elif identify(folder / "place" / "memory.db") != identity:
             problem = problem or "not the captured state"
-        elif not (folder / "trash" / "memory.db").exists():
+        elif kind in ("image", "raw") and not (folder / "trash" / "memory.db").exists():
             problem = problem or "the old database is gone"
         shutil.rmtree(folder)
         return outcome.hits, problem and f"{outcome.call_at(point)}: {problem}"
