@@ -28,7 +28,7 @@ CREATE = {
     "maintenance": "due",
     "memory": "kinds places registry",
     "operations": "checkpoints hiding journals log opening workspace",
-    "pool": "checked chunker codec content pack reader",
+    "pool": "checked chunker codec compressor content pack reader",
     "secrets": "budget forms keywords names scanner",
     "transfer": "",
 }
