@@ -27,7 +27,18 @@ from chronos.errors import (
     StoreChangedError,
 )
 from chronos.files import display, translate_os_errors
-from chronos.memory import CaptureWork, MemoryFile, Present, ReplaceWork, StoreState, get_kind, is_allowed, place_of
+from chronos.memory import (
+    CaptureWork,
+    MemoryFile,
+    Present,
+    ReplaceWork,
+    StoreState,
+    get_kind,
+    is_allowed,
+    is_unsettled,
+    place_of,
+    settle_place,
+)
 from chronos.pool import CHUNK_ID_BYTES, HashingSink
 from chronos.stat_cache import StatCache
 
@@ -59,14 +70,16 @@ class StoreApplier:
         the one before moved away. What frees a place comes first.
 
         Raises StoreInUseError, StoreChangedError, IntegrityError or StorageError, and then every store is as it was
-        unless it `is_half_done`: one could not be taken back either.
+        unless it `is_half_done`: one could not be taken back either, or can only be carried on.
         """
         done: list[tuple[int, StoreChange]] = []
         try:
             for number, change in sorted(enumerate(changes), key=lambda item: item[1].after is not None):
-                if self._apply(f"{way}-{number}", change, is_resumed=is_resumed):
+                if self._apply(way, number, change, is_resumed=is_resumed):
                     done.append((number, change))
         except ChronosError as cause:
+            if self._unsettled():
+                raise self._half_done(cause.message, cause) from cause
             self._take_back(done, cause)
             raise
         self.replaced = [change.name for _, change in done]
@@ -74,16 +87,19 @@ class StoreApplier:
     def _take_back(self, done: list[tuple[int, StoreChange]], cause: ChronosError) -> None:
         try:
             for number, change in reversed(done):
-                self._apply(f"store-back-{number}", change.inverted(), is_resumed=False)
+                self._apply("store-back", number, change.inverted(), is_resumed=False)
         except ChronosError as failed:
-            self.is_half_done = True
-            kind = StorageError if isinstance(failed, OutsideError) else InterruptedOperationError
-            message = f"{cause.message}; and going back failed: {failed.message}"
-            raise kind(message, hint=InterruptedOperationError.default_hint) from failed
+            raise self._half_done(f"{cause.message}; and going back failed: {failed.message}", failed) from failed
 
-    def _apply(self, trash: str, change: StoreChange, *, is_resumed: bool) -> bool:
+    def _half_done(self, message: str, cause: ChronosError) -> ChronosError:
+        self.is_half_done = True
+        kind = StorageError if isinstance(cause, OutsideError) else InterruptedOperationError
+        return kind(message, hint=InterruptedOperationError.default_hint)
+
+    def _apply(self, way: str, number: int, change: StoreChange, *, is_resumed: bool) -> bool:
         place = self._check_place(change)
         with translate_os_errors(f"cannot replace the memory store {display(change.name)}"):
+            self._settle(place, number, change)
             look, identity = self._now(place, change)
             if identity == _identity(change.after):
                 return False
@@ -92,7 +108,7 @@ class StoreApplier:
                     raise StoreChangedError(f"memory store {display(change.name)} was written to since the plan")
                 self.kept.append((change.path, "written to since the plan was made"))
                 return False
-            self._replace(place, trash, change, look, is_known=identity == _identity(change.before))
+            self._replace(place, f"{way}-{number}", change, look, is_known=identity == _identity(change.before))
             if is_resumed and self._now(place, change)[1] != _identity(change.after):
                 raise IntegrityError(f"memory store {display(change.name)} is not what it should be after the recovery")
         return True
@@ -122,7 +138,15 @@ class StoreApplier:
                 get_kind(before.kind).replace(place, self._state(before), work)
             raise
 
-    def _work(self, trash: str, change: StoreChange, look: tuple[object, ...]) -> ReplaceWork:
+    def _settle(self, place: Path, number: int, change: StoreChange) -> None:
+        """Bring to its end what a run before left on the way at this place, whichever way that went."""
+        found = sorted(path.name for path in self._unsettled() if str(number) in path.name.split("-"))
+        self.notes += settle_place(place, [self._work(trash, change, None) for trash in found])
+
+    def _unsettled(self) -> list[Path]:
+        return [path for path in self._trash.glob("store-*") if is_unsettled(path)]
+
+    def _work(self, trash: str, change: StoreChange, look: tuple[object, ...] | None) -> ReplaceWork:
         folder = self._trash / trash
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         timeout_s, may_take = self._store.config.lock_timeout_s, refusals(self._policy, change.path)

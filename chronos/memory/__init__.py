@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         place_of,
         undeclare,
     )
+    from chronos.memory.placing import is_unsettled, settle_place
     from chronos.memory.registry import detect_kind, fitting_kind, get_kind
 
 __all__ = [
@@ -55,14 +56,17 @@ __all__ = [
     "free_name",
     "get_kind",
     "is_allowed",
+    "is_unsettled",
     "list_places",
     "overlap",
     "place_of",
+    "settle_place",
     "undeclare",
 ]
 _HOMES = {
     "overlap": "places",
     "is_allowed": "places",
+    "is_unsettled": "placing",
     "free_name": "places",
     "COMPANION_ENDINGS": "places",
     "FOUND_FOLDER": "places",
@@ -73,6 +77,7 @@ _HOMES = {
     "get_kind": "registry",
     "list_places": "places",
     "place_of": "places",
+    "settle_place": "placing",
     "undeclare": "places",
 }
 __getattr__ = loader(__name__, {**dict.fromkeys(__all__, "kinds"), **_HOMES})

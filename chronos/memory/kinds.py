@@ -162,11 +162,12 @@ class MemoryKind(Protocol):
         ...
 
     def replace(self, place: Path, state: StoreState | None, work: ReplaceWork) -> list[str]:
-        """Put `state` at `place`, or with None nothing; return notes for people. May be run again after a crash.
+        """Put `state` at `place`, or with None nothing; return notes for people.
 
         The new state is written beside the place and checked (`quick_check`, a row count) before the old one moves.
         Nothing is overwritten but parts of it that the pool holds, `work.present` says so, under the store's own
-        protocol against crashes. When it returns, the change is durable. Raises StoreInUseError, with the process
+        protocol against crashes. When it returns, the change is durable. May be run again after a crash, once
+        `settle_place` has brought to its end what was on the way. Raises StoreInUseError, with the process
         where it can be told; StoreChangedError when the place does not look as expected, and then the place is as it
         was; IntegrityError when what was written does not pass its check; OSError.
         """

@@ -1,9 +1,12 @@
 """Putting a state of files at a place, whole or not at all, and never over anything.
 
-The new state is written beside the place (`.draft`) and checked. A marker in the trash then says which inode is the
-new one; from there on a crash is carried forward. What stands at the place steps aside (`.aside`), is compared with
-what was expected once more, the new state takes the free name, what no capture can hold goes on living in it, and the
-old one goes to the trash.
+The new state is written beside the place (`.draft`) and checked. A mark in the trash, `placing`, then says which inode
+is the new one. What stands at the place steps aside (`.aside`) and is compared with what was expected once more; with
+the mark `verified` the change is decided. The new state takes the free name, what no capture can hold goes on living in
+it, the old one goes to the trash, and `placing` becomes `placed`.
+
+What fails or crashes before the change is decided leads back, and nothing has happened; after that it is carried on.
+As long as there is `placing`, neither has come to its end: `settle_place` brings it there.
 """
 
 from __future__ import annotations
@@ -12,12 +15,12 @@ import errno
 import os
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import msgspec
 
-from chronos.errors import ChronosError, StoreChangedError, StoreInUseError
+from chronos.errors import StoreChangedError, StoreInUseError
 from chronos.files import (
     FileStat,
     PathKind,
@@ -28,15 +31,16 @@ from chronos.files import (
     move_away,
     replace_durably,
     sync_file_system,
+    temporary_name,
     write_new,
 )
 from chronos.memory.folders import Listing, find_place, open_place, walk
 from chronos.memory.kinds import ReplaceWork, StoreState
 from chronos.memory.writing import take_modes, write_files
-from chronos.pool import digest
 from chronos.process import FileUser, find_users
 
 _PAUSE_S = 0.1
+_PLACING = "placing"
 
 
 class PlacingRules(msgspec.Struct, frozen=True):
@@ -55,128 +59,218 @@ class PlacingRules(msgspec.Struct, frozen=True):
 
 def replace_place(place: Path, state: StoreState | None, work: ReplaceWork, rules: PlacingRules) -> list[str]:
     """Carry out `MemoryKind.replace` for a kind that is nothing but files."""
-    return _Placing(place, state, work, rules).run()
+    return _Replacement(place, state, work, rules).run()
+
+
+def is_unsettled(trash: Path) -> bool:
+    """Tell whether a replacement that was given this trash has left its place on the way, neither old nor new."""
+    return os.path.lexists(trash / _PLACING)
+
+
+def settle_place(place: Path, works: Iterable[ReplaceWork]) -> list[str]:
+    """Bring replacements of `place` whose trash is unsettled to their end, forward or back; return notes for people.
+
+    Drafts that were not finished are removed, whatever the kind. Raises StorageError, OSError.
+    """
+    notes: list[str] = []
+    for work in works:
+        placing = _Placing(place, work)
+        try:
+            placing.settle()
+        except StoreChangedError as cause:
+            placing.notes.append(cause.message)
+        notes += placing.notes
+    draft = _Placing.name_beside(place, "draft")
+    unfinished = [path.with_name(os.fsdecode(temporary_name(os.fsencode(path.name)))) for path in (place, draft)]
+    for path in (draft, *unfinished):
+        if os.path.lexists(path):
+            discard(path)
+    return notes
 
 
 class _Placing:
+    """The moves from one state to the other, each of which may be made again after a crash."""
+
+    def __init__(self, place: Path, work: ReplaceWork) -> None:
+        self.place = place
+        self.draft = self.name_beside(place, "draft")
+        self.aside = self.name_beside(place, "aside")
+        self.notes: list[str] = []
+        self._work = work
+        self._marker = work.trash / _PLACING
+        self._verified = work.trash / "verified"
+        self._placed = work.trash / "placed"
+        self._old = work.trash / "old"
+
+    @staticmethod
+    def name_beside(place: Path, ending: str) -> Path:
+        """Return one of our names beside the place."""
+        return place.with_name(f".chronos-{zlib.crc32(os.fsencode(place.name)):08x}.{ending}")
+
+    def settle(self) -> None:
+        """Go on from wherever an earlier run was cut short."""
+        new = self._marker.read_bytes()
+        if self._verified.exists() or (new and new == _inode(self.place)):
+            self.take_place()
+            self.finish()
+        else:
+            self.call_off()
+
+    def is_done(self) -> bool:
+        """Tell whether an earlier run came to its end, and what it placed is still there."""
+        return self._placed.exists() and self._placed.read_bytes() == _inode(self.place)
+
+    def begin(self) -> None:
+        """Make room: what earlier replacements left keeps another name."""
+        if self._placed.exists():
+            if os.path.lexists(self._old):
+                os.rename(self._old, self._old.with_suffix(f".{len(os.listdir(self._old.parent))}"))
+            self._verified.unlink(missing_ok=True)
+            self._placed.unlink()
+        discard(self.draft)
+        if os.path.lexists(self.aside):
+            self._save(self.aside, "an older state, left by an operation that was cut short,")
+
+    def announce(self) -> None:
+        """Make the draft durable, then the mark: from here on the place is on its way."""
+        sync_file_system(self.place.parent)
+        replace_durably(self._marker, _inode(self.draft))
+
+    def decide(self) -> None:
+        """Note that what stepped aside is what was expected: from here on there is no way but forward."""
+        write_new(self._verified, b"")
+
+    def take_place(self) -> None:
+        """Move the draft, if there is one, to the place. Raises StoreChangedError when that is taken; see call_off."""
+        if not os.path.lexists(self.draft):
+            return
+        try:
+            _rename_to_free_name(self.draft, self.place)
+        except OSError as cause:
+            if _inode(self.draft) == _inode(self.place):
+                raise  # it has its place, and only the other name could not be removed
+            is_taken = os.path.lexists(self.place)
+            self.call_off()
+            if not is_taken:
+                raise
+            where = f"; {self.notes[-1]}" if self.notes else ""
+            raise _changed(self.place, f"something took its place in the moment of the change{where}") from cause
+
+    def finish(self) -> None:
+        """Move what stepped aside to the trash, but for what no capture can hold."""
+        if os.path.lexists(self.aside):
+            self._keep_uncaptured()
+            sync_file_system(self.place.parent)
+            move_away(self.aside, self._old)
+        sync_file_system(self.place.parent)
+        os.rename(self._marker, self._placed)
+
+    def call_off(self) -> None:
+        """Put back what stepped aside, or where something new stands, save it; forget the draft, the mark last."""
+        if os.path.lexists(self.aside):
+            try:
+                _rename_to_free_name(self.aside, self.place)
+            except (FileExistsError, NotADirectoryError):
+                self._save(self.aside, "the old state")
+        self._verified.unlink(missing_ok=True)
+        discard(self.draft)
+        self._marker.unlink(missing_ok=True)
+
+    def _keep_uncaptured(self) -> None:
+        """Move what no capture would have taken from the old folder into the new one: it is in no checkpoint."""
+        found = find_place(self.aside)
+        if found is None or found.kind is not PathKind.FOLDER:
+            return
+        with open_place(self.aside) as tree:
+            listing = walk(tree)
+        for path in [path for path, seen in listing.items() if self._is_uncaptured(path, seen)]:
+            source, target = self.aside / os.fsdecode(path), self.place / os.fsdecode(path)
+            try:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                _rename_to_free_name(source, target)
+                self.notes.append(f"{display(path)} is in no checkpoint and was kept")
+            except (FileExistsError, NotADirectoryError):
+                self._save(source, f"{display(path)}, which is in no checkpoint,")
+
+    def _is_uncaptured(self, path: TreePath, seen: FileStat | str) -> bool:
+        if isinstance(seen, str) or seen.kind is PathKind.SPECIAL:
+            return True
+        is_readable = seen.kind is PathKind.LINK or os.access(self.aside / os.fsdecode(path), os.R_OK)
+        return not is_readable or self._work.may_take(path, seen.size) is not None
+
+    def _save(self, source: Path, what: str) -> None:
+        """Put what cannot stay where it is into a folder that nobody deletes, and say so."""
+        folder = self._work.trash.with_suffix(".saved")
+        folder.mkdir(mode=0o700, exist_ok=True)
+        saved = folder / f"{len(os.listdir(folder))}"
+        move_away(source, saved)
+        self.notes.append(f"{what} was moved to {saved}")
+
+
+class _Replacement:
+    """One replacement from its beginning: what is written, and what has to hold before the place may change."""
+
     def __init__(self, place: Path, state: StoreState | None, work: ReplaceWork, rules: PlacingRules) -> None:
-        name = f".chronos-{zlib.crc32(os.fsencode(place.name)):08x}"
         self._place = place
         self._state = state
         self._work = work
         self._rules = rules
-        self._draft = place.with_name(f"{name}.draft")
-        self._aside = place.with_name(f"{name}.aside")
-        self._marker = work.trash / "placing"
-        self._verified = work.trash / "verified"
-        self._old = work.trash / "old"
-        self._notes: list[str] = []
+        self._moves = _Placing(place, work)
 
     def run(self) -> list[str]:
-        if not self._marker.exists():
-            if self._state is None and not os.path.lexists(self._place):
-                self._check_unchanged()
-                return []
-            discard(self._draft)
-            if os.path.lexists(self._aside):
-                self._save(self._aside, "an older state, left by an operation that was cut short,")
-            self._prepare()
-        if not self._is_switched():
-            self._step_aside()
-            self._take_place()
-        if os.path.lexists(self._aside):
-            self._keep_uncaptured()
-            sync_file_system(self._place.parent)
-            move_away(self._aside, self._old)
-        sync_file_system(self._place.parent)
-        return self._notes
+        moves = self._moves
+        if moves.is_done():
+            return moves.notes
+        if self._state is None and not os.path.lexists(self._place):
+            self._check_unchanged()
+            return moves.notes
+        moves.begin()
+        try:
+            seen = self._prepare()
+            moves.announce()
+            self._step_aside(seen)
+        except BaseException:
+            moves.call_off()
+            raise
+        moves.take_place()
+        moves.finish()
+        return moves.notes
 
-    def _prepare(self) -> None:
-        """Write and check the new state, make it durable, and leave the marker: the new inode, and what it replaces."""
+    def _prepare(self) -> Listing:
+        """Write and check the new state; return what stands at the place."""
         before = self._listing(self._place)
         self._check_unchanged()
         self._check_unused()
         self._place.parent.mkdir(parents=True, exist_ok=True)
         linked: set[TreePath] = set()
-        try:
-            if self._state is not None:
-                is_folder = self._place.is_dir() and not self._place.is_symlink()
-                shared = self._place if self._rules.shares_files and is_folder else None
-                linked = write_files(self._draft, self._state.files, self._work.pieces, shared=shared)
-                self._rules.check(self._draft)
-                take_modes(self._place, self._draft, self._state.files)
-            now = self._listing(self._place)
-            if _without_change_times(now, linked) != _without_change_times(before, linked):
-                raise self._changed("it was written to")
-        except BaseException:
-            discard(self._draft)
-            raise
-        sync_file_system(self._place.parent)
-        replace_durably(self._marker, b"%s\n%s" % (_inode(self._draft), _digest(now)))
+        if self._state is not None:
+            is_folder = self._place.is_dir() and not self._place.is_symlink()
+            shared = self._place if self._rules.shares_files and is_folder else None
+            linked = write_files(self._moves.draft, self._state.files, self._work.pieces, shared=shared)
+            self._rules.check(self._moves.draft)
+            take_modes(self._place, self._moves.draft, self._state.files)
+        now = self._listing(self._place)
+        if _without_change_times(now, linked) != _without_change_times(before, linked):
+            raise _changed(self._place, "it was written to")
+        return now
 
-    def _is_switched(self) -> bool:
-        """Tell whether the new state (or, to remove, nothing) has the place already."""
-        if self._state is None:
-            return self._verified.exists()
-        if _inode(self._place) == self._marked(0):
-            discard(self._draft)  # the other name of the new file, which is linked before it is renamed
-        return not os.path.lexists(self._draft)
+    def _step_aside(self, seen: Listing) -> None:
+        """Move what stands at the place aside, if it is what was `seen`, before and after."""
+        self._check_seen(self._place, seen)
+        self._check_unused()
+        if os.path.lexists(self._place):
+            os.rename(self._place, self._moves.aside)
+            self._check_seen(self._moves.aside, seen)
+        self._moves.decide()
 
-    def _step_aside(self) -> None:
-        """Move what stands at the place aside, if it is what was expected, before and after; else call all off."""
-        if self._verified.exists():
-            return
-        try:
-            if not os.path.lexists(self._aside):
-                self._check_marked(self._place)
-                self._check_unused()
-                if os.path.lexists(self._place):
-                    os.rename(self._place, self._aside)
-            if os.path.lexists(self._aside):
-                self._check_marked(self._aside)
-            write_new(self._verified, b"")
-        except (ChronosError, OSError):
-            self._call_off()
-            raise
-
-    def _take_place(self) -> None:
-        if self._state is None:
-            return
-        try:
-            _rename_to_free_name(self._draft, self._place)
-        except OSError as cause:
-            is_taken = os.path.lexists(self._place)
-            self._call_off()
-            if not is_taken:
-                raise
-            where = f"; {self._notes[-1]}" if self._notes else ""
-            raise self._changed(f"something took its place in the moment of the change{where}") from cause
-
-    def _call_off(self) -> None:
-        """Put back what stepped aside, or where something new stands, save it; forget the draft."""
-        if os.path.lexists(self._aside):
-            try:
-                _rename_to_free_name(self._aside, self._place)
-            except (FileExistsError, NotADirectoryError):
-                self._save(self._aside, "the old state")
-        for path in (self._verified, self._marker):  # before the draft: with it gone they would say that all is done
-            path.unlink(missing_ok=True)
-        discard(self._draft)
-
-    def _marked(self, line: int) -> bytes:
-        return self._marker.read_bytes().split(b"\n")[line]
-
-    def _check_marked(self, place: Path) -> None:
-        if _digest(self._listing(place)) != self._marked(1):
-            raise self._changed("it was written to")
+    def _check_seen(self, place: Path, seen: Listing) -> None:
+        if self._listing(place) != seen:
+            raise _changed(self._place, "it was written to")
 
     def _check_unchanged(self) -> None:
         expected = self._work.expected
         if expected is not None and tuple(self._rules.look(self._place)) != tuple(expected):
-            raise self._changed("it was written to")
-
-    def _changed(self, why: str) -> StoreChangedError:
-        return StoreChangedError(f"{self._place} was left alone: {why}")
+            raise _changed(self._place, "it was written to")
 
     def _check_unused(self) -> None:
         """Wait for other processes that use a file of the store, and refuse; of this very one, a note says so."""
@@ -198,7 +292,7 @@ class _Placing:
             time.sleep(_PAUSE_S)
         for name in sorted({user.path.name for user in users}):
             note = f"this process has {name} open, and goes on with what was replaced"
-            self._notes += [note] if note not in self._notes else []
+            self._moves.notes += [note] if note not in self._moves.notes else []
 
     def _listing(self, place: Path) -> Listing:
         """Return what stands at `place`, the folder itself included; not its change time, which a rename sets."""
@@ -211,36 +305,6 @@ class _Placing:
         with open_place(place) as tree:
             return own | walk(tree)
 
-    def _keep_uncaptured(self) -> None:
-        """Move what no capture would have taken from the old folder into the new one: it is in no checkpoint."""
-        found = find_place(self._aside)
-        if found is None or found.kind is not PathKind.FOLDER:
-            return
-        with open_place(self._aside) as tree:
-            listing = walk(tree)
-        for path in [path for path, seen in listing.items() if self._is_uncaptured(path, seen)]:
-            source, target = self._aside / os.fsdecode(path), self._place / os.fsdecode(path)
-            try:
-                target.parent.mkdir(parents=True, exist_ok=True)
-                _rename_to_free_name(source, target)
-                self._notes.append(f"{display(path)} is in no checkpoint and was kept")
-            except (FileExistsError, NotADirectoryError):
-                self._save(source, f"{display(path)}, which is in no checkpoint,")
-
-    def _is_uncaptured(self, path: TreePath, seen: FileStat | str) -> bool:
-        if isinstance(seen, str) or seen.kind is PathKind.SPECIAL:
-            return True
-        is_readable = seen.kind is PathKind.LINK or os.access(self._aside / os.fsdecode(path), os.R_OK)
-        return not is_readable or self._work.may_take(path, seen.size) is not None
-
-    def _save(self, source: Path, what: str) -> None:
-        """Put what cannot stay where it is into a folder that nobody deletes, and say so."""
-        folder = self._work.trash.with_suffix(".saved")
-        folder.mkdir(mode=0o700, exist_ok=True)
-        saved = folder / f"{len(os.listdir(folder))}"
-        move_away(source, saved)
-        self._notes.append(f"{what} was moved to {saved}")
-
 
 def _without_change_times(listing: Listing, paths: set[TreePath]) -> Listing:
     """Leave out the change times of `paths`, which a new link to them sets."""
@@ -250,15 +314,15 @@ def _without_change_times(listing: Listing, paths: set[TreePath]) -> Listing:
     }
 
 
-def _digest(listing: Listing) -> bytes:
-    return digest(msgspec.msgpack.encode(list(listing.items()))).hex().encode()
+def _changed(place: Path, why: str) -> StoreChangedError:
+    return StoreChangedError(f"{place} was left alone: {why}")
 
 
 def _inode(path: Path) -> bytes:
     try:
         about = os.lstat(path)
-    except FileNotFoundError:
-        return b"nothing"
+    except (FileNotFoundError, NotADirectoryError):
+        return b""
     return b"%d %d" % (about.st_dev, about.st_ino)
 
 
@@ -269,5 +333,6 @@ def _rename_to_free_name(source: Path, target: Path) -> None:
             raise FileExistsError(errno.EEXIST, "something stands there", str(target))
         os.rename(source, target)
         return
-    os.link(source, target, follow_symlinks=False)
+    if _inode(source) != _inode(target):  # else a run before was cut short right here
+        os.link(source, target, follow_symlinks=False)
     source.unlink()

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from chronos.checkpoints import Applied, ChangeSet, Journal, StoreApplier
 
 # What the replacement of a folder notes in its trash, and is nothing of anybody's.
-_MARKS = ("placing", "verified")
+_MARKS = ("placing", "verified", "placed")
 
 
 def carry_out(

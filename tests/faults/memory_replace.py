@@ -9,7 +9,7 @@ import json
 import sys
 from pathlib import Path
 
-from chronos.memory import get_kind
+from chronos.memory import ReplaceWork, get_kind, is_unsettled, settle_place
 from tests.memory.stores import MemoryPool, capture, replace
 
 
@@ -18,6 +18,12 @@ def main(name: str, place: str, source: str, trash: str, expected: str) -> None:
     kind, pool = get_kind(name), MemoryPool()
     state = None if source == "nothing" else capture(kind, Path(source), pool)
     replace(kind, Path(place), state, pool, Path(trash), expected=tuple(json.loads(expected)))
+
+
+def settle(place: Path, trash: Path) -> None:
+    """Do what a restore does first with a place that a run before may have left on the way."""
+    work = ReplaceWork(MemoryPool().pieces, trash, None, 0.5)
+    settle_place(place, [work] if is_unsettled(trash) else [])
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """A store that is being replaced, cut short at every call: it is the old one, the new one or on its way, never a mix.
 
-Running the same again finishes it. Folders and files are killed at every call, the rest is sampled unless
-`CHRONO_FAULT_STEP=k` says to take every k-th point. What ran is printed at the end of the run.
+One that is on its way is settled: then it is the old one or the new one, with nothing of ours beside it. Running the
+same again brings the new one. Some cases are sampled unless `CHRONO_FAULT_STEP=k` says to take every k-th point. What
+ran is printed at the end of the run.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ from pathlib import Path
 
 import pytest
 
+from chronos.memory import is_unsettled
 from tests.faults import memory_replace
-from tests.faults.harness import COUNT, KILL, KILL_AFTER, Killpoint, Outcome, fail_once
+from tests.faults.harness import COUNT, KILL, KILL_AFTER, Killpoint, Outcome, fail_from_then_on, fail_once
 from tests.faults.summary import POINTS
 from tests.memory.stores import Adapter, FileAdapter, FolderAdapter, LanceAdapter, adapter_kind
 
@@ -31,14 +33,19 @@ OTHER_FILE_SYSTEM = Path("/dev/shm")
 CASES = [
     # adapter, what comes, fault, every how many calls, trash on another file system
     pytest.param(FolderAdapter(), "new", KILL, 1, False, id="folder-kill"),
-    pytest.param(FolderAdapter(), "new", KILL_AFTER, 4, False, id="folder-killafter"),
+    pytest.param(FolderAdapter(), "new", KILL_AFTER, 1, False, id="folder-killafter"),
     pytest.param(FolderAdapter(), "new", KILL, 5, True, id="folder-other-file-system-kill"),
-    pytest.param(FolderAdapter(), "new", fail_once(errno.ENOSPC), 4, False, id="folder-enospc"),
-    pytest.param(FolderAdapter(), "nothing", KILL, 2, False, id="folder-removal-kill"),
+    pytest.param(FolderAdapter(), "new", fail_once(errno.EIO), 3, True, id="folder-other-file-system-eio"),
+    pytest.param(FolderAdapter(), "new", fail_once(errno.ENOSPC), 1, False, id="folder-enospc"),
+    pytest.param(FolderAdapter(), "new", fail_from_then_on(errno.EIO), 1, False, id="folder-eio-for-good"),
+    pytest.param(FolderAdapter(), "nothing", KILL, 1, False, id="folder-removal-kill"),
+    pytest.param(FolderAdapter(), "nothing", fail_once(errno.EIO), 1, False, id="folder-removal-eio"),
     pytest.param(FileAdapter(), "new", KILL, 1, False, id="file-kill"),
     pytest.param(FileAdapter(), "new", KILL_AFTER, 3, False, id="file-killafter"),
-    pytest.param(FileAdapter(), "nothing", KILL_AFTER, 2, False, id="file-removal-killafter"),
+    pytest.param(FileAdapter(), "new", fail_once(errno.EIO), 1, False, id="file-eio"),
+    pytest.param(FileAdapter(), "nothing", KILL_AFTER, 1, False, id="file-removal-killafter"),
     pytest.param(LanceAdapter(), "new", KILL, 23, False, id="lancedb-kill"),
+    pytest.param(LanceAdapter(), "new", fail_once(errno.ENOSPC), 23, False, id="lancedb-enospc"),
 ]
 
 
@@ -74,19 +81,33 @@ class Trial:
         argv = [sys.executable, "-B", "-m", "tests.faults.memory_replace", *arguments]
         environment = {"PATH": os.defpath, "PYTHONPATH": str(PROJECT), "TMPDIR": str(self._trashes)}
         outcome = self._killpoint.run(argv, cwd=PROJECT, environment=environment, point=point, action=action)
-        violations = [] if self._rows(place) in (self.old, self.new, None) else ["a mix stands at the place"]
-        if self._rows(place) != self.old and not self._holds_old(home, trash):
-            violations.append("the old state is nowhere")
-        memory_replace.main(*arguments)
+        violations = list(self._check_end(outcome, place, trash, action))
+        memory_replace.settle(place, trash)
+        violations += self._check_whole(place, trash, (self.old, self.new), "settled")
         if self._rows(place) != self.new:
-            violations.append("the second run did not bring the new state")
-        if (left := {*os.listdir(home)} - {place.name}) or trash.with_suffix(".saved").exists():
-            violations.append(f"left beside the place: {left}")
+            memory_replace.main(*arguments[:-1], json.dumps(self.kind.look(place)))
+        violations += self._check_whole(place, trash, (self.new,), "run again")
         if self._rows(trash / "old") != self.old:
             violations.append("the trash does not hold the old state")
         shutil.rmtree(home)
         shutil.rmtree(trash)
         return outcome, violations
+
+    def _check_end(self, outcome: Outcome, place: Path, trash: Path, action: str) -> Iterator[str]:
+        """Look at what the run left behind: the old state is never lost, and one failing call leaves all or nothing."""
+        if self._rows(place) not in (self.old, self.new, None):
+            yield "a mix stands at the place"
+        if self._rows(place) != self.old and not self._holds_old(place.parent, trash):
+            yield "the old state is nowhere"
+        if action.startswith("err:") and not is_unsettled(trash):
+            expected = self.new if outcome.exit_code == 0 else self.old
+            yield from self._check_whole(place, trash, (expected,), f"ended with {outcome.exit_code}")
+
+    def _check_whole(self, place: Path, trash: Path, allowed: tuple[object, ...], when: str) -> Iterator[str]:
+        if self._rows(place) not in allowed:
+            yield f"{when}: the wrong state stands at the place"
+        if (left := {*os.listdir(place.parent)} - {place.name}) or trash.with_suffix(".saved").exists():
+            yield f"{when}: left beside the place: {left}"
 
     def _rows(self, place: Path) -> object:
         return self._adapter.rows(place) if os.path.lexists(place) else None
