@@ -78,7 +78,7 @@ class StoreApplier:
                 if self._apply(way, number, change, is_resumed=is_resumed):
                     done.append((number, change))
         except ChronosError as cause:
-            if self._unsettled():
+            if self.is_half_done or self._unsettled():
                 raise self._half_done(cause.message, cause) from cause
             self._take_back(done, cause)
             raise
@@ -108,10 +108,20 @@ class StoreApplier:
                     raise StoreChangedError(f"memory store {display(change.name)} was written to since the plan")
                 self.kept.append((change.path, "written to since the plan was made"))
                 return False
-            self._replace(place, f"{way}-{number}", change, look, is_known=identity == _identity(change.before))
+            try:
+                self._replace(place, f"{way}-{number}", change, look, is_known=identity == _identity(change.before))
+            except (StorageError, OSError):
+                self.is_half_done = self._is_made(place, change)
+                raise
             if is_resumed and self._now(place, change)[1] != _identity(change.after):
                 raise IntegrityError(f"memory store {display(change.name)} is not what it should be after the recovery")
         return True
+
+    def _is_made(self, place: Path, change: StoreChange) -> bool:
+        """Tell whether a change that failed was made all the same: what failed was to make it durable."""
+        with suppress(ChronosError, OSError):
+            return self._now(place, change)[1] == _identity(change.after)
+        return False
 
     def _replace(
         self, place: Path, trash: str, change: StoreChange, look: tuple[object, ...], *, is_known: bool

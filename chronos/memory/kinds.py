@@ -91,7 +91,7 @@ class Present(msgspec.Struct):
 class ReplaceWork(msgspec.Struct):
     """What a restore works with.
 
-    `pieces` gives the bytes of a content. What stands at the place goes to `trash`, an empty folder of ours that may
+    `pieces` gives the bytes of a content. What stands at the place goes to `trash`, a folder of ours that may
     lie on another file system, and only while it still looks like `expected` (None: whatever it is). `timeout_s` is
     for a writer in another process to let go. What `may_take`, that of captures, keeps out of every checkpoint is not
     moved to the trash: it stays at the place. `present` is what stands there, where that is known.

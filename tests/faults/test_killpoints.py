@@ -8,6 +8,7 @@ replay a failure. What ran is printed at the end of the run and stored with each
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -41,6 +42,7 @@ _THREADS = max(1, (os.cpu_count() or 1) // _WORKERS)
 EACH_COMMAND = pytest.mark.parametrize(
     "name", [pytest.param(name, marks=pytest.mark.xdist_group(f"faults-{name}")) for name in NAMES]
 )
+_MOVES = re.compile(r"^(rename|syncfs) .*(/data/memory(/facts|/[^/]+\.aside)?|/store-\d+/old)$")
 Check = Callable[[Workshop, Scenario, Path, Outcome, int], list[str]]
 Choice = Callable[[Scenario], list[int]]
 Strike = Callable[[str, str, Check, Choice], None]
@@ -62,6 +64,11 @@ def _every(default_step: int, offset: int) -> Choice:
         return list(range(1 + offset % step, last + 1, step)) or [last]
 
     return choose
+
+
+def _moves(scenario: Scenario) -> list[int]:
+    """Choose the calls that move a folder of memory to its place and out of it, and the syncs between them."""
+    return [call.number for call in scenario.calls if _MOVES.search(f"{call.name} {call.target}")]
 
 
 def _promises(scenario: Scenario) -> list[int]:
@@ -166,6 +173,13 @@ def test_a_disk_that_stays_broken_is_reported_and_leaves_no_damage(strike: Strik
 def test_a_success_is_never_claimed_after_a_failed_sync_or_rename(strike: Strike, name: str) -> None:
     """Every call that makes data durable or visible fails once; this is cheap, so no point is left out."""
     strike(name, fail_once(EIO), _only_the_claim, _promises)
+
+
+@pytest.mark.parametrize("action", [KILL_AFTER, fail_once(ENOSPC)])
+@pytest.mark.xdist_group("faults-restore-memory")
+def test_a_folder_of_memory_comes_whole_with_the_rest_of_a_restore(strike: Strike, action: str) -> None:
+    """The folder is one of several things that a restore replaces: behind each of its steps all or nothing is there."""
+    strike("restore-memory", action, _after_kill if action == KILL_AFTER else _after_error, _moves)
 
 
 @EACH_COMMAND

@@ -31,21 +31,20 @@ _THREADS = max(1, (os.cpu_count() or 1) // int(os.environ.get("PYTEST_XDIST_WORK
 OTHER_FILE_SYSTEM = Path("/dev/shm")
 
 CASES = [
-    # adapter, what comes, fault, every how many calls, trash on another file system
-    pytest.param(FolderAdapter(), "new", KILL, 1, False, id="folder-kill"),
-    pytest.param(FolderAdapter(), "new", KILL_AFTER, 1, False, id="folder-killafter"),
-    pytest.param(FolderAdapter(), "new", KILL, 5, True, id="folder-other-file-system-kill"),
-    pytest.param(FolderAdapter(), "new", fail_once(errno.EIO), 3, True, id="folder-other-file-system-eio"),
-    pytest.param(FolderAdapter(), "new", fail_once(errno.ENOSPC), 1, False, id="folder-enospc"),
-    pytest.param(FolderAdapter(), "new", fail_from_then_on(errno.EIO), 1, False, id="folder-eio-for-good"),
-    pytest.param(FolderAdapter(), "nothing", KILL, 1, False, id="folder-removal-kill"),
-    pytest.param(FolderAdapter(), "nothing", fail_once(errno.EIO), 1, False, id="folder-removal-eio"),
-    pytest.param(FileAdapter(), "new", KILL, 1, False, id="file-kill"),
-    pytest.param(FileAdapter(), "new", KILL_AFTER, 3, False, id="file-killafter"),
-    pytest.param(FileAdapter(), "new", fail_once(errno.EIO), 1, False, id="file-eio"),
-    pytest.param(FileAdapter(), "nothing", KILL_AFTER, 1, False, id="file-removal-killafter"),
-    pytest.param(LanceAdapter(), "new", KILL, 23, False, id="lancedb-kill"),
-    pytest.param(LanceAdapter(), "new", fail_once(errno.ENOSPC), 23, False, id="lancedb-enospc"),
+    # adapter, what comes, fault, every how many calls before the first sync and from there on, trash elsewhere
+    pytest.param(FolderAdapter(), "new", KILL, (1, 1), False, id="folder-kill"),
+    pytest.param(FolderAdapter(), "new", KILL_AFTER, (8, 1), False, id="folder-killafter"),
+    pytest.param(FolderAdapter(), "new", KILL, (5, 5), True, id="folder-other-file-system-kill"),
+    pytest.param(FolderAdapter(), "new", fail_once(errno.EIO), (20, 8), True, id="folder-other-file-system-eio"),
+    pytest.param(FolderAdapter(), "new", fail_once(errno.ENOSPC), (8, 1), False, id="folder-enospc"),
+    pytest.param(FolderAdapter(), "new", fail_from_then_on(errno.EIO), (15, 3), False, id="folder-eio-for-good"),
+    pytest.param(FolderAdapter(), "nothing", KILL, (2, 2), False, id="folder-removal-kill"),
+    pytest.param(FolderAdapter(), "nothing", fail_once(errno.EIO), (3, 2), False, id="folder-removal-eio"),
+    pytest.param(FileAdapter(), "new", KILL, (1, 1), False, id="file-kill"),
+    pytest.param(FileAdapter(), "new", KILL_AFTER, (4, 2), False, id="file-killafter"),
+    pytest.param(FileAdapter(), "new", fail_once(errno.EIO), (4, 1), False, id="file-eio"),
+    pytest.param(FileAdapter(), "nothing", KILL_AFTER, (2, 2), False, id="file-removal-killafter"),
+    pytest.param(LanceAdapter(), "new", KILL, (60, 5), False, id="lancedb-kill"),
 ]
 
 
@@ -130,7 +129,7 @@ def trashes(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
-@pytest.mark.parametrize(("adapter", "source", "action", "step", "trashes"), CASES, indirect=["trashes"])
+@pytest.mark.parametrize(("adapter", "source", "action", "steps", "trashes"), CASES, indirect=["trashes"])
 def test_a_replacement_that_is_cut_short_is_finished_by_the_next_run(
     killpoint: Killpoint,
     tmp_path: Path,
@@ -138,14 +137,16 @@ def test_a_replacement_that_is_cut_short_is_finished_by_the_next_run(
     adapter: Adapter,
     source: str,
     action: str,
-    step: int,
+    steps: tuple[int, int],
     record_property: Callable[[str, object], None],
 ) -> None:
     trial = Trial(adapter, source, killpoint, tmp_path, trashes)
     counted, violations = trial.run("counted", 0, COUNT)
     assert (counted.exit_code, violations) == (0, []), counted.stderr
     total = len(counted.calls)
-    points = range(1, total + 1, int(_CHOSEN_STEP or step))
+    early, late = (int(_CHOSEN_STEP or step) for step in steps)
+    first = next(call.number for call in counted.calls if call.name == "syncfs")
+    points = [*range(1, first, early), *range(first, total + 1, late)]
 
     def strike(point: int) -> tuple[int, list[str]]:
         outcome, found = trial.run(f"point{point}", point, action)
