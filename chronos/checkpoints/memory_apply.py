@@ -26,7 +26,7 @@ from chronos.errors import (
     StorageError,
     StoreChangedError,
 )
-from chronos.files import display, translate_os_errors
+from chronos.files import display, sync_file_system, translate_os_errors
 from chronos.memory import (
     CaptureWork,
     MemoryFile,
@@ -102,6 +102,8 @@ class StoreApplier:
             self._settle(place, number, change)
             look, identity = self._now(place, change)
             if identity == _identity(change.after):
+                if is_resumed and place.parent.is_dir():
+                    sync_file_system(place.parent)  # that may be what failed
                 return False
             if identity not in (_identity(change.before), None):
                 if not is_resumed:

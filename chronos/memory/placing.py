@@ -125,8 +125,8 @@ class _Placing:
         if self._placed.exists():
             if os.path.lexists(self._old):
                 os.rename(self._old, self._old.with_suffix(f".{len(os.listdir(self._old.parent))}"))
-            self._verified.unlink(missing_ok=True)
             self._placed.unlink()
+        self._verified.unlink(missing_ok=True)
         discard(self.draft)
         if os.path.lexists(self.aside):
             self._save(self.aside, "an older state, left by an operation that was cut short,")
