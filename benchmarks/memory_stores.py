@@ -83,6 +83,16 @@ def measure_sqlite(corpus: Corpus, folder: Path, sealed: Sealed, scale: Scale, s
     def edit() -> None:
         run_module("benchmarks.notes", ["edit", str(place), str(ROWS_CHANGED)], sealed)
 
+    def renew(name: str) -> None:
+        """Back up a state that nothing was restored from yet, and leave it."""
+        run(rivals.backup(name), sealed)
+        edit()
+
+    def lose(name: str) -> None:
+        """Take the database away from the one that puts it back in its place."""
+        if name == "chrono":
+            place.unlink()
+
     found = _take_turns(rivals, ("chrono", "restic"), rivals.backup, rivals.set_up, scale.slow_rounds, sealed, "first")
     for name in rivals.binaries.keys() - {"chrono", "restic"}:
         rivals.set_up(name)
@@ -96,16 +106,12 @@ def measure_sqlite(corpus: Corpus, folder: Path, sealed: Sealed, scale: Scale, s
     peaks = [_peak(rivals.backup("chrono"), sealed)]
     found["stored"] = Samples(((_packed(corpus) - before) / 1e6,), "MB")
     found |= _measure_unchanged(rivals, corpus, scale, sealed)
-    run(rivals.backup("chrono"), sealed)  # the newest one had no memory
-    found |= _take_turns(
-        rivals, ("chrono", "restic"), rivals.restore, lambda _: edit(), scale.slow_rounds, sealed, "restored"
-    )
+    found |= _take_turns(rivals, ("chrono", "restic"), rivals.restore, renew, scale.slow_rounds, sealed, "restored")
     edit()
     peaks.append(_peak(rivals.restore("chrono"), sealed))
     found |= _take_turns(
-        rivals, ("chrono", "restic"), rivals.restore, lambda _: place.unlink(missing_ok=True), scale.slow_rounds,
-        sealed, "lost and restored",
-    )  # fmt: skip
+        rivals, ("chrono", "restic"), rivals.restore, lose, scale.slow_rounds, sealed, "lost and restored"
+    )
     rivals.set_up("chrono")
     peaks.append(_peak(rivals.backup("chrono"), sealed))
     found["peak"] = Samples((max(peaks) / 1e6,), "MB")
