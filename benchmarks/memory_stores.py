@@ -1,7 +1,7 @@
 """Memory stores against restic and borg: a large database that changes a little, and a table that grows a little.
 
-Every run is a whole process, timed here because it takes seconds. Ours and the peers take turns, each after a change of
-its own. The peers back the database file up as it lies: nobody writes to it meanwhile, so that it is whole.
+Every run is a whole process, timed here because it takes seconds. Ours and the peers take turns at the same states. The
+peers back the database file up as it lies: nobody writes to it meanwhile, so that it is whole.
 """
 
 from __future__ import annotations
@@ -64,6 +64,14 @@ class Rivals:
         shutil.rmtree(target, ignore_errors=True)
         return [*self._restic(), "restore", "latest", "--quiet", "--target", str(target)]
 
+    def read_place(self) -> None:
+        """Read every file of the place once."""
+        for path in self._place.rglob("*") if self._place.is_dir() else [self._place]:
+            if path.is_file():
+                with open(path, "rb", buffering=0) as file:
+                    while file.read(1 << 20):
+                        pass
+
     def _restic(self) -> list[str]:
         return [self.binaries["restic"], "--repo", str(self._repository("restic"))]
 
@@ -83,29 +91,37 @@ def measure_sqlite(corpus: Corpus, folder: Path, sealed: Sealed, scale: Scale, s
     def edit() -> None:
         run_module("benchmarks.notes", ["edit", str(place), str(ROWS_CHANGED)], sealed)
 
-    found = _take_turns(rivals, ("chrono", "restic"), rivals.backup, rivals.set_up, scale.slow_rounds, sealed, "first")
+    def renew(name: str) -> None:
+        """Back up a state that nothing was restored from yet, and leave it."""
+        run(rivals.backup(name), sealed)
+        edit()
+
+    def lose(name: str) -> None:
+        """Take the database away from the one that puts it back in its place."""
+        if name == "chrono":
+            place.unlink()
+
+    found = _take_turns(
+        rivals, ("chrono", "restic"), rivals.backup, _nothing, rivals.set_up, scale.slow_rounds, sealed, "first"
+    )
     for name in rivals.binaries.keys() - {"chrono", "restic"}:
         rivals.set_up(name)
         run(rivals.backup(name), sealed)
-    found |= _take_turns(
-        rivals, tuple(rivals.binaries), rivals.backup, lambda _: edit(), scale.rounds, sealed, "changed"
-    )
+    found |= _take_turns(rivals, tuple(rivals.binaries), rivals.backup, edit, _nothing, scale.rounds, sealed, "changed")
     run(rivals.backup("chrono"), sealed)
     before = _packed(corpus)
     edit()
     peaks = [_peak(rivals.backup("chrono"), sealed)]
     found["stored"] = Samples(((_packed(corpus) - before) / 1e6,), "MB")
     found |= _measure_unchanged(rivals, corpus, scale, sealed)
-    run(rivals.backup("chrono"), sealed)  # the newest one had no memory
     found |= _take_turns(
-        rivals, ("chrono", "restic"), rivals.restore, lambda _: edit(), scale.slow_rounds, sealed, "restored"
+        rivals, ("chrono", "restic"), rivals.restore, _nothing, renew, scale.slow_rounds, sealed, "restored"
     )
     edit()
     peaks.append(_peak(rivals.restore("chrono"), sealed))
     found |= _take_turns(
-        rivals, ("chrono", "restic"), rivals.restore, lambda _: place.unlink(missing_ok=True), scale.slow_rounds,
-        sealed, "lost and restored",
-    )  # fmt: skip
+        rivals, ("chrono", "restic"), rivals.restore, _nothing, lose, scale.slow_rounds, sealed, "lost and restored"
+    )
     rivals.set_up("chrono")
     peaks.append(_peak(rivals.backup("chrono"), sealed))
     found["peak"] = Samples((max(peaks) / 1e6,), "MB")
@@ -125,9 +141,7 @@ def measure_lancedb(corpus: Corpus, folder: Path, sealed: Sealed, scale: Scale, 
     def append() -> None:
         run_module("benchmarks.vectors", ["append", str(place), str(ROWS_APPENDED)], sealed)
 
-    found = _take_turns(
-        rivals, tuple(rivals.binaries), rivals.backup, lambda _: append(), scale.rounds, sealed, "grown"
-    )
+    found = _take_turns(rivals, tuple(rivals.binaries), rivals.backup, append, _nothing, scale.rounds, sealed, "grown")
     run(rivals.backup("chrono"), sealed)
     before, known = _packed(corpus), _sizes(place)
     append()
@@ -141,20 +155,30 @@ def measure_lancedb(corpus: Corpus, folder: Path, sealed: Sealed, scale: Scale, 
 
 
 def _take_turns(
-    rivals: Rivals, names: Sequence[str], command: Callable[[str], list[str]], prepare: Callable[[str], None],
-    rounds: int, sealed: Sealed, what: str,
+    rivals: Rivals, names: Sequence[str], command: Callable[[str], list[str]], change: Callable[[], None],
+    prepare: Callable[[str], None], rounds: int, sealed: Sealed, what: str,
 ) -> Outcomes:  # fmt: skip
-    """Time a command of every program in alternating rounds, each after `prepare` and a flush."""
+    """Time a command of every program in alternating rounds, each after one `change` for all and `prepare` for one.
+
+    The place is read and everything flushed before each: borg drops what it has read from the system's cache, which
+    would be the loss of the program that comes next.
+    """
     seconds: dict[str, list[float]] = {name: [] for name in names if name in rivals.binaries}
     for _ in range(rounds):
+        change()
         for name, found in seconds.items():
             prepare(name)
             argv = command(name)
+            rivals.read_place()
             os.sync()
             start = time.perf_counter()
             run(argv, sealed)
             found.append(time.perf_counter() - start)
     return {f"{what}, {name}": Samples(tuple(found), "s") for name, found in seconds.items()}
+
+
+def _nothing(*_: object) -> None:
+    """Do nothing before a turn."""
 
 
 def _measure_unchanged(rivals: Rivals, corpus: Corpus, scale: Scale, sealed: Sealed) -> Outcomes:

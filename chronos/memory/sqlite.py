@@ -4,7 +4,7 @@ This process reads no database, `-wal`, `-shm` or `-journal`: closing any descri
 the process holds on it, and an application that has the database open in the same process would lose committed rows
 (tried). It looks with `lstat`, renames and links; only to tell a database from another file it opens it, once and for
 good (`chronos.files.databases`). A child program (`sqlite_child`) does the rest. A database is named by its own path; a
-link to one is followed, as SQLite does.
+link to one is followed, as SQLite does. What the capture of an unchanged database does not need loads when it is used.
 """
 
 from __future__ import annotations
@@ -17,10 +17,8 @@ from typing import ClassVar
 
 from chronos.files import holds_database
 from chronos.memory.kinds import CaptureWork, ReplaceWork, StoreState, TableDifference, TableSummary
-from chronos.memory.sqlite_capture import NAME, capture
-from chronos.memory.sqlite_files import INDEX, JOURNAL, WAL, numbers_at
-from chronos.memory.sqlite_reader import ask, hexed
-from chronos.memory.sqlite_replace import replace, write_files
+from chronos.memory.sqlite_capture import capture
+from chronos.memory.sqlite_files import INDEX, JOURNAL, NAME, WAL, numbers_at
 from chronos.pool import Content
 
 _COPY_NAME = "database.sqlite"
@@ -56,20 +54,28 @@ class SqliteKind:
 
     def replace(self, place: Path, state: StoreState | None, work: ReplaceWork) -> list[str]:
         """See MemoryKind."""
+        from chronos.memory.sqlite_replace import replace
+
         return replace(_real(place), state, work)
 
     def write_out(self, folder: Path, state: StoreState, pieces: Callable[[Content], Iterator[bytes]]) -> Path:
         """See MemoryKind."""
+        from chronos.memory.sqlite_replace import write_files
+
         write_files(folder / _COPY_NAME, state.files, pieces)
         return folder / _COPY_NAME
 
     def summarise(self, place: Path) -> list[TableSummary]:
         """See MemoryKind."""
+        from chronos.memory.sqlite_reader import ask, hexed
+
         real = _real(place)
         return [TableSummary(**row) for row in ask(real, {"work": "summarise", "place": hexed(real)})]
 
     def compare(self, old: Path, new: Path, *, limit_s: float) -> list[TableDifference]:
         """See MemoryKind."""
+        from chronos.memory.sqlite_reader import ask, hexed
+
         request = {"work": "compare", "old": hexed(_real(old)), "new": hexed(_real(new)), "limit_s": limit_s}
         rows = ask(_real(new), request)
         return [TableDifference(**{**row, "notes": tuple(row["notes"])}) for row in rows]

@@ -7,29 +7,20 @@ database, and a row of zeros stands for a file that was not there, so that one t
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from chronos.errors import IntegrityError, MissingChunkError, StorageError
 from chronos.files import FileStat, PathKind, stat_of
 from chronos.memory.kinds import CaptureWork, LeftOut, MemoryFile, StoreState
-from chronos.memory.sqlite_files import JOURNAL, PARTS, WAL, numbers_at
-from chronos.memory.sqlite_frames import BEGIN, END, HELD, ID_BYTES, NEW, PIECE_BYTES, read_exactly, read_new
-from chronos.memory.sqlite_reader import Child, hexed, open_child
-from chronos.pool import Content, StoredChunk
+from chronos.memory.sqlite_files import JOURNAL, NAME, PARTS, WAL, numbers_at
+from chronos.pool import Content
 from chronos.stat_cache import StatCache
 
-NAME = "sqlite"
 _ABSENT = FileStat(PathKind.FILE, 0, 0, 0, 0, 0)
 # A row of the stat cache, under a name that no companion has, for what a content cannot say of a database: the id of
 # its content is the state's identity, the size is the page size, and the chunks are the journal mode.
 _REMEMBERED = b"="
 Stats = tuple[FileStat, ...]
-
-
-class _MovedError(Exception):
-    """The child begins again."""
 
 
 def stats_of(place: Path) -> Stats:
@@ -46,10 +37,12 @@ def capture(place: Path, work: CaptureWork) -> StoreState:
         return StoreState(NAME, "", [], looks, left_out=[LeftOut(b"", reason, size)])
     state = _recall(stats, work)
     if state is None:
+        from chronos.memory.sqlite_reading import read  # what is not read needs no child, nor what is said to it
+
         try:
-            state = _read(place, stats, work, *_known_pieces(work, stats))
+            state = read(place, work, *_known_pieces(work, stats))
         except MissingChunkError:  # the pool lost what it is thought to hold
-            state = _read(place, stats, work, b"", None)
+            state = read(place, work, b"", None)
         remember(state, stats, work.stats)
     state.looks = looks
     return state
@@ -99,59 +92,6 @@ def _known_pieces(work: CaptureWork, stats: Stats) -> tuple[bytes, FileStat | No
     is_same_wal = row is not None and row.inode in (0, wal.inode) and wal.size >= row.size and content == last
     is_same = work.stats.find(b"", main) == last and work.stats.find(JOURNAL, journal) == last and is_same_wal
     return ids, main if is_same else None
-
-
-def _read(place: Path, stats: Stats, work: CaptureWork, known: bytes, base: FileStat | None) -> StoreState:
-    request = {
-        "work": "capture",
-        "place": hexed(place),
-        "timeout_s": work.timeout_s,
-        "wants_bytes": work.sink.wants_bytes,
-        "compresses": work.sink.compresses,
-        "base": [base.inode, base.size, base.mtime_ns, base.ctime_ns] if base is not None else None,
-    }
-    with open_child(place, request, known) as child:
-        while True:
-            tag, length = child.next_frame()
-            assert tag == BEGIN
-            begun = child.read_document(length)
-            files, end = [], None
-            try:
-                for part, size in begun["parts"]:
-                    content = work.sink.add_paged(size, _runs(child, size))
-                    files.append(MemoryFile(part.encode(), content=content))
-                tag, length = child.next_frame()
-                end = child.read_document(length)
-            except _MovedError as moved:
-                end = moved.args[0]
-            if end["is_held"] or end["is_last"]:
-                return _state(begun, end, files)
-
-
-def _state(begun: dict[str, Any], end: dict[str, Any], files: list[MemoryFile]) -> StoreState:
-    return StoreState(
-        NAME, end["identity"], files, facts=begun["facts"], notes=begun["notes"], is_torn=not end["is_held"]
-    )
-
-
-def _runs(child: Child, size: int) -> Iterator[bytes | list[StoredChunk]]:
-    left = -(-size // PIECE_BYTES)
-    while left:
-        tag, length = child.next_frame()
-        if tag == END:
-            raise _MovedError(child.read_document(length))
-        try:
-            if tag == HELD:
-                ids = read_exactly(child.output, length)
-                left -= len(ids) // ID_BYTES
-                yield ids
-            else:
-                assert tag == NEW
-                pieces = read_new(child.output)
-                left -= len(pieces)
-                yield [StoredChunk(piece.id, piece.codec, bytes(piece.stored), piece.raw_bytes) for piece in pieces]
-        except EOFError:
-            raise child.is_gone() from None
 
 
 def _find_stat(path: bytes) -> FileStat:

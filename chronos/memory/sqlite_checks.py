@@ -17,8 +17,9 @@ from chronos.memory.sqlite_frames import ID_BYTES, PIECE_BYTES
 from chronos.memory.sqlite_pieces import identify
 
 _MOST_PROBLEMS = 3
-# 8 MiB. A larger cache saves nothing, and mapping the file saves a third of the time for all of its size in memory.
-_CACHE_KIB = 8192
+# As much as stays in the processor's cache: with 8 MiB `quick_check` of 2 GB takes 1.8 s of processor time, and 1.4 so.
+# Mapping the file would count all of it as memory of the process.
+_CACHE_KIB = 2048
 _READ_BYTES = 1024 * 1024
 _LOCKED = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 

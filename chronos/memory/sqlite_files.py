@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
+NAME = "sqlite"  # of the kind
 WAL, JOURNAL, INDEX = b"-wal", b"-journal", b"-shm"
 # What a state of a database can lie in. The wal-index is rebuilt by whoever opens it.
 PARTS = (b"", WAL, JOURNAL)

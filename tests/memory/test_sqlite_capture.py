@@ -309,7 +309,7 @@ def test_an_unchanged_database_costs_no_child(pool: Pool, place: Path, monkeypat
     make_bank(place, "wal")
     settle()
     first = pool.capture(place)
-    monkeypatch.setattr("chronos.memory.sqlite_capture.open_child", lambda *_: pytest.fail("a child was started"))
+    monkeypatch.setattr("chronos.memory.sqlite_reading.open_child", lambda *_: pytest.fail("a child was started"))
     second = pool.capture(place)
     assert (second.identity, second.files, second.facts) == (first.identity, first.files, first.facts)
     assert pool.stored_bytes == 0

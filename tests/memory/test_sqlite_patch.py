@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chronos.errors import IntegrityError, MissingChunkError, StoreChangedError, StoreInUseError
-from chronos.memory import Present, StoreState, sqlite_capture, sqlite_patch, sqlite_replace
+from chronos.memory import Present, StoreState, sqlite_patch, sqlite_reading, sqlite_replace
 from chronos.stat_cache import StatCache
 from tests.memory.sqlite_world import KIND, Pool, check_bank, identify, listing, make_bank
 from tests.memory.test_sqlite_properties import _STEP, apply
@@ -148,7 +148,7 @@ def test_what_was_read_while_it_was_locked_is_not_read_again(
     def read(*_: object) -> StoreState:
         raise AssertionError("it was read again")
 
-    monkeypatch.setattr(sqlite_capture, "_read", read)
+    monkeypatch.setattr(sqlite_reading, "read", read)
     pool.stats = StatCache(work.stats.fresh)
     assert pool.capture(place).identity == old.identity
 
@@ -373,7 +373,7 @@ def test_bytes_that_passed_their_check_are_not_checked_again(
     place = agent.path("agent.db")
     wanted = read_notes(make_notes(place))
     checkpoint, asked, read = engine.create_checkpoint("first"), [], []
-    converse, capture = sqlite_patch.open_child, sqlite_capture._read
+    converse, capture = sqlite_patch.open_child, sqlite_reading.read
 
     def open_child(place: Path, request: dict[str, object]) -> object:
         asked.append(request["is_sound"])
@@ -385,7 +385,7 @@ def test_bytes_that_passed_their_check_are_not_checked_again(
         return capture(place, *arguments)
 
     monkeypatch.setattr(sqlite_patch, "open_child", open_child)
-    monkeypatch.setattr(sqlite_capture, "_read", read_anew)
+    monkeypatch.setattr(sqlite_reading, "read", read_anew)
     for number in range(2):
         add_notes(place, f"later {number}")
         engine.restore_checkpoint(checkpoint)

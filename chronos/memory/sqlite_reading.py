@@ -1,0 +1,76 @@
+"""Reading a database through the child: what is asked, and how the pieces that come back go into the sink."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from chronos.files import FileStat
+from chronos.memory.kinds import CaptureWork, MemoryFile, StoreState
+from chronos.memory.sqlite_files import NAME
+from chronos.memory.sqlite_frames import BEGIN, END, HELD, ID_BYTES, NEW, PIECE_BYTES, read_exactly, read_new
+from chronos.memory.sqlite_reader import Child, hexed, open_child
+from chronos.pool import StoredChunk
+
+
+class _MovedError(Exception):
+    """The child begins again."""
+
+
+def read(place: Path, work: CaptureWork, known: bytes, base: FileStat | None) -> StoreState:
+    """Have a child read the database. `known` are the ids of the pieces that it had last.
+
+    `base` is the stat of its main file where that still looks as it did then. Raises what `Child.next_frame` raises,
+    and MissingChunkError when the pool does not hold a piece that it had last.
+    """
+    request = {
+        "work": "capture",
+        "place": hexed(place),
+        "timeout_s": work.timeout_s,
+        "wants_bytes": work.sink.wants_bytes,
+        "compresses": work.sink.compresses,
+        "base": [base.inode, base.size, base.mtime_ns, base.ctime_ns] if base is not None else None,
+    }
+    with open_child(place, request, known) as child:
+        while True:
+            tag, length = child.next_frame()
+            assert tag == BEGIN
+            begun = child.read_document(length)
+            files, end = [], None
+            try:
+                for part, size in begun["parts"]:
+                    content = work.sink.add_paged(size, _runs(child, size))
+                    files.append(MemoryFile(part.encode(), content=content))
+                tag, length = child.next_frame()
+                end = child.read_document(length)
+            except _MovedError as moved:
+                end = moved.args[0]
+            if end["is_held"] or end["is_last"]:
+                return _state(begun, end, files)
+
+
+def _state(begun: dict[str, Any], end: dict[str, Any], files: list[MemoryFile]) -> StoreState:
+    return StoreState(
+        NAME, end["identity"], files, facts=begun["facts"], notes=begun["notes"], is_torn=not end["is_held"]
+    )
+
+
+def _runs(child: Child, size: int) -> Iterator[bytes | list[StoredChunk]]:
+    left = -(-size // PIECE_BYTES)
+    while left:
+        tag, length = child.next_frame()
+        if tag == END:
+            raise _MovedError(child.read_document(length))
+        try:
+            if tag == HELD:
+                ids = read_exactly(child.output, length)
+                left -= len(ids) // ID_BYTES
+                yield ids
+            else:
+                assert tag == NEW
+                pieces = read_new(child.output)
+                left -= len(pieces)
+                yield [StoredChunk(piece.id, piece.codec, bytes(piece.stored), piece.raw_bytes) for piece in pieces]
+        except EOFError:
+            raise child.is_gone() from None
