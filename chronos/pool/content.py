@@ -21,7 +21,7 @@ from chronos.pool.codec import StoredChunk, digest
 from chronos.pool.pack import PACK_LIMIT_BYTES, PackWriter, WrittenPack
 
 CHUNK_ID_BYTES = 32
-_CHUNKS_AT_ONCE = 64
+_FRESH_AT_ONCE, _HELD_AT_ONCE = 64, 1800
 
 
 class Content(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -115,21 +115,23 @@ class HashingSink:
 
     def add_paged(self, size: int, runs: Iterable[bytes | Sequence[StoredChunk]]) -> Content:
         """See ContentSink."""
-        ids, held = bytearray(), bytearray()
+        ids = bytearray()
+        held: list[bytes] = []
         fresh: list[StoredChunk] = []
         for run in runs:
             if isinstance(run, bytes):
-                held += run
                 ids += run
-                continue
-            ids += b"".join([chunk.id for chunk in run])
-            fresh += run
-            if len(fresh) >= _CHUNKS_AT_ONCE:
+                held += [run[at : at + CHUNK_ID_BYTES] for at in range(0, len(run), CHUNK_ID_BYTES)]
+            else:
+                ids += b"".join([chunk.id for chunk in run])
+                fresh += run
+            # While whoever sends them works on: many at once, but not all at the end.
+            if len(fresh) >= _FRESH_AT_ONCE or len(held) >= _HELD_AT_ONCE:
                 self._keep_stored(fresh)
-                fresh = []
+                self._check_kept(held)
+                fresh, held = [], []
         self._keep_stored(fresh)
-        if held:
-            self._check_kept([bytes(held[at : at + CHUNK_ID_BYTES]) for at in range(0, len(held), CHUNK_ID_BYTES)])
+        self._check_kept(held)
         if len(ids) <= CHUNK_ID_BYTES:
             return Content(bytes(ids) or digest(b""), size)
         list_id = self._add_list(bytes(ids))
