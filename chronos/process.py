@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import threading
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
-from typing import IO, BinaryIO, TypeVar
+from typing import IO, BinaryIO
 
 import msgspec
 
@@ -56,35 +55,6 @@ def run(
             timeout=timeout_s,
         )
     return Completed(done.returncode, done.stdout, done.stderr)
-
-
-_Result = TypeVar("_Result")
-
-
-def in_background(function: Callable[[], _Result]) -> Callable[[], _Result]:
-    """Start `function` in a thread; the callable that comes back waits for it and returns or raises what it did.
-
-    Programs run while Python waits for disks, so a slow program and slow writes overlap.
-    """
-    done: list[_Result] = []
-    failed: list[BaseException] = []
-
-    def work() -> None:
-        try:
-            done.append(function())
-        except BaseException as error:  # noqa: BLE001 - raised again by whoever asks for the result
-            failed.append(error)
-
-    thread = threading.Thread(target=work, daemon=True)
-    thread.start()
-
-    def result() -> _Result:
-        thread.join()
-        if failed:
-            raise failed[0]
-        return done[0]
-
-    return result
 
 
 class Conversation:

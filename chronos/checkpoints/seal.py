@@ -14,6 +14,7 @@ from typing import TypeVar
 import msgspec
 
 from chronos import clock, locks
+from chronos.background import in_background
 from chronos.catalog import CheckpointRow, TimelineMark
 from chronos.checkpoints.capture import Capture
 from chronos.checkpoints.manifest import (
@@ -43,7 +44,6 @@ from chronos.files import link_or_copy, publish_folder, sync_folder, to_text, tr
 from chronos.git import HiddenEntry, create_base_ref, has_base_ref
 from chronos.layout import ENVIRONMENT, FORMAT_VERSION, MANIFEST, MEMORY, PATCH, STATUS
 from chronos.pool import LIST_PROFILE, ContentSink, PoolWriter, WrittenPack, compress_text, digest
-from chronos.process import in_background
 
 _Row = TypeVar("_Row", Entry, StagedEntry, HiddenEntry, ReceiptRow, SecretRow)
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack, closing, suppress
-from typing import Any, TypeVar
+from typing import Any
 
 from blake3 import blake3
 
+from chronos.background import in_background
 from chronos.memory.sqlite_files import is_same_place, numbers_at, open_reading, uri_of
 from chronos.memory.sqlite_frames import ID_BYTES, PIECE_BYTES
 from chronos.memory.sqlite_pieces import identify
@@ -22,9 +22,6 @@ _MOST_PROBLEMS = 3
 _CACHE_KIB = 2048
 _READ_BYTES = 1024 * 1024
 _LOCKED = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-
-
-_Result = TypeVar("_Result")
 
 
 class _LockedError(Exception):
@@ -40,7 +37,7 @@ def check_image(image: bytes, *, is_sound: bool) -> dict[str, Any]:
         descriptor = open_reading(image)
         stack.callback(os.close, descriptor)
         began_ns = time.time_ns()
-        reading = in_thread(lambda: read_image(descriptor))
+        reading = in_background(lambda: read_image(descriptor))
         problems = [] if is_sound else find_problems(image, stack)
         return {"problems": problems, "began_ns": began_ns, **reading()}
 
@@ -49,7 +46,7 @@ def read_image(descriptor: int) -> dict[str, str]:
     """Read a whole open image; return the id of the content that it is, and its identity. Raises OSError."""
     size = os.fstat(descriptor).st_size
     half = size // PIECE_BYTES // 2 * PIECE_BYTES
-    rest = in_thread(lambda: _piece_ids(descriptor, half, size))
+    rest = in_background(lambda: _piece_ids(descriptor, half, size))
     try:
         ids = _piece_ids(descriptor, 0, half)
     finally:
@@ -57,29 +54,6 @@ def read_image(descriptor: int) -> dict[str, str]:
     ids += others
     content = bytes(ids) if len(ids) == ID_BYTES else blake3(ids).digest()
     return {"content": content.hex(), "identity": identify(size, os.pread(descriptor, PIECE_BYTES, 0), ids)}
-
-
-def in_thread(function: Callable[[], _Result]) -> Callable[[], _Result]:
-    """Start `function` in a thread; the callable that comes back waits for it and returns or raises what it did."""
-    results: list[_Result] = []
-    failures: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            results.append(function())
-        except BaseException as error:  # noqa: BLE001 - raised again by whoever asks for the result
-            failures.append(error)
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-
-    def result() -> _Result:
-        thread.join()
-        if failures:
-            raise failures[0]
-        return results[0]
-
-    return result
 
 
 def overwrite(place: bytes, image: bytes, expected: Sequence[int] | None, timeout_s: float) -> dict[str, str]:

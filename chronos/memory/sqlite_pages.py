@@ -16,8 +16,9 @@ from typing import IO, Any, BinaryIO
 
 from blake3 import blake3
 
+from chronos.background import in_background
 from chronos.locks import take_range
-from chronos.memory.sqlite_checks import find_problems, in_thread, read_image
+from chronos.memory.sqlite_checks import find_problems, read_image
 from chronos.memory.sqlite_files import INDEX, JOURNAL, WAL, is_same_place, numbers_at
 from chronos.memory.sqlite_frames import ANSWER, BEGIN, END, PIECE_BYTES, read_frame, send_json, unpack_change
 from chronos.memory.sqlite_journal import PENDING_BYTE, SECTOR_BYTES, RollbackJournal, write_at
@@ -187,7 +188,7 @@ def _read_again(place: bytes, main: int, request: dict[str, Any], stack: ExitSta
         began_ns = time.time_ns()
         return read_image(main), began_ns
 
-    reading = in_thread(read)
+    reading = in_background(read)
     try:
         problems = [] if request["is_sound"] else find_problems(place, stack)
     finally:

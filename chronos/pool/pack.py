@@ -17,11 +17,11 @@ from typing import TypeAlias
 import msgspec
 from blake3 import blake3
 
+from chronos.background import in_background
 from chronos.errors import DamagedPackError
 from chronos.files import start_writing_back, translate_os_errors
 from chronos.pool.codec import LARGEST_CHUNK_BYTES, StoredChunk, decode, digest
 from chronos.pool.compressor import Compressor
-from chronos.process import in_background
 
 MAGIC = b"CHRPACK1"
 _END = b"CHRPKEND"

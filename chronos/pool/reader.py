@@ -9,11 +9,11 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TypeAlias, TypeVar
 
+from chronos.background import in_background
 from chronos.errors import ChronosError, DamagedPackError, IntegrityError, MissingChunkError, StorageError
 from chronos.pool.codec import StoredChunk
 from chronos.pool.content import CHUNK_ID_BYTES, Content
 from chronos.pool.pack import ChunkLocation, PackFile
-from chronos.process import in_background
 
 _OPEN_PACKS = 16
 _Result = TypeVar("_Result")

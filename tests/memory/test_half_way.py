@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from chronos import ChronosEngine
 from chronos.errors import StorageError
 from tests.support import RepoBuilder
 from tests.support.databases import make_notes, read_notes
@@ -32,6 +33,17 @@ def break_sync(
     return lambda: calls[0]
 
 
+def go_on_from_first(repo: RepoBuilder) -> tuple[ChronosEngine, str]:
+    """Take a checkpoint of code and memory that say 1, and let both say 2."""
+    for name in (FACTS, "code.py"):
+        repo.write(name, "1")
+    engine = repo.engine()
+    checkpoint = engine.create_checkpoint("first")
+    for name in (FACTS, "code.py"):
+        repo.write(name, "2")
+    return engine, checkpoint
+
+
 def beside(repo: RepoBuilder) -> set[str]:
     """Return what lies in the folder of the stores."""
     return {path.name for path in repo.path("data/memory").iterdir()}
@@ -41,12 +53,7 @@ def beside(repo: RepoBuilder) -> set[str]:
 def test_a_failed_sync_of_a_folder_leaves_all_old_or_is_carried_on(
     repo: RepoBuilder, monkeypatch: pytest.MonkeyPatch, point: int, then: str
 ) -> None:
-    for name in (FACTS, "code.py"):
-        repo.write(name, "1")
-    engine = repo.engine()
-    checkpoint = engine.create_checkpoint("first")
-    for name in (FACTS, "code.py"):
-        repo.write(name, "2")
+    engine, checkpoint = go_on_from_first(repo)
     with monkeypatch.context() as patched:
         calls = break_sync(patched, "chronos.memory.placing.sync_file_system", {point})
         with pytest.raises(StorageError):
@@ -61,12 +68,7 @@ def test_a_failed_sync_of_a_folder_leaves_all_old_or_is_carried_on(
 def test_a_folder_on_its_way_is_taken_back_with_the_rest(
     repo: RepoBuilder, monkeypatch: pytest.MonkeyPatch, point: int
 ) -> None:
-    for name in (FACTS, "code.py"):
-        repo.write(name, "1")
-    engine = repo.engine()
-    checkpoint = engine.create_checkpoint("first")
-    for name in (FACTS, "code.py"):
-        repo.write(name, "2")
+    engine, checkpoint = go_on_from_first(repo)
     with monkeypatch.context() as patched:
         break_sync(patched, "chronos.memory.placing.sync_file_system", {point}, KeyboardInterrupt)
         with pytest.raises(KeyboardInterrupt):
