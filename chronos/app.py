@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from chronos.config import Surroundings
 from chronos.engine import ChronosEngine
+from chronos.process import become
 
-__all__ = ["open_engine"]
+__all__ = ["open_engine", "run_in"]
+# What git sets for its hooks would lead a program in another tree to this repository's index.
+_NOT_PASSED_ON = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR", "PWD", "OLDPWD")
 
 
 def open_engine(
@@ -22,3 +26,13 @@ def open_engine(
     `progress` is told (done, total) during long work. Close the engine, or use it in a `with` block.
     """
     return ChronosEngine(root, surroundings=surroundings or Surroundings.current(), progress=progress)
+
+
+def run_in(command: Sequence[str], variables: Mapping[str, str]) -> NoReturn:
+    """Be `command` from now on, in CHRONOS_ROOT of `variables`, which are added to the environment.
+
+    Raises OutsideError when it cannot be started.
+    """
+    kept = {key: value for key, value in Surroundings.current().environment.items() if key not in _NOT_PASSED_ON}
+    root = Path(variables["CHRONOS_ROOT"])
+    become(command, environment={**kept, **variables, "PWD": str(root)}, cwd=root)

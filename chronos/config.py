@@ -48,6 +48,8 @@ class Config(msgspec.Struct, frozen=True):
 
     enabled: bool = True
     timelines_dir: str = "data/timelines"
+    worktrees_dir: str = ""
+    timeline_lease_days: int = 14
     compress: bool = True
     max_file_bytes: int = 50 * _MIB
     max_capture_bytes: int = 2048 * _MIB
@@ -86,6 +88,8 @@ class Surroundings(msgspec.Struct, frozen=True):
 ENVIRONMENT_NAMES = {
     "enabled": "ENABLE_CHRONOS",
     "timelines_dir": "CHRONOS_TIMELINES_DIR",
+    "worktrees_dir": "CHRONOS_WORKTREES_DIR",
+    "timeline_lease_days": "CHRONOS_TIMELINE_LEASE_DAYS",
     "compress": "CHRONOS_COMPRESS_SNAPSHOTS",
     "max_file_bytes": "CHRONOS_MAX_FILE_BYTES",
     "max_capture_bytes": "CHRONOS_MAX_CAPTURE_BYTES",
@@ -114,11 +118,12 @@ def load(root: Path, environment: Mapping[str, str]) -> Config:
     for name in ("pyproject.toml", "chronos.toml"):
         table = _read_table(root / name)
         config = _apply(config, {key: value for key, value in table.items() if key != "memory"}, f"{name}: ")
-        if "timelines_dir" in table and _leads_out(config.timelines_dir):
-            raise BadConfigError(
-                f"{name}: timelines_dir = {config.timelines_dir!r} leads out of the project",
-                hint="a project's own files may not say so; set CHRONOS_TIMELINES_DIR",
-            )
+        for key in {"timelines_dir", "worktrees_dir"} & table.keys():
+            if _leads_out(getattr(config, key)):
+                raise BadConfigError(
+                    f"{name}: {key} = {getattr(config, key)!r} leads out of the project",
+                    hint=f"a project's own files may not say so; set {ENVIRONMENT_NAMES[key]}",
+                )
         config = _apply_memory(config, table.get("memory", {}), f"{name}: ")
     found = {key: environment[name] for key, name in ENVIRONMENT_NAMES.items() if environment.get(name)}
     return _apply(config, found, "environment: ")

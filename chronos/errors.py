@@ -100,7 +100,14 @@ class UnknownTimelineError(UsageError):
     """No timeline of this name has checkpoints or a folder."""
 
     code = "unknown_timeline"
-    default_hint = "run `chrono checkpoint list --all` to see the timelines"
+    default_hint = "run `chrono timeline list` to see the timelines"
+
+
+class BadTimelineNameError(UsageError):
+    """A name that a timeline cannot have: no folder or no git branch could be called so."""
+
+    code = "bad_timeline_name"
+    default_hint = "use 1 to 64 letters, digits and . _ - ; begin with a letter or a digit"
 
 
 class BadPathError(UsageError):
@@ -149,6 +156,13 @@ class ForeignTimelineError(StateError):
 
     code = "foreign_timeline"
     default_hint = "give each project its own CHRONOS_TIMELINES_DIR"
+
+
+class TimelineExistsError(StateError):
+    """A new timeline would take the name or the place of something that is there already."""
+
+    code = "timeline_exists"
+    default_hint = "give another name, or delete the old one with `chrono timeline delete`"
 
 
 class StoreInUseError(StateError):

@@ -15,6 +15,7 @@ FORMAT_VERSION = 1
 MAIN_TIMELINE = "main"
 IMPORT_TIMELINE = "imported"
 TIMELINE = "timeline.json"
+WORKTREE = ".worktree"
 MANIFEST = "checkpoint.json"
 PATCH = "fs_diff.patch.zst"
 STATUS = "git_status.txt"
@@ -123,6 +124,14 @@ class StoreLayout(msgspec.Struct, frozen=True, dict=True):
     def timeline_record(self, timeline: str) -> Path:
         """Whose working tree a timeline is."""
         return self.root.joinpath(timeline, TIMELINE)
+
+    def worktree(self, timeline: str) -> Path:
+        """The working tree of a branched timeline, unless the settings put it elsewhere."""
+        return self.root.joinpath(timeline, WORKTREE)
+
+    def timeline_memory(self, timeline: str) -> Path:
+        """A branched timeline's own copies of memory stores that lie outside of the project, each by its name."""
+        return self.root.joinpath(timeline, "memory")
 
     def packs(self, timeline: str) -> Path:
         """The packs that were written by a timeline's checkpoints."""

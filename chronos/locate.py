@@ -10,10 +10,17 @@ from pathlib import Path
 import msgspec
 
 from chronos.config import Config, Surroundings, load
-from chronos.errors import BadConfigError, BadPathError, ChronosError, DangerousRootError, OutsideError
+from chronos.errors import (
+    BadConfigError,
+    BadPathError,
+    ChronosError,
+    DangerousRootError,
+    GitFailedError,
+    OutsideError,
+)
 from chronos.files import check_tree_path, to_text
-from chronos.git import GitCommand, Repository, find_work_tree, open_repository, plain_folder
-from chronos.layout import IMPORT_TIMELINE, MAIN_TIMELINE, StoreLayout
+from chronos.git import GitCommand, Repository, common_dir_of, find_work_tree, open_repository, plain_folder
+from chronos.layout import IMPORT_TIMELINE, MAIN_TIMELINE, WORKTREE, StoreLayout
 
 _SYSTEM_FOLDERS = (
     "/", "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib64", "/media", "/mnt", "/opt", "/proc", "/root", "/run",
@@ -44,6 +51,13 @@ def find_place(folder: Path, surroundings: Surroundings, git: GitCommand, config
     """
     folder = _existing(folder)
     top = find_work_tree(folder)
+    plain = _plain_worktree(folder, top)
+    if plain is not None:
+        layout = StoreLayout(plain.parent.parent)
+        config = config or load(plain, surroundings.environment)
+        home = _plain_root(layout.root.parent, surroundings, None)
+        repository = plain_folder(plain, layout.inner_repository, git)
+        return Place(plain, home, repository, layout, plain.parent.name, config)
     if top is None:
         root = _plain_root(folder, surroundings, config)
         _refuse_dangerous(root, surroundings)
@@ -52,7 +66,14 @@ def find_place(folder: Path, surroundings: Surroundings, git: GitCommand, config
         return Place(root, root, plain_folder(root, layout.inner_repository, git), layout, MAIN_TIMELINE, config)
     if StoreLayout(top).is_set_up:
         raise DangerousRootError(f"{top} is a store of checkpoints, not a project")
-    repository = open_repository(top, git)
+    try:
+        repository = open_repository(top, git)
+    except GitFailedError as cause:
+        if not _is_worktree_place(top) or common_dir_of(top) is not None:
+            raise
+        above = find_work_tree(top.parent.parent.parent)
+        hint = f"the project was moved: run `chrono doctor` in {above}"
+        raise GitFailedError(f"git has lost the working tree {top}", hint=hint) from cause
     while repository.common_dir.name != ".git" and ".git/modules" in repository.common_dir.as_posix():
         above = find_work_tree(repository.root.parent)
         if above is None:
@@ -60,9 +81,24 @@ def find_place(folder: Path, surroundings: Surroundings, git: GitCommand, config
         repository = open_repository(above, git)
     _refuse_dangerous(repository.root, surroundings)
     config = config or load(repository.root, surroundings.environment)
+    if _is_worktree_place(repository.root):
+        layout = StoreLayout(repository.root.parent.parent)
+        home = find_work_tree(layout.root.parent) or _store_home(repository)
+        return Place(repository.root, home, repository, layout, repository.root.parent.name, config)
     home = _store_home(repository)
     layout = _find_layout(home, repository.root, config, surroundings)
     return Place(repository.root, home, repository, layout, _timeline_of(repository), config)
+
+
+def _is_worktree_place(root: Path) -> bool:
+    """Tell whether `root` is where the working tree of a branched timeline lies in its store."""
+    return root.name == WORKTREE and StoreLayout(root.parent.parent).is_set_up
+
+
+def _plain_worktree(folder: Path, top: Path | None) -> Path | None:
+    """Return the tree of a branched timeline outside git that `folder` lies in; the store has the first `.git`."""
+    trees = (path for path in (folder, *folder.parents) if path.parent.parent == top)
+    return next((path for path in trees if _is_worktree_place(path)), None)
 
 
 def _store_home(repository: Repository) -> Path:
@@ -75,9 +111,14 @@ def _store_home(repository: Repository) -> Path:
 
 
 def _timeline_of(repository: Repository) -> str:
-    """A worktree's timeline has its name, which git keeps unique; none may stand for the first worktree or imports."""
+    """A branched timeline's worktree is marked; one that the user made has the name by which git knows it.
+
+    git keeps those unique; none may stand for the first worktree or for imports.
+    """
     if repository.git_dir == repository.common_dir or repository.git_dir.parent.name != "worktrees":
         return MAIN_TIMELINE
+    if repository.timeline_mark is not None:
+        return repository.timeline_mark
     name = to_text(os.fsencode(repository.git_dir.name))
     is_taken = re.fullmatch(rf"({MAIN_TIMELINE}|{IMPORT_TIMELINE})(-worktree)*", name)
     return f"{name}-worktree" if is_taken else name

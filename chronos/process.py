@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import IO, BinaryIO, NoReturn
 
 import msgspec
 
@@ -55,6 +55,13 @@ def run(
             timeout=timeout_s,
         )
     return Completed(done.returncode, done.stdout, done.stderr)
+
+
+def become(argv: Sequence[str], *, environment: Mapping[str, str], cwd: Path) -> NoReturn:
+    """Be the program `argv` from now on, in the folder `cwd`. Raises OutsideError when it cannot be started."""
+    with _translate_start(argv):
+        os.chdir(cwd)
+        os.execvpe(argv[0], list(argv), dict(environment))
 
 
 class Conversation:

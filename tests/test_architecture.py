@@ -16,7 +16,7 @@ OWNERS = {
     "subprocess": {"chronos.process"},
     "fcntl": {"chronos.locks"},
     "ctypes": {"chronos.files"},
-    "shutil": {"chronos.files", "chronos.process", "chronos.git", "chronos.maintenance"},
+    "shutil": {"chronos.files", "chronos.process", "chronos.git", "chronos.maintenance", "chronos.timelines"},
     "sqlite3": {"chronos.catalog", "chronos.memory"},
     "pygit2": {"chronos.git"},
     "git": {"chronos.git"},

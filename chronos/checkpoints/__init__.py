@@ -63,8 +63,17 @@ if TYPE_CHECKING:
     from chronos.checkpoints.memory import CapturedStore, MemoryCapture
     from chronos.checkpoints.memory_apply import StoreApplier
     from chronos.checkpoints.memory_plan import StorePlanner
+    from chronos.checkpoints.moves import CheckpointMove
     from chronos.checkpoints.omissions import Omissions, decode_omissions, encode_omissions, is_omitted, read_omissions
-    from chronos.checkpoints.owner import find_record, is_claimed, is_for_imports, write_imports_record
+    from chronos.checkpoints.owner import (
+        TimelineRecord,
+        find_record,
+        is_claimed,
+        is_for_imports,
+        tree_of,
+        write_imports_record,
+        write_record,
+    )
     from chronos.checkpoints.packs import cache_only, drop_packs, publish_packs, replace_packs
     from chronos.checkpoints.plan import Kept, Options, Plan
     from chronos.checkpoints.planner import Judge, Planner, drop_blocked
@@ -102,6 +111,7 @@ __all__ = [
     "CapturedStore",
     "Change",
     "ChangeSet",
+    "CheckpointMove",
     "Component",
     "ComponentState",
     "ContentWalk",
@@ -146,6 +156,7 @@ __all__ = [
     "StorePlanner",
     "StoreSide",
     "SubmoduleLink",
+    "TimelineRecord",
     "Trigger",
     "Unscanned",
     "absorbed_repositories",
@@ -194,8 +205,10 @@ __all__ = [
     "side_on_disk",
     "stored_bytes",
     "take_in",
+    "tree_of",
     "write_format",
     "write_imports_record",
+    "write_record",
 ]
 
 _HOMES = {
@@ -205,7 +218,8 @@ _HOMES = {
     "Applied": "apply", "Applier": "apply",
     "Capture": "capture",
     "ABSENT": "changes", "JOURNAL_FORMAT": "changes", "LARGEST_JOURNAL_BYTES": "changes", "Change": "changes",
-    "ChangeSet": "changes", "IndexChange": "changes", "Journal": "changes", "JournalKind": "changes",
+    "ChangeSet": "changes", "CheckpointMove": "moves", "IndexChange": "changes", "Journal": "changes",
+    "JournalKind": "changes",
     "Side": "changes", "SideKind": "changes", "StagedState": "changes", "StoreChange": "changes",
     "StoreSide": "changes", "SubmoduleLink": "changes", "decode_journal": "changes", "encode_journal": "changes",
     "ContentWalk": "contents", "HeldContent": "contents",
@@ -224,6 +238,7 @@ _HOMES = {
     "Omissions": "omissions", "decode_omissions": "omissions", "encode_omissions": "omissions",
     "is_omitted": "omissions", "read_omissions": "omissions",
     "find_record": "owner", "is_claimed": "owner", "is_for_imports": "owner", "write_imports_record": "owner",
+    "TimelineRecord": "owner", "tree_of": "owner", "write_record": "owner",
     "cache_only": "packs", "drop_packs": "packs", "publish_packs": "packs", "replace_packs": "packs",
     "Kept": "plan", "Options": "plan", "Plan": "plan",
     "Judge": "planner", "Planner": "planner", "drop_blocked": "planner",

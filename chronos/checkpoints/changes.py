@@ -13,7 +13,15 @@ from typing import Literal
 
 import msgspec
 
-from chronos.checkpoints.manifest import MemoryRecord, StagedEntry, check_format, check_rows, is_object_id
+from chronos.checkpoints.manifest import (
+    MemoryRecord,
+    StagedEntry,
+    check_format,
+    check_rows,
+    is_checkpoint_id,
+    is_object_id,
+)
+from chronos.checkpoints.moves import CheckpointMove
 from chronos.checkpoints.states import ComponentState
 from chronos.errors import BadPathError, DamagedJournalError, DamagedManifestError
 from chronos.files import check_tree_path
@@ -34,7 +42,7 @@ class SideKind(str, Enum):
     ABSENT = "absent"
 
 
-JournalKind = Literal["restore", "undo", "redo"]
+JournalKind = Literal["restore", "undo", "redo", "merge", "revert"]
 
 
 class _Struct(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -201,7 +209,11 @@ class ChangeSet(_Struct, frozen=True):
 
 
 class Journal(_Struct, frozen=True):
-    """An operation in progress: enough to finish it, or to take it back, after a crash."""
+    """An operation in progress: enough to finish it, or to take it back, after a crash.
+
+    `checkpoints` come into sight or go out of it when all is done. With `seals` a checkpoint of that name is taken
+    then, which has the state of `target` in it.
+    """
 
     format: int
     operation: str
@@ -212,6 +224,8 @@ class Journal(_Struct, frozen=True):
     change_set: ChangeSet
     target: str | None = None
     undoes: str | None = None
+    checkpoints: tuple[CheckpointMove, ...] = ()
+    seals: str | None = None
 
 
 def encode_journal(journal: Journal) -> bytes:
@@ -231,6 +245,8 @@ def decode_journal(data: bytes, name: str) -> Journal:
     if not _OPERATION_ID.fullmatch(journal.operation) or not name.startswith(journal.operation):
         raise DamagedJournalError(f"the journal {name} names another operation")
     try:
+        if not all(is_checkpoint_id(move.checkpoint_id) for move in journal.checkpoints):
+            raise DamagedManifestError("something that is no checkpoint would be moved")
         _check_change_set(journal.change_set)
     except (BadPathError, DamagedManifestError) as cause:
         raise DamagedJournalError(f"the journal {name} cannot be trusted: {cause.message}") from cause

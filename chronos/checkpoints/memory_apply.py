@@ -57,7 +57,7 @@ class StoreApplier:
         self._store = store
         self._policy = policy
         self._trash = trash
-        self._outside = frozenset(place.path for place in policy.places if not place.is_inside)
+        self._outside = {place.path: place.place for place in policy.places if not place.is_inside}
         self.notes: list[str] = []
         self.replaced: list[str] = []
         self.kept: list[tuple[str, str]] = []
@@ -224,7 +224,7 @@ class StoreApplier:
                 "none may be",
                 hint="declare it with `chrono memory add`, or leave it out with --code",
             )
-        return place_of(self._root, change.path)
+        return self._outside.get(change.path) or place_of(self._root, change.path)
 
 
 def _identity(side: StoreSide | None) -> str | None:

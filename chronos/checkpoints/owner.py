@@ -51,6 +51,13 @@ def find_record(layout: StoreLayout, timeline: str) -> TimelineRecord | None:
         ) from cause
 
 
+def tree_of(layout: StoreLayout, record: TimelineRecord) -> Path | None:
+    """Return the working tree that a record names, which may be gone; a timeline of imports has none."""
+    if record.imported:
+        return None
+    return Path(os.fsdecode(os.path.normpath(os.path.join(os.fsencode(layout.root), unescape(record.tree)))))
+
+
 def is_claimed(layout: StoreLayout, timeline: str, root: Path) -> bool:
     """Tell whether a timeline is recorded as that of the tree at `root`; a recorded tree that is no more has no claim.
 
@@ -64,7 +71,7 @@ def is_claimed(layout: StoreLayout, timeline: str, root: Path) -> bool:
             f"timeline {timeline} holds imported checkpoints and is no working tree's",
             hint="give this working tree another name, with `git worktree move` and `git worktree repair`",
         )
-    tree = os.fsdecode(os.path.normpath(os.path.join(os.fsencode(layout.root), unescape(record.tree))))
+    tree = str(tree_of(layout, record))
     with translate_os_errors(f"cannot look at {display(tree)}"):
         try:
             if os.path.samefile(tree, root):

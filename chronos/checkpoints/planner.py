@@ -42,12 +42,14 @@ class Planner:
     """Compare a wanted state with the present capture.
 
     Where the two have other attributes, git would write other bytes later than it would have then: what a checkout in
-    the wanted state writes goes into `sink`, and comes from the pool.
+    the wanted state writes goes into `sink`, and comes from the pool. Without one it comes from git all the same, which
+    is right where nothing but the wanted attributes will be in force.
     """
 
     def __init__(
-        self, target: State, present: Capture, options: Options, pool: PoolReader, scratch: Path, sink: ContentSink
-    ) -> None:
+        self, target: State, present: Capture, options: Options, pool: PoolReader, scratch: Path,
+        sink: ContentSink | None,
+    ) -> None:  # fmt: skip
         self._target = target
         self._present = present
         self._options = options

@@ -49,7 +49,10 @@ _Row = TypeVar("_Row", Entry, StagedEntry, HiddenEntry, ReceiptRow, SecretRow)
 
 
 class Request(msgspec.Struct, frozen=True):
-    """What a checkpoint is to be called, why it is taken, and the `env_config.json` that goes with it."""
+    """What a checkpoint is to be called, why it is taken, and the `env_config.json` that goes with it.
+
+    `parents` are checkpoints of other timelines whose state it takes in, after the newest one of its own.
+    """
 
     name: str
     description: str
@@ -57,6 +60,7 @@ class Request(msgspec.Struct, frozen=True):
     trigger: Trigger
     environment: bytes
     tags: tuple[str, ...] = ()
+    parents: tuple[str, ...] = ()
 
 
 def seal(
@@ -85,7 +89,7 @@ def seal(
         min(store.catalog.highest_sequence(timeline) + 1, LARGEST_NUMBER),
         request.name,
         request.description,
-        (parent.checkpoint_id,) if parent else (),
+        (*((parent.checkpoint_id,) if parent else ()), *request.parents),
         clock.to_text(clock.now()),
         request.trigger,
         capture.state.grade,

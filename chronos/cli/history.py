@@ -97,6 +97,8 @@ def _walk(session: Session, engine: ChronosEngine, verb: str, *, plan_only: bool
             session.ask(f"{verb.capitalize()}?")
         elif not plan.change_set.is_empty:
             session.require_terminal(f"this {verb} writes or deletes files")
+        elif operation.tree is not None and operation.tree.live:
+            session.require_terminal(f"this {verb} takes the working tree of timeline {operation.tree.timeline} away")
         elif any(move.live for move in operation.checkpoints):
             session.require_terminal(f"this {verb} deletes a checkpoint")
         plan_id = plan.plan_id

@@ -83,7 +83,7 @@ def diff(context: typer.Context, checkpoint: CheckpointId, other: OtherId = None
     """Show how memory stores have changed since a checkpoint, or from one to another: rows by table."""
     session = Session.of(context, as_json)
     with session.engine() as engine:
-        session.show(engine.diff_memory(checkpoint, other), _differences, _show_differences)
+        session.show(engine.diff_memory(checkpoint, other), differences_document, show_differences)
 
 
 @app.command()
@@ -153,7 +153,8 @@ def _show_reports(found: Sequence[StoreReport]) -> None:
     render.warnings(f"{display(item.name)}: {note}" for item in found for note in item.notes)
 
 
-def _differences(found: Sequence[StoreDifference]) -> dict[str, Any]:
+def differences_document(found: Sequence[StoreDifference]) -> dict[str, Any]:
+    """Describe how memory stores differ."""
     return {
         "stores": [
             {"name": item.name, "kind": item.kind, "status": item.status, "notes": list(item.notes),
@@ -170,7 +171,8 @@ def _table(table: TableDifference) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _show_differences(found: Sequence[StoreDifference]) -> None:
+def show_differences(found: Sequence[StoreDifference]) -> None:
+    """Show how memory stores differ."""
     if not found:
         output.write("no memory store differs")
     for item in found:

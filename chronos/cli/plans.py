@@ -45,7 +45,9 @@ def step(found: Step) -> None:
     for move in found.operation.checkpoints:
         verb = "delete" if move.live else "bring back"
         output.write(f"  {verb} checkpoint {move.checkpoint_id}")
-    if not is_only_about_checkpoints(found.operation):
+    if found.operation.tree is not None:
+        warnings(found.plan.warnings)
+    elif not is_only_about_checkpoints(found.operation):
         plan(found.plan)
 
 

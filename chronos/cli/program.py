@@ -33,7 +33,7 @@ _VERBS = {
     "verify": "store", "recover": "store", "gc": "space", "du": "space", "completion": "completion",
     "_complete": "completion",
 }  # fmt: skip
-_NOUNS = ("checkpoint", "memory")
+_NOUNS = ("checkpoint", "timeline", "memory")
 
 
 def _show_version(context: typer.Context, wanted: bool) -> None:

@@ -13,12 +13,27 @@ from chronos.config import Config, Surroundings
 from chronos.errors import UnknownTimelineError
 from chronos.files import display
 from chronos.git import GitCommand
-from chronos.locate import find_place
+from chronos.locate import Place, find_place
 from chronos.operations import OpenPlace
 
 
+def _tree_of(place: Place, timeline: str) -> Path:
+    """Return the tree of the timeline that CHRONOS_TIMELINE names. Raises UnknownTimelineError."""
+    hint = "unset CHRONOS_TIMELINE, or see `chrono timeline list`"
+    shown = display(timeline[:60])
+    if not place.layout.is_set_up or timeline not in list_timelines(place.layout):
+        raise UnknownTimelineError(f"CHRONOS_TIMELINE = {shown!r}: no timeline is called so here", hint=hint)
+    tree = operations.find_tree(place.layout, timeline)
+    if tree is None or not tree.is_dir():
+        raise UnknownTimelineError(f"CHRONOS_TIMELINE = {shown!r}: that timeline has no working tree", hint=hint)
+    return tree
+
+
 class EnginePlace:
-    """One working tree with its store. `notices` collects what a front door should show, such as a finished restore."""
+    """One working tree with its store. CHRONOS_TIMELINE leads to the tree of another timeline of the same store.
+
+    `notices` collects what a front door should show, such as a finished restore.
+    """
 
     def __init__(
         self,
@@ -31,6 +46,10 @@ class EnginePlace:
         surroundings = surroundings or Surroundings.current()
         git = GitCommand.find(surroundings.environment)
         place = find_place(Path(root or surroundings.folder), surroundings, git, config)
+        wanted = surroundings.environment.get("CHRONOS_TIMELINE")
+        if wanted and wanted != place.timeline:
+            place = find_place(_tree_of(place, wanted), surroundings, git, config)
+        self._surroundings = surroundings
         self.notices: list[str] = []
         self._here = OpenPlace(place, git, surroundings.environment, self.notices, progress)
 

@@ -2,22 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import msgspec
-
 from chronos import maintenance, operations
-from chronos.checkpoints import Store, list_timelines
 from chronos.engine.place import EnginePlace
-
-
-class TimelineSummary(msgspec.Struct, frozen=True):
-    """A timeline as lists show it. `head` is its newest checkpoint, `path` its working tree where that is known."""
-
-    name: str
-    path: Path | None
-    head: str | None
-    checkpoints: int
 
 
 class UpkeepVerbs(EnginePlace):
@@ -29,13 +15,6 @@ class UpkeepVerbs(EnginePlace):
             return maintenance.StatusReport(self.root, self.store_path, self.timeline)
         with self._here.workspace() as workspace:
             return maintenance.report_status(workspace)
-
-    def list_timelines(self) -> list[TimelineSummary]:
-        """Return the timelines of the store, `main` first."""
-        store = self._here.find_store()
-        names = list_timelines(store.layout) if store else []
-        found = [self._summarise(store, name) for name in names] if store else []
-        return sorted(found, key=lambda summary: (summary.name != "main", summary.name))
 
     def verify(self, *, deep: bool = False) -> list[maintenance.Finding]:
         """Check the store and return what is wrong, the worst first.
@@ -102,10 +81,3 @@ class UpkeepVerbs(EnginePlace):
         """Return what the store takes on disk, by timeline, checkpoint and memory store."""
         store = self._here.get_store()
         return maintenance.measure_usage(store)
-
-    def _summarise(self, store: Store, name: str) -> TimelineSummary:
-        rows = store.catalog.list_checkpoints(name, limit=1)
-        path = self.root if name == self.timeline else None
-        return TimelineSummary(
-            name, path, rows[0].checkpoint_id if rows else None, store.catalog.count_checkpoints(name)
-        )

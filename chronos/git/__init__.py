@@ -59,6 +59,17 @@ if TYPE_CHECKING:
     from chronos.git.staging import IndexState, restore_blobs, wait_for_index, write_index
     from chronos.git.status import StagedRow, Status, parse_status, run_status, settle_conflicts, settle_loops
     from chronos.git.trial import PatchedTree, apply_patch
+    from chronos.git.worktrees import (
+        add_detached_worktree,
+        add_worktree,
+        find_branch,
+        find_worktree_folder,
+        is_branch_name,
+        is_reachable,
+        mark_worktree,
+        repair_worktrees,
+        set_branch,
+    )
 
 __all__ = [
     "EXECUTABLE_MODE",
@@ -77,6 +88,8 @@ __all__ = [
     "Status",
     "TextPatch",
     "TreeEntry",
+    "add_detached_worktree",
+    "add_worktree",
     "apply_patch",
     "attributes_fingerprint",
     "check_bundle",
@@ -88,16 +101,20 @@ __all__ = [
     "diff_contents",
     "diff_from_base",
     "diff_trees",
+    "find_branch",
     "find_ref",
     "find_tree_entries",
     "find_work_tree",
+    "find_worktree_folder",
     "has_base_ref",
     "has_commit",
     "has_tree_path",
     "hash_blob",
     "head_fingerprint",
     "identity_of",
+    "is_branch_name",
     "is_converting",
+    "is_reachable",
     "is_tracked",
     "list_base_refs",
     "list_blobs",
@@ -105,6 +122,7 @@ __all__ = [
     "list_ignored",
     "list_index_paths",
     "list_tree",
+    "mark_worktree",
     "matches_blob",
     "mode_of",
     "move_head",
@@ -116,8 +134,10 @@ __all__ = [
     "read_head",
     "read_index_facts",
     "refresh_private_copy",
+    "repair_worktrees",
     "restore_blobs",
     "run_status",
+    "set_branch",
     "settle_conflicts",
     "settle_intents",
     "settle_loops",
@@ -150,5 +170,9 @@ _HOMES = {
     "StagedRow": "status", "Status": "status", "parse_status": "status", "run_status": "status",
     "settle_conflicts": "status", "settle_loops": "status",
     "PatchedTree": "trial", "apply_patch": "trial",
+    "add_detached_worktree": "worktrees", "add_worktree": "worktrees", "find_branch": "worktrees",
+    "find_worktree_folder": "worktrees", "is_branch_name": "worktrees", "is_reachable": "worktrees",
+    "mark_worktree": "worktrees", "repair_worktrees": "worktrees",
+    "set_branch": "worktrees",
 }  # fmt: skip
 __getattr__ = loader(__name__, _HOMES)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 from functools import cached_property
 from pathlib import Path
 
 import msgspec
 
 from chronos.errors import GitFailedError, UnsupportedRepositoryError
-from chronos.files import TreePath
+from chronos.files import TreePath, read_limited
 from chronos.git.command import GitCommand
 
+TIMELINE_MARK = "chronos-timeline"
+_LARGEST_MARK_BYTES = 4096
+_TIMELINE = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}"
 _TRUSTED_SCOPES = (b"system", b"global")
 _IN_PROGRESS = (
     ("merge", "MERGE_HEAD"),
@@ -66,6 +70,15 @@ class Repository(msgspec.Struct, frozen=True, dict=True):
     def index(self) -> Path:
         """The user's index."""
         return self.git_dir / "index"
+
+    @property
+    def timeline_mark(self) -> str | None:
+        """The timeline that this worktree was made for, which its own git folder says; see `mark_worktree`."""
+        path = self.git_dir / TIMELINE_MARK
+        if not os.path.lexists(path):
+            return None
+        name = read_limited(path, _LARGEST_MARK_BYTES, too_large=GitFailedError).decode("ascii", "replace").strip()
+        return name if re.fullmatch(_TIMELINE, name) else None
 
     def absorbs(self, git_dir: Path) -> bool:
         """Tell whether `git_dir` is the git folder of one of this repository's submodules, kept in its own."""

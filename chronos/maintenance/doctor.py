@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from chronos.checkpoints import has_inner_repository, stored_bytes
 from chronos.git import GitCommand, Repository
 from chronos.maintenance.findings import Finding, Severity
-from chronos.operations import Workspace, list_interrupted
+from chronos.operations import Workspace, list_interrupted, list_notes, repair_trees
 from chronos.secrets import has_detector
 
 _MIB = 1024 * 1024
@@ -87,3 +87,7 @@ def _store_findings(workspace: Workspace) -> Iterator[Finding]:
         yield Finding(Severity.WARNING, "store", "a file of the store itself is damaged", "chrono verify --repair")
     for journal in list_interrupted(workspace.store):
         yield Finding(Severity.WARNING, "journal", f"{journal.stem} was interrupted", "chrono recover")
+    for operation in list_notes(workspace.store):
+        yield Finding(Severity.WARNING, "journal", f"{operation.summary} was interrupted", "chrono recover")
+    for sentence in repair_trees(workspace):
+        yield Finding(Severity.NOTE, "timelines", sentence, "")

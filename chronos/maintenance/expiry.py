@@ -17,6 +17,7 @@ from chronos import clock
 from chronos.catalog import CheckpointRow
 from chronos.checkpoints import (
     LARGEST_JOURNAL_BYTES,
+    CheckpointMove,
     Journal,
     Store,
     Trigger,
@@ -29,17 +30,19 @@ from chronos.errors import IntegrityError
 from chronos.files import read_limited, remove_tree, sync_folder, translate_os_errors
 from chronos.maintenance.retention import Rules, Ties, Verdict, find_forks, judge, judge_shelf
 from chronos.operations import (
-    CheckpointMove,
     Operation,
     OperationKind,
     append,
+    aside_of,
     find_ended,
     is_unreadable,
     list_interrupted,
+    list_notes,
     new_operation_id,
     read_operations,
     split_by_grace,
     stamp,
+    timeline_is_bare,
 )
 
 _GOING = ".gone-"
@@ -56,7 +59,8 @@ class Ending(msgspec.Struct, frozen=True):
 class ExpiryPlan(msgspec.Struct):
     """Which checkpoints go and which stay, where undo ends, and what of the records of operations goes with it.
 
-    `journals` are the operations in progress; while `obstacles` says why nothing can be judged, nothing goes.
+    `trees` are working trees that were moved aside and that nothing can bring back. `journals` are the operations in
+    progress; while `obstacles` says why nothing can be judged, nothing goes.
     """
 
     verdicts: list[Verdict]
@@ -65,6 +69,7 @@ class ExpiryPlan(msgspec.Struct):
     journals: list[Journal] = msgspec.field(default_factory=list)
     obstacles: list[str] = msgspec.field(default_factory=list)
     operations: list[Operation] = msgspec.field(default_factory=list)
+    trees: list[Path] = msgspec.field(default_factory=list)
 
     @property
     def going(self) -> list[CheckpointRow]:
@@ -90,11 +95,18 @@ def plan_expiry(store: Store, rules: Rules) -> ExpiryPlan:
         else:
             plan.verdicts += judge(rows, ties, rules)
         plan.verdicts += judge_shelf(store.catalog.list_checkpoints(timeline, deleted=True), ties, rules)
+    plan.trees = _find_trees(store, plan, () if rules.empties_shelf else kept)
     if plan.obstacles:
         reasons = ("the log or a journal cannot be read whole",)
         plan.verdicts = [Verdict(verdict.row, False, reasons) for verdict in plan.verdicts]
-        plan.endings, plan.records = [], []
+        plan.endings, plan.records, plan.trees = [], [], []
     return plan
+
+
+def _find_trees(store: Store, plan: ExpiryPlan, kept: Sequence[Operation]) -> list[Path]:
+    held = {operation.operation for operation in (*kept, *list_notes(store))}
+    found = (aside_of(store.layout, one) for one in plan.operations if one.operation not in held)
+    return sorted(path for path in found if path is not None)
 
 
 def expire_automatic(store: Store, plan: ExpiryPlan) -> None:
@@ -113,6 +125,16 @@ def expire_others(store: Store, plan: ExpiryPlan) -> None:
             (folder / name).unlink(missing_ok=True)
     if plan.records:
         sync_folder(folder)
+
+
+def remove_trees(store: Store, plan: ExpiryPlan) -> None:
+    """Remove the trees of a plan for good, and the folders of timelines that have nothing any more."""
+    for path in plan.trees:
+        remove_tree(path)
+    noted = {operation.tree.timeline for operation in list_notes(store) if operation.tree is not None}
+    for timeline in list_timelines(store.layout):
+        if timeline not in noted and timeline_is_bare(store.layout, timeline):
+            remove_tree(store.layout.timeline(timeline))
 
 
 def sweep_going(store: Store) -> int:

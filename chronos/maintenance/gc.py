@@ -22,6 +22,7 @@ from chronos.maintenance.expiry import (
     expire_others,
     folder_of,
     plan_expiry,
+    remove_trees,
     rules_of,
     sweep_going,
 )
@@ -56,12 +57,14 @@ class GcPlan(msgspec.Struct):
     def plan_id(self) -> str:
         """A short hash of what goes for good, but for packs, which nobody misses."""
         gone = sorted(row.checkpoint_id for row in self.expiry.going)
-        return digest(msgspec.json.encode((gone, sorted(self.expiry.records)))).hex()[:16]
+        trees = sorted(map(str, self.expiry.trees))
+        return digest(msgspec.json.encode((gone, sorted(self.expiry.records), trees))).hex()[:16]
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing would happen."""
-        does = self.expiry.going or self.expiry.endings or self.expiry.records or self.base_refs
+        expiry = self.expiry
+        does = expiry.going or expiry.endings or expiry.records or expiry.trees or self.base_refs
         return not does and (self.sweep is None or not self.sweep.freed_bytes)
 
 
@@ -106,6 +109,7 @@ def run_gc(
         if swept is not None:
             problems += _sweep(workspace, swept, plan.live)
         _delete_base_refs(workspace, plan.base_refs)
+        remove_trees(store, plan.expiry)
         store.refresh()
     return GcOutcome(plan, problems)
 

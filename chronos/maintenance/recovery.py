@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from chronos.maintenance.expiry import sweep_going
-from chronos.operations import Workspace, settle, sweep_leftovers
+from chronos.operations import Workspace, list_notes, settle, settle_trees, sweep_leftovers
 
 
 def recover(workspace: Workspace, *, abort: bool = False) -> list[str]:
     """Settle interrupted operations of this timeline and sweep scratch folders; return what was done, as sentences."""
-    store = workspace.store
+    store, done = workspace.store, list[str]()
+    if list_notes(store):
+        with store.exclusively():
+            done += settle_trees(workspace)
     with store.working_on(workspace.timeline):
-        done = settle(workspace, abort=abort)
+        done += settle(workspace, abort=abort)
         swept = store.sweep_temporary() + sweep_going(store) + sweep_leftovers(workspace)
     return done + ([f"removed {swept} left-over scratch folder{'s' if swept != 1 else ''}"] if swept else [])

@@ -81,9 +81,11 @@ class _Declared(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def list_places(
-    root: Path, layout: StoreLayout, settings: Mapping[str, MemoryDeclaration], facts: Facts
+    root: Path, layout: StoreLayout, settings: Mapping[str, MemoryDeclaration], facts: Facts, own_memory: Path
 ) -> list[StorePlace]:
     """Return the declared stores and those under `data/memory`, by name.
+
+    A timeline that has the folder `own_memory` has its own copies there of the stores that lie outside the root.
 
     Raises BadConfigError when two have one name or one place lies in another, DamagedStoreError.
     """
@@ -95,6 +97,8 @@ def list_places(
             )
         declared[name] = _declared_place(root, layout, name, found, is_shared=False)
     _check_apart(declared.values())
+    if any(not place.is_inside for place in declared.values()) and own_memory.is_dir():
+        declared = {name: _own_copy(place, own_memory) for name, place in declared.items()}
     places = dict(declared)
     taken = tuple(sorted(place.path for place in declared.values() if place.is_inside))
     for store in _find(root, taken, facts):
@@ -102,6 +106,10 @@ def list_places(
             name = free_name(store.name, store.path, places)
             places[name] = msgspec.structs.replace(store, name=name)
     return [places[name] for name in sorted(places)]
+
+
+def _own_copy(place: StorePlace, own_memory: Path) -> StorePlace:
+    return place if place.is_inside else msgspec.structs.replace(place, place=own_memory / place.name)
 
 
 def free_name(name: str, path: str, taken: Container[str]) -> str:
@@ -222,7 +230,8 @@ def _find_obstacle(root: Path, layout: StoreLayout, place: Path) -> str | None:
     lessons = {root / "data" / "lessons", layout.root.parent / "lessons"}
     if any(other.is_relative_to(place) for other in (root, layout.root, *lessons, *_homes())):
         return "it holds the project, the checkpoints, lessons or a home"
-    if any(place.is_relative_to(other) for other in (layout.root, *lessons)):
+    is_in_branched = root.is_relative_to(layout.root) and place.is_relative_to(root)
+    if any(place.is_relative_to(other) for other in (*(() if is_in_branched else (layout.root,)), *lessons)):
         return "checkpoints and lessons are never rewound"
     if ".git" in place.parts or len(place.parts) < 3:
         return "it is git's own, or a folder of the system"

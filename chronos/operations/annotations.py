@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from chronos.catalog import CheckpointRow
 from chronos.checkpoints import Annotation, AnnotationKind, check_name
 from chronos.errors import StateError, UsageError
-from chronos.operations.checkpoints import find_folder
 from chronos.operations.log import append, new_operation_id, stamp
+from chronos.operations.shelf import find_folder
 from chronos.operations.workspace import Workspace
 
 _MOST_TAGS = 100

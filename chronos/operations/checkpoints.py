@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import os
 import re
 from typing import TYPE_CHECKING
 
 from chronos import checkpoints
 from chronos.catalog import CheckpointRow
-from chronos.checkpoints import Store, Trigger, is_checkpoint_id, list_timelines
+from chronos.checkpoints import CheckpointMove, Store, Trigger, is_checkpoint_id, list_timelines
 from chronos.errors import (
     AmbiguousCheckpointError,
     BadNameError,
-    CatalogDamagedError,
-    LockedError,
     OutsideError,
     StateError,
-    StorageError,
     UnknownCheckpointError,
     UnsupportedError,
 )
-from chronos.files import display, sync_folder, translate_os_errors
+from chronos.files import display
 from chronos.operations.hiding import hide_beside_store
 from chronos.operations.journals import settle
-from chronos.operations.log import CheckpointMove, Operation, OperationKind, append, new_operation_id, stamp
+from chronos.operations.log import Operation, OperationKind, append, new_operation_id, stamp
+from chronos.operations.shelf import find_folder, move_checkpoints
 from chronos.operations.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -74,48 +71,6 @@ def delete(workspace: Workspace, row: CheckpointRow) -> None:
         move_checkpoints(store, moves)
         where = "" if row.timeline == workspace.timeline else f" of timeline {row.timeline}"
         _log(store, OperationKind.DELETE, workspace.timeline, f"delete {row.name}{where}", moves)
-
-
-def move_checkpoints(store: Store, moves: tuple[CheckpointMove, ...]) -> None:
-    """Move folders of checkpoints out of sight or back, each in one rename. The store's exclusive lock must be held.
-
-    Raises StateError when one is gone for good.
-    """
-    for move in moves:
-        found = find_folder(store, move.checkpoint_id)
-        if found is None:
-            raise StateError(
-                f"checkpoint {move.checkpoint_id} is gone for good", hint="`chrono undo --skip` steps over it"
-            )
-        if found[1] != move.live:
-            _move_folder(store, found[0], move)
-
-
-def find_folder(store: Store, checkpoint_id: str) -> tuple[str, bool] | None:
-    """Return the timeline in whose folder a checkpoint lies, and whether it is live; None when it is gone."""
-    for timeline in list_timelines(store.layout):
-        if store.layout.checkpoint(timeline, checkpoint_id).is_dir():
-            return timeline, True
-        if (store.layout.deleted(timeline) / checkpoint_id).is_dir():
-            return timeline, False
-    return None
-
-
-def _move_folder(store: Store, timeline: str, move: CheckpointMove) -> None:
-    shelf = store.layout.deleted(timeline)
-    visible, hidden = store.layout.checkpoint(timeline, move.checkpoint_id), shelf / move.checkpoint_id
-    source, target = (hidden, visible) if move.live else (visible, hidden)
-    with translate_os_errors(f"cannot move checkpoint {move.checkpoint_id}"):
-        shelf.mkdir(mode=0o700, exist_ok=True)
-        os.rename(source, target)
-    sync_folder(shelf)
-    sync_folder(store.layout.timeline(timeline))
-    try:
-        store.catalog.set_deleted(move.checkpoint_id, not move.live)
-    except CatalogDamagedError:
-        store.discard_catalog()
-    except (LockedError, StorageError):
-        pass  # the next look at the folders finds it
 
 
 def check_new_name(name: str) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chronos import checkpoints, locks
-from chronos.checkpoints import Store, Trigger, list_timelines
+from chronos.checkpoints import CheckpointMove, Store, Trigger, list_timelines
 from chronos.errors import (
     ChronosError,
     DamagedJournalError,
@@ -38,6 +38,7 @@ from chronos.git import Repository, open_repository, sweep_base_ref_locks
 from chronos.layout import TIMELINE
 from chronos.operations.hiding import sweep_hiding_drafts
 from chronos.operations.log import Operation, OperationKind, append, read_operations, stamp
+from chronos.operations.shelf import move_checkpoints
 from chronos.operations.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -53,7 +54,8 @@ def carry_out(
 ) -> Applied:  # fmt: skip
     """Write the journal, apply its changes, call `verify`, and log the operation. The timeline's lock must be held.
 
-    `seen` are the identities of the indexes that the plan was made from. An operation that fails its verification is
+    `seen` are the identities of the indexes that the plan was made from. With checkpoints that move in the journal the
+    store's exclusive lock must be held. An operation that fails its verification is
     logged all the same, so that it can be undone; its trash stays. Memory stores come first: where one cannot be
     replaced all are as they were, nothing else has been touched, and there was no operation.
     """
@@ -73,9 +75,9 @@ def carry_out(
     try:
         verify(applied)
     except VerifyFailedError:
-        _close(store, journal, keep_trash=True)
+        _close(workspace, journal, keep_trash=True)
         raise
-    _close(store, journal)
+    _close(workspace, journal)
     return applied
 
 
@@ -207,7 +209,7 @@ def _settle_one(workspace: Workspace, journal: Journal, *, abort: bool) -> str:
     if abort:
         _withdraw(store, journal)
     else:
-        _close(store, journal)
+        _close(workspace, journal)
     verb = "took back" if abort else "finished"
     kept = [f"kept {display(row.path)}: {row.reason}" for row in applied.kept]
     return "; ".join([f"{verb} the interrupted {journal.kind} ({journal.summary})", *kept, *applied.warnings])
@@ -267,20 +269,30 @@ def _repositories(workspace: Workspace, changes: ChangeSet) -> dict[TreePath, Re
     return found
 
 
-def _close(store: Store, journal: Journal, *, keep_trash: bool = False) -> None:
+def _close(workspace: Workspace, journal: Journal, *, keep_trash: bool = False) -> None:
+    """Move and take the checkpoints that the operation speaks of, log it, and keep its changes for undo."""
+    store, moves = workspace.store, journal.checkpoints
+    move_checkpoints(store, moves)
+    if journal.seals is not None:
+        moves += (CheckpointMove(_seal(workspace, journal, journal.seals), True),)
     operation = Operation(
-        journal.operation,
-        OperationKind(journal.kind),
-        journal.timeline,
-        stamp(),
-        journal.summary,
-        has_changes=True,
-        safety=journal.safety,
-        target=journal.target,
-        undoes=journal.undoes,
-    )
+        journal.operation, OperationKind(journal.kind), journal.timeline, stamp(), journal.summary, moves,
+        has_changes=True, safety=journal.safety, target=journal.target, undoes=journal.undoes,
+    )  # fmt: skip
     append(store, operation)
     _archive(store, journal, keep_trash=keep_trash)
+
+
+def _seal(workspace: Workspace, journal: Journal, name: str) -> str:
+    """Take the checkpoint that ends an operation, unless a run that was cut short has; return its id."""
+    newest = workspace.store.catalog.list_checkpoints(journal.timeline, limit=1)[0]
+    parents = (journal.target,) if journal.target is not None else ()
+    if newest.parent == journal.safety and newest.other_parents == parents:
+        return newest.checkpoint_id
+    request = workspace.request(name, Trigger.AUTOMATIC, parents=parents)
+    policy = workspace.policy(frozenset(change.path for change in journal.change_set.changes))
+    with checkpoints.open_checkpoint(workspace.store, workspace.repository, policy, request) as pending:
+        return pending.seal().checkpoint_id
 
 
 def _archive(store: Store, journal: Journal, *, keep_trash: bool = False) -> None:

@@ -17,7 +17,7 @@ import msgspec
 
 from chronos import checkpoints, clock, locks
 from chronos.catalog import Catalog
-from chronos.checkpoints import Annotation, Store, Trigger, is_annotation
+from chronos.checkpoints import Annotation, CheckpointMove, Store, Trigger, is_annotation
 from chronos.errors import ChronosError, StorageError
 from chronos.files import read_limited, translate_os_errors
 from chronos.pool import add_check, digest, strip_check
@@ -36,20 +36,36 @@ class OperationKind(str, Enum):
     REDO = "redo"
     SKIP = "skip"
     GC = "gc"
+    BRANCH = "branch"
+    MERGE = "merge"
+    REVERT = "revert"
+    PRUNE = "prune"
     UNREADABLE = "unreadable"
 
 
-class CheckpointMove(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A checkpoint that an operation brought in (`live`) or deleted."""
+class TreeMove(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """A timeline's working tree that came to `place` (`live`) or was moved aside, with its git branch at `tip`.
 
-    checkpoint_id: str
+    `place` is text: from the store's folder, or absolute; empty where there was no tree. `branch` is a short name, and
+    empty where none was made or removed.
+    """
+
+    timeline: str
     live: bool
+    place: str
+    branch: str = ""
+    tip: str | None = None
+
+    def inverted(self) -> TreeMove:
+        """Return the move that takes this one back."""
+        return msgspec.structs.replace(self, live=not self.live)
 
 
 class Operation(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """One line of the log. `undoes` names the operation that an undo or redo took back, or that was stepped over.
 
-    A gc says that `checkpoints` are gone for good, and that `undoes` and what came before it is past its grace.
+    `tree` is the working tree of a timeline that came or went with it. A gc says that `checkpoints` are gone for good,
+    and that `undoes` and what came before it is past its grace.
     """
 
     operation: str
@@ -62,6 +78,7 @@ class Operation(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_
     safety: str | None = None
     target: str | None = None
     undoes: str | None = None
+    tree: TreeMove | None = None
 
 
 def new_operation_id() -> str:
@@ -180,6 +197,7 @@ def _find_unlogged(store: Store, written: list[Operation], timeline: str | None)
                 Operation(
                     journal.operation, kind, journal.timeline, at, journal.summary, has_changes=True,
                     safety=journal.safety, target=journal.target, undoes=journal.undoes,
+                    checkpoints=journal.checkpoints,
                 )
             )  # fmt: skip
     return lost

@@ -133,7 +133,7 @@ def _compare(workspace: Workspace, pair: StorePair, *, is_live: bool, tables: bo
         return msgspec.structs.replace(found, notes=(f"it was of kind {old.record.kind}",))
     with workspace.store.temporary_folder() as scratch:
         before = write_store(workspace.store, old, _folder(scratch, "old"))
-        live = place_of(workspace.root, record.path)
+        live = workspace.place_of(record.path)
         after = live if is_live else write_store(workspace.store, new, _folder(scratch, "new"))
         try:
             compared = get_kind(record.kind).compare(before, after, limit_s=_COMPARE_LIMIT_S)
@@ -151,7 +151,7 @@ def _folder(scratch: Path, name: str) -> Path:
 
 def _summarise(workspace: Workspace, part: MemoryState) -> tuple[TableSummary, ...] | None:
     try:
-        return tuple(get_kind(part.record.kind).summarise(place_of(workspace.root, part.record.path)))
+        return tuple(get_kind(part.record.kind).summarise(workspace.place_of(part.record.path)))
     except UnreadableStoreError as cause:
         workspace.notices.append(f"memory store {display(part.record.name)}: {cause.message}")
         return None

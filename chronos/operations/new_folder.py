@@ -38,8 +38,8 @@ def new_folder(workspace: Workspace, folder: Path) -> Iterator[Path]:
 
 def check_outside(workspace: Workspace, folder: Path) -> None:
     """Refuse a place where git or chrono keep their own. Raises RefusedError."""
-    place = folder.resolve()
-    if ".git" in place.parts or any(
-        place.is_relative_to(own.resolve()) for own in (workspace.store.layout.root, workspace.repository.common_dir)
-    ):
+    place, store = folder.resolve(), workspace.store.layout.root.resolve()
+    is_in_branched = workspace.root.is_relative_to(store) and place.is_relative_to(workspace.root)
+    is_in_store = place.is_relative_to(store) and not is_in_branched
+    if ".git" in place.parts or is_in_store or place.is_relative_to(workspace.repository.common_dir.resolve()):
         raise RefusedError(f"{folder} lies in the store or in git's own folder", hint="give a folder elsewhere")

@@ -7,6 +7,7 @@ an undo, inverted. Each is logged with its own change set, so any number of step
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from chronos.checkpoints import (
     Capture,
     CapturePolicy,
     ChangeSet,
+    CheckpointMove,
     IndexChange,
     Journal,
     JournalKind,
@@ -43,14 +45,12 @@ from chronos.checkpoints import (
     open_checkpoint,
     side_on_disk,
 )
-from chronos.errors import ChangedMeanwhileError, IntegrityError, VerifyFailedError
+from chronos.errors import ChangedMeanwhileError, IntegrityError, StateError, VerifyFailedError
 from chronos.files import SafeRoot, TreePath, display, unescape
 from chronos.git import Repository, wait_for_index
 from chronos.memory import StorePlace
-from chronos.operations.checkpoints import move_checkpoints
 from chronos.operations.journals import carry_out, check_settled, read_changes, settle
 from chronos.operations.log import (
-    CheckpointMove,
     Operation,
     OperationKind,
     append,
@@ -58,7 +58,9 @@ from chronos.operations.log import (
     stamp,
 )
 from chronos.operations.memory import check_stores, is_readable_place, lost_chunks_of, place_at, places_of
+from chronos.operations.shelf import move_checkpoints
 from chronos.operations.stack import next_step
+from chronos.operations.trees import hold_tree, settle_trees, take_tree_back
 from chronos.operations.workspace import Workspace
 from chronos.pool import ContentSink, HashingSink
 
@@ -82,7 +84,7 @@ class Outcome(msgspec.Struct, frozen=True):
     stores: tuple[str, ...]
 
 
-class _Prepared(msgspec.Struct):
+class Prepared(msgspec.Struct):
     """A plan against a fresh capture, with all that it takes to carry it out."""
 
     plan: Plan
@@ -91,7 +93,7 @@ class _Prepared(msgspec.Struct):
     replan: Callable[[Capture], Plan]
 
 
-_Prepare = Callable[[Capture, ContentSink], _Prepared]
+Prepare = Callable[[Capture, ContentSink], Prepared]
 
 
 def plan_restore(workspace: Workspace, row: CheckpointRow, options: Options) -> Plan:
@@ -114,10 +116,10 @@ def restore(workspace: Workspace, row: CheckpointRow, options: Options, expected
         workspace.notices += settle(workspace)
         state = workspace.store.read_checkpoint(row)
         check_stores(state, options)
-        task = _Task("restore", f"restore {row.name}", f"before restore of {row.name}", target=row.checkpoint_id)
+        task = Task("restore", f"restore {row.name}", f"before restore of {row.name}", target=row.checkpoint_id)
         prepare = partial(_prepare_restore, workspace, state, options)
         policy = workspace.policy(options.forced, places_of(workspace, state))
-        return _execute(workspace, task, policy, prepare, expected)
+        return execute(workspace, task, policy, prepare, expected)
 
 
 def plan_step(workspace: Workspace, kind: OperationKind, options: Options) -> tuple[Operation, Plan]:
@@ -128,6 +130,8 @@ def plan_step(workspace: Workspace, kind: OperationKind, options: Options) -> tu
     with workspace.store.working_on(workspace.timeline):
         check_settled(workspace)
         operation = next_step(workspace.store, workspace.timeline, kind)
+        if operation.tree is not None:
+            return operation, _plan_tree(operation)
         policy = _policy_of_step(workspace, operation)
         capture = capture_in_memory(workspace.store, workspace.repository, policy)
         return operation, _prepare_step(workspace, operation, options, capture, HashingSink()).plan
@@ -136,11 +140,17 @@ def plan_step(workspace: Workspace, kind: OperationKind, options: Options) -> tu
 def step(workspace: Workspace, kind: OperationKind, options: Options, expected: str | None = None) -> Outcome:
     """Undo or redo one operation. Raises NothingToUndoError, and what `restore` raises."""
     store = workspace.store
+    _hold_departing(workspace, kind)
     with store.exclusively():
-        workspace.notices += settle(workspace)
+        workspace.notices += settle_trees(workspace) + settle(workspace)
         operation = next_step(store, workspace.timeline, kind)
         moves = tuple(CheckpointMove(move.checkpoint_id, not move.live) for move in operation.checkpoints)
         summary = f"{kind.value} {_plain_summary(operation)}"
+        if operation.tree is not None:
+            plan = _plan_tree(operation)
+            _check_expected(plan, expected)
+            done = take_tree_back(workspace, operation, kind, summary)
+            return Outcome(done.operation, summary, plan, None, 0, 0, (), (), ())
         if not operation.has_changes:
             _check_expected(Plan(ChangeSet(), operation=operation.operation), expected)
             move_checkpoints(store, moves)
@@ -150,24 +160,47 @@ def step(workspace: Workspace, kind: OperationKind, options: Options, expected: 
             append(store, done)
             return Outcome(done.operation, summary, Plan(ChangeSet()), None, 0, 0, (), (), ())
         verb: JournalKind = "undo" if kind is OperationKind.UNDO else "redo"
-        task = _Task(verb, summary, f"before {summary}", undoes=operation.operation)
+        task = Task(verb, summary, f"before {summary}", undoes=operation.operation, checkpoints=moves)
         prepare = partial(_prepare_step, workspace, operation, options)
-        return _execute(workspace, task, _policy_of_step(workspace, operation), prepare, expected)
+        return execute(workspace, task, _policy_of_step(workspace, operation), prepare, expected)
 
 
-class _Task(msgspec.Struct, frozen=True):
-    """What is done, as the journal says it, and what the safety checkpoint is called."""
+def _plan_tree(operation: Operation) -> Plan:
+    """What taking back a timeline's coming or going does, in words."""
+    move = operation.tree
+    assert move is not None
+    plan = Plan(ChangeSet(), operation=operation.operation)
+    verb = "goes, with its checkpoints; undo brings it back" if move.live else "comes back, as it was"
+    plan.warnings.append(f"the working tree of timeline {move.timeline} {verb}")
+    return plan
+
+
+def _hold_departing(workspace: Workspace, kind: OperationKind) -> None:
+    """Take a checkpoint of a tree that the next step takes away: it needs the locks that a create needs."""
+    move = None
+    with workspace.store.working_on(workspace.timeline), suppress(StateError, IntegrityError):
+        operation = next_step(workspace.store, workspace.timeline, kind)
+        move = operation.tree
+    if move is not None and move.live:
+        hold_tree(workspace, move.timeline, f"before {kind.value} {_plain_summary(operation)}"[:120])
+
+
+class Task(msgspec.Struct, frozen=True):
+    """What is done, as the journal says it, and what the safety checkpoint is called.
+
+    With `seals` a checkpoint of that name is taken when all is done.
+    """
 
     kind: JournalKind
     summary: str
     safety_name: str
     target: str | None = None
     undoes: str | None = None
+    checkpoints: tuple[CheckpointMove, ...] = ()
+    seals: str | None = None
 
 
-def _execute(
-    workspace: Workspace, task: _Task, policy: CapturePolicy, prepare: _Prepare, expected: str | None
-) -> Outcome:
+def execute(workspace: Workspace, task: Task, policy: CapturePolicy, prepare: Prepare, expected: str | None) -> Outcome:
     """Capture, plan, seal the safety checkpoint and carry the plan out. What changes nothing leaves nothing behind.
 
     What will be replaced is read back from the pool first: where a pack turns out to be damaged, its chunks are
@@ -192,11 +225,11 @@ def _execute(
     raise IntegrityError("the bytes that would be replaced cannot be read back from the store; nothing was touched")
 
 
-def _apply(workspace: Workspace, task: _Task, prepared: _Prepared, safety: str) -> Outcome:
+def _apply(workspace: Workspace, task: Task, prepared: Prepared, safety: str) -> Outcome:
     plan = prepared.plan
     journal = Journal(
         JOURNAL_FORMAT, new_operation_id(), task.kind, workspace.timeline, task.summary, safety, plan.change_set,
-        task.target, task.undoes,
+        task.target, task.undoes, task.checkpoints, task.seals,
     )  # fmt: skip
     seen = {path: part.index_identity for path, part in prepared.present.components.items()}
     applied = carry_out(workspace, journal, prepared.repositories, partial(_verify, workspace, prepared), seen)
@@ -231,24 +264,32 @@ def _policy_of_step(workspace: Workspace, operation: Operation) -> CapturePolicy
     return workspace.policy(frozenset(change.path for change in changes.changes), stores)
 
 
+def plan_towards(
+    workspace: Workspace, state: State, options: Options, present: Capture, sink: ContentSink | None
+) -> tuple[Plan, Planner]:
+    """Return the plan that gives the tree and its memory stores `state`, from a capture of what is there now."""
+    with workspace.store.temporary_folder() as scratch:
+        planner = Planner(state, present, options, workspace.store.pool, scratch, sink)
+        plan = planner.restore()
+        stores = StorePlanner(present.state, workspace.places(), options, plan).towards(state, planner)
+        plan.change_set = msgspec.structs.replace(plan.change_set, stores=stores)
+        return plan, planner
+
+
 def _prepare_restore(
     workspace: Workspace, state: State, options: Options, capture: Capture, sink: ContentSink
-) -> _Prepared:
-    def make(present: Capture, sink: ContentSink) -> tuple[Plan, Planner]:
-        with workspace.store.temporary_folder() as scratch:
-            planner = Planner(state, present, options, workspace.store.pool, scratch, sink)
-            plan = planner.restore()
-            stores = StorePlanner(present.state, workspace.places(), options, plan).towards(state, planner)
-            plan.change_set = msgspec.structs.replace(plan.change_set, stores=stores)
-            return plan, planner
+) -> Prepared:
+    plan, planner = plan_towards(workspace, state, options, capture, sink)
 
-    plan, planner = make(capture, sink)
-    return _Prepared(plan, capture, planner.repositories, lambda present: make(present, HashingSink())[0])
+    def replan(present: Capture) -> Plan:
+        return plan_towards(workspace, state, options, present, HashingSink())[0]
+
+    return Prepared(plan, capture, planner.repositories, replan)
 
 
 def _prepare_step(
     workspace: Workspace, operation: Operation, options: Options, capture: Capture, _sink: ContentSink
-) -> _Prepared:
+) -> Prepared:
     wanted = read_changes(workspace.store, operation).inverted()
 
     def make(present: Capture) -> Plan:
@@ -260,7 +301,7 @@ def _prepare_step(
         plan.operation = operation.operation
         return plan
 
-    return _Prepared(make(capture), capture, _repositories(wanted, capture), make)
+    return Prepared(make(capture), capture, _repositories(wanted, capture), make)
 
 
 def _repositories(wanted: ChangeSet, present: Capture) -> dict[TreePath, Repository]:
@@ -307,7 +348,7 @@ def _check_expected(plan: Plan, expected: str | None) -> None:
         raise ChangedMeanwhileError("the tree changed since the plan was made; nothing was touched")
 
 
-def _check_contents(workspace: Workspace, prepared: _Prepared) -> None:
+def _check_contents(workspace: Workspace, prepared: Prepared) -> None:
     """Read everything that will be written before anything is touched. Raises IntegrityError or GitFailedError."""
     pool, plan = workspace.store.pool, prepared.plan
     with BlobSource(prepared.repositories) as blobs:
@@ -322,7 +363,7 @@ def _check_contents(workspace: Workspace, prepared: _Prepared) -> None:
             pool.read_content(content)
 
 
-def _verify(workspace: Workspace, prepared: _Prepared, applied: Applied) -> None:
+def _verify(workspace: Workspace, prepared: Prepared, applied: Applied) -> None:
     """Hash what was written, and capture and plan again: what differs or is still to do, and was not kept, is wrong.
 
     A path that was not in the plan and is now was changed by somebody else meanwhile: that is said. A restored

@@ -6,7 +6,6 @@ import msgspec
 
 from chronos.checkpoints import Store
 from chronos.errors import DamagedJournalError, IntegrityError, NothingToUndoError, StateError
-from chronos.operations.checkpoints import find_folder
 from chronos.operations.grace import GRACE
 from chronos.operations.journals import read_changes, settle
 from chronos.operations.log import (
@@ -18,6 +17,7 @@ from chronos.operations.log import (
     read_operations,
     stamp,
 )
+from chronos.operations.shelf import find_folder
 from chronos.operations.workspace import Workspace
 
 _HINT = "step over it with `chrono undo --skip`, which changes no file; checkpoints restore as ever"

@@ -47,15 +47,26 @@ class Workspace(msgspec.Struct):
 
     def places(self) -> list[StorePlace]:
         """Return the memory stores that are declared, or lie under `data/memory`. Raises BadConfigError."""
-        return memory.list_places(self.root, self.store.layout, self.config.memory, self.store.catalog)
+        layout = self.store.layout
+        return memory.list_places(
+            self.root, layout, self.config.memory, self.store.catalog, own_memory=layout.timeline_memory(self.timeline)
+        )
 
-    def request(self, name: str, trigger: Trigger, description: str = "", tags: tuple[str, ...] = ()) -> Request:
+    def place_of(self, path: str) -> Path:
+        """Return where the memory store with this `path` (from the root, or absolute) is on this timeline."""
+        known = (place.place for place in self.places() if place.path == path and not place.is_inside)
+        return next(known, memory.place_of(self.root, path))
+
+    def request(
+        self, name: str, trigger: Trigger, description: str = "", tags: tuple[str, ...] = (),
+        parents: tuple[str, ...] = (),
+    ) -> Request:  # fmt: skip
         """Return a request for a checkpoint of this workspace."""
         versions = {"git": self.git_version}
         environment = checkpoints.describe_environment(
             self.root, self.environment, self.config.environment_variables, versions
         )
-        return checkpoints.Request(name, description, self.timeline, trigger, environment, tags)
+        return checkpoints.Request(name, description, self.timeline, trigger, environment, tags, parents)
 
     def expand(self, paths: tuple[TreePath, ...]) -> frozenset[TreePath]:
         """Return the files at and below `paths`, but for git's own, for taking ignored ones in by force."""

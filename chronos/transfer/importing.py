@@ -18,6 +18,7 @@ from chronos import locks
 from chronos.checkpoints import (
     LARGEST_MANIFEST_BYTES,
     Allowance,
+    CheckpointMove,
     SealedElsewhere,
     Store,
     complete,
@@ -29,7 +30,6 @@ from chronos.files import TreePath, from_text, read_limited, translate_os_errors
 from chronos.git import GitCommand, Repository, check_bundle, create_base_ref, has_base_ref, has_commit, take_bundle
 from chronos.layout import IMPORT_TIMELINE, MAIN_TIMELINE, MANIFEST
 from chronos.operations import (
-    CheckpointMove,
     Operation,
     OperationKind,
     Workspace,

@@ -18,18 +18,19 @@ HEAVY = {"pygit2", "git", "rich", "lancedb", "filelock", "yaml", "psutil", "toml
 CREATE = {
     "": "app background clock config errors layout lazy locate locks process stat_cache",
     "catalog": "database rows schema",
-    "checkpoints": "allowance annotations capture component create environment manifest members memory omissions owner "
-    "packs policy reading reconcile seal secrets set_up states store",
+    "checkpoints": "allowance annotations capture component create environment manifest members memory moves omissions "
+    "owner packs policy reading reconcile seal secrets set_up states store",
     "cli": "checkpoint commands documents main options output plans program progress render session tables transfers "
     "views wording",
-    "engine": "checkpoints memory place transfer upkeep",
+    "engine": "checkpoints memory place timelines transfer upkeep",
     "files": "databases durable paths safe_root",
     "git": "command conversion index intents objects patch refs repository scratch_index status",
     "maintenance": "due",
     "memory": "kinds places registry",
-    "operations": "checkpoints hiding journals log opening workspace",
+    "operations": "checkpoints hiding journals log opening shelf workspace",
     "pool": "checked chunker codec compressor content pack reader",
     "secrets": "budget forms keywords names scanner",
+    "timelines": "",
     "transfer": "",
 }
 # A list looks into the catalog: nothing that captures or seals either.

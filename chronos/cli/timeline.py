@@ -1,0 +1,178 @@
+"""`chrono timeline`: working trees with their own memory beside this one, to try things in, compare, and merge back."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from chronos.cli import documents, render, timeline_report
+from chronos.cli.options import Json, Paths, PlanOnly, Yes
+from chronos.cli.session import Session
+from chronos.cli.views import Comparison
+from chronos.errors import UsageError
+from chronos.files import display
+
+app = typer.Typer(
+    help="Timelines: isolated working trees with their own memory, to try things in.", no_args_is_help=True,
+    rich_markup_mode=None,
+)  # fmt: skip
+Name = Annotated[str, typer.Argument(metavar="NAME", show_default=False, help="The name of a timeline.")]
+
+
+@app.command()
+def branch(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME", show_default=False, help="What to call it.")],
+    source: Annotated[
+        str | None,
+        typer.Option("--from", metavar="ID", show_default="the files now", help="Begin from this checkpoint."),
+    ] = None,
+    no_memory: Annotated[bool, typer.Option("--no-memory", help="Without the memory stores.")] = False,
+    seed: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--seed", metavar="PATTERN", show_default=False,
+            help="Copy ignored files too that this pattern names (gitignore syntax); repeatable.",
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:  # fmt: skip
+    """Make a working tree with exactly the present state, uncommitted and untracked files too, and its own memory.
+
+    It is a git worktree on a new branch chronos/NAME. Nothing in this working tree, its index or its branch changes.
+    """
+    session = Session.of(context, as_json)
+    with session.engine() as engine:
+        found = engine.branch_timeline(name, source, memory=not no_memory, seeds=seed or ())
+        session.show(found, timeline_report.branched_document, timeline_report.branched)
+
+
+@app.command("list")
+def list_(context: typer.Context, as_json: Json = False) -> None:
+    """List the timelines: where each is, and what it was branched from."""
+    session = Session.of(context, as_json)
+    with session.engine() as engine:
+        found = engine.list_timelines()
+        current = engine.timeline
+        session.show(
+            found, timeline_report.list_document, lambda rows: timeline_report.list_(rows, current)
+        )  # fmt: skip
+
+
+@app.command()
+def show(context: typer.Context, name: Name, as_json: Json = False) -> None:
+    """Show one timeline: its working tree, branch, memory stores and newest checkpoint."""
+    session = Session.of(context, as_json)
+    with session.engine() as engine:
+        session.show(engine.show_timeline(name), timeline_report.details_document, timeline_report.details)
+
+
+@app.command()
+def path(context: typer.Context, name: Name, as_json: Json = False) -> None:
+    """Print where the working tree of a timeline is, for `cd "$(chrono timeline path NAME)"`."""
+    session = Session.of(context, as_json)
+    with session.engine() as engine:
+        session.show(
+            engine.timeline_path(name), lambda found: {"name": name, "path": str(found)}, timeline_report.path
+        )  # fmt: skip
+
+
+@app.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+def run(
+    context: typer.Context,
+    name: Name,
+    command: Annotated[list[str], typer.Argument(metavar="-- CMD", show_default=False, help="What to run there.")],
+) -> None:
+    """Run a command in the working tree of a timeline, and end as it ends.
+
+    It finds CHRONOS_TIMELINE, CHRONOS_ROOT, and the place of each memory store as CHRONOS_MEMORY_<STORE>.
+    """
+    session = Session.of(context, as_json=False)
+    with session.engine() as engine:
+        environment = engine.timeline_environment(name)
+    from chronos.app import run_in
+
+    run_in(command[command[0] == "--" :], environment)
+
+
+@app.command()
+def diff(
+    context: typer.Context,
+    old: Annotated[str, typer.Argument(metavar="A", show_default=False, help="The name of a timeline.")],
+    new: Annotated[str, typer.Argument(metavar="B", show_default=False, help="The name of another one.")],
+    memory: Annotated[bool, typer.Option("--memory", help="Only the memory stores, with rows by table.")] = False,
+    patch: Annotated[bool, typer.Option("--patch", help="Show the changes of text line by line.")] = False,
+    path: Paths = None,
+    as_json: Json = False,
+) -> None:
+    """Show what differs from timeline A to timeline B, committed or not, as both are now."""
+    session = Session.of(context, as_json)
+    if memory and (patch or path):
+        raise UsageError("--memory goes alone")
+    with session.engine() as engine:
+        first, second = engine.hold_timeline(old), engine.hold_timeline(new)
+        if memory:
+            timeline_report.show_memory(session, engine.diff_memory(first, second))
+            return
+        paths = session.from_root(engine, path)
+        differences = [] if patch else engine.diff(first, second, paths=paths)
+        patches = engine.diff_patches(first, second, paths=paths) if patch else ()
+        stores = engine.diff_memory(first, second, tables=False) if not paths else []
+        view = render.patches if patch else render.differences
+        session.show(Comparison(old, new, differences, stores, patches, patch), documents.comparison, view)
+
+
+@app.command()
+def delete(
+    context: typer.Context, name: Name, plan_only: PlanOnly = False, yes: Yes = False, as_json: Json = False
+) -> None:
+    """Take a timeline away, after a checkpoint of what is there; `chrono undo` brings it back as it was.
+
+    Its tree is moved aside, with the files that no checkpoint holds, until gc removes it when undo ends.
+    """
+    session = Session.of(context, as_json)
+    with session.engine() as engine:
+        plan_id = None
+        if plan_only or not yes:
+            found = engine.plan_delete_timeline(name)
+            if not plan_only:
+                session.require_terminal("this takes a working tree away")
+            session.show(found, timeline_report.leaving_document, timeline_report.leaving)
+            if plan_only:
+                return
+            session.ask(f"Delete timeline {display(name)}?")
+            plan_id = found.plan_id
+        session.show(
+            engine.delete_timeline(name, plan_id=plan_id), timeline_report.left_document, timeline_report.left
+        )  # fmt: skip
+
+
+@app.command()
+def prune(
+    context: typer.Context,
+    idle: Annotated[
+        int | None,
+        typer.Option("--idle", metavar="DAYS", min=0, show_default="the lease", help="Not used for so many days."),
+    ] = None,
+    plan_only: PlanOnly = False,
+    yes: Yes = False,
+    as_json: Json = False,
+) -> None:
+    """Take away working trees that nobody uses any more; their checkpoints stay.
+
+    A tree with work that no checkpoint holds stays in any case. Links that git keeps to trees that are gone go, too.
+    """
+    session = Session.of(context, as_json)
+    with session.engine() as engine:
+        found = engine.plan_prune_timelines(idle)
+        has_work = bool(found.links) or any(one.goes for one in found.timelines)
+        if plan_only or not yes or not has_work:
+            if has_work and not plan_only:
+                session.require_terminal("this takes working trees away")
+            session.show(found, timeline_report.leaving_document, timeline_report.leaving)
+            if plan_only or not has_work:
+                return
+            session.ask("Prune them?")
+        done = engine.prune_timelines(found)
+        session.show(done, timeline_report.pruned_document, timeline_report.pruned)

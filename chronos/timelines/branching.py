@@ -1,0 +1,212 @@
+"""Branching: a new working tree that holds exactly the state of a checkpoint, on a timeline of its own.
+
+Nothing of the source changes but for one automatic checkpoint. Until the new timeline's first checkpoint is sealed,
+which is also the proof that its tree is what was asked for, whatever fails or is killed is taken away again.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import msgspec
+
+from chronos import operations
+from chronos.catalog import CheckpointRow
+from chronos.checkpoints import (
+    Applier,
+    Kept,
+    Options,
+    Plan,
+    State,
+    StoreApplier,
+    Trigger,
+    capture_in_memory,
+    list_timelines,
+    open_checkpoint,
+    write_record,
+)
+from chronos.errors import BadTimelineNameError, TimelineExistsError, UnsupportedError, VerifyFailedError
+from chronos.files import display, sync_file_system, translate_os_errors
+from chronos.git import add_worktree, find_branch, is_branch_name, mark_worktree
+from chronos.layout import IMPORT_TIMELINE, MAIN_TIMELINE
+from chronos.operations import (
+    Operation,
+    OperationKind,
+    Workspace,
+    append,
+    branch_of,
+    new_operation_id,
+    places_of,
+    plan_towards,
+    stamp,
+)
+from chronos.pool import HashingSink
+from chronos.timelines.nested import bring_repositories
+from chronos.timelines.seeds import copy_seeds, find_seeds
+
+_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,62}[A-Za-z0-9_-])?")
+
+
+class Branched(msgspec.Struct, frozen=True):
+    """A timeline that was branched. `source` is the checkpoint whose state it has, `head` its own first one."""
+
+    name: str
+    path: Path
+    source: str
+    head: str
+    branch: str
+    seeded: tuple[str, ...]
+    kept: tuple[Kept, ...]
+    warnings: tuple[str, ...]
+
+
+class Request(msgspec.Struct, frozen=True):
+    """What is asked for. `source` is the checkpoint to begin from, None the present state."""
+
+    name: str
+    source: CheckpointRow | None = None
+    memory: bool = True
+    seeds: tuple[str, ...] = ()
+
+
+def check_timeline_name(name: str) -> str:
+    """Return `name` when a folder and a git branch may be called so. Raises BadTimelineNameError."""
+    shown = display(name[:60])
+    if name.lower() in (MAIN_TIMELINE, IMPORT_TIMELINE):
+        raise BadTimelineNameError(f"{shown!r} is the name of a timeline that every store has or may have")
+    if not _NAME.fullmatch(name) or ".." in name or name.lower().endswith(".lock"):
+        raise BadTimelineNameError(f"{shown!r} cannot be the name of a timeline")
+    return name
+
+
+def branch(workspace: Workspace, request: Request) -> Branched:
+    """Make a timeline with a working tree that has the present state, or that of a checkpoint.
+
+    Raises BadTimelineNameError, TimelineExistsError, GitFailedError, IntegrityError, StorageError, and then nothing of
+    the new timeline is left.
+    """
+    store, name = workspace.store, check_timeline_name(request.name)
+    if any(one.tree and one.tree.timeline == name for one in operations.list_notes(store)):
+        with store.exclusively():  # whoever was at it is gone then
+            workspace.notices += operations.settle_trees(workspace)
+    place = place_for(workspace, name)
+    _check_free(workspace, name, place)
+    seeds = find_seeds(workspace, request.seeds)
+    source = request.source or _hold_source(workspace, name)
+    state = store.read_checkpoint(source)
+    with store.working_on(name):
+        _check_free(workspace, name, place)
+        commit = state.components[b""].head
+        move = operations.arriving(store.layout, name, place, commit, is_plain=workspace.repository.is_plain)
+        summary = f"branch {name} from {source.name}"
+        operation = Operation(
+            new_operation_id(), OperationKind.BRANCH, workspace.timeline, stamp(), summary,
+            target=source.checkpoint_id, tree=move,
+        )  # fmt: skip
+        operations.write_note(store, operation)
+        try:
+            made = _make(workspace, request, place, source, state)
+            seeded = copy_seeds(workspace, place, seeds)
+        except BaseException:
+            operations.withdraw(workspace, operation)
+            operations.drop_note(store, operation)
+            raise
+        append(store, operation)
+        operations.drop_note(store, operation)
+    return msgspec.structs.replace(made, seeded=seeded)
+
+
+def place_for(workspace: Workspace, name: str) -> Path:
+    """Return where the working tree of a new timeline goes. Raises UnsupportedError."""
+    folder = workspace.config.worktrees_dir
+    if not folder:
+        return workspace.store.layout.worktree(name)
+    if workspace.repository.is_plain or workspace.repository.common_dir.name != ".git":
+        raise UnsupportedError(
+            "outside git, and beside a bare repository, the working trees of timelines lie in the store",
+            hint="unset CHRONOS_WORKTREES_DIR (worktrees_dir)",
+        )
+    home = workspace.environment.get("HOME", "")
+    expanded = os.path.join(home, folder[2:]) if folder.startswith("~/") and home else folder
+    return Path(os.path.realpath(workspace.home / expanded)) / name
+
+
+def _check_free(workspace: Workspace, name: str, place: Path) -> None:
+    store, repository = workspace.store, workspace.repository
+    others = {other.lower() for other in list_timelines(store.layout)} - {name}
+    if name.lower() in others:
+        raise TimelineExistsError(f"a timeline whose name differs from {name!r} only in case is there already")
+    if store.catalog.list_checkpoints(name, limit=1):
+        raise TimelineExistsError(f"timeline {name} is there already")
+    if os.path.lexists(place):
+        raise TimelineExistsError(f"{place} is there already", hint="give another name, or move that away")
+    if repository.is_plain:
+        return
+    if not is_branch_name(repository, branch_of(name)):
+        raise BadTimelineNameError(f"git takes no branch called {branch_of(name)}")
+    if find_branch(repository, branch_of(name)) is not None:
+        raise TimelineExistsError(
+            f"there is a branch {branch_of(name)} already", hint="give another name, or delete or rename that branch"
+        )
+    if find_branch(repository, "chronos") is not None:
+        raise TimelineExistsError(
+            "there is a branch called chronos, so none can be called chronos/…", hint="rename it: git branch -m chronos"
+        )
+
+
+def _hold_source(workspace: Workspace, name: str) -> CheckpointRow:
+    created = operations.create(workspace, f"before branch {name}", trigger=Trigger.AUTOMATIC)
+    workspace.notices += [warning for warning in created.warnings if created.created]
+    return operations.resolve(workspace.store, created.checkpoint_id, workspace.timeline)
+
+
+def _make(workspace: Workspace, request: Request, place: Path, source: CheckpointRow, state: State) -> Branched:
+    """Make the tree, give it the state, and seal its first checkpoint from what is there then."""
+    store, name, repository = workspace.store, request.name, workspace.repository
+    with translate_os_errors(f"cannot make {place}"):
+        store.layout.timeline_memory(name).mkdir(mode=0o700, parents=True, exist_ok=True)
+        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if repository.is_plain:
+            place.mkdir()
+    if not repository.is_plain:
+        add_worktree(repository, place, branch_of(name), state.components[b""].head)
+        mark_worktree(place, name)
+    write_record(store.layout, store.id, name, place, workspace.home)
+    new = operations.workspace_at(workspace, name, place)
+    notes = bring_repositories(workspace, new, state)
+    plan, warnings = _fill(new, state, Options(memory=request.memory))
+    head = _seal(new, state, Options(memory=request.memory), source)
+    branch_name = "" if repository.is_plain else branch_of(name)
+    return Branched(
+        name, place, source.checkpoint_id, head, branch_name, (), tuple(plan.kept),
+        (*notes, *plan.warnings, *warnings),
+    )  # fmt: skip
+
+
+def _fill(new: Workspace, state: State, options: Options) -> tuple[Plan, list[str]]:
+    """Put the checkpoint's state into the new tree: what git has checked out there is replaced, and nothing else is."""
+    store = new.store
+    present = capture_in_memory(store, new.repository, new.policy(stores=places_of(new, state)))
+    plan, planner = plan_towards(new, state, options, present, None)
+    with store.temporary_folder() as trash:
+        stores = StoreApplier(store, new.policy(), trash)
+        stores.apply(plan.change_set.stores)
+        seen = {path: part.index_identity for path, part in present.components.items()}
+        applied = Applier(planner.repositories, store.pool, trash, seen).apply(plan.change_set, new.progress)
+    return plan, [*applied.warnings, *stores.notes, *(f"{display(row.path)}: {row.reason}" for row in applied.kept)]
+
+
+def _seal(new: Workspace, state: State, options: Options, source: CheckpointRow) -> str:
+    """Seal the first checkpoint of the timeline, unless what was asked for is not what is there."""
+    parents = (source.checkpoint_id,)
+    request = new.request(f"branch {new.timeline}", Trigger.AUTOMATIC, f"from {source.name}", parents=parents)
+    policy = new.policy(stores=places_of(new, state))
+    with open_checkpoint(new.store, new.repository, policy, request) as pending:
+        left = plan_towards(new, state, options, pending.capture, HashingSink())[0].change_set
+        if not left.is_empty:
+            paths = [display(change.path) for change in left.changes] + [store.path for store in left.stores]
+            raise VerifyFailedError(f"the new tree is not as the checkpoint: {', '.join(paths[:10]) or 'its index'}")
+        sync_file_system(new.root)
+        return pending.seal().checkpoint_id

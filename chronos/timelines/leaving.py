@@ -1,0 +1,183 @@
+"""Timelines that go: deleted, with a checkpoint of what was there, or pruned, when nobody has used them for long.
+
+Trees are moved aside and not removed, so that an undo brings back even what no checkpoint holds; gc removes them when
+nothing can bring them back any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+from pathlib import Path
+
+import msgspec
+
+from chronos import clock, operations
+from chronos.catalog import CheckpointRow
+from chronos.checkpoints import UNCAPTURED, ReceiptRow, capture_in_memory, list_timelines
+from chronos.errors import ChronosError, RefusedError, StateError
+from chronos.git import find_worktree_folder
+from chronos.layout import MAIN_TIMELINE
+from chronos.operations import Operation, OperationKind, Workspace, new_operation_id, stamp
+from chronos.pool import digest
+from chronos.timelines.listing import TimelineSummary, is_branched, summarise
+
+
+class Leaving(msgspec.Struct, frozen=True):
+    """A timeline that would go, or that stays, with the reason.
+
+    `uncovered` is what of its tree no checkpoint holds; `has_tree` whether a working tree goes with it.
+    """
+
+    name: str
+    path: Path | None
+    has_tree: bool
+    checkpoints: int
+    goes: bool
+    reason: str
+    uncovered: tuple[ReceiptRow, ...] = ()
+
+
+class LeavingPlan(msgspec.Struct, frozen=True):
+    """Which timelines go. `links` are worktrees that git still knows of, and whose trees are gone."""
+
+    timelines: tuple[Leaving, ...]
+    links: tuple[Path, ...] = ()
+
+    @property
+    def plan_id(self) -> str:
+        """A hash of what would go."""
+        going = sorted((one.name, str(one.path)) for one in self.timelines if one.goes)
+        return digest(repr((going, sorted(map(str, self.links)))).encode()).hex()[:16]
+
+
+def plan_delete(workspace: Workspace, name: str) -> LeavingPlan:
+    """Return what deleting a timeline takes away. Raises UnknownTimelineError, RefusedError, StateError."""
+    operations.find_tree(workspace.store.layout, name)
+    _refuse(workspace, name)
+    summary = summarise(workspace.store, name)
+    uncovered = tuple(_uncovered(workspace, summary)) if summary.is_there else ()
+    one = Leaving(name, summary.path, summary.is_there, summary.checkpoints, True, "asked for", uncovered)
+    return LeavingPlan((one,))
+
+
+def delete(workspace: Workspace, name: str) -> Operation:
+    """Take a timeline away: its state is checkpointed first, then its tree and its checkpoints go out of sight.
+
+    Raises what `plan_delete` raises, StorageError, GitFailedError; undo brings all of it back.
+    """
+    operations.find_tree(workspace.store.layout, name)
+    _refuse(workspace, name)
+    operations.hold_tree(workspace, name, f"before delete of timeline {name}")
+    return _take_away(workspace, name, OperationKind.DELETE, f"delete timeline {name}")
+
+
+def _refuse(workspace: Workspace, name: str) -> None:
+    if name == MAIN_TIMELINE:
+        raise RefusedError("main is your own working tree, and is never deleted", hint="delete checkpoints one by one")
+    if name == workspace.timeline:
+        raise StateError(f"this is timeline {name} itself", hint=f"run it in another one, such as {workspace.home}")
+    summary = summarise(workspace.store, name)
+    if summary.is_there and not is_branched(workspace, summary):
+        raise RefusedError(
+            f"the working tree of timeline {name} was not made by chrono",
+            hint=f"remove it with git worktree remove {summary.path}; then delete the timeline",
+        )
+
+
+def _take_away(workspace: Workspace, name: str, kind: OperationKind, summary: str) -> Operation:
+    """A pruned timeline keeps its checkpoints, a deleted one loses them from sight."""
+    store = workspace.store
+    with store.exclusively():
+        workspace.notices += operations.settle_trees(workspace)
+        moves = operations.all_moves(store, name) if kind is OperationKind.DELETE else ()
+        move = operations.leaving(workspace, name)
+        operation = Operation(new_operation_id(), kind, workspace.timeline, stamp(), summary, moves, tree=move)
+        operations.carry_out_move(workspace, operation)
+    return operation
+
+
+def _uncovered(workspace: Workspace, summary: TimelineSummary) -> Iterable[ReceiptRow]:
+    """Return what of a tree a checkpoint would not hold."""
+    there = operations.workspace_at(workspace, summary.name)
+    capture = capture_in_memory(workspace.store, there.repository, there.policy())
+    return [row for row in capture.state.receipt if row.reason in UNCAPTURED]
+
+
+# prune
+
+
+def plan_prune(workspace: Workspace, idle_days: int) -> LeavingPlan:
+    """Return which branched trees nobody has used for `idle_days` days and hold nothing that no checkpoint has.
+
+    Also finds the links that git keeps to trees that are gone.
+    """
+    found, links = [], []
+    workspace.notices += operations.repair_trees(workspace)
+    for summary in _candidates(workspace):
+        reason = _why_kept(workspace, summary, idle_days)
+        found.append(
+            Leaving(
+                summary.name, summary.path, True, summary.checkpoints, reason is None,
+                reason or f"not used for {idle_days} days",
+            )
+        )  # fmt: skip
+    for summary in _summaries(workspace):
+        if summary.path is not None and not summary.is_there and not workspace.repository.is_plain:
+            admin = find_worktree_folder(workspace.repository, summary.path)
+            links += [summary.path] if admin is not None else []
+    return LeavingPlan(tuple(found), tuple(links))
+
+
+def prune(workspace: Workspace, plan: LeavingPlan) -> list[Operation]:
+    """Move the trees of a plan aside, and drop the links; their checkpoints stay, so that any can be branched again."""
+    done = []
+    for one in plan.timelines:
+        if one.goes:
+            done.append(_take_away(workspace, one.name, OperationKind.PRUNE, f"prune timeline {one.name}"))
+    for summary in _summaries(workspace):
+        if summary.path in plan.links:
+            with workspace.store.exclusively():
+                operations.drop_link(workspace, summary.path)
+    return done
+
+
+def _summaries(workspace: Workspace) -> list[TimelineSummary]:
+    store = workspace.store
+    return [summarise(store, name) for name in list_timelines(store.layout) if name != MAIN_TIMELINE]
+
+
+def _candidates(workspace: Workspace) -> list[TimelineSummary]:
+    found = (one for one in _summaries(workspace) if one.name != workspace.timeline)
+    return [one for one in found if one.is_there and is_branched(workspace, one)]
+
+
+def _why_kept(workspace: Workspace, summary: TimelineSummary, idle_days: int) -> str | None:
+    """Return why a tree stays, or None: used lately, or with work that its newest checkpoint does not hold."""
+    moment = _last_use(workspace, summary)
+    if clock.now() - clock.from_ns(moment) < timedelta(days=idle_days):
+        return "used lately"
+    head: CheckpointRow | None = summary.head
+    try:
+        there = operations.workspace_at(workspace, summary.name)
+        state = capture_in_memory(workspace.store, there.repository, there.policy()).state
+    except ChronosError as cause:
+        return f"it cannot be read: {cause.message}"
+    if head is None or state.identity() != head.state:
+        return "it holds work that no checkpoint has"
+    if any(row.reason in UNCAPTURED for row in state.receipt):
+        return "it holds files that no checkpoint takes"
+    return None
+
+
+def _last_use(workspace: Workspace, summary: TimelineSummary) -> int:
+    """Return when a tree was last used, in ns: its newest checkpoint, its index, its HEAD, or its top folder."""
+    moments = [0]
+    if summary.head is not None:
+        moments.append(int(clock.from_text(summary.head.created_at).timestamp()) * 1_000_000_000)
+    assert summary.path is not None
+    admin = None if workspace.repository.is_plain else find_worktree_folder(workspace.repository, summary.path)
+    for path in (summary.path, *((admin / "index", admin / "HEAD") if admin is not None else ())):
+        if path.exists():
+            moments.append(path.stat().st_mtime_ns)
+    return max(moments)

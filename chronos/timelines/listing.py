@@ -1,0 +1,110 @@
+"""Timelines as lists show them: where each is, what it was branched from, and what a program run in one is told."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import msgspec
+
+from chronos.catalog import CheckpointRow
+from chronos.checkpoints import Store, Trigger, find_record, list_timelines, tree_of
+from chronos.errors import IntegrityError
+from chronos.git import Head, find_worktree_folder, read_head
+from chronos.layout import MAIN_TIMELINE
+from chronos.operations import Workspace, create, find_tree, resolve, workspace_at
+
+
+class TimelineSummary(msgspec.Struct, frozen=True):
+    """A timeline as lists show it. `head` is its newest checkpoint, `parent` the one it was branched from, if any.
+
+    `path` is its working tree where one is recorded; `is_there` tells whether it still is.
+    """
+
+    name: str
+    path: Path | None
+    is_there: bool
+    head: CheckpointRow | None
+    parent: CheckpointRow | None
+    checkpoints: int
+
+
+class TimelineDetails(msgspec.Struct, frozen=True):
+    """One timeline. `git` says where HEAD of its tree stands; `memory` where its memory stores are, by name."""
+
+    summary: TimelineSummary
+    git: Head | None
+    memory: dict[str, Path]
+    is_adopted: bool
+
+
+def list_all(store: Store) -> list[TimelineSummary]:
+    """Return every timeline of the store that has a checkpoint or a working tree, `main` first."""
+    found = [summarise(store, name) for name in list_timelines(store.layout)]
+    shown = [one for one in found if one.checkpoints or one.is_there]
+    return sorted(shown, key=lambda one: (one.name != MAIN_TIMELINE, one.name))
+
+
+def summarise(store: Store, name: str) -> TimelineSummary:
+    """Return one timeline as lists show it. A record that cannot be read names no tree; verify says so."""
+    try:
+        record = find_record(store.layout, name)
+        path = tree_of(store.layout, record) if record is not None else None
+    except IntegrityError:
+        path = None
+    rows = store.catalog.list_checkpoints(name)
+    own = {row.checkpoint_id for row in rows}
+    fork = next((row.parent for row in reversed(rows) if row.parent is not None and row.parent not in own), None)
+    parents = store.catalog.find_by_prefix(fork) if fork is not None else []
+    parent = parents[0] if parents and parents[0].timeline != name else None
+    is_there = path is not None and path.is_dir()
+    return TimelineSummary(name, path, is_there, rows[0] if rows else None, parent, len(rows))
+
+
+def describe(workspace: Workspace, name: str) -> TimelineDetails:
+    """Return everything about one timeline. Raises UnknownTimelineError, GitFailedError."""
+    find_tree(workspace.store.layout, name)
+    summary = summarise(workspace.store, name)
+    if not summary.is_there:
+        return TimelineDetails(summary, None, {}, False)
+    there = workspace if name == workspace.timeline else workspace_at(workspace, name)
+    head = None if there.repository.is_plain else read_head(there.repository)
+    memory = {place.name: place.place for place in there.places()}
+    is_adopted = not is_branched(workspace, summary)
+    return TimelineDetails(summary, head, memory, is_adopted)
+
+
+def hold(workspace: Workspace, name: str) -> str:
+    """Return the id of the checkpoint that has a timeline's present state, taking an automatic one if need be.
+
+    Of a timeline whose tree is gone it is the newest. Raises UnknownTimelineError, UnknownCheckpointError.
+    """
+    tree = find_tree(workspace.store.layout, name)
+    if tree is None or not tree.is_dir():
+        return resolve(workspace.store, f"{name}@", name).checkpoint_id
+    there = workspace if name == workspace.timeline else workspace_at(workspace, name, tree)
+    return create(there, f"timeline {name} as it was", trigger=Trigger.AUTOMATIC).checkpoint_id
+
+
+def is_branched(workspace: Workspace, summary: TimelineSummary) -> bool:
+    """Tell whether a timeline's tree was made by us, and not by the user with `git worktree add` or a clone."""
+    return workspace.store.layout.timeline_memory(summary.name).is_dir()
+
+
+def is_known_to_git(workspace: Workspace, place: Path) -> bool:
+    """Tell whether git has a worktree at `place`."""
+    return find_worktree_folder(workspace.repository, place) is not None
+
+
+def environment_in(workspace: Workspace, name: str) -> dict[str, str]:
+    """Return the variables that tell a program where it is, when it is run in the tree of timeline `name`.
+
+    CHRONOS_TIMELINE, CHRONOS_ROOT, and CHRONOS_MEMORY_<STORE> for each memory store, its name in capitals with `_` for
+    whatever a variable cannot have.
+    """
+    there = workspace if name == workspace.timeline else workspace_at(workspace, name)
+    found = {"CHRONOS_TIMELINE": name, "CHRONOS_ROOT": os.fspath(there.root)}
+    for place in there.places():
+        found[f"CHRONOS_MEMORY_{re.sub('[^A-Za-z0-9]', '_', place.name).upper()}"] = os.fspath(place.place)
+    return found

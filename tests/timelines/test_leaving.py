@@ -1,0 +1,198 @@
+"""Timelines that go: held by a checkpoint first, brought back by undo as they were, and never with work unheld."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from chronos import ChronosEngine
+from chronos.errors import RefusedError, StateError, TimelineExistsError, UnknownTimelineError
+from tests.support import RepoBuilder, tree_digest
+from tests.timelines.conftest import tree_at
+
+DAY_S = 86_400
+
+
+@pytest.fixture
+def branched(engine: ChronosEngine, worked: RepoBuilder) -> RepoBuilder:
+    """A timeline with work that no checkpoint has yet."""
+    engine.branch_timeline("experimental")
+    there = tree_at(engine, "experimental", worked.environment)
+    there.write("work.txt", "work\n")
+    there.write("ignored.bin", "in no checkpoint\n")
+    return there
+
+
+def names(engine: ChronosEngine) -> list[str]:
+    return [one.name for one in engine.list_timelines()]
+
+
+def age(tree: RepoBuilder, engine: ChronosEngine) -> None:
+    """Let a tree look unused for long."""
+    admin = Path(tree.git("rev-parse", "--absolute-git-dir"))
+    for path in (tree.root, admin / "index", admin / "HEAD"):
+        os.utime(path, (1_000_000_000, 1_000_000_000))
+
+
+def test_a_deleted_timeline_comes_back_as_it_was(
+    engine: ChronosEngine, branched: RepoBuilder, worked: RepoBuilder
+) -> None:
+    state, tree = branched.state(), tree_digest(branched.root)
+    checkpoints = len(engine.list_checkpoints("experimental"))
+    engine.delete_timeline("experimental")
+    assert names(engine) == ["main"]
+    assert not branched.root.exists()
+    assert worked.git("branch", "--list", "chronos/*") == ""
+    assert len(worked.git("worktree", "list").splitlines()) == 1
+    assert engine.verify() == []
+    engine.undo()
+    assert tree_digest(branched.root) == tree, "what no checkpoint holds came back, too"
+    assert branched.state() == state
+    assert branched.git("branch", "--show-current") == "chronos/experimental"
+    assert len(engine.list_checkpoints("experimental")) == checkpoints + 1, "the last state was checkpointed"
+    engine.redo()
+    assert names(engine) == ["main"]
+    assert engine.verify() == []
+
+
+def test_an_undone_branch_goes_and_a_redone_one_comes_back(engine: ChronosEngine, branched: RepoBuilder) -> None:
+    tree = tree_digest(branched.root)
+    engine.undo()
+    assert names(engine) == ["main"]
+    engine.redo()
+    assert tree_digest(branched.root) == tree
+
+
+def test_commits_that_only_the_branch_has_are_not_lost(
+    engine: ChronosEngine, branched: RepoBuilder, worked: RepoBuilder
+) -> None:
+    branched.commit("first")
+    lonely = branched.commit("second", everything=False)
+    branched.git("checkout", "-q", "--detach", "HEAD~1")
+    engine.delete_timeline("experimental")
+    assert worked.git("rev-parse", "chronos/experimental") == lonely, "no checkpoint pins its tip, so the branch stays"
+
+
+def test_a_deleted_name_can_be_taken_again(engine: ChronosEngine, branched: RepoBuilder) -> None:
+    engine.delete_timeline("experimental")
+    engine.branch_timeline("experimental")
+    assert not (branched.root / "work.txt").exists()
+    assert engine.verify() == []
+    engine.undo()
+    with pytest.raises(StateError):
+        engine.branch_timeline("experimental")
+        engine.undo()
+        engine.branch_timeline("experimental")
+        engine.undo()
+        raise StateError("every branch could be taken back")
+    engine.undo()
+    assert (branched.root / "work.txt").exists(), "the first one is still there behind them"
+
+
+def test_main_and_the_timeline_at_hand_are_never_deleted(engine: ChronosEngine, branched: RepoBuilder) -> None:
+    with pytest.raises(RefusedError):
+        engine.delete_timeline("main")
+    with engine.open_timeline("experimental") as there, pytest.raises(StateError, match="itself"):
+        there.delete_timeline("experimental")
+    with pytest.raises(UnknownTimelineError):
+        engine.delete_timeline("nobody")
+    assert branched.root.is_dir()
+
+
+def test_a_worktree_that_the_user_made_is_not_deleted(
+    engine: ChronosEngine, worked: RepoBuilder, tmp_path: Path
+) -> None:
+    worked.git("worktree", "add", "-q", "-b", "topic", str(tmp_path / "topic"))
+    own = RepoBuilder(tmp_path / "topic", worked.environment).engine()
+    own.create_checkpoint("in their own")
+    own.close()
+    assert engine.show_timeline("topic").is_adopted
+    with pytest.raises(RefusedError, match="not made by chrono"):
+        engine.delete_timeline("topic")
+    worked.git("worktree", "remove", "--force", str(tmp_path / "topic"))
+    engine.delete_timeline("topic")
+    assert names(engine) == ["main"]
+    engine.undo()
+    assert names(engine) == ["main", "topic"]
+
+
+@pytest.mark.parametrize("way", ["by hand", "by git"])
+def test_a_tree_that_was_removed_leaves_its_checkpoints(
+    engine: ChronosEngine, branched: RepoBuilder, worked: RepoBuilder, way: str
+) -> None:
+    with engine.open_timeline("experimental") as there:
+        held = there.create_checkpoint("held")
+    if way == "by hand":
+        shutil.rmtree(branched.root)
+    else:
+        worked.git("worktree", "remove", "--force", str(branched.root))
+    (found,) = [one for one in engine.list_timelines() if one.name == "experimental"]
+    assert (found.is_there, found.checkpoints) == (False, 2)
+    with pytest.raises(UnknownTimelineError, match="no working tree"):
+        engine.timeline_path("experimental")
+    with pytest.raises(TimelineExistsError):
+        engine.branch_timeline("experimental")
+    assert (engine.branch_timeline("again", held).path / "work.txt").read_text() == "work\n"
+    plan = engine.plan_prune_timelines()
+    assert list(plan.links) == ([branched.root] if way == "by hand" else [])
+    engine.prune_timelines(plan)
+    assert str(branched.root) not in worked.git("worktree", "list", "--porcelain")
+    assert len(engine.list_checkpoints("experimental")) == 2
+    assert engine.verify() == []
+
+
+def test_prune_takes_idle_trees_and_never_work_that_no_checkpoint_holds(
+    engine: ChronosEngine, branched: RepoBuilder, worked: RepoBuilder
+) -> None:
+    engine.branch_timeline("idle")
+    idle = tree_at(engine, "idle", worked.environment)
+    engine.branch_timeline("used")
+    age(branched, engine)
+    age(idle, engine)
+    plan = engine.plan_prune_timelines(0)
+    assert {one.name: one.goes for one in plan.timelines} == {"experimental": False, "idle": True, "used": True}
+    assert {one.name: one.reason for one in plan.timelines}["experimental"] == "it holds work that no checkpoint has"
+    later = engine.plan_prune_timelines(1)
+    assert not any(one.goes for one in later.timelines), "all were branched just now"
+    engine.prune_timelines(plan)
+    assert branched.read("work.txt") == b"work\n"
+    assert {one.name: one.is_there for one in engine.list_timelines()} == {
+        "main": True, "experimental": True, "idle": False, "used": False,
+    }  # fmt: skip
+    engine.undo()
+    engine.undo()
+    assert all(one.is_there for one in engine.list_timelines())
+
+
+def test_gc_removes_trees_that_nothing_brings_back(engine: ChronosEngine, branched: RepoBuilder) -> None:
+    engine.delete_timeline("experimental")
+    aside = list(branched.root.parent.glob(".removed-*"))
+    engine.gc()
+    assert [path.is_dir() for path in aside] == [True], "undo can bring it back"
+    plan = engine.plan_gc(deleted=True)
+    assert plan.expiry.trees == aside
+    engine.gc(deleted=True, plan_id=plan.plan_id)
+    assert not branched.root.parent.exists(), "nothing of the timeline is left"
+    with pytest.raises(StateError, match="for good"):
+        engine.undo()
+    assert engine.verify() == []
+
+
+def test_prune_keeps_a_tree_with_files_that_no_checkpoint_takes(engine: ChronosEngine, worked: RepoBuilder) -> None:
+    engine.branch_timeline("secret")
+    tree_at(engine, "secret", worked.environment).write(".env.local", "TOKEN=1\n")
+    (one,) = engine.plan_prune_timelines(0).timelines
+    assert (one.goes, one.reason) == (False, "it holds files that no checkpoint takes")
+
+
+def test_the_plan_of_a_delete_says_what_no_checkpoint_holds(engine: ChronosEngine, worked: RepoBuilder) -> None:
+    engine.branch_timeline("secret")
+    tree_at(engine, "secret", worked.environment).write("id_rsa", "key\n")
+    plan = engine.plan_delete_timeline("secret")
+    assert [row.path for row in plan.timelines[0].uncovered] == [b"id_rsa"]
+    engine.delete_timeline("secret", plan_id=plan.plan_id)
+    engine.undo()
+    assert (engine.timeline_path("secret") / "id_rsa").exists()
