@@ -18,6 +18,7 @@ from chronos.operations.log import (
     stamp,
 )
 from chronos.operations.shelf import find_folder
+from chronos.operations.trees import check_possible
 from chronos.operations.workspace import Workspace
 
 _HINT = "step over it with `chrono undo --skip`, which changes no file; checkpoints restore as ever"
@@ -107,7 +108,7 @@ def skip(workspace: Workspace) -> Operation:
         steps = build_stack(read_operations(store, workspace.timeline)).done
         if not steps:
             raise NothingToUndoError(f"nothing to skip on timeline {workspace.timeline}")
-        if _can_be_undone(store, steps[-1]):
+        if _can_be_undone(workspace, steps[-1]):
             raise StateError(f"{steps[-1].summary} can be undone", hint="run `chrono undo`")
         return step_over(store, steps[-1], workspace.timeline)
 
@@ -122,10 +123,13 @@ def step_over(store: Store, operation: Operation, timeline: str) -> Operation:
     return skipped
 
 
-def _can_be_undone(store: Store, operation: Operation) -> bool:
+def _can_be_undone(workspace: Workspace, operation: Operation) -> bool:
+    store = workspace.store
     try:
         read_changes(store, operation)
-    except IntegrityError:
+        if operation.tree is not None:
+            check_possible(workspace, operation.tree.inverted(), operation.operation)
+    except (IntegrityError, StateError):
         return False
     moved = [move.checkpoint_id for move in operation.checkpoints]
     return not is_unreadable(operation) and all(find_folder(store, checkpoint_id) for checkpoint_id in moved)

@@ -148,9 +148,11 @@ def check_possible(workspace: Workspace, move: TreeMove, removed_by: str) -> Non
             raise StateError(f"timeline {move.timeline} is gone for good", hint="`chrono undo --skip` steps over it")
         return
     layout, place = workspace.store.layout, place_of_tree(workspace.store.layout, move)
+    if not move.place:
+        return
     if os.path.lexists(place):
         raise StateError(f"{place} is taken by something else", hint="`chrono undo --skip` steps over it")
-    if move.place and not _aside(place, removed_by).is_dir():
+    if not _aside(place, removed_by).is_dir():
         raise StateError(
             f"the working tree of timeline {move.timeline} is gone for good; its checkpoints may still be there",
             hint="`chrono undo --skip` steps over it",

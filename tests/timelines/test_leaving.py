@@ -178,6 +178,7 @@ def test_gc_removes_trees_that_nothing_brings_back(engine: ChronosEngine, branch
     assert not branched.root.parent.exists(), "nothing of the timeline is left"
     with pytest.raises(StateError, match="for good"):
         engine.undo()
+    assert engine.skip().summary.startswith("skip branch experimental")
     assert engine.verify() == []
 
 
