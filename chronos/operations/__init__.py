@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         settle,
         sweep_leftovers,
     )
+    from chronos.operations.lineage import History, Link, read_history
     from chronos.operations.log import (
         CheckpointMove,
         Operation,
@@ -60,6 +61,8 @@ __all__ = [
     "GRACE_DAYS",
     "GRACE_OPERATIONS",
     "CheckpointMove",
+    "History",
+    "Link",
     "OpenPlace",
     "Operation",
     "OperationKind",
@@ -93,6 +96,7 @@ __all__ = [
     "plan_restore",
     "plan_step",
     "read_changes",
+    "read_history",
     "read_operations",
     "remove_store",
     "resolve",
@@ -117,6 +121,7 @@ _HOMES = {
     "sweep_hiding_drafts": "hiding",
     "list_interrupted": "journals", "read_changes": "journals", "set_journal_aside": "journals", "settle": "journals",
     "sweep_leftovers": "journals",
+    "History": "lineage", "Link": "lineage", "read_history": "lineage",
     "CheckpointMove": "log", "Operation": "log", "OperationKind": "log", "append": "log", "has_torn_end": "log",
     "is_unreadable": "log", "new_operation_id": "log", "read_operations": "log", "stamp": "log",
     "find_repositories": "looking", "open_diff": "looking", "open_repositories": "looking", "restore_into": "looking",
