@@ -18,6 +18,7 @@ from chronos.errors import OutsideError
 # Control characters but tab, newline and the CR of a CRLF; and the marks that reorder text (CVE-2021-42574).
 _HARMFUL = "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]|\r(?!\n)"
 _STANDARD_OUTPUT = 1
+_USUAL_WIDTH = 80
 
 
 class ReaderGoneError(Exception):
@@ -69,6 +70,28 @@ def is_terminal() -> bool:
 def is_colourful() -> bool:
     """Tell whether to colour: on a terminal that can, unless NO_COLOR (no-color.org) is set."""
     return is_terminal() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def can_write(text: str) -> bool:
+    """Tell whether the encoding of standard output has all of these characters."""
+    try:
+        text.encode(getattr(sys.stdout, "encoding", None) or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
+
+
+def find_width() -> int | None:
+    """Return how many cells a line of the terminal has, None where standard output is no terminal."""
+    if not is_terminal():
+        return None
+    wanted = os.environ.get("COLUMNS", "")
+    if wanted.isdecimal() and int(wanted):
+        return int(wanted)
+    try:
+        return os.get_terminal_size(_STANDARD_OUTPUT).columns or _USUAL_WIDTH
+    except OSError:
+        return _USUAL_WIDTH
 
 
 def is_interactive() -> bool:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     )
     from chronos.operations.grace import GRACE_DAYS, GRACE_OPERATIONS, is_young, split_by_grace
     from chronos.operations.hiding import sweep_hiding_drafts
+    from chronos.operations.history_graph import Edge, Graph, Node, build_graph
     from chronos.operations.journals import (
         list_interrupted,
         read_changes,
@@ -61,8 +62,11 @@ __all__ = [
     "GRACE_DAYS",
     "GRACE_OPERATIONS",
     "CheckpointMove",
+    "Edge",
+    "Graph",
     "History",
     "Link",
+    "Node",
     "OpenPlace",
     "Operation",
     "OperationKind",
@@ -73,6 +77,7 @@ __all__ = [
     "add_store",
     "annotate",
     "append",
+    "build_graph",
     "build_stack",
     "check_new_name",
     "check_outside",
@@ -119,6 +124,7 @@ _HOMES = {
     "is_storable": "checkpoints", "move_checkpoints": "checkpoints", "resolve": "checkpoints",
     "GRACE_DAYS": "grace", "GRACE_OPERATIONS": "grace", "is_young": "grace", "split_by_grace": "grace",
     "sweep_hiding_drafts": "hiding",
+    "Edge": "history_graph", "Graph": "history_graph", "Node": "history_graph", "build_graph": "history_graph",
     "list_interrupted": "journals", "read_changes": "journals", "set_journal_aside": "journals", "settle": "journals",
     "sweep_leftovers": "journals",
     "History": "lineage", "Link": "lineage", "read_history": "lineage",

@@ -4,35 +4,15 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
-from chronos.catalog import CheckpointRow
 from chronos.operations import History, read_history
 from tests.properties.profiles import examples
 from tests.support import RepoBuilder
-
-
-def row(name: str, *parents: str, at: int = 0, trigger: str = "manual", deleted: bool = False) -> CheckpointRow:
-    """Return checkpoint `name`: the timeline, then the sequence number, which is the second of the day unless `at`."""
-    timeline, sequence = name.rstrip("0123456789"), int(name.lstrip("abcdefghijklmnopqrstuvwxyz"))
-    minutes, seconds = divmod(at or sequence, 60)
-    return CheckpointRow(
-        name, timeline, sequence, f"the {name}", "", parents[0] if parents else None,
-        f"2026-03-01T00:{minutes:02}:{seconds:02}.000000Z", trigger, (), 0, "complete", "", deleted, parents[1:],
-    )  # fmt: skip
-
-
-def line(timeline: str, count: int, *, root: str | None = None) -> list[CheckpointRow]:
-    """Return a line of `count` checkpoints, the first one from `root`."""
-    names = [f"{timeline}{number}" for number in range(1, count + 1)]
-    first = [row(names[0], *([root] if root else []))]
-    return first + [row(child, parent) for parent, child in pairwise(names)]
+from tests.support.histories import SHAPES, Shape, grow, line, row
 
 
 def links(history: History, name: str) -> list[tuple[str, bool]]:
@@ -157,17 +137,11 @@ def test_the_work_grows_with_the_number_of_checkpoints_and_not_with_its_square()
     assert cost(1000) < 40 * cost(100)
 
 
-@given(st.lists(st.tuples(st.integers(0, 3), st.lists(st.integers(0, 30), max_size=3), st.booleans()), max_size=30))
+@given(SHAPES)
 @examples(150)
-def test_the_best_common_ancestors_are_those_of_the_whole_history(
-    shape: Sequence[tuple[int, Sequence[int], bool]],
-) -> None:
+def test_the_best_common_ancestors_are_those_of_the_whole_history(shape: Shape) -> None:
     """Against the definition, on random histories of which nothing but shelved ones are gone."""
-    rows: list[CheckpointRow] = []
-    for number, (timeline, others, deleted) in enumerate(shape, 1):
-        own = [found.checkpoint_id for found in rows if found.timeline == "abcd"[timeline]][-1:]
-        picked = [rows[other].checkpoint_id for other in others if other < len(rows)]
-        rows.append(row(f"{'abcd'[timeline]}{number}", *dict.fromkeys(own + picked), deleted=deleted))
+    rows, _ = grow(shape)
     live = [found for found in rows if not found.deleted]
     history = History(live, [found for found in rows if found.deleted])
     above: dict[str, set[str]] = {}
