@@ -34,7 +34,7 @@ _SPACE = "  "
 
 
 def document(found: Graph) -> Document:
-    """Describe a graph. Of the `parents` those in `bridged` are no parents themselves: some between are gone."""
+    """Describe a graph. `parents` are the nearest that are shown; to those in `bridged` some between are gone."""
     return {
         "checkpoints": [
             {
@@ -57,7 +57,8 @@ def view(found: Graph) -> None:
         output.write("no checkpoints")
         return
     lines = draw(found)
-    if not output.can_write("".join(_BENDS.values()) + _NAMED + _BY_ITSELF + _GAP):
+    strokes = "".join(_BENDS.values()) + _NAMED + _BY_ITSELF + _GAP
+    if output.encodable(strokes) != strokes:
         lines = [[Cell(lanes.text.translate(_IN_ASCII), lanes.style) for lanes in line] for line in lines]
     write_lines(lines)
     if found.total > len(found.nodes) and output.is_terminal():

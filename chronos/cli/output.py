@@ -72,13 +72,10 @@ def is_colourful() -> bool:
     return is_terminal() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
-def can_write(text: str) -> bool:
-    """Tell whether the encoding of standard output has all of these characters."""
-    try:
-        text.encode(getattr(sys.stdout, "encoding", None) or "ascii")
-    except (UnicodeEncodeError, LookupError):
-        return False
-    return True
+def encodable(text: str) -> str:
+    """Return `text` as standard output shows it: characters that its encoding lacks are escapes."""
+    encoding = getattr(sys.stdout, "encoding", None) or "ascii"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def find_width() -> int | None:

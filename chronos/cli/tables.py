@@ -83,10 +83,12 @@ def write_patch(text: str) -> None:
         _console().print(shown, soft_wrap=True)
 
 
-def write_lines(lines: Iterable[Sequence[Cell]]) -> None:
+def write_lines(lines: Sequence[Sequence[Cell]]) -> None:
     """Write lines of cells that stand side by side, each cut to the width of the terminal; in a pipe they are whole."""
     width = output.find_width()
-    cut = [line if width is None else _cut(line, width) for line in lines]
+    cut = list(lines)
+    if width is not None:
+        cut = [_cut([Cell(output.encodable(cell.text), cell.style) for cell in line], width) for line in lines]
     if not output.is_colourful():
         for line in cut:
             output.write("".join(cell.text for cell in line).rstrip())
@@ -104,7 +106,7 @@ def _cut(line: Sequence[Cell], width: int) -> Sequence[Cell]:
     """Return as much of a line as has room, with a mark where something is left out."""
     if _width("".join(cell.text for cell in line).rstrip()) <= width:
         return line
-    mark = _LEFT_OUT if output.can_write(_LEFT_OUT) else "..."
+    mark = _LEFT_OUT if output.encodable(_LEFT_OUT) == _LEFT_OUT else "..."
     room = width - len(mark)
     kept: list[Cell] = []
     for cell in line:
