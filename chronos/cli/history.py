@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from chronos.cli import documents, plans, render
+from chronos.cli import documents, graph, plans, render
 from chronos.cli.options import Json, Overwrite, PlanOnly, Timeline, Yes
 from chronos.cli.session import Session
 from chronos.cli.views import History, Step
@@ -21,17 +21,31 @@ app = typer.Typer()
 @app.command()
 def log(
     context: typer.Context,
+    as_graph: Annotated[
+        bool, typer.Option("--graph", help="Draw the checkpoints of every timeline, and where each comes from.")
+    ] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="With --graph: automatic and safety checkpoints too.")
+    ] = False,
     limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, help="At most this many.")] = 50,
     timeline: Timeline = None,
     as_json: Json = False,
 ) -> None:
     """List what was done, the newest first.
 
-    Says what can be undone and redone.
+    Says what can be undone and redone. --graph shows checkpoints instead, those of every timeline.
     """
     from chronos.operations import build_stack
 
     session = Session.of(context, as_json)
+    if as_graph and timeline is not None:
+        raise UsageError("--graph shows every timeline", hint="leave out --timeline")
+    if everything and not as_graph:
+        raise UsageError("--all goes with --graph", hint="`chrono checkpoint list --all` lists every timeline")
+    if as_graph:
+        with session.engine() as engine:
+            session.show(engine.read_graph(everything=everything, limit=limit), graph.document, graph.view)
+        return
     with session.engine() as engine:
         operations = engine.list_operations(timeline)
         stack = build_stack(operations[::-1])

@@ -18,6 +18,7 @@ from chronos.errors import OutsideError
 # Control characters but tab, newline and the CR of a CRLF; and the marks that reorder text (CVE-2021-42574).
 _HARMFUL = "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]|\r(?!\n)"
 _STANDARD_OUTPUT = 1
+_USUAL_WIDTH = 80
 
 
 class ReaderGoneError(Exception):
@@ -69,6 +70,25 @@ def is_terminal() -> bool:
 def is_colourful() -> bool:
     """Tell whether to colour: on a terminal that can, unless NO_COLOR (no-color.org) is set."""
     return is_terminal() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def encodable(text: str) -> str:
+    """Return `text` as standard output shows it: characters that its encoding lacks are escapes."""
+    encoding = getattr(sys.stdout, "encoding", None) or "ascii"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def find_width() -> int | None:
+    """Return how many cells a line of the terminal has, None where standard output is no terminal."""
+    if not is_terminal():
+        return None
+    wanted = os.environ.get("COLUMNS", "")
+    if wanted.isdecimal() and int(wanted):
+        return int(wanted)
+    try:
+        return os.get_terminal_size(_STANDARD_OUTPUT).columns or _USUAL_WIDTH
+    except OSError:
+        return _USUAL_WIDTH
 
 
 def is_interactive() -> bool:

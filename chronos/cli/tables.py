@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _GAP = "  "
 _BRIEF_ROWS = 30
 _LEAST_WRAPPED = 16
+_LEFT_OUT = "…"
 _PATCH_STYLES = {"+": "green", "-": "red", "@": "cyan"}
 _PATCH_HEADS = ("diff --git", "index ", "--- ", "+++ ", "old mode", "new mode", "new file", "deleted file")
 
@@ -80,6 +81,43 @@ def write_patch(text: str) -> None:
         shown.append(line, "bold" if line.startswith(_PATCH_HEADS) else _PATCH_STYLES.get(line[:1], ""))
     with output.translated():
         _console().print(shown, soft_wrap=True)
+
+
+def write_lines(lines: Sequence[Sequence[Cell]]) -> None:
+    """Write lines of cells that stand side by side, each cut to the width of the terminal; in a pipe they are whole."""
+    width = output.find_width()
+    cut = list(lines)
+    if width is not None:
+        cut = [_cut([Cell(output.encodable(cell.text), cell.style) for cell in line], width) for line in lines]
+    if not output.is_colourful():
+        for line in cut:
+            output.write("".join(cell.text for cell in line).rstrip())
+        return
+    from rich.text import Text
+
+    shown = [Text.assemble(*line) for line in cut]
+    for text in shown:
+        text.rstrip()
+    with output.translated():
+        _console().print(Text("\n").join(shown), soft_wrap=True)
+
+
+def _cut(line: Sequence[Cell], width: int) -> Sequence[Cell]:
+    """Return as much of a line as has room, with a mark where something is left out."""
+    if _width("".join(cell.text for cell in line).rstrip()) <= width:
+        return line
+    mark = _LEFT_OUT if output.encodable(_LEFT_OUT) == _LEFT_OUT else "..."
+    room = width - len(mark)
+    kept: list[Cell] = []
+    for cell in line:
+        text = ""
+        for char in cell.text:
+            room -= _width(char)
+            if room < 0:
+                return [*kept, Cell(text, cell.style), Cell(mark)]
+            text += char
+        kept.append(cell)
+    return kept
 
 
 def _write_plain(columns: Sequence[Column], rows: Sequence[Sequence[Cell]], titles: bool, indent: str) -> None:

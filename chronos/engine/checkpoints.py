@@ -31,7 +31,7 @@ if TYPE_CHECKING:
         StateDiff,
     )
     from chronos.git import TextPatch
-    from chronos.operations import Operation, Outcome, Workspace
+    from chronos.operations import Graph, Operation, Outcome, Workspace
 
 _Result = TypeVar("_Result")
 
@@ -247,6 +247,15 @@ class CheckpointVerbs(EnginePlace):
             return []
         found = operations.read_operations(store, timeline or self.timeline)[::-1]
         return found if limit is None else found[:limit]
+
+    def read_graph(self, *, everything: bool = False, limit: int | None = None) -> Graph:
+        """Return the newest checkpoints of all timelines, and from which each of them comes. Takes no lock.
+
+        Without `everything` automatic and safety ones are left out, but where lines meet.
+        """
+        store = self._find_store(None)
+        history = operations.read_history(store) if store else operations.History(())
+        return operations.build_graph(history, everything=everything, limit=limit)
 
     def _annotate(
         self, checkpoint: str, timeline: str | None, kind: AnnotationKind, tags: Sequence[str]

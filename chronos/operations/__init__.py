@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     )
     from chronos.operations.grace import GRACE_DAYS, GRACE_OPERATIONS, is_young, split_by_grace
     from chronos.operations.hiding import sweep_hiding_drafts
+    from chronos.operations.history_graph import Edge, Graph, Node, build_graph
     from chronos.operations.journals import (
         list_interrupted,
         read_changes,
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
         settle,
         sweep_leftovers,
     )
+    from chronos.operations.lineage import History, Link, read_history
     from chronos.operations.log import (
         Operation,
         OperationKind,
@@ -93,6 +95,11 @@ __all__ = [
     "ASIDE",
     "GRACE_DAYS",
     "GRACE_OPERATIONS",
+    "Edge",
+    "Graph",
+    "History",
+    "Link",
+    "Node",
     "OpenPlace",
     "Operation",
     "OperationKind",
@@ -110,6 +117,7 @@ __all__ = [
     "arriving",
     "aside_of",
     "branch_of",
+    "build_graph",
     "build_stack",
     "carry_out_move",
     "check_new_name",
@@ -145,6 +153,7 @@ __all__ = [
     "plan_step",
     "plan_towards",
     "read_changes",
+    "read_history",
     "read_operations",
     "remove_store",
     "repair_trees",
@@ -174,9 +183,11 @@ _HOMES = {
     "is_storable": "checkpoints", "resolve": "checkpoints",
     "GRACE_DAYS": "grace", "GRACE_OPERATIONS": "grace", "is_young": "grace", "split_by_grace": "grace",
     "sweep_hiding_drafts": "hiding",
+    "Edge": "history_graph", "Graph": "history_graph", "Node": "history_graph", "build_graph": "history_graph",
     "list_interrupted": "journals", "read_changes": "journals", "set_journal_aside": "journals", "settle": "journals",
     "sweep_leftovers": "journals",
     "Operation": "log", "OperationKind": "log", "append": "log", "has_torn_end": "log",
+    "History": "lineage", "Link": "lineage", "read_history": "lineage",
     "is_unreadable": "log", "new_operation_id": "log", "read_operations": "log", "stamp": "log",
     "find_repositories": "looking", "open_diff": "looking", "open_repositories": "looking", "restore_into": "looking",
     "StoreDifference": "memory", "StoreReport": "memory", "add_store": "memory", "diff_stores": "memory",
