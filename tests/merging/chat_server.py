@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 
@@ -64,8 +66,8 @@ class ChatServer:
 
 
 @contextmanager
-def serving(*replies: Reply) -> Iterator[ChatServer]:
-    """Serve on a free port of the loopback until the block ends."""
+def serving(*replies: Reply, certificate: Path | None = None) -> Iterator[ChatServer]:
+    """Serve on a free port of the loopback until the block ends; encrypted, with a certificate (and its key)."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -86,6 +88,11 @@ def serving(*replies: Reply) -> Iterator[ChatServer]:
     server.daemon_threads = True
     server.block_on_close = False
     chat = ChatServer(server.server_address[1])
+    if certificate is not None:
+        trust = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        trust.load_cert_chain(certificate)
+        server.socket = trust.wrap_socket(server.socket, server_side=True)
+        chat.url = chat.url.replace("http:", "https:")
     chat.replies = list(replies)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()

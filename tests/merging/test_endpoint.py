@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import re
+import shutil
 import socket
+import subprocess
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -277,6 +279,33 @@ def test_a_server_that_cannot_encrypt_is_told_nothing(chat: ChatServer, notices:
     with open_resolver("openai", settings) as resolver, pytest.raises(ResolverFailedError, match="cannot be reached"):
         resolver(CONFLICT)
     assert chat.asked == []
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """A certificate for this machine that nobody vouches for, and its key."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed")
+    place = tmp_path / "own.pem"
+    form = ["-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+    name = ["-subj", "/CN=here", "-addext", "subjectAltName=IP:127.0.0.1"]
+    files = ["-keyout", place, "-out", tmp_path / "c"]
+    subprocess.run(["openssl", "req", *form, *name, *files], check=True, capture_output=True)
+    place.write_bytes(place.read_bytes() + (tmp_path / "c").read_bytes())
+    return place
+
+
+def test_a_host_that_nobody_vouches_for_is_told_nothing_unless_this_machine_trusts_it(
+    certificate: Path, notices: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving(GOOD, certificate=certificate) as chat:
+        settings = ResolverSettings(notices.append, chat.url, "small", KEY, 5.0)
+        with open_resolver("openai", settings) as resolver, pytest.raises(ResolverFailedError, match="certificate"):
+            resolver(CONFLICT)
+        assert chat.asked == []
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))  # OpenSSL's own
+        with open_resolver("openai", settings) as resolver:
+            assert resolver(CONFLICT) == MERGED
 
 
 def test_the_environments_proxies_and_password_files_are_not_used(
