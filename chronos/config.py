@@ -69,6 +69,9 @@ class Config(msgspec.Struct, frozen=True):
     secret_scan: SecretScan = SecretScan.FULL
     secret_skip: tuple[str, ...] = ()
     environment_variables: tuple[str, ...] = ("CI", "LANG", "LC_ALL", "NODE_ENV", "PYTHONHASHSEED", "TZ", "VIRTUAL_ENV")
+    merge_resolver_url: str = ""
+    merge_resolver_model: str = ""
+    merge_resolver_timeout_s: float = 60.0
     memory: Mapping[str, MemoryDeclaration] = {}
 
 
@@ -109,7 +112,13 @@ ENVIRONMENT_NAMES = {
     "secret_scan": "CHRONOS_SECRET_SCAN",
     "secret_skip": "CHRONOS_SECRET_SKIP",
     "environment_variables": "CHRONOS_ENVIRONMENT_VARIABLES",
+    "merge_resolver_url": "CHRONOS_MERGE_RESOLVER_URL",
+    "merge_resolver_model": "CHRONOS_MERGE_RESOLVER_MODEL",
+    "merge_resolver_timeout_s": "CHRONOS_MERGE_RESOLVER_TIMEOUT",
 }
+# To whom contents go is never for a file that may have come with a clone to say; the model's name decides it too, where
+# one endpoint passes on to many.
+_ENVIRONMENT_ONLY = "merge_resolver_"
 
 
 def load(root: Path, environment: Mapping[str, str]) -> Config:
@@ -117,6 +126,7 @@ def load(root: Path, environment: Mapping[str, str]) -> Config:
     config = Config()
     for name in ("pyproject.toml", "chronos.toml"):
         table = _read_table(root / name)
+        _refuse_personal(table, name)
         config = _apply(config, {key: value for key, value in table.items() if key != "memory"}, f"{name}: ")
         for key in {"timelines_dir", "worktrees_dir"} & table.keys():
             if _leads_out(getattr(config, key)):
@@ -127,6 +137,23 @@ def load(root: Path, environment: Mapping[str, str]) -> Config:
         config = _apply_memory(config, table.get("memory", {}), f"{name}: ")
     found = {key: environment[name] for key, name in ENVIRONMENT_NAMES.items() if environment.get(name)}
     return _apply(config, found, "environment: ")
+
+
+def merge_resolver_key(environment: Mapping[str, str]) -> str:
+    """Return the key for a merge resolver's endpoint, or "". It is no setting: settings stand in files and are shown.
+
+    CHRONOS_MERGE_RESOLVER_KEY goes before OPENAI_API_KEY, also when it is empty.
+    """
+    return environment.get("CHRONOS_MERGE_RESOLVER_KEY", environment.get("OPENAI_API_KEY", "")).strip()
+
+
+def _refuse_personal(table: Mapping[str, Any], name: str) -> None:
+    for key in table:
+        if key.startswith(_ENVIRONMENT_ONLY) and key in ENVIRONMENT_NAMES:
+            raise BadConfigError(
+                f"{name}: {key} decides where contents are sent",
+                hint=f"a project's own files may not say so; set {ENVIRONMENT_NAMES[key]}",
+            )
 
 
 def _leads_out(path: str) -> bool:

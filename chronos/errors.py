@@ -137,6 +137,12 @@ class UnknownStoreError(UsageError):
     default_hint = "run `chrono memory list`"
 
 
+class UnknownResolverError(UsageError):
+    """There is no merge resolver of this name."""
+
+    code = "unknown_resolver"
+
+
 class NothingToUndoError(StateError):
     """There is no operation left to undo or redo on this timeline."""
 
@@ -284,6 +290,13 @@ class LowSpaceError(StorageError):
     default_hint = (
         "free some space (`chrono gc` gives back what no checkpoint needs) and run it again; nothing was lost"
     )
+
+
+class ResolverFailedError(OutsideError):
+    """A merge resolver cannot reach what it asks, is not let in there, or gets nothing useful out of it."""
+
+    code = "resolver_failed"
+    default_hint = "no conflict was touched; fix the cause named above and run it again, or resolve them by hand"
 
 
 class GitTooOldError(UnsupportedError):
