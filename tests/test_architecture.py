@@ -31,7 +31,8 @@ OWNERS = {
     "rich": {"chronos.cli"},
     "tomllib": {"chronos.config"},
     "lancedb": {"chronos.memory"},
-    "yaml": set(),
+    "yaml": {"chronos.merging"},
+    "tomlkit": {"chronos.merging"},
     "psutil": {"chronos.process"},
     "jsonpatch": set(),
 }

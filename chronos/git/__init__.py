@@ -56,6 +56,7 @@ if TYPE_CHECKING:
         open_repository,
         plain_folder,
     )
+    from chronos.git.scratch_merge import Difference, MergeMessage, TreeFile, TreeMerge, TreeSide, merge_in_scratch
     from chronos.git.staging import IndexState, restore_blobs, wait_for_index, write_index
     from chronos.git.status import StagedRow, Status, parse_status, run_status, settle_conflicts, settle_loops
     from chronos.git.trial import PatchedTree, apply_patch
@@ -66,17 +67,22 @@ __all__ = [
     "LINK_MODE",
     "BlobReader",
     "BranchMove",
+    "Difference",
     "GitCommand",
     "Head",
     "HiddenEntry",
     "IndexFacts",
     "IndexState",
+    "MergeMessage",
     "PatchedTree",
     "Repository",
     "StagedRow",
     "Status",
     "TextPatch",
     "TreeEntry",
+    "TreeFile",
+    "TreeMerge",
+    "TreeSide",
     "apply_patch",
     "attributes_fingerprint",
     "check_bundle",
@@ -106,6 +112,7 @@ __all__ = [
     "list_index_paths",
     "list_tree",
     "matches_blob",
+    "merge_in_scratch",
     "mode_of",
     "move_head",
     "new_file_patch",
@@ -146,6 +153,8 @@ _HOMES = {
     "Repository": "repository", "common_dir_of": "repository", "find_work_tree": "repository",
     "is_tracked": "repository", "list_ignored": "repository", "open_repository": "repository",
     "plain_folder": "repository",
+    "Difference": "scratch_merge", "MergeMessage": "scratch_merge", "TreeFile": "scratch_merge",
+    "TreeMerge": "scratch_merge", "TreeSide": "scratch_merge", "merge_in_scratch": "scratch_merge",
     "IndexState": "staging", "restore_blobs": "staging", "wait_for_index": "staging", "write_index": "staging",
     "StagedRow": "status", "Status": "status", "parse_status": "status", "run_status": "status",
     "settle_conflicts": "status", "settle_loops": "status",

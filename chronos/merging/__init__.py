@@ -6,11 +6,30 @@ from chronos.lazy import loader
 
 if TYPE_CHECKING:
     from chronos.merging.conflicts import Choice, Conflict, ConflictKind, Resolution, Resolver, Strategy
+    from chronos.merging.contents import MergedFile, Origin
+    from chronos.merging.structured import merge_structured
+    from chronos.merging.trees import MergedTree, Settled, merge_trees
 
-__all__ = ["Choice", "Conflict", "ConflictKind", "Resolution", "Resolver", "Strategy"]
+__all__ = [
+    "Choice",
+    "Conflict",
+    "ConflictKind",
+    "MergedFile",
+    "MergedTree",
+    "Origin",
+    "Resolution",
+    "Resolver",
+    "Settled",
+    "Strategy",
+    "merge_structured",
+    "merge_trees",
+]
 
 _HOMES = {
     "Choice": "conflicts", "Conflict": "conflicts", "ConflictKind": "conflicts", "Resolution": "conflicts",
     "Resolver": "conflicts", "Strategy": "conflicts",
+    "MergedFile": "contents", "Origin": "contents",
+    "merge_structured": "structured",
+    "MergedTree": "trees", "Settled": "trees", "merge_trees": "trees",
 }  # fmt: skip
 __getattr__ = loader(__name__, _HOMES)
