@@ -60,7 +60,8 @@ def find_notes(merge: TreeMerge) -> tuple[str, ...]:
     """Return what git says of conflicts that are about no path, such as a folder that was split when it was renamed."""
     homes = _find_homes(merge.messages)
     known = {*merge.stages, *(homes.get(path, path) for path in merge.stages)}
-    of_none = (one for one in merge.messages if one.kind.startswith("CONFLICT") and known.isdisjoint(one.paths))
+    grave = (one for one in merge.messages if one.kind.startswith(("CONFLICT", "warning")))
+    of_none = (one for one in grave if known.isdisjoint(one.paths))
     return tuple(message.text for message in of_none)
 
 
