@@ -5,12 +5,14 @@ makes three commits of it, `git merge-tree` (git 2.38) merges them, one `git dif
 user's repository is read as an alternate; its configuration does not count, its attributes do: they come from its
 working tree and `info/attributes`, as for `git merge`.
 
-Bytes on disk are not git's where it converts them, so both forms meet in one merge: contents are normalised before
-lines are compared (merge.renormalize), and what comes out is read as a checkout would write it.
+Bytes on disk are not git's where it converts them, so both forms meet in one merge. What comes out is read as a
+checkout would write it, and where a conflict is about such a file, contents are normalised before lines are compared
+(merge.renormalize). They are not in other merges, for then git takes a renamed file for unchanged, and lets it go.
 """
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -20,14 +22,14 @@ import msgspec
 from chronos.errors import GitFailedError
 from chronos.files import TreePath, translate_os_errors
 from chronos.git.command import GitCommand
-from chronos.git.objects import TreeEntry, object_format_of
+from chronos.git.objects import BlobReader, TreeEntry, object_format_of
 from chronos.git.patch import quote_path
 from chronos.git.repository import Repository
 from chronos.process import Conversation
 
 _NAMES = (b"base", b"ours", b"theirs")
 _SETTINGS = (
-    ("merge.conflictStyle", "merge"), ("merge.renormalize", "true"), ("merge.verbosity", "2"),
+    ("merge.conflictStyle", "merge"), ("merge.renormalize", "false"), ("merge.verbosity", "2"),
     ("core.ignoreCase", "false"), ("core.fsync", "none"), ("core.compression", "0"), ("core.looseCompression", "0"),
     ("pack.compression", "0"), ("fastimport.unpackLimit", "0"),
 )  # fmt: skip
@@ -36,7 +38,10 @@ _SETTINGS = (
 _ATTEMPTS: tuple[tuple[tuple[str, str], ...], ...] = (
     (), (("merge.directoryRenames", "false"),), (("merge.renames", "false"),),
 )  # fmt: skip
-_CRASHES = (-6, 128, 134)
+
+
+class _MergeFailedError(GitFailedError):
+    """git could not merge, or made what cannot be."""
 
 
 class TreeFile(msgspec.Struct, frozen=True):
@@ -106,26 +111,39 @@ def merge_in_scratch(
         for one in (repository.command, repository.checkout_command)
     )
     trees = _import(command, sides)
-    for settings in _ATTEMPTS:
-        found = _merge(command.with_settings(settings), checkout_command, trees)
-        if found is not None:
-            return found
-    raise GitFailedError("git merge-tree: it made a tree that cannot be")
+    merge = _merge(command, checkout_command, trees)
+    if merge.stages and _is_about_converted(merge):
+        merge = _merge(command.with_settings((("merge.renormalize", "true"),)), checkout_command, trees)
+    return merge
 
 
-def _merge(command: GitCommand, checkout_command: GitCommand, trees: Sequence[str]) -> TreeMerge | None:
-    """Merge the commits; return None when git failed in the way of its bug with renamed folders."""
+def _merge(command: GitCommand, checkout_command: GitCommand, trees: Sequence[str]) -> TreeMerge:
+    """Merge the commits, with fewer guesses about renames when git fails because of them."""
+    for settings in _ATTEMPTS[:-1]:
+        with suppress(_MergeFailedError):
+            return _try_merge(command.with_settings(settings), checkout_command, trees)
+    return _try_merge(command.with_settings(_ATTEMPTS[-1]), checkout_command, trees)
+
+
+def _try_merge(command: GitCommand, checkout_command: GitCommand, trees: Sequence[str]) -> TreeMerge:
     base, ours, theirs = trees
-    done = command.run("merge-tree", "--write-tree", "-z", "ours", "theirs", ok=(0, 1, *_CRASHES), quiet=False)
-    if done.returncode in _CRASHES:
-        return None
+    done = command.run("merge-tree", "--write-tree", "-z", "ours", "theirs", ok=range(-64, 256), quiet=False)
+    if done.returncode not in (0, 1):
+        raise _MergeFailedError(f"git merge-tree: {done.stderr.decode('utf-8', 'replace').strip()}")
     tree, stages, messages = _parse_merge(done.stdout)
     messages += [MergeMessage("warning", (), line) for line in done.stderr.decode("utf-8", "replace").splitlines()]
     by_ours, by_theirs, changed = _diff(command, ((base, ours), (base, theirs), (ours, tree)))
     entries = [*changed.values(), *(entry for found in stages.values() for entry in found.values())]
     if any(entry is not None and not entry.oid.strip("0") for entry in entries):
-        return None
+        raise _MergeFailedError("git merge-tree: it made an entry without an object")
     return TreeMerge(command, checkout_command, ours, tree, stages, messages, by_ours, by_theirs, changed)
+
+
+def _is_about_converted(merge: TreeMerge) -> bool:
+    """Tell whether git would write other bytes than it keeps for anything that is not merged. Filters do not count."""
+    entries = [entry for found in merge.stages.values() for entry in found.values() if stat.S_ISREG(entry.mode)]
+    with BlobReader(merge.command) as raw, BlobReader(merge.command, filters=True) as converted:
+        return any(raw.read(entry.oid) != converted.read(entry.oid, entry.path) for entry in entries)
 
 
 def _make_git_folder(repository: Repository, sides: Iterable[TreeSide], scratch: Path) -> Path:

@@ -5,6 +5,7 @@ A verdict is about one path of ours: it stays, goes, or becomes something else.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from chronos.merging.structured import LARGEST_DOCUMENT_BYTES, has_keys, merge_s
 
 LARGEST_SHOWN_BYTES = 1 << 20
 _BINARY_PROBE_BYTES = 8000  # as git looks for a NUL (xdiff-interface.c)
-_MARKERS = (b"<<<<<<< ours", b">>>>>>> theirs")
+_MARKED = re.compile(rb"^<{7,} ours.*^>{7,} theirs", re.MULTILINE | re.DOTALL)
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -112,7 +113,7 @@ class Decider:
         if own is None:
             return entry
         data = self._contents.read(clash.path, MergedFile(entry.mode, entry.oid))
-        return own if all(b"\n" + marker in b"\n" + data for marker in _MARKERS) else entry
+        return own if _MARKED.search(data) else entry
 
     def _show(self, clash: Clash, stage: int, is_large: bool) -> bytes | None:
         entry = clash.stages.get(stage)
