@@ -107,9 +107,18 @@ class Conversation:
 
     def last_words(self) -> str:
         """Return the last line that a program which ended by itself wrote to stderr, or how it ended."""
+        return self.words()[-1]
+
+    def words(self) -> list[str]:
+        """Return the lines that a program which ended by itself wrote to stderr, or how it ended."""
         code = self._process.wait()
         lines = self._process.stderr.read().decode("utf-8", "replace").split("\n") if self._process.stderr else []
-        return next((line.strip() for line in reversed(lines) if line.strip()), f"exit code {code}")
+        return [line.strip() for line in lines if line.strip()] or [f"exit code {code}"]
+
+    def finish(self) -> int:
+        """Say that no more comes, and return the exit code once the program has ended; its output was read before."""
+        self.input.close()
+        return self._process.wait()
 
     def close(self) -> None:
         """End the conversation: close its pipes, and kill it when it does not go by itself."""

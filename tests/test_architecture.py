@@ -32,7 +32,8 @@ OWNERS = {
     "tomllib": {"chronos.config", "chronos.merging"},
     "httpx": {"chronos.merging"},
     "lancedb": {"chronos.memory"},
-    "yaml": set(),
+    "yaml": {"chronos.merging"},
+    "tomlkit": {"chronos.merging"},
     "psutil": {"chronos.process"},
     "jsonpatch": set(),
 }

@@ -56,6 +56,7 @@ if TYPE_CHECKING:
         open_repository,
         plain_folder,
     )
+    from chronos.git.scratch_merge import Difference, MergeMessage, TreeFile, TreeMerge, TreeSide, merge_in_scratch
     from chronos.git.staging import IndexState, restore_blobs, wait_for_index, write_index
     from chronos.git.status import StagedRow, Status, parse_status, run_status, settle_conflicts, settle_loops
     from chronos.git.trial import PatchedTree, apply_patch
@@ -77,17 +78,22 @@ __all__ = [
     "LINK_MODE",
     "BlobReader",
     "BranchMove",
+    "Difference",
     "GitCommand",
     "Head",
     "HiddenEntry",
     "IndexFacts",
     "IndexState",
+    "MergeMessage",
     "PatchedTree",
     "Repository",
     "StagedRow",
     "Status",
     "TextPatch",
     "TreeEntry",
+    "TreeFile",
+    "TreeMerge",
+    "TreeSide",
     "add_detached_worktree",
     "add_worktree",
     "apply_patch",
@@ -124,6 +130,7 @@ __all__ = [
     "list_tree",
     "mark_worktree",
     "matches_blob",
+    "merge_in_scratch",
     "mode_of",
     "move_head",
     "new_file_patch",
@@ -166,13 +173,14 @@ _HOMES = {
     "Repository": "repository", "common_dir_of": "repository", "find_work_tree": "repository",
     "is_tracked": "repository", "list_ignored": "repository", "open_repository": "repository",
     "plain_folder": "repository",
+    "Difference": "scratch_merge", "MergeMessage": "scratch_merge", "TreeFile": "scratch_merge",
+    "TreeMerge": "scratch_merge", "TreeSide": "scratch_merge", "merge_in_scratch": "scratch_merge",
     "IndexState": "staging", "restore_blobs": "staging", "wait_for_index": "staging", "write_index": "staging",
     "StagedRow": "status", "Status": "status", "parse_status": "status", "run_status": "status",
     "settle_conflicts": "status", "settle_loops": "status",
     "PatchedTree": "trial", "apply_patch": "trial",
     "add_detached_worktree": "worktrees", "add_worktree": "worktrees", "find_branch": "worktrees",
     "find_worktree_folder": "worktrees", "is_branch_name": "worktrees", "is_reachable": "worktrees",
-    "mark_worktree": "worktrees", "repair_worktrees": "worktrees",
-    "set_branch": "worktrees",
+    "mark_worktree": "worktrees", "repair_worktrees": "worktrees", "set_branch": "worktrees",
 }  # fmt: skip
 __getattr__ = loader(__name__, _HOMES)

@@ -166,9 +166,11 @@ class GitCommand(msgspec.Struct, frozen=True):
         """Run git and return its standard output."""
         return self.run(*arguments, input_bytes=input_bytes).stdout
 
-    def converse(self, *arguments: str | bytes) -> process.Conversation:
+    def converse(self, *arguments: str | bytes, keep_errors: bool = False) -> process.Conversation:
         """Start a git that is asked and answers over pipes."""
-        return process.Conversation(self.argv(arguments), environment=self.environment, cwd=self.cwd)
+        return process.Conversation(
+            self.argv(arguments), environment=self.environment, cwd=self.cwd, keep_errors=keep_errors
+        )
 
     def check_version(self) -> str:
         """Return git's version text. Raises GitTooOldError below 2.38."""

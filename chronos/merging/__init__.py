@@ -6,23 +6,35 @@ from chronos.lazy import loader
 
 if TYPE_CHECKING:
     from chronos.merging.conflicts import Choice, Conflict, ConflictKind, Resolution, Resolver, Strategy
+    from chronos.merging.contents import MergedFile, Origin
     from chronos.merging.resolvers import ResolverSettings, list_resolvers, open_resolver
+    from chronos.merging.structured import merge_structured
+    from chronos.merging.trees import MergedTree, Settled, merge_trees
 
 __all__ = [
     "Choice",
     "Conflict",
     "ConflictKind",
+    "MergedFile",
+    "MergedTree",
+    "Origin",
     "Resolution",
     "Resolver",
     "ResolverSettings",
+    "Settled",
     "Strategy",
     "list_resolvers",
+    "merge_structured",
+    "merge_trees",
     "open_resolver",
 ]
 
 _HOMES = {
     "Choice": "conflicts", "Conflict": "conflicts", "ConflictKind": "conflicts", "Resolution": "conflicts",
     "Resolver": "conflicts", "Strategy": "conflicts",
+    "MergedFile": "contents", "Origin": "contents",
     "ResolverSettings": "resolvers", "list_resolvers": "resolvers", "open_resolver": "resolvers",
+    "merge_structured": "structured",
+    "MergedTree": "trees", "Settled": "trees", "merge_trees": "trees",
 }  # fmt: skip
 __getattr__ = loader(__name__, _HOMES)

@@ -1,0 +1,145 @@
+"""The merge of two trees of code: what ours becomes, and what somebody has to decide.
+
+git decides what it can (`chronos.git.merge_in_scratch`). What is left is tried key by key where the files have keys,
+then as the strategy says, then the resolver is asked. What nobody decides stays as ours has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from enum import Enum
+from pathlib import Path
+
+import msgspec
+
+from chronos.files import TreePath, is_inside
+from chronos.git import Repository, TreeMerge, TreeSide, merge_in_scratch
+from chronos.merging.clashes import Clash, find_clashes, find_notes
+from chronos.merging.conflicts import Choice, Conflict, ConflictKind, Resolver, Strategy
+from chronos.merging.contents import Contents, MergedFile
+from chronos.merging.deciding import Decider, Verdict
+
+
+class Settled(str, Enum):
+    """What decided a conflict that git had left."""
+
+    KEYS = "keys"
+    STRATEGY = "strategy"
+    RESOLVER = "resolver"
+
+
+class MergedTree(msgspec.Struct, frozen=True):
+    """What becomes of ours: paths that change (None: they go), and conflicts, at whose paths nothing changes yet.
+
+    `settled` says by path what decided what git had left; `notes` has git's words about conflicts of no single path.
+    """
+
+    changes: dict[TreePath, MergedFile | None]
+    conflicts: list[Conflict]
+    settled: dict[TreePath, Settled]
+    notes: tuple[str, ...]
+    contents: Contents
+
+    def read(self, path: TreePath) -> bytes:
+        """Return the bytes on disk of a path that changes. Raises GitFailedError."""
+        file = self.changes[path]
+        assert file is not None, "a path that goes has no bytes"
+        return self.contents.read(path, file)
+
+
+@contextmanager
+def merge_trees(
+    repository: Repository,
+    base: TreeSide,
+    ours: TreeSide,
+    theirs: TreeSide,
+    scratch: Path,
+    *,
+    others: Sequence[Repository] = (),
+    strategy: Strategy = Strategy.CONFLICT,
+    resolve: Resolver | None = None,
+) -> Iterator[MergedTree]:
+    """Merge what `theirs` changed since `base` into `ours`, the state of the working tree of `repository`.
+
+    `others` are more repositories that have objects of the sides; `scratch` is an empty folder of ours, and nothing
+    else is written. Raises GitFailedError, and StorageError when the disk refuses.
+    """
+    merge = merge_in_scratch(repository, others, (base, ours, theirs), scratch)
+    with Contents(merge, ours, theirs) as contents:
+        yield _settle(merge, contents, Decider(merge, contents, scratch), strategy, resolve)
+
+
+def _settle(
+    merge: TreeMerge, contents: Contents, decider: Decider, strategy: Strategy, resolve: Resolver | None
+) -> MergedTree:
+    clashes, taken = find_clashes(merge)
+    changes = {
+        path: None if entry is None else contents.file_of(entry)
+        for path, entry in merge.changed.items()
+        if path not in taken
+    }
+    result = MergedTree(changes, [], {}, find_notes(merge), contents)
+    decider.prepare(clashes)
+    gone: list[TreePath] = []  # where a file won over a folder: nothing under it is left to decide
+    for clash in clashes:
+        if any(is_inside(clash.path, folder) for folder in gone):
+            continue
+        verdict, settled, conflict = _decide(decider, clash, strategy, resolve)
+        if conflict is not None:
+            result.conflicts.append(conflict)
+        elif settled is not None:
+            result.settled[clash.path] = settled
+        if clash.kind is ConflictKind.PLACE:
+            gone += _make_place(merge, changes, clash, verdict)
+        if verdict is not None and verdict.is_change:
+            changes[clash.path] = verdict.file
+    return result
+
+
+def _decide(
+    decider: Decider, clash: Clash, strategy: Strategy, resolve: Resolver | None
+) -> tuple[Verdict | None, Settled | None, Conflict | None]:
+    verdict = decider.by_keys(clash)
+    if verdict is not None:
+        return verdict, Settled.KEYS, None
+    verdict = decider.by_strategy(clash, strategy)
+    if verdict is not None:
+        return verdict, Settled.STRATEGY, None
+    conflict = decider.describe(clash)
+    resolution = resolve(conflict) if resolve is not None else None
+    verdict = None if resolution is None else decider.by_resolution(clash, resolution)
+    return verdict, Settled.RESOLVER, conflict if verdict is None else None
+
+
+def _make_place(
+    merge: TreeMerge, changes: dict[TreePath, MergedFile | None], clash: Clash, verdict: Verdict | None
+) -> list[TreePath]:
+    """Let a file or a folder have the path that both want; return the path when a file won.
+
+    As long as it is not decided, ours stays: a folder of theirs waits, a folder of ours is merged into.
+    """
+    if verdict is not None and not verdict.is_file:
+        return []
+    if clash.folder is Choice.OURS and verdict is None:
+        return []
+    inside = [path for path in changes if is_inside(path, clash.path)]
+    moved = any(_is_moved(changes[path]) for path in inside)
+    for path in inside:
+        del changes[path]
+    if clash.folder is Choice.OURS:
+        changes |= dict.fromkeys(_list_inside(merge, clash.path), None)
+    elif moved:
+        # What ours changed, and theirs moved into the folder that goes, is back where ours has it.
+        for path in [path for path, file in changes.items() if file is None and path in merge.by_ours]:
+            del changes[path]
+    return [clash.path] if verdict is not None else []
+
+
+def _is_moved(file: MergedFile | None) -> bool:
+    return file is not None and (file.origin is None or file.origin.side is Choice.OURS)
+
+
+def _list_inside(merge: TreeMerge, folder: TreePath) -> list[TreePath]:
+    output = merge.command.output("ls-tree", "-r", "-z", "--name-only", "--full-tree", merge.ours_tree, "--", folder)
+    return [path for path in output.split(b"\0") if path]
