@@ -110,6 +110,13 @@ class BadTimelineNameError(UsageError):
     default_hint = "use 1 to 64 letters, digits and . _ - ; begin with a letter or a digit"
 
 
+class UnknownConflictError(UsageError):
+    """Nothing that waits to be decided is so called, or it cannot be decided in that way."""
+
+    code = "unknown_conflict"
+    default_hint = "run `chrono conflicts` to see what is to be decided"
+
+
 class BadPathError(UsageError):
     """A path that leaves the tree, names git's own folder, or is not a legal file name."""
 
@@ -169,6 +176,13 @@ class TimelineExistsError(StateError):
 
     code = "timeline_exists"
     default_hint = "give another name, or delete the old one with `chrono timeline delete`"
+
+
+class NoCommonCheckpointError(StateError):
+    """Two timelines have no checkpoint in common, so nobody can tell what each of them changed."""
+
+    code = "no_common_checkpoint"
+    default_hint = "name a checkpoint to compare both with, with --base"
 
 
 class StoreInUseError(StateError):

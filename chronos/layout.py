@@ -70,6 +70,11 @@ class StoreLayout(msgspec.Struct, frozen=True, dict=True):
         return self.system / "changes"
 
     @property
+    def merges(self) -> Path:
+        """Merges that wait for decisions, one file for each timeline."""
+        return self.system / "merges"
+
+    @property
     def declarations(self) -> Path:
         """The memory stores that were declared on this machine."""
         return self.system / "memory.json"

@@ -60,7 +60,7 @@ if TYPE_CHECKING:
         encode_rows,
         is_checkpoint_id,
     )
-    from chronos.checkpoints.memory import CapturedStore, MemoryCapture
+    from chronos.checkpoints.memory import CapturedStore, MemoryCapture, keep_state
     from chronos.checkpoints.memory_apply import StoreApplier
     from chronos.checkpoints.memory_plan import StorePlanner
     from chronos.checkpoints.moves import CheckpointMove
@@ -185,6 +185,7 @@ __all__ = [
     "is_claimed",
     "is_for_imports",
     "is_omitted",
+    "keep_state",
     "kept_bytes",
     "link_aside",
     "linked_repository",
@@ -232,7 +233,7 @@ _HOMES = {
     "MemoryRecord": "manifest", "Reason": "manifest", "ReceiptRow": "manifest", "StagedEntry": "manifest",
     "Trigger": "manifest", "Unscanned": "manifest", "decode_manifest": "manifest", "decode_memory_dump": "manifest",
     "decode_rows": "manifest", "encode_rows": "manifest", "is_checkpoint_id": "manifest",
-    "CapturedStore": "memory", "MemoryCapture": "memory",
+    "CapturedStore": "memory", "MemoryCapture": "memory", "keep_state": "memory",
     "StoreApplier": "memory_apply",
     "StorePlanner": "memory_plan",
     "Omissions": "omissions", "decode_omissions": "omissions", "encode_omissions": "omissions",

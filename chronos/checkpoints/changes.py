@@ -212,7 +212,7 @@ class Journal(_Struct, frozen=True):
     """An operation in progress: enough to finish it, or to take it back, after a crash.
 
     `checkpoints` come into sight or go out of it when all is done. With `seals` a checkpoint of that name is taken
-    then, which has the state of `target` in it.
+    then, which has the state of `parents` in it.
     """
 
     format: int
@@ -226,6 +226,7 @@ class Journal(_Struct, frozen=True):
     undoes: str | None = None
     checkpoints: tuple[CheckpointMove, ...] = ()
     seals: str | None = None
+    parents: tuple[str, ...] = ()
 
 
 def encode_journal(journal: Journal) -> bytes:
@@ -245,7 +246,8 @@ def decode_journal(data: bytes, name: str) -> Journal:
     if not _OPERATION_ID.fullmatch(journal.operation) or not name.startswith(journal.operation):
         raise DamagedJournalError(f"the journal {name} names another operation")
     try:
-        if not all(is_checkpoint_id(move.checkpoint_id) for move in journal.checkpoints):
+        ids = [*(move.checkpoint_id for move in journal.checkpoints), *journal.parents]
+        if not all(map(is_checkpoint_id, ids)):
             raise DamagedManifestError("something that is no checkpoint would be moved")
         _check_change_set(journal.change_set)
     except (BadPathError, DamagedManifestError) as cause:

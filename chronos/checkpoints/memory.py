@@ -146,14 +146,7 @@ class MemoryCapture:
         may_take, timeout_s = refusals(self._policy, place.path), self._store.config.lock_timeout_s
         work = CaptureWork(self._sink, stats, self._store.piece_ids, may_take, timeout_s)
         found = kind.capture(place.place, work)
-        files = sorted(found.files, key=lambda file: file.path)
-        listed = self._sink.add_bytes(encode_rows(files), LIST_PROFILE)
-        beside = tuple(to_text(os.fsencode(path.name)) for path in kind.companions(place.place))
-        record = MemoryRecord(
-            place.name, found.kind, place.path, found.identity, list_ref(listed, len(files)), found.size,
-            place.is_found, found.is_torn, found.facts, tuple(found.notes), beside,
-        )  # fmt: skip
-        state = MemoryState(record, tuple(files))
+        state = keep_state(self._sink, place, found)
         self.stores[place.name] = CapturedStore(place, kind, found, state, key, stats.changes())
         self._note(place, found)
 
@@ -188,6 +181,18 @@ class MemoryCapture:
     def _leave_out(self, place: StorePlace, reason: Reason, detail: str) -> None:
         row = ReceiptRow(unescape(place.path), reason, _size_of(place), detail)
         self._rows.setdefault(place.name, []).append(row)
+
+
+def keep_state(sink: ContentSink, place: StorePlace, found: StoreState) -> MemoryState:
+    """Put the list of a store's files into `sink`; return the store as a state has it at `place`."""
+    files = sorted(found.files, key=lambda file: file.path)
+    listed = sink.add_bytes(encode_rows(files), LIST_PROFILE)
+    beside = tuple(to_text(os.fsencode(path.name)) for path in get_kind(found.kind).companions(place.place))
+    record = MemoryRecord(
+        place.name, found.kind, place.path, found.identity, list_ref(listed, len(files)), found.size,
+        place.is_found, found.is_torn, found.facts, tuple(found.notes), beside,
+    )  # fmt: skip
+    return MemoryState(record, tuple(files))
 
 
 def _kind_of(place: StorePlace) -> MemoryKind:

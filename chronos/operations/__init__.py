@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         is_storable,
         resolve,
     )
+    from chronos.operations.executing import Outcome, Prepared, Task, carry_out_prepared, execute
     from chronos.operations.grace import GRACE_DAYS, GRACE_OPERATIONS, is_young, split_by_grace
     from chronos.operations.hiding import sweep_hiding_drafts
     from chronos.operations.history_graph import Edge, Graph, Node, build_graph
@@ -50,22 +51,14 @@ if TYPE_CHECKING:
         list_stores,
         places_of,
         remove_store,
+        write_store,
     )
     from chronos.operations.new_folder import check_outside
     from chronos.operations.opening import OpenPlace
-    from chronos.operations.restoring import (
-        Outcome,
-        Prepared,
-        Task,
-        execute,
-        plan_restore,
-        plan_step,
-        plan_towards,
-        restore,
-        step,
-    )
+    from chronos.operations.restoring import plan_restore, plan_towards, restore
     from chronos.operations.shelf import find_folder, move_checkpoints
     from chronos.operations.stack import build_stack, find_ended, skip, step_over
+    from chronos.operations.stepping import plan_step, step
     from chronos.operations.trees import (
         ASIDE,
         all_moves,
@@ -120,6 +113,7 @@ __all__ = [
     "build_graph",
     "build_stack",
     "carry_out_move",
+    "carry_out_prepared",
     "check_new_name",
     "check_outside",
     "check_possible",
@@ -175,36 +169,39 @@ __all__ = [
     "withdraw",
     "workspace_at",
     "write_note",
+    "write_store",
 ]
 
 _HOMES = {
     "annotate": "annotations",
-    "check_new_name": "checkpoints", "create": "checkpoints", "delete": "checkpoints",
-    "is_storable": "checkpoints", "resolve": "checkpoints",
+    "check_new_name": "checkpoints", "create": "checkpoints", "delete": "checkpoints", "is_storable": "checkpoints",
+    "resolve": "checkpoints",
+    "Outcome": "executing", "Prepared": "executing", "Task": "executing", "execute": "executing",
+    "carry_out_prepared": "executing",
     "GRACE_DAYS": "grace", "GRACE_OPERATIONS": "grace", "is_young": "grace", "split_by_grace": "grace",
     "sweep_hiding_drafts": "hiding",
     "Edge": "history_graph", "Graph": "history_graph", "Node": "history_graph", "build_graph": "history_graph",
-    "list_interrupted": "journals", "read_changes": "journals", "set_journal_aside": "journals", "settle": "journals",
-    "sweep_leftovers": "journals",
-    "Operation": "log", "OperationKind": "log", "append": "log", "has_torn_end": "log",
+    "list_interrupted": "journals", "read_changes": "journals", "set_journal_aside": "journals",
+    "settle": "journals", "sweep_leftovers": "journals",
     "History": "lineage", "Link": "lineage", "read_history": "lineage",
-    "is_unreadable": "log", "new_operation_id": "log", "read_operations": "log", "stamp": "log",
-    "find_repositories": "looking", "open_diff": "looking", "open_repositories": "looking", "restore_into": "looking",
+    "Operation": "log", "OperationKind": "log", "append": "log", "has_torn_end": "log", "is_unreadable": "log",
+    "new_operation_id": "log", "read_operations": "log", "stamp": "log", "TreeMove": "log",
+    "find_repositories": "looking", "open_diff": "looking", "open_repositories": "looking",
+    "restore_into": "looking",
     "StoreDifference": "memory", "StoreReport": "memory", "add_store": "memory", "diff_stores": "memory",
     "extract_store": "memory", "list_stores": "memory", "places_of": "memory", "remove_store": "memory",
+    "write_store": "memory",
     "check_outside": "new_folder",
     "OpenPlace": "opening",
-    "Outcome": "restoring", "Prepared": "restoring", "Task": "restoring", "execute": "restoring",
-    "plan_restore": "restoring", "plan_step": "restoring", "plan_towards": "restoring", "restore": "restoring",
-    "step": "restoring",
+    "plan_restore": "restoring", "plan_towards": "restoring", "restore": "restoring",
     "find_folder": "shelf", "move_checkpoints": "shelf",
     "build_stack": "stack", "find_ended": "stack", "skip": "stack", "step_over": "stack",
+    "plan_step": "stepping", "step": "stepping",
     "ASIDE": "trees", "all_moves": "trees", "arriving": "trees", "aside_of": "trees", "branch_of": "trees",
     "carry_out_move": "trees", "check_possible": "trees", "drop_link": "trees", "drop_note": "trees",
-    "find_tree": "trees", "hold_tree": "trees", "leaving": "trees", "list_notes": "trees",
-    "place_of_tree": "trees", "repair_trees": "trees", "settle_trees": "trees", "take_tree_back": "trees",
-    "timeline_is_bare": "trees", "withdraw": "trees", "workspace_at": "trees", "write_note": "trees",
-    "TreeMove": "log",
+    "find_tree": "trees", "hold_tree": "trees", "leaving": "trees", "list_notes": "trees", "place_of_tree": "trees",
+    "repair_trees": "trees", "settle_trees": "trees", "take_tree_back": "trees", "timeline_is_bare": "trees",
+    "withdraw": "trees", "workspace_at": "trees", "write_note": "trees",
     "Workspace": "workspace",
 }  # fmt: skip
 __getattr__ = loader(__name__, _HOMES)

@@ -286,10 +286,9 @@ def _close(workspace: Workspace, journal: Journal, *, keep_trash: bool = False) 
 def _seal(workspace: Workspace, journal: Journal, name: str) -> str:
     """Take the checkpoint that ends an operation, unless a run that was cut short has; return its id."""
     newest = workspace.store.catalog.list_checkpoints(journal.timeline, limit=1)[0]
-    parents = (journal.target,) if journal.target is not None else ()
-    if newest.parent == journal.safety and newest.other_parents == parents:
+    if newest.parent == journal.safety and newest.other_parents == journal.parents:
         return newest.checkpoint_id
-    request = workspace.request(name, Trigger.AUTOMATIC, parents=parents)
+    request = workspace.request(name, Trigger.AUTOMATIC, parents=journal.parents)
     policy = workspace.policy(frozenset(change.path for change in journal.change_set.changes))
     with checkpoints.open_checkpoint(workspace.store, workspace.repository, policy, request) as pending:
         return pending.seal().checkpoint_id

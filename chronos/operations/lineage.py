@@ -1,6 +1,7 @@
 """From which checkpoints each one comes, over all timelines, also where some between them are gone.
 
-A parent that was deleted is stepped over to its own parents as long as the shelf has it. For one that is gone for good
+A parent that was deleted is stepped over to the one before it as long as the shelf has it; what it had merged is merged
+no more, or an undone merge could not be made again. For one that is gone for good
 the checkpoint before on the timeline stands in, since a timeline is a line; not so on timelines of imports.
 """
 
@@ -108,7 +109,7 @@ class History:
                     found[parent.checkpoint_id] = link
             elif parent.checkpoint_id not in seen:
                 seen.add(parent.checkpoint_id)
-                pending += _steps_up(parent)
+                pending += (step for step in _steps_up(parent) if step.is_first)
         return tuple(found.values())
 
     def _find_before(self, row: CheckpointRow) -> CheckpointRow | None:

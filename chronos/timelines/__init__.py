@@ -6,33 +6,56 @@ from chronos.lazy import loader
 
 if TYPE_CHECKING:
     from chronos.timelines.branching import Branched, Request, branch, check_timeline_name
+    from chronos.timelines.combining_memory import StoreResult
     from chronos.timelines.leaving import Leaving, LeavingPlan, delete, plan_delete, plan_prune, prune
     from chronos.timelines.listing import TimelineDetails, TimelineSummary, describe, environment_in, hold, list_all
+    from chronos.timelines.merging import MergeOutcome, MergeRequest, merge, revert
+    from chronos.timelines.pending import (
+        PendingMerge,
+        check_resolution,
+        drop_pending,
+        read_pending,
+        write_pending,
+    )
 
 __all__ = [
     "Branched",
     "Leaving",
     "LeavingPlan",
+    "MergeOutcome",
+    "MergeRequest",
+    "PendingMerge",
     "Request",
+    "StoreResult",
     "TimelineDetails",
     "TimelineSummary",
     "branch",
+    "check_resolution",
     "check_timeline_name",
     "delete",
     "describe",
+    "drop_pending",
     "environment_in",
     "hold",
     "list_all",
+    "merge",
     "plan_delete",
     "plan_prune",
     "prune",
+    "read_pending",
+    "revert",
+    "write_pending",
 ]
 
 _HOMES = {
     "Branched": "branching", "Request": "branching", "branch": "branching", "check_timeline_name": "branching",
+    "StoreResult": "combining_memory",
     "Leaving": "leaving", "LeavingPlan": "leaving", "delete": "leaving", "plan_delete": "leaving",
     "plan_prune": "leaving", "prune": "leaving",
     "TimelineDetails": "listing", "TimelineSummary": "listing", "describe": "listing", "environment_in": "listing",
     "hold": "listing", "list_all": "listing",
+    "MergeOutcome": "merging", "MergeRequest": "merging", "merge": "merging", "revert": "merging",
+    "PendingMerge": "pending", "check_resolution": "pending", "drop_pending": "pending", "read_pending": "pending",
+    "write_pending": "pending",
 }  # fmt: skip
 __getattr__ = loader(__name__, _HOMES)

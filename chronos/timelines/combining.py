@@ -1,0 +1,182 @@
+"""Bringing states together: what a third one changed since a common one, laid over the state of the tree at hand.
+
+The result is a state like any other, so that putting it into the tree is a restore. Code is merged repository by
+repository, memory store by store, and what cannot be decided is a conflict and changes nothing.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import msgspec
+
+from chronos.checkpoints import Capture, ComponentState, Entry, EntryKind, Options, State
+from chronos.files import TreePath, display
+from chronos.git import EXECUTABLE_MODE, GITLINK_MODE, LINK_MODE, TreeFile, TreeSide
+from chronos.merging import (
+    Choice,
+    Conflict,
+    MergedFile,
+    MergedTree,
+    Resolution,
+    Resolver,
+    Settled,
+    Strategy,
+    merge_trees,
+)
+from chronos.operations import Workspace
+from chronos.pool import ContentSink
+from chronos.timelines.combining_memory import StoreCombiner, StoreResult
+
+_FILE_MODE = 0o100644
+
+
+class Combined(msgspec.Struct):
+    """What came of it: the state, the paths that change in the code, and what is not decided.
+
+    `settled` says by path what decided what git had left; `stores` what happens to each memory store, by name.
+    """
+
+    state: State
+    paths: set[TreePath] = msgspec.field(default_factory=set)
+    conflicts: list[Conflict] = msgspec.field(default_factory=list)
+    notes: list[str] = msgspec.field(default_factory=list)
+    settled: dict[TreePath, Settled] = msgspec.field(default_factory=dict)
+    stores: dict[str, StoreResult] = msgspec.field(default_factory=dict)
+
+
+class Combiner:
+    """Lays the changes from `base` to `theirs` over `present`. New contents go into `sink`."""
+
+    def __init__(
+        self, workspace: Workspace, base: State, theirs: State, present: Capture, sink: ContentSink, *,
+        strategy: Strategy, resolve: Resolver, options: Options,
+    ) -> None:  # fmt: skip
+        self._workspace = workspace
+        self._base, self._ours, self._theirs = base, present.state, theirs
+        self._present = present
+        self._sink = sink
+        self._strategy = strategy
+        self._resolve = resolve
+        self._options = options
+        ours = self._ours
+        self._result = Combined(State(dict(ours.components), dict(ours.memory), [], ours.grade))
+
+    def combine(self, scratch: Path) -> Combined:
+        """Return the combined state. `scratch` is an empty folder of ours. Raises GitFailedError, IntegrityError."""
+        if self._options.has_code:
+            for number, path in enumerate(self._components()):
+                folder = scratch / f"code-{number}"
+                folder.mkdir()
+                self._combine_code(path, folder)
+        stores = StoreCombiner(self._workspace, self._sink, self._strategy, self._resolve, self._options)
+        self._result.stores = stores.combine(self._base, self._ours, self._theirs, scratch)
+        for name, found in self._result.stores.items():
+            self._result.conflicts += found.conflicts
+            self._result.notes += [f"memory store {display(name)}: {note}" for note in found.notes]
+            if not found.conflicts:
+                self._put_store(name, found)
+        return self._result
+
+    def _put_store(self, name: str, found: StoreResult) -> None:
+        if found.after is not None:
+            self._result.state.memory[name] = found.after
+        else:
+            self._result.state.memory.pop(name, None)
+
+    def _components(self) -> list[TreePath]:
+        """Return the repositories that both sides have; what only one has is its own, and is said."""
+        ours, theirs, base = (set(state.components) for state in (self._ours, self._theirs, self._base))
+        for path in sorted(theirs - ours - base):
+            self._result.notes.append(f"{display(path)}/: a repository that only the other side has is not merged")
+        return sorted(ours & theirs)
+
+    def _combine_code(self, path: TreePath, scratch: Path) -> None:
+        sides = tuple(state.components.get(path) for state in (self._base, self._ours, self._theirs))
+        _, ours, theirs = sides
+        assert ours is not None and theirs is not None
+        if _is_same(sides[0], theirs):
+            return
+        base, mine, other = self._sides(path)
+        with merge_trees(
+            self._present.repositories[path], base, mine, other, scratch,
+            strategy=self._strategy, resolve=partial(self._ask, path),
+        ) as merged:  # fmt: skip
+            self._take(ours, theirs, merged)
+
+    def _sides(self, path: TreePath) -> tuple[TreeSide, TreeSide, TreeSide]:
+        """Return the three sides of a repository, without what is the same in all, or unknown on one side."""
+        states = (self._base, self._ours, self._theirs)
+        parts = [state.components.get(path) for state in states]
+        bases = [part.base if part is not None else None for part in parts]
+        names = sorted({own for part in parts if part is not None for own in part.entries})
+        prefix = path + b"/" if path else b""
+        changes: list[dict[TreePath, TreeFile | None]] = [{}, {}, {}]
+        for own in names:
+            entries = [part.entries.get(own) if part is not None else None for part in parts]
+            if len(set(bases)) == 1 and entries[0] == entries[1] == entries[2]:
+                continue
+            if any(state.is_memory(prefix + own) for state in states):
+                continue
+            for number, state in enumerate(states):
+                entry = entries[number]
+                if entry is None and state.is_left_out(prefix + own) is not None:
+                    entry = entries[0]  # exclusion is not absence: it counts as unchanged
+                if entry is not None:
+                    changes[number][own] = self._file(entry)
+        found = [TreeSide(base, change) for base, change in zip(bases, changes, strict=True)]
+        return found[0], found[1], found[2]
+
+    def _file(self, entry: Entry) -> TreeFile | None:
+        if entry.kind is EntryKind.DELETED or entry.content is None:
+            return None
+        mode = LINK_MODE if entry.kind is EntryKind.LINK else EXECUTABLE_MODE if entry.executable else _FILE_MODE
+        content = entry.content
+        return TreeFile(mode, content.size, partial(self._workspace.store.pool.iter_content, content))
+
+    def _ask(self, path: TreePath, conflict: Conflict) -> Resolution | None:
+        return self._resolve(_from_root(path, conflict))
+
+    def _take(self, ours: ComponentState, theirs: ComponentState, merged: MergedTree) -> None:
+        result, path = self._result, ours.path
+        entries = dict(ours.entries)
+        for own, file in merged.changes.items():
+            full = ours.from_root(own)
+            if not self._is_wanted(full):
+                continue
+            if file is not None and file.mode == GITLINK_MODE:
+                result.notes.append(f"{display(full)}: the commit of a submodule is not merged; its files are")
+                continue
+            result.paths.add(full)
+            entries[own] = self._entry(own, file, theirs, merged)
+        result.state.components[path] = msgspec.structs.replace(ours, entries=entries)
+        found = (_from_root(path, conflict) for conflict in merged.conflicts)
+        result.conflicts += [conflict for conflict in found if self._is_wanted(conflict.path)]
+        result.settled |= {ours.from_root(own): why for own, why in merged.settled.items()}
+        result.notes += merged.notes
+
+    def _is_wanted(self, path: TreePath) -> bool:
+        states = (self._base, self._ours, self._theirs)
+        return self._options.covers(path) and not any(state.is_memory(path) for state in states)
+
+    def _entry(self, own: TreePath, file: MergedFile | None, theirs: ComponentState, merged: MergedTree) -> Entry:
+        if file is None:
+            return Entry(own, EntryKind.DELETED)
+        content = None
+        if file.origin is not None and file.origin.side is Choice.THEIRS:
+            known = theirs.entries.get(file.origin.path)
+            content = known.content if known is not None else None
+        if content is None:
+            content = self._sink.add_bytes(merged.read(own))
+        kind = EntryKind.LINK if file.mode == LINK_MODE else EntryKind.FILE
+        return Entry(own, kind, file.mode == EXECUTABLE_MODE, content)
+
+
+def _from_root(path: TreePath, conflict: Conflict) -> Conflict:
+    return msgspec.structs.replace(conflict, path=path + b"/" + conflict.path) if path else conflict
+
+
+def _is_same(base: ComponentState | None, theirs: ComponentState) -> bool:
+    """Tell whether the other side changed nothing in a repository."""
+    return base is not None and base.base == theirs.base and base.entries == theirs.entries

@@ -1,0 +1,138 @@
+"""Bringing memory stores together: whole where one side left a store alone, by rows where both wrote to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from chronos.checkpoints import MemoryState, Options, State, keep_state
+from chronos.errors import UnreadableStoreError
+from chronos.files import display, translate_os_errors, unescape
+from chronos.memory import CaptureWork, MergeWork, StorePlace, TableMerge, free_name, get_kind
+from chronos.merging import Choice, Conflict, ConflictKind, Resolution, Resolver, Strategy
+from chronos.operations import Workspace, write_store
+from chronos.pool import ContentSink
+from chronos.stat_cache import StatCache
+
+
+class StoreResult(msgspec.Struct):
+    """What becomes of one memory store: `after` (None: it goes), and in rows what came from the other side."""
+
+    after: MemoryState | None
+    summary: str
+    tables: tuple[TableMerge, ...] = ()
+    conflicts: tuple[Conflict, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class StoreCombiner:
+    """Combines stores by their places: a name may differ from timeline to timeline."""
+
+    def __init__(
+        self, workspace: Workspace, sink: ContentSink, strategy: Strategy, resolve: Resolver, options: Options
+    ) -> None:
+        self._workspace = workspace
+        self._sink = sink
+        self._strategy = strategy
+        self._resolve = resolve
+        self._options = options
+
+    def combine(self, base: State, ours: State, theirs: State, scratch: Path) -> dict[str, StoreResult]:
+        """Return what happens to the stores that the other side changed, by our name for them."""
+        parts = [_by_place(state) for state in (base, ours, theirs)]
+        found: dict[str, StoreResult] = {}
+        for number, place in enumerate(sorted(parts[0].keys() | parts[2].keys())):
+            was, mine, other = (known.get(place) for known in parts)
+            name = self._name(mine or other or was, ours)
+            if not self._options.covers_store(name, place) or _identity(was) == _identity(other):
+                continue
+            if _identity(mine) == _identity(other):
+                continue
+            folder = scratch / f"memory-{number}"
+            folder.mkdir()
+            found[name] = self._combine(name, place, was, mine, other, folder)
+        return found
+
+    def _name(self, part: MemoryState | None, ours: State) -> str:
+        assert part is not None
+        record = part.record
+        others = {one.record.name for one in ours.memory.values() if one.record.path != record.path}
+        return free_name(record.name, record.path, others)
+
+    def _combine(
+        self, name: str, place: str, was: MemoryState | None, mine: MemoryState | None, other: MemoryState | None,
+        folder: Path,
+    ) -> StoreResult:  # fmt: skip
+        if other is None:
+            return self._gone_there(name, was, mine)
+        if _identity(was) == _identity(mine):
+            record = msgspec.structs.replace(other.record, name=name)
+            return StoreResult(msgspec.structs.replace(other, record=record), "taken as a whole")
+        if mine is None:
+            return self._ask_whole(name, place, "deleted here and changed on the other side", mine, other)
+        if mine.record.kind != other.record.kind:
+            return self._ask_whole(name, place, "of another kind on each side", mine, other)
+        return self._merge(name, was, mine, other, folder)
+
+    def _gone_there(self, name: str, was: MemoryState | None, mine: MemoryState | None) -> StoreResult:
+        """A store that is gone on the other side stays: a missing database is more often lost than meant to go."""
+        note = "it is gone on the other side, and kept here"
+        return StoreResult(mine, "kept", notes=(note,) if mine is not None and was is not None else ())
+
+    def _ask_whole(
+        self, name: str, place: str, reason: str, mine: MemoryState | None, other: MemoryState | None
+    ) -> StoreResult:
+        sides = [part.record.identity.encode() if part is not None else None for part in (mine, other)]
+        conflict = Conflict(
+            ConflictKind.STORE, unescape(place), reason, ours=sides[0], theirs=sides[1], store=name, is_large=True
+        )
+        resolution = self._resolve(conflict)
+        if resolution is None and self._strategy in (Strategy.OURS, Strategy.THEIRS):
+            resolution = Resolution(Choice(self._strategy.value))
+        if resolution is None or resolution.choice is Choice.CONTENT:
+            return StoreResult(mine, "conflict", conflicts=(conflict,))
+        is_ours = resolution.choice is Choice.OURS
+        return StoreResult(mine if is_ours else other, "kept" if is_ours else "taken as a whole")
+
+    def _merge(
+        self, name: str, was: MemoryState | None, mine: MemoryState, other: MemoryState, folder: Path
+    ) -> StoreResult:
+        kind, store, path = get_kind(mine.record.kind), self._workspace.store, mine.record.path
+        base = was if was is not None and was.record.kind == kind.name else None
+        copies = [
+            self._copy(part, folder / label) for label, part in (("base", base), ("ours", mine), ("theirs", other))
+        ]
+        assert copies[1] is not None and copies[2] is not None
+        work = MergeWork(self._folder(folder / "merged"), unescape(path), name, self._resolve, self._strategy)
+        try:
+            with translate_os_errors(f"cannot merge memory store {display(name)}"):
+                merged = kind.merge(copies[0], copies[1], copies[2], work)
+                if merged.conflicts:
+                    return StoreResult(mine, "conflict", conflicts=tuple(merged.conflicts), notes=tuple(merged.notes))
+                capture = CaptureWork(
+                    self._sink, StatCache({}), store.piece_ids, lambda _path, _size: None, store.config.lock_timeout_s
+                )
+                state = kind.capture(merged.place, capture)
+        except UnreadableStoreError as cause:
+            return self._ask_whole(name, path, f"it cannot be merged: {cause.message}", mine, other)
+        place = StorePlace(name, kind.name, self._workspace.place_of(path), path, mine.record.is_found)
+        after = keep_state(self._sink, place, state)
+        return StoreResult(after, "merged by rows", tuple(merged.tables), notes=tuple(merged.notes))
+
+    def _copy(self, part: MemoryState | None, folder: Path) -> Path | None:
+        return write_store(self._workspace.store, part, self._folder(folder)) if part is not None else None
+
+    def _folder(self, folder: Path) -> Path:
+        with translate_os_errors(f"cannot write in {folder.parent}"):
+            folder.mkdir()
+        return folder
+
+
+def _by_place(state: State) -> Mapping[str, MemoryState]:
+    return {part.record.path: part for part in state.memory.values()}
+
+
+def _identity(part: MemoryState | None) -> str | None:
+    return part.record.identity if part is not None else None

@@ -1,0 +1,102 @@
+"""Merges that wait for decisions: their conflicts, and what was decided, kept beside the store's journals.
+
+A decision belongs to a conflict by its id, which names all three sides. So a merge is made anew each time from what is
+there, takes the decisions that still fit, and is never half done.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from chronos.checkpoints import Store
+from chronos.errors import DamagedJournalError, UnknownConflictError
+from chronos.files import display, read_limited, replace_durably, sync_folder, to_text, translate_os_errors
+from chronos.layout import FORMAT_VERSION
+from chronos.merging import Choice, Conflict, Resolution
+from chronos.pool import add_check, strip_check
+
+_LARGEST_RECORD_BYTES = 1024 * 1024 * 1024
+
+
+class PendingMerge(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True):
+    """A merge or revert that is not made yet. `command` is what makes it once everything is decided."""
+
+    format: int
+    summary: str
+    command: str
+    base: str
+    theirs: str
+    conflicts: list[Conflict] = msgspec.field(default_factory=list)
+    resolutions: dict[str, Resolution] = msgspec.field(default_factory=dict)
+
+    @property
+    def open(self) -> list[Conflict]:
+        """The conflicts that nobody has decided."""
+        return [conflict for conflict in self.conflicts if conflict.conflict_id not in self.resolutions]
+
+    def find(self, subject: str, table: str | None = None, key: str | None = None) -> list[Conflict]:
+        """Return the conflicts at a path, or with an id, or of a store (by its name), of a table, and of a row's key.
+
+        Raises UnknownConflictError.
+        """
+        found = [
+            conflict for conflict in self.conflicts
+            if subject in (to_text(conflict.path), conflict.store or None)
+            or (len(subject) >= 4 and conflict.conflict_id.startswith(subject))
+        ]  # fmt: skip
+        found = [one for one in found if table in (None, one.table) and key in (None, one.key)]
+        if not found:
+            raise UnknownConflictError(f"no conflict is about {display(subject[:80])}")
+        return found
+
+
+def new_pending(summary: str, command: str, base: str, theirs: str, known: PendingMerge | None) -> PendingMerge:
+    """Return a record for a merge that is tried now, with the decisions of an earlier try."""
+    return PendingMerge(FORMAT_VERSION, summary, command, base, theirs, [], dict(known.resolutions) if known else {})
+
+
+def read_pending(store: Store, timeline: str) -> PendingMerge | None:
+    """Return what waits for decisions on a timeline, or None. Raises DamagedJournalError, StorageError."""
+    path = _path(store, timeline)
+    if not path.is_file():
+        return None
+    data = read_limited(path, _LARGEST_RECORD_BYTES, too_large=DamagedJournalError)
+    try:
+        return msgspec.json.decode(strip_check(data), type=PendingMerge)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as cause:
+        raise DamagedJournalError(
+            f"the record of what is to be decided, {path}, is damaged: {cause}",
+            hint="remove the file and merge again; no file of yours depends on it",
+        ) from cause
+
+
+def write_pending(store: Store, timeline: str, pending: PendingMerge) -> None:
+    """Keep what waits for decisions. The timeline's lock must be held."""
+    path = _path(store, timeline)
+    with translate_os_errors(f"cannot write in {path.parent}"):
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+    replace_durably(path, add_check(msgspec.json.encode(pending)))
+
+
+def drop_pending(store: Store, timeline: str) -> None:
+    """Forget what waited: it was made, or is not wanted any more."""
+    path = _path(store, timeline)
+    if path.is_file():
+        with translate_os_errors(f"cannot remove {path}"):
+            path.unlink(missing_ok=True)
+        sync_folder(path.parent)
+
+
+def check_resolution(conflict: Conflict, resolution: Resolution) -> Resolution:
+    """Return `resolution` when it can be one of `conflict`. Raises UnknownConflictError for what cannot be written."""
+    if resolution.choice is Choice.CONTENT and conflict.is_large:
+        raise UnknownConflictError(
+            f"{display(conflict.path)} is too large to be written here", hint="resolve it with --ours or --theirs"
+        )
+    return resolution
+
+
+def _path(store: Store, timeline: str) -> Path:
+    return store.layout.merges / f"{timeline}.json"
