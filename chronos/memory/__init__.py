@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     )
     from chronos.memory.placing import is_unsettled, settle_place
     from chronos.memory.registry import detect_kind, fitting_kind, get_kind
+    from chronos.memory.store_merge import MergeWork, StoreMerge, TableMerge
 
 __all__ = [
     "COMPANION_ENDINGS",
@@ -44,11 +45,14 @@ __all__ = [
     "LeftOut",
     "MemoryFile",
     "MemoryKind",
+    "MergeWork",
     "Present",
     "ReplaceWork",
+    "StoreMerge",
     "StorePlace",
     "StoreState",
     "TableDifference",
+    "TableMerge",
     "TableSummary",
     "declare",
     "detect_kind",
@@ -70,7 +74,10 @@ _HOMES = {
     "free_name": "places",
     "COMPANION_ENDINGS": "places",
     "FOUND_FOLDER": "places",
+    "MergeWork": "store_merge",
+    "StoreMerge": "store_merge",
     "StorePlace": "places",
+    "TableMerge": "store_merge",
     "declare": "places",
     "detect_kind": "registry",
     "fitting_kind": "registry",

@@ -1,0 +1,124 @@
+"""The parent's side of a merge of databases: the child asks, here it is decided.
+
+The copies are scratch files of ours that nobody else has open, so this process may read them. The one of ours is moved
+to where the merged database will be, and becomes it.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from chronos.files import move_away
+from chronos.memory.sqlite_files import JOURNAL, WAL
+from chronos.memory.sqlite_frames import CONFLICT, REQUEST, send_json
+from chronos.memory.sqlite_reader import Child, hexed, open_child
+from chronos.memory.store_merge import Decisions, MergeWork, StoreMerge, TableMerge, row_of, side_of_files
+from chronos.merging import Choice, Conflict, ConflictKind, Strategy
+
+_ROWS = (ConflictKind.ROW, ConflictKind.CONSTRAINT)
+_UNREADABLE = "it is no readable database, and can only be had whole"
+
+
+def merge(base: Path | None, ours: Path, theirs: Path, work: MergeWork) -> StoreMerge:
+    """See MemoryKind."""
+    place = work.folder / ours.name
+    decisions = Decisions(work)
+    if any(len(_files(side)) > 1 for side in (base, ours, theirs) if side is not None):
+        return _merge_whole(base, ours, theirs, place, decisions, _UNREADABLE)
+    move_away(ours, place)
+    request = {
+        "work": "merge",
+        "base": hexed(base) if base is not None else "",
+        "place": hexed(place),
+        "theirs": hexed(theirs),
+        "unites": work.strategy is Strategy.UNION,
+    }
+    with open_child(place, request) as child:
+        done = _converse(child, decisions)
+    if "whole" in done:
+        return _merge_whole(base, place, theirs, place, decisions, done["whole"])
+    tables = [TableMerge(*row) for row in done["tables"]]
+    return StoreMerge(place, tables, decisions.open, done["notes"] + decisions.notes)
+
+
+def _converse(child: Child, decisions: Decisions) -> dict[str, Any]:
+    """Answer what the child asks until it is done."""
+    while True:
+        tag, length = child.next_frame()
+        told: dict[str, Any] = child.read_document(length)
+        if tag != CONFLICT:
+            return told
+        answer = _decide(told, decisions)
+        with child.telling() as write:
+            send_json(write, REQUEST, answer)
+
+
+def _decide(told: dict[str, Any], decisions: Decisions) -> list[Any]:
+    if told["what"] == "forget":
+        decisions.open[:] = [conflict for conflict in decisions.open if conflict.table != told["table"]]
+        return []
+    conflict = _conflict_of(told, decisions)
+    if told["what"] == "leave":
+        decisions.keep(conflict)
+        return []
+    may_be_content = conflict.kind in _ROWS
+    resolution = decisions.decide(conflict, may_be_content=may_be_content)
+    if resolution is None:
+        return []
+    if resolution.choice is Choice.CONTENT:
+        return [resolution.choice.value, row_of(conflict, resolution.content)]
+    return [resolution.choice.value]
+
+
+def _conflict_of(told: dict[str, Any], decisions: Decisions) -> Conflict:
+    sides = {
+        name: None if text is None else text.encode("utf-8", "surrogatepass") for name, text in told["sides"].items()
+    }
+    return decisions.conflict(
+        ConflictKind(told["kind"]),
+        told["reason"],
+        sides,
+        table=told["table"],
+        key=told["key"],
+        is_large=told["is_large"],
+    )
+
+
+def _merge_whole(
+    base: Path | None, ours: Path, theirs: Path, place: Path, decisions: Decisions, reason: str
+) -> StoreMerge:
+    """Take one of the sides as it lies."""
+    hashes = [b"" if side is None else _hash(side) for side in (base, ours, theirs)]
+    is_theirs = hashes[0] == hashes[1]
+    if not is_theirs and hashes[2] not in hashes[:2]:
+        sides = [(None, False) if side is None else side_of_files(_files(side)) for side in (base, ours, theirs)]
+        shown = dict(zip(("base", "ours", "theirs"), (side for side, _ in sides), strict=True))
+        is_large = any(flag for _, flag in sides)
+        conflict = decisions.conflict(ConflictKind.STORE, reason, shown, is_large=is_large)
+        resolution = decisions.decide(conflict)
+        is_theirs = resolution is not None and resolution.choice is Choice.THEIRS
+    source = theirs if is_theirs else ours
+    if source != place:
+        for file in _files(place):
+            file.unlink()
+        for file in _files(source):
+            move_away(file, place.with_name(place.name + file.name[len(source.name) :]))
+    taken = [f"all of it is theirs: {reason}"] if is_theirs else []
+    return StoreMerge(place, [], decisions.open, taken + decisions.notes)
+
+
+def _files(place: Path) -> list[Path]:
+    names = [place.name, *(place.name + os.fsdecode(part) for part in (WAL, JOURNAL))]
+    return [path for name in names if (path := place.with_name(name)).exists()]
+
+
+def _hash(place: Path) -> bytes:
+    from chronos.pool import HashingSink
+
+    found = b""
+    for file in _files(place):
+        with open(file, "rb") as stream:
+            found += HashingSink().add_file(stream.fileno(), os.fstat(stream.fileno()).st_size).id
+    return found
