@@ -77,6 +77,8 @@ def parse_row(content: bytes, columns: Iterable[str], keys: Iterable[Mapping[str
         raise ValueError(f"there is no column {unknown[0]!r}")
     if missing := sorted(known - row.keys()):
         raise ValueError(f"the column {missing[0]!r} is missing: the whole row is needed")
+    for value in row.values():
+        decode(value)
     possible = [json.dumps(key, sort_keys=True) for key in keys]
     if possible and json.dumps({name: row[name] for name in json.loads(possible[0])}, sort_keys=True) not in possible:
         raise ValueError(f"the key of the row is another one than {possible[0]}")

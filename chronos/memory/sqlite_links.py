@@ -6,6 +6,7 @@ Ours means that child and parent are as in ours, theirs that they are as in thei
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from typing import NamedTuple
 
 from chronos.memory.rows import Cell
@@ -63,15 +64,17 @@ class Links:
         """Ask about rows whose parent is gone until there are none, or none about which something can be done."""
         links = self._find(schema)
         asked: set[tuple[Link, tuple[Cell, ...]]] = set()
+        found: list[tuple[Link, tuple[Cell, ...]]] = []
         for _ in range(_ROUNDS):
             found = [(link, key) for link in links for key in self._new_orphans(link, schema)]
-            found = [one for one in found if one not in asked]
-            if not found:
-                return
-            for link, key in found:
+            new = [one for one in found if one not in asked]
+            if not new:
+                break
+            for link, key in new:
                 asked.add((link, key))
                 self._settle(link, dict(zip(link.identity, key, strict=True)), rows)
-        self._merge.notes.append("some rows refer to rows that are not there any more")
+        for link, count in Counter(link for link, _ in found).items():
+            self._merge.notes.append(f"rows of {link.child} without their row of {link.parent}: {count}")
 
     def _settle(self, link: Link, key: Row, rows: dict[str, KeyedRows]) -> None:
         child, parent = rows.get(link.child.lower()), rows.get(link.parent.lower())
@@ -88,7 +91,7 @@ class Links:
         reason = f"its row of {link.parent} is not there: {_shown(wanted)}"
         verdict = self._merge.ask("constraint", reason, sides, link.child, key)
         if verdict.is_theirs:
-            self._as_theirs(link, key, wanted, child, parent)
+            self._as_theirs(link, key, wanted, child)
         elif verdict.choice == "content" and child is not None:
             number = child.adopt(key)
             child.set_own(number, verdict)
@@ -123,15 +126,13 @@ class Links:
         number = child.adopt(key)
         child.remove(number)
         child.put(number, "theirs", "INSERT OR REPLACE")
-        if parent is not None and self._has_row("theirs", link.parent, wanted):
-            names, columns = ", ".join(map(quoted, parent.columns)), ", ".join(f"p.{quoted(c)}" for c in parent.columns)
+        if self._has_row("theirs", link.parent, wanted):
+            table = describe(self._merge.connection, "theirs", link.parent)
+            names = ", ".join(quoted(name) for name, _ in table.columns)
             fits = " AND ".join(f"p.{quoted(name)} = ?" for name in wanted)
-            self._run(
-                f"INSERT OR IGNORE INTO main.{quoted(link.parent)} ({names}) SELECT {columns} "
-                f"FROM theirs.{quoted(link.parent)} p WHERE {fits}",
-                bound(wanted.values()),
-            )
-            self._merge.count(link.parent, added=1)
+            place = quoted(link.parent)
+            sql = f"INSERT OR IGNORE INTO main.{place} ({names}) SELECT {names} FROM theirs.{place} p WHERE {fits}"
+            self._merge.count(link.parent, added=self._run(sql, bound(wanted.values())).rowcount)
 
     def _delete(self, link: Link, key: Row) -> None:
         wanted = " AND ".join(f"{quoted(name)} IS ?" for name in key)

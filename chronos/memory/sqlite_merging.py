@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
+from itertools import count
 from typing import Any, BinaryIO
 
 from chronos.memory.rows import as_text
@@ -94,6 +95,7 @@ class _Databases:
         self._objects = Objects(merge, self._base, self._ours, self._theirs)
         self._links = Links(merge)
         self._rows: dict[str, KeyedRows] = {}
+        self._numbers = count()
         self._stale: list[Item] = []
         self._former: set[str] = set()
         self._make_former()
@@ -190,7 +192,7 @@ class _Databases:
             self._take_or_ask(name, is_free, _NO_KEY if is_known else "both changed how it is made, and its rows")
 
     def _merge_keyed(self, name: str, table: Table, former: str | None) -> None:
-        rows = KeyedRows(self._merge, table, len(self._rows), former)
+        rows = KeyedRows(self._merge, table, next(self._numbers), former)
         if not rows.find_changes():
             return
         self._rows[name] = rows
@@ -292,8 +294,8 @@ class _Databases:
         if not all(have):
             return
         run(
-            "UPDATE main.sqlite_sequence SET seq = max(seq, t.seq) FROM theirs.sqlite_sequence t "
-            "WHERE t.name = main.sqlite_sequence.name"
+            "UPDATE main.sqlite_sequence AS s SET seq = max(s.seq, t.seq) FROM theirs.sqlite_sequence t "
+            "WHERE t.name = s.name"
         )
         run(
             "INSERT INTO main.sqlite_sequence (name, seq) SELECT t.name, t.seq FROM theirs.sqlite_sequence t "

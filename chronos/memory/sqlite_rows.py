@@ -18,7 +18,7 @@ from chronos.memory.sqlite_tables import Table, quoted
 # (sqlite.org/datatype3.html, in the order in which they are tried).
 _CONVERTING = ("INT", "CHAR", "CLOB", "TEXT")
 _KEEPING = ("BLOB", "ANY")
-_GOING, _COMING = "state IN ('take', 'write')", "d.state = 'take' AND d.what <> 'r'"
+_GOING, _COMING = "d.state IN ('take', 'write')", "d.state = 'take' AND d.what <> 'r'"
 _MISSING_FUNCTION = "no such function"
 _REASONS = {"a": "both added it, and not the same", "c": "both changed it", "r": "theirs deleted what ours changed"}
 
@@ -74,7 +74,7 @@ class KeyedRows:
             f"ELSE 'conflict' END END AS state FROM {self._joined()}"
         )
         run = self._connection.execute
-        run(f"UPDATE {self.delta} SET state = v.state FROM {self._verdict()} v WHERE v.n = {self.delta[5:]}.n")
+        run(f"UPDATE {self.delta} AS d SET state = v.state FROM {self._verdict()} v WHERE v.n = d.n")
         run(f"DROP TABLE {self._verdict()}")
         columns = ", ".join(f"o.{quoted(name)} AS c{at}" for at, name in enumerate(self.columns))
         run(f"CREATE TEMP TABLE {self.own[5:]} AS SELECT 0 AS n, {columns} FROM main.{self.name} o WHERE 0")
@@ -93,9 +93,9 @@ class KeyedRows:
         run(f"CREATE INDEX {self.mine.replace('mine', 'mine index')} ON {self.mine[5:]} (n)")
         if self.rowid:
             free = f"NOT EXISTS (SELECT 1 FROM main.{self.name} x WHERE x.{self.rowid} = n.{self.rowid})"
-            of_theirs = f"SELECT n.{self.rowid} FROM theirs.{self.name} n WHERE {self._on_delta('n', self.delta[5:])}"
-            of_mine = f"SELECT m.at FROM {self.mine} m WHERE m.n = {self.delta[5:]}.n"
-            run(f"UPDATE {self.delta} SET at = coalesce(({of_mine}), ({of_theirs} AND {free})) WHERE {_GOING}")
+            of_theirs = f"SELECT n.{self.rowid} FROM theirs.{self.name} n WHERE {self._on_delta('n')}"
+            of_mine = f"SELECT m.at FROM {self.mine} m WHERE m.n = d.n"
+            run(f"UPDATE {self.delta} AS d SET at = coalesce(({of_mine}), ({of_theirs} AND {free})) WHERE {_GOING}")
 
     def write(self) -> list[int]:
         """Write what was decided; return the numbers of rows that cannot stand where they belong."""
@@ -136,7 +136,7 @@ class KeyedRows:
 
     def remove(self, number: int) -> None:
         """Remove the row of a key."""
-        self._connection.execute(f"DELETE FROM main.{self.name} WHERE {self._in('n = ?')}", (number,))
+        self._connection.execute(f"DELETE FROM main.{self.name} WHERE {self._in('d.n = ?')}", (number,))
 
     def set_state(self, number: int, state: str) -> None:
         """Say what becomes of a key."""
@@ -209,7 +209,7 @@ class KeyedRows:
     def count(self) -> None:
         """Tell the merge what came from theirs."""
         rows = self._connection.execute(
-            f"SELECT sum(what = 'a'), sum(what = 'c'), sum(what = 'r') FROM {self.delta} WHERE {_GOING}"
+            f"SELECT sum(what = 'a'), sum(what = 'c'), sum(what = 'r') FROM {self.delta} d WHERE {_GOING}"
         ).fetchone()
         if any(rows):
             self.merge.count(self.table.name, *rows)
@@ -291,12 +291,12 @@ class KeyedRows:
     def _on(self, left: str, right: str) -> str:
         return " AND ".join(f"{left}.{quoted(name)} = {right}.{quoted(name)}" for name in self.table.key)
 
-    def _on_delta(self, side: str, delta: str = "d") -> str:
-        return " AND ".join(f"{side}.{quoted(name)} = {delta}.k{at}" for at, name in enumerate(self.table.key))
+    def _on_delta(self, side: str) -> str:
+        return " AND ".join(f"{side}.{quoted(name)} = d.k{at}" for at, name in enumerate(self.table.key))
 
     def _in(self, condition: str) -> str:
         names = ", ".join(map(quoted, self.table.key))
-        return f"({names}) IN (SELECT {self._key_names()} FROM {self.delta} WHERE {condition})"
+        return f"({names}) IN (SELECT {self._key_names()} FROM {self.delta} d WHERE {condition})"
 
     def _keys(self, side: str) -> str:
         return ", ".join(f"{side}.{quoted(name)}" for name in self.table.key)

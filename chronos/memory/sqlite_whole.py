@@ -20,18 +20,21 @@ def is_same_table(connection: sqlite3.Connection, left: str, right: str, name: s
     counts = {connection.execute(f"SELECT count(*) FROM {place}").fetchone()[0] for place in places}
     if len(counts) > 1:
         return False
-    cells = [_cells(side, [column for column, _ in table.columns]) for side in "ab"]
+    columns = [column for column, _ in table.columns]
     if has_rowid(connection, right, name):
         # Copies of one table have the same rowids, as long as nothing made them anew.
         joined = f"{places[0]} a LEFT JOIN {places[1]} b ON b.rowid = a.rowid"
-        found = connection.execute(f"SELECT 1 FROM {joined} WHERE NOT ({cells[0]}) IS ({cells[1]}) LIMIT 1").fetchone()
-        if found is None:
+        same = f"({', '.join(_cells('a', columns))}) IS ({', '.join(_cells('b', columns))})"
+        if connection.execute(f"SELECT 1 FROM {joined} WHERE NOT {same} LIMIT 1").fetchone() is None:
             return True
-        if "INTEGER" in {kind.upper() for name, kind in table.columns if table.key == (name,)}:
+        if "INTEGER" in {kind.upper() for column, kind in table.columns if table.key == (column,)}:
             return False
-    sides = [f"SELECT {sign} AS sign, {cells[at]} FROM {places[at]} {'ab'[at]}" for at, sign in enumerate((1, -1))]
-    grouped = ", ".join(str(at + 2) for at in range(2 * len(table.columns)))
-    net = f"SELECT sum(sign) AS net FROM ({' UNION ALL '.join(sides)}) GROUP BY {grouped} HAVING net <> 0 LIMIT 1"
+    named = ", ".join(f"{cell} AS x{at}" for at, cell in enumerate(_cells("t", columns)))
+    grouped = ", ".join(f"x{at} COLLATE BINARY" for at in range(2 * len(columns)))
+    both = " UNION ALL ".join(
+        f"SELECT {sign} AS sign, {named} FROM {place} t" for sign, place in zip((1, -1), places, strict=True)
+    )
+    net = f"SELECT 1 FROM ({both}) GROUP BY {grouped} HAVING sum(sign) <> 0 LIMIT 1"
     return connection.execute(net).fetchone() is None
 
 
@@ -124,6 +127,7 @@ def _count(merge: Merge, name: str, old: Table | None, new: Table | None) -> Non
     merge.count(name, added=0 if new is None else rows, removed=rows if new is None else 0)
 
 
-def _cells(side: str, columns: list[str]) -> str:
-    """Return cells of a row with their types: 1 is not 1.0."""
-    return ", ".join(f"{side}.{quoted(name)} COLLATE BINARY, typeof({side}.{quoted(name)})" for name in columns)
+def _cells(side: str, columns: list[str]) -> list[str]:
+    """Return cells of a row, each with its type: 1 is not 1.0."""
+    cells = [f"{side}.{quoted(name)}" for name in columns]
+    return [text for cell in cells for text in (f"{cell} COLLATE BINARY", f"typeof({cell})")]
