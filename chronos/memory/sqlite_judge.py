@@ -49,6 +49,7 @@ class Merge:
         self.unites = unites  # rows that both changed in different columns
         self.notes: list[str] = []
         self.counts: dict[str, list[int]] = {}
+        self.taken: set[str] = set()  # tables that are as in theirs
         self._requests = requests
         self._answers = answers
 

@@ -72,7 +72,11 @@ class Links:
                 break
             for link, key in new:
                 asked.add((link, key))
-                self._settle(link, dict(zip(link.identity, key, strict=True)), rows)
+                try:
+                    with self._merge.savepoint("one_link"):
+                        self._settle(link, dict(zip(link.identity, key, strict=True)), rows)
+                except sqlite3.Error as cause:
+                    self._merge.notes.append(f"a row of {link.child} could not be put right: {cause}")
         for link, count in Counter(link for link, _ in found).items():
             self._merge.notes.append(f"rows of {link.child} without their row of {link.parent}: {count}")
 
@@ -85,8 +89,9 @@ class Links:
         if parent is not None and self._has_row("main", link.parent, wanted):
             return
         number = child.find(key) if child is not None else None
-        is_ours = number is None or child is None or child.state_of(number)[1] not in ("take", "write")
-        ours = row if is_ours and child is not None else (child.row(number, "mine") if child and number else None)
+        is_written = child is not None and number is not None and child.state_of(number)[1] in ("take", "write")
+        is_ours = not is_written and link.child not in self._merge.taken
+        ours = child.row(number, "mine") if child and number and is_written else row if is_ours else None
         sides = Sides(self._find_row("base", link, key), ours, self._find_row("theirs", link, key))
         reason = f"its row of {link.parent} is not there: {_shown(wanted)}"
         verdict = self._merge.ask("constraint", reason, sides, link.child, key)
@@ -98,34 +103,32 @@ class Links:
             child.set_state(number, "write")
             child.remove(number)
             child.put(number, "own")
-        elif not is_ours and child is not None and number is not None:
+        elif is_written and child is not None and number is not None:
             with Collisions(child) as collisions:
                 collisions.restore(number)
-        elif parent is None or not self._restore_parents(parent, wanted):
+        elif is_ours and parent is not None:
+            self._restore_parents(parent, wanted)
+        elif not is_ours:
             self._delete(link, key)
 
-    def _restore_parents(self, parent: KeyedRows, wanted: Row) -> bool:
-        """Let the row of the parent be as in ours again; tell whether it is one that the merge took away."""
+    def _restore_parents(self, parent: KeyedRows, wanted: Row) -> None:
+        """Let the row of the parent be as in ours again, if it is one that the merge took away."""
         columns = {name: f"c{at}" for at, name in enumerate(parent.columns)}
         fits = " AND ".join(f"m.{columns[name]} = ?" for name in wanted if name in columns)
         found = self._run(f"SELECT m.n FROM {parent.mine} m WHERE {fits}", bound(wanted.values())).fetchone()
-        if found is None:
-            return False
-        with Collisions(parent) as collisions:
-            collisions.restore(found[0])
-        return True
+        if found is not None:
+            with Collisions(parent) as collisions:
+                collisions.restore(found[0])
 
-    def _as_theirs(self, link: Link, key: Row, wanted: Row, child: KeyedRows | None, parent: KeyedRows | None) -> None:
+    def _as_theirs(self, link: Link, key: Row, wanted: Row, child: KeyedRows | None) -> None:
         """Let child and parent be as in theirs, as far as theirs has them."""
         theirs = self._find_row("theirs", link, key)
-        if theirs is None or child is None:
-            if child is not None:
-                child.adopt(key)
+        number = child.adopt(key) if child is not None else 0
+        if theirs is None:
             self._delete(link, key)
-            return
-        number = child.adopt(key)
-        child.remove(number)
-        child.put(number, "theirs", "INSERT OR REPLACE")
+        elif child is not None:
+            child.remove(number)
+            child.put(number, "theirs", "INSERT OR REPLACE")
         if self._has_row("theirs", link.parent, wanted):
             table = describe(self._merge.connection, "theirs", link.parent)
             names = ", ".join(quoted(name) for name, _ in table.columns)

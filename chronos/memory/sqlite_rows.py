@@ -19,7 +19,7 @@ from chronos.memory.sqlite_tables import Table, quoted
 _CONVERTING = ("INT", "CHAR", "CLOB", "TEXT")
 _KEEPING = ("BLOB", "ANY")
 _GOING, _COMING = "d.state IN ('take', 'write')", "d.state = 'take' AND d.what <> 'r'"
-_MISSING_FUNCTION = "no such function"
+_MISSING_FUNCTION = ("no such function", "unknown function", "unsafe use of")
 _REASONS = {"a": "both added it, and not the same", "c": "both changed it", "r": "theirs deleted what ours changed"}
 
 
@@ -103,7 +103,7 @@ class KeyedRows:
             with self.merge.savepoint("writing"):
                 self._write_all()
         except sqlite3.OperationalError as cause:
-            if _MISSING_FUNCTION not in str(cause):
+            if not any(words in str(cause) for words in _MISSING_FUNCTION):
                 raise
             # A function of the application in a CHECK: it was asked when the row was written the first time.
             self._connection.execute("PRAGMA ignore_check_constraints = ON")

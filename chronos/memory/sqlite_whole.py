@@ -58,6 +58,7 @@ def take_table(merge: Merge, ours: Item | None, theirs: Item | None, base: Item 
         describe(connection, schema, name) if item else None for schema, item in (("main", ours), ("theirs", theirs))
     )
     _count(merge, name, old, new)
+    merge.taken.add(name)
     if ours is not None and (theirs is None or theirs.sql != ours.sql):
         connection.execute(f"DROP TABLE main.{quoted(name)}")
     if theirs is None:

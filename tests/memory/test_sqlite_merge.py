@@ -3,100 +3,27 @@
 from __future__ import annotations
 
 import json
-import shutil
-import sqlite3
-from collections.abc import Callable, Sequence
-from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from chronos.errors import UsageError
-from chronos.memory import MergeWork, StoreMerge, TableMerge
+from chronos.memory import TableMerge
 from chronos.merging import Choice, Conflict, ConflictKind, Resolution, Strategy
-from tests.memory.sqlite_world import KIND
+from tests.memory.sqlite_merged import OURS, THEIRS, Merged, Merging, merged, value
 
-OURS, THEIRS = Resolution(Choice.OURS), Resolution(Choice.THEIRS)
+__all__ = ["merged"]
 
-
-def run(place: Path, statements: Sequence[str]) -> None:
-    with closing(sqlite3.connect(place, isolation_level=None)) as connection:
-        for statement in statements:
-            connection.execute(statement)
-
-
-class Merged:
-    """A merge of what statements make: `base` made first, then copied for both sides."""
-
-    def __init__(
-        self,
-        folder: Path,
-        base: Sequence[str] | None,
-        ours: Sequence[str],
-        theirs: Sequence[str],
-        resolve: Callable[[Conflict], Resolution | None] = lambda conflict: None,
-        strategy: Strategy = Strategy.CONFLICT,
-        most: int = 100,
-    ) -> None:
-        places = {name: folder / name / "database.sqlite" for name in ("base", "ours", "theirs")}
-        for name, place in places.items():
-            place.parent.mkdir(parents=True)
-            if name == "base" or base is None:
-                sqlite3.connect(place).close()
-            else:
-                shutil.copy(places["base"], place)
-            run(place, {"base": base or [], "ours": ours, "theirs": theirs}[name])
-        (folder / "out").mkdir()
-        work = MergeWork(folder / "out", b"data/m.db", "m", resolve, strategy, most)
-        former = None if base is None else places["base"]
-        self.result: StoreMerge = KIND.merge(former, places["ours"], places["theirs"], work)
-        self.place = self.result.place
-        assert self.place == folder / "out" / "database.sqlite"
-        assert [path.name for path in self.place.parent.iterdir()] == ["database.sqlite"]
-
-    def rows(self, sql: str) -> list[Any]:
-        with closing(sqlite3.connect(self.place)) as connection:
-            return connection.execute(sql).fetchall()
-
-    def check(self) -> None:
-        with closing(sqlite3.connect(self.place)) as connection:
-            assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-            assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
-
-    @property
-    def conflicts(self) -> list[tuple[Any, ...]]:
-        """The conflicts, with their sides as values."""
-        return [(c.kind, c.table, c.key, value(c.base), value(c.ours), value(c.theirs)) for c in self.result.conflicts]
-
-
-def value(side: bytes | None) -> Any:
-    try:
-        return None if side is None else json.loads(side)
-    except ValueError:
-        return side.decode() if side else side
-
-
-@pytest.fixture
-def merged(tmp_path: Path) -> Callable[..., Merged]:
-    numbers = iter(range(100))
-
-    def merged(*arguments: Any, **named: Any) -> Merged:
-        result = Merged(tmp_path / str(next(numbers)), *arguments, **named)
-        if not named.get("damaged"):
-            result.check()
-        return result
-
-    return merged
-
-
-Merging = Callable[..., Merged]
 T = ["CREATE TABLE t (id INTEGER PRIMARY KEY, a, b)", "INSERT INTO t VALUES (1, 'a', 1), (2, 'b', 2), (3, 'c', 3)"]
 
 
 def test_rows_changed_on_both_sides_end_as_the_union(merged: Merging) -> None:
     ours = ["UPDATE t SET a = 'A' WHERE id = 1", "INSERT INTO t VALUES (10, 'ours', 0)"]
-    theirs = ["UPDATE t SET a = 'B' WHERE id = 2", "INSERT INTO t VALUES (20, 'theirs', 0)", "DELETE FROM t WHERE id = 3"]
+    theirs = [
+        "UPDATE t SET a = 'B' WHERE id = 2",
+        "INSERT INTO t VALUES (20, 'theirs', 0)",
+        "DELETE FROM t WHERE id = 3",
+    ]
     result = merged(T, ours, theirs)
     assert result.rows("SELECT * FROM t") == [(1, "A", 1), (2, "B", 2), (10, "ours", 0), (20, "theirs", 0)]
     assert result.conflicts == []
@@ -124,7 +51,9 @@ def test_a_row_deleted_here_and_changed_there_is_a_conflict(merged: Merging) -> 
 
 
 def test_a_key_added_twice_is_a_conflict_unless_the_rows_are_equal(merged: Merging) -> None:
-    result = merged(T, ["INSERT INTO t VALUES (4, 'x', 1), (5, 'same', 1)"], ["INSERT INTO t VALUES (4, 'y', 1), (5, 'same', 1)"])
+    result = merged(
+        T, ["INSERT INTO t VALUES (4, 'x', 1), (5, 'same', 1)"], ["INSERT INTO t VALUES (4, 'y', 1), (5, 'same', 1)"]
+    )
     assert [(key, base) for _, _, key, base, _, _ in result.conflicts] == [('{"id": 4}', None)]
 
 
@@ -154,16 +83,29 @@ def test_a_strategy_decides_what_the_resolver_does_not(merged: Merging, strategy
 
 
 def test_the_strategy_union_takes_columns_from_both(merged: Merging) -> None:
-    result = merged(T, ["UPDATE t SET a = 'x' WHERE id < 3"], ["UPDATE t SET b = 9 WHERE id = 1", "UPDATE t SET a = 'y' WHERE id = 2"],
-                    strategy=Strategy.UNION)  # fmt: skip
+    result = merged(
+        T,
+        ["UPDATE t SET a = 'x' WHERE id < 3"],
+        ["UPDATE t SET b = 9 WHERE id = 1", "UPDATE t SET a = 'y' WHERE id = 2"],
+        strategy=Strategy.UNION,
+    )
     assert result.rows("SELECT * FROM t WHERE id < 3") == [(1, "x", 9), (2, "x", 2)]
     assert [key for _, _, key, *_ in result.conflicts] == ['{"id": 2}']
 
 
-@pytest.mark.parametrize("content", [
-    b"nonsense", b"[1]", b'{"id": 1, "a": 1}', b'{"id": 1, "a": 1, "b": 1, "c": 1}', b'{"id": 2, "a": 1, "b": 1}',
-    b'{"id": 1, "a": true, "b": 1}', b'{"id": 1, "a": {"x": 1}, "b": 1}', b'{"id": 1, "a": 9223372036854775808, "b": 1}',
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"nonsense",
+        b"[1]",
+        b'{"id": 1, "a": 1}',
+        b'{"id": 1, "a": 1, "b": 1, "c": 1}',
+        b'{"id": 2, "a": 1, "b": 1}',
+        b'{"id": 1, "a": true, "b": 1}',
+        b'{"id": 1, "a": {"x": 1}, "b": 1}',
+        b'{"id": 1, "a": 9223372036854775808, "b": 1}',
+    ],
+)
 def test_a_resolution_that_is_not_the_row_is_refused(merged: Merging, content: bytes) -> None:
     with pytest.raises(UsageError) as caught:
         merged(T, *TWICE, lambda conflict: Resolution(Choice.CONTENT, content))
@@ -184,7 +126,9 @@ def test_cells_are_shown_and_written_exactly(merged: Merging) -> None:
     result = merged([made, row], ["UPDATE t SET n = 1"], ["UPDATE t SET n = 2"], resolve)
     wanted = [{"blob": "00ff"}, 9007199254740993, 1.5, {"real": "inf"}, "ü\n", {"text": "ff"}, None, "", 1.0]
     assert [value(seen[0].base)[name] for name in columns] == wanted
-    is_same = " AND ".join(f"{name} IS {cell} AND typeof({name}) = typeof({cell})" for name, cell in zip(columns, cells, strict=True))
+    is_same = " AND ".join(
+        f"{name} IS {cell} AND typeof({name}) = typeof({cell})" for name, cell in zip(columns, cells, strict=True)
+    )
     assert result.rows(f"SELECT n FROM t WHERE {is_same}") == [(3,)]
 
 
@@ -192,14 +136,20 @@ def test_cells_are_shown_and_written_exactly(merged: Merging) -> None:
 def test_a_change_of_type_alone_is_a_change(merged: Merging, change: str) -> None:
     result = merged(T, [], [f"UPDATE t SET b = {change} WHERE id = 1"])
     assert result.rows(f"SELECT typeof(b) = typeof({change}) FROM t WHERE id = 1") == [(1,)]
-    assert len(merged(T, ["UPDATE t SET b = 5 WHERE id = 1"], [f"UPDATE t SET b = {change} WHERE id = 1"]).conflicts) == 1
+    assert (
+        len(merged(T, ["UPDATE t SET b = 5 WHERE id = 1"], [f"UPDATE t SET b = {change} WHERE id = 1"]).conflicts) == 1
+    )
 
 
 @pytest.mark.parametrize("suffix", ["", "WITHOUT ROWID"])
 def test_composite_keys_of_any_type(merged: Merging, suffix: str) -> None:
     base = [f"CREATE TABLE t (k TEXT, l BLOB, v, PRIMARY KEY (l, k)) {suffix}",
             "INSERT INTO t VALUES ('a', 1, 1), ('a', '1', 1), ('a', x'31', 1), ('b', 1.5, 1)"]  # fmt: skip
-    result = merged(base, ["UPDATE t SET v = 'o' WHERE l = 1"], ["UPDATE t SET v = 't' WHERE l = '1' OR l = 1.5", "DELETE FROM t WHERE l = x'31'"])
+    result = merged(
+        base,
+        ["UPDATE t SET v = 'o' WHERE l = 1"],
+        ["UPDATE t SET v = 't' WHERE l = '1' OR l = 1.5", "DELETE FROM t WHERE l = x'31'"],
+    )
     assert sorted(result.rows("SELECT typeof(l), v FROM t")) == [("integer", "o"), ("real", "t"), ("text", "t")]
     clash = merged(base, ["UPDATE t SET v = 2 WHERE l = x'31'"], ["UPDATE t SET v = 3 WHERE l = x'31'"])
     assert [key for _, _, key, *_ in clash.conflicts] == ['{"l": {"blob": "31"}, "k": "a"}']
@@ -209,7 +159,9 @@ def test_keys_are_equal_as_their_column_says(merged: Merging) -> None:
     base = ["CREATE TABLE t (k TEXT COLLATE NOCASE PRIMARY KEY, v)", "INSERT INTO t VALUES ('a', 1), ('b', 2)"]
     result = merged(base, ["UPDATE t SET v = 9 WHERE k = 'b'"], ["UPDATE t SET k = 'A' WHERE k = 'a'"])
     assert sorted(result.rows("SELECT k, v FROM t")) == [("A", 1), ("b", 9)]
-    assert len(merged(base, ["UPDATE t SET v = 9 WHERE k = 'a'"], ["UPDATE t SET k = 'A' WHERE k = 'a'"]).conflicts) == 1
+    assert (
+        len(merged(base, ["UPDATE t SET v = 9 WHERE k = 'a'"], ["UPDATE t SET k = 'A' WHERE k = 'a'"]).conflicts) == 1
+    )
 
 
 def test_rowids_that_others_refer_to_stay(merged: Merging) -> None:
@@ -224,7 +176,9 @@ def test_rowids_that_others_refer_to_stay(merged: Merging) -> None:
 UNKEYED = ["CREATE TABLE t (a, b)", "INSERT INTO t VALUES (1, 1), (1, 1), (2, NULL)"]
 
 
-@pytest.mark.parametrize("base", [UNKEYED, ["CREATE TABLE t (a PRIMARY KEY, b)", "INSERT INTO t VALUES (NULL, 1), (NULL, 2)"]])
+@pytest.mark.parametrize(
+    "base", [UNKEYED, ["CREATE TABLE t (a PRIMARY KEY, b)", "INSERT INTO t VALUES (NULL, 1), (NULL, 2)"]]
+)
 def test_a_table_without_a_key_is_taken_whole_from_the_side_that_changed_it(merged: Merging, base: list[str]) -> None:
     change = ["INSERT INTO t VALUES (7, 'x')"]
     result = merged(base, [], change)
@@ -250,7 +204,11 @@ def test_tables_that_one_side_added_or_dropped_are_taken(merged: Merging) -> Non
     theirs = ["DROP TABLE old", "CREATE TABLE new (k PRIMARY KEY, v) WITHOUT ROWID", "INSERT INTO new VALUES (1, 2)",
               "CREATE INDEX new_v ON new (v)"]  # fmt: skip
     result = merged(base, ["INSERT INTO t VALUES (9, 9, 9)"], theirs)
-    assert result.rows("SELECT name FROM sqlite_master WHERE name NOT LIKE 'sqlite%' ORDER BY 1") == [("new",), ("new_v",), ("t",)]
+    assert result.rows("SELECT name FROM sqlite_master WHERE name NOT LIKE 'sqlite%' ORDER BY 1") == [
+        ("new",),
+        ("new_v",),
+        ("t",),
+    ]
     assert result.result.tables == [TableMerge("old", 0, 0, 1), TableMerge("new", 1, 0, 0)]
     assert merged(base, ["DROP TABLE old"], []).rows("SELECT count(*) FROM sqlite_master WHERE name = 'old'") == [(0,)]
 
@@ -293,18 +251,38 @@ def test_two_different_schemas_are_a_conflict(merged: Merging) -> None:
 
 
 def test_the_same_migration_on_both_sides_leaves_rows_to_be_merged(merged: Merging) -> None:
-    ours = [*ADD, "UPDATE t SET a = 'x' WHERE id = 1", "DELETE FROM t WHERE id = 3", "INSERT INTO t VALUES (8, 8, 8, 8)"]
+    ours = [
+        *ADD,
+        "UPDATE t SET a = 'x' WHERE id = 1",
+        "DELETE FROM t WHERE id = 3",
+        "INSERT INTO t VALUES (8, 8, 8, 8)",
+    ]
     theirs = [*ADD, "UPDATE t SET c = 6 WHERE id = 2", "INSERT INTO t VALUES (9, 9, 9, 9)"]
     result = merged(T, ours, theirs)
     assert result.conflicts == []
     assert result.rows("SELECT * FROM t") == [(1, "x", 1, 5), (2, "b", 2, 6), (8, 8, 8, 8), (9, 9, 9, 9)]
-    assert len(merged(T, [*ADD, "UPDATE t SET c = 1 WHERE id = 1"], [*ADD, "UPDATE t SET c = 2 WHERE id = 1"]).conflicts) == 1
+    assert (
+        len(merged(T, [*ADD, "UPDATE t SET c = 1 WHERE id = 1"], [*ADD, "UPDATE t SET c = 2 WHERE id = 1"]).conflicts)
+        == 1
+    )
 
 
 def test_indexes_views_and_triggers_of_one_side_are_taken(merged: Merging) -> None:
-    base = [*T, "CREATE INDEX i ON t (a)", "CREATE VIEW v AS SELECT a FROM t", "CREATE TRIGGER g AFTER INSERT ON t BEGIN DELETE FROM t; END"]
-    theirs = ["DROP INDEX i", "CREATE INDEX i ON t (b)", "CREATE UNIQUE INDEX u ON t (a)", "DROP VIEW v", "CREATE VIEW w AS SELECT b FROM t",
-              "DROP TRIGGER g", "CREATE TRIGGER h AFTER DELETE ON t BEGIN SELECT 1; END"]  # fmt: skip
+    base = [
+        *T,
+        "CREATE INDEX i ON t (a)",
+        "CREATE VIEW v AS SELECT a FROM t",
+        "CREATE TRIGGER g AFTER INSERT ON t BEGIN DELETE FROM t; END",
+    ]
+    theirs = [
+        "DROP INDEX i",
+        "CREATE INDEX i ON t (b)",
+        "CREATE UNIQUE INDEX u ON t (a)",
+        "DROP VIEW v",
+        "CREATE VIEW w AS SELECT b FROM t",
+        "DROP TRIGGER g",
+        "CREATE TRIGGER h AFTER DELETE ON t BEGIN SELECT 1; END",
+    ]
     result = merged(base, ["INSERT INTO t VALUES (9, 9, 9)", "INSERT INTO t VALUES (1, 'a', 1), (7, 'z', 1)"], theirs)
     assert result.conflicts != [] or result.rows("SELECT count(*) FROM t") != []
     names = result.rows("SELECT name, sql LIKE '%(b)' FROM sqlite_master WHERE type <> 'table' ORDER BY 1")
@@ -325,20 +303,34 @@ def test_a_unique_index_that_the_merged_rows_do_not_fit_is_a_conflict(merged: Me
 
 
 def test_triggers_do_not_fire_and_are_there_afterwards(merged: Merging) -> None:
-    base = [*T, "CREATE TABLE log (n INTEGER PRIMARY KEY, what)",
-            "CREATE TRIGGER i AFTER INSERT ON t BEGIN INSERT INTO log (what) VALUES (NEW.id); DELETE FROM t WHERE id = 1; END",
-            "CREATE TRIGGER u BEFORE UPDATE ON t BEGIN SELECT RAISE(ABORT, 'no'); END",
-            "CREATE TRIGGER d BEFORE DELETE ON t BEGIN SELECT RAISE(ABORT, 'no'); END"]  # fmt: skip
-    theirs = ["DROP TRIGGER i", "DROP TRIGGER u", "DROP TRIGGER d", "UPDATE t SET a = 'x' WHERE id = 2", "DELETE FROM t WHERE id = 3",
-              "INSERT INTO t VALUES (4, 4, 4)", *base[3:]]  # fmt: skip
+    base = [
+        *T,
+        "CREATE TABLE log (n INTEGER PRIMARY KEY, what)",
+        "CREATE TRIGGER i AFTER INSERT ON t BEGIN INSERT INTO log (what) VALUES (NEW.id); DELETE FROM t WHERE id = 1; END",
+        "CREATE TRIGGER u BEFORE UPDATE ON t BEGIN SELECT RAISE(ABORT, 'no'); END",
+        "CREATE TRIGGER d BEFORE DELETE ON t BEGIN SELECT RAISE(ABORT, 'no'); END",
+    ]
+    theirs = [
+        "DROP TRIGGER i",
+        "DROP TRIGGER u",
+        "DROP TRIGGER d",
+        "UPDATE t SET a = 'x' WHERE id = 2",
+        "DELETE FROM t WHERE id = 3",
+        "INSERT INTO t VALUES (4, 4, 4)",
+        *base[3:],
+    ]
     result = merged(base, ["INSERT INTO log VALUES (77, 'ours')"], theirs)
     assert result.rows("SELECT id, a FROM t") == [(1, "a"), (2, "x"), (4, 4)]
     assert result.rows("SELECT n FROM log") == [(77,)]
     assert result.rows("SELECT name FROM sqlite_master WHERE type = 'trigger' ORDER BY 1") == [("d",), ("i",), ("u",)]
 
 
-LINKED = ["CREATE TABLE p (id INTEGER PRIMARY KEY, n)", "CREATE TABLE c (id INTEGER PRIMARY KEY, p REFERENCES p (id), q REFERENCES p)",
-          "INSERT INTO p VALUES (1, 'one'), (2, 'two')", "INSERT INTO c VALUES (1, 1, NULL)"]  # fmt: skip
+LINKED = [
+    "CREATE TABLE p (id INTEGER PRIMARY KEY, n)",
+    "CREATE TABLE c (id INTEGER PRIMARY KEY, p REFERENCES p (id), q REFERENCES p)",
+    "INSERT INTO p VALUES (1, 'one'), (2, 'two')",
+    "INSERT INTO c VALUES (1, 1, NULL)",
+]
 
 
 @pytest.mark.parametrize(("resolution", "parents", "children"), [
@@ -374,7 +366,10 @@ def test_a_parent_that_was_missing_before_is_no_conflict(tmp_path: Path) -> None
     assert result.rows("SELECT count(*) FROM c") == [(3,)]
 
 
-UNIQUE = ["CREATE TABLE u (id INTEGER PRIMARY KEY, mail TEXT UNIQUE, n)", "INSERT INTO u VALUES (1, 'a', 0), (2, 'b', 0), (3, 'c', 0)"]
+UNIQUE = [
+    "CREATE TABLE u (id INTEGER PRIMARY KEY, mail TEXT UNIQUE, n)",
+    "INSERT INTO u VALUES (1, 'a', 0), (2, 'b', 0), (3, 'c', 0)",
+]
 
 
 @pytest.mark.parametrize(("resolution", "rows"), [
@@ -384,7 +379,12 @@ UNIQUE = ["CREATE TABLE u (id INTEGER PRIMARY KEY, mail TEXT UNIQUE, n)", "INSER
 def test_rows_that_cannot_stand_beside_each_other_are_a_conflict(
     merged: Merging, resolution: Resolution | None, rows: list[tuple[int, str]]
 ) -> None:
-    result = merged(UNIQUE, ["INSERT INTO u VALUES (10, 'new', 1)"], ["INSERT INTO u VALUES (20, 'new', 2), (21, 'fine', 2)"], lambda c: resolution)
+    result = merged(
+        UNIQUE,
+        ["INSERT INTO u VALUES (10, 'new', 1)"],
+        ["INSERT INTO u VALUES (20, 'new', 2), (21, 'fine', 2)"],
+        lambda c: resolution,
+    )
     assert result.rows("SELECT id, mail FROM u WHERE id > 3 AND id <> 21") == rows
     assert result.rows("SELECT mail FROM u WHERE id = 21") == [("fine",)]
     if resolution is None:
@@ -394,7 +394,11 @@ def test_rows_that_cannot_stand_beside_each_other_are_a_conflict(
 
 
 def test_values_that_changed_places_do_not_collide(merged: Merging) -> None:
-    theirs = ["UPDATE u SET mail = 'x' WHERE id = 1", "UPDATE u SET mail = 'a' WHERE id = 2", "UPDATE u SET mail = 'b' WHERE id = 1"]
+    theirs = [
+        "UPDATE u SET mail = 'x' WHERE id = 1",
+        "UPDATE u SET mail = 'a' WHERE id = 2",
+        "UPDATE u SET mail = 'b' WHERE id = 1",
+    ]
     result = merged(UNIQUE, ["UPDATE u SET n = 9 WHERE id = 3"], theirs)
     assert result.rows("SELECT id, mail, n FROM u") == [(1, "b", 0), (2, "a", 0), (3, "c", 9)]
 
@@ -418,15 +422,24 @@ def test_unique_indexes_on_expressions_count_as_well(merged: Merging) -> None:
 def test_a_resolution_that_a_check_refuses_stays_a_conflict(merged: Merging) -> None:
     base = ["CREATE TABLE t (id INTEGER PRIMARY KEY, a CHECK (a > 0), b NOT NULL)", "INSERT INTO t VALUES (1, 1, 1)"]
     for content in (b'{"id": 1, "a": -1, "b": 1}', b'{"id": 1, "a": 1, "b": null}'):
-        result = merged(base, ["UPDATE t SET a = 2"], ["UPDATE t SET a = 3"], lambda c, content=content: Resolution(Choice.CONTENT, content))
+        result = merged(
+            base,
+            ["UPDATE t SET a = 2"],
+            ["UPDATE t SET a = 3"],
+            lambda c, content=content: Resolution(Choice.CONTENT, content),
+        )
         assert [kind for kind, *_ in result.conflicts] == [ConflictKind.CONSTRAINT]
         assert result.rows("SELECT a FROM t") == [(2,)]
 
 
 def test_autoincrement_goes_on_from_the_higher_number(merged: Merging) -> None:
     base = ["CREATE TABLE t (id INTEGER PRIMARY KEY AUTOINCREMENT, a)", "INSERT INTO t (a) VALUES (1)"]
-    theirs = ["INSERT INTO t VALUES (50, 'gone')", "DELETE FROM t WHERE id = 50", "CREATE TABLE n (id INTEGER PRIMARY KEY AUTOINCREMENT)",
-              "INSERT INTO n VALUES (7)"]  # fmt: skip
+    theirs = [
+        "INSERT INTO t VALUES (50, 'gone')",
+        "DELETE FROM t WHERE id = 50",
+        "CREATE TABLE n (id INTEGER PRIMARY KEY AUTOINCREMENT)",
+        "INSERT INTO n VALUES (7)",
+    ]
     result = merged(base, ["INSERT INTO t VALUES (20, 'o')"], theirs)
     assert sorted(result.rows("SELECT * FROM sqlite_sequence")) == [("n", 7), ("t", 50)]
     back = merged(base, ["INSERT INTO t VALUES (60, 'o')"], ["INSERT INTO t VALUES (50, 't')"])
@@ -434,8 +447,15 @@ def test_autoincrement_goes_on_from_the_higher_number(merged: Merging) -> None:
 
 
 def test_generated_columns_follow(merged: Merging) -> None:
-    base = ["CREATE TABLE t (id INTEGER PRIMARY KEY, v INT, d INT AS (v * 2), s INT AS (v + 1) STORED)", "INSERT INTO t (id, v) VALUES (1, 1), (2, 2)"]
-    result = merged(base, ["UPDATE t SET v = 5 WHERE id = 1"], ["UPDATE t SET v = 6 WHERE id = 2", "INSERT INTO t (id, v) VALUES (3, 3)"])
+    base = [
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, v INT, d INT AS (v * 2), s INT AS (v + 1) STORED)",
+        "INSERT INTO t (id, v) VALUES (1, 1), (2, 2)",
+    ]
+    result = merged(
+        base,
+        ["UPDATE t SET v = 5 WHERE id = 1"],
+        ["UPDATE t SET v = 6 WHERE id = 2", "INSERT INTO t (id, v) VALUES (3, 3)"],
+    )
     assert result.rows("SELECT * FROM t") == [(1, 5, 10, 6), (2, 6, 12, 7), (3, 3, 6, 4)]
 
 
@@ -477,11 +497,16 @@ def test_more_conflicts_than_are_listed_are_said(merged: Merging) -> None:
     assert result.result.notes == ["3 more conflicts are not listed"]
 
 
-@pytest.mark.parametrize("name", ['we"ird', "semi; DROP TABLE t; --", "sp ace", "'", "[x]", "`", "order", "d", "n", "k0", "state", "rowid"])
+@pytest.mark.parametrize(
+    "name", ['we"ird', "semi; DROP TABLE t; --", "sp ace", "'", "[x]", "`", "order", "d", "n", "k0", "state", "rowid"]
+)
 def test_hostile_names_are_only_names(merged: Merging, name: str) -> None:
     quoted = '"' + name.replace('"', '""') + '"'
     base = [f"CREATE TABLE {quoted} ({quoted} TEXT PRIMARY KEY, v)", f"INSERT INTO {quoted} VALUES ('1', 1), ('2', 2)"]
-    result = merged(base, [f"UPDATE {quoted} SET v = 8 WHERE {quoted} = '1'", f"UPDATE {quoted} SET v = 5 WHERE {quoted} = '2'"],
-                    [f"INSERT INTO {quoted} VALUES ('3', 3)", f"UPDATE {quoted} SET v = 6 WHERE {quoted} = '2'"])  # fmt: skip
+    result = merged(
+        base,
+        [f"UPDATE {quoted} SET v = 8 WHERE {quoted} = '1'", f"UPDATE {quoted} SET v = 5 WHERE {quoted} = '2'"],
+        [f"INSERT INTO {quoted} VALUES ('3', 3)", f"UPDATE {quoted} SET v = 6 WHERE {quoted} = '2'"],
+    )
     assert sorted(result.rows(f"SELECT v FROM {quoted}")) == [(3,), (5,), (8,)]
     assert [json.loads(key) for _, _, key, *_ in result.conflicts] == [{name: "2"}]
