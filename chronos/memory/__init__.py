@@ -36,7 +36,8 @@ if TYPE_CHECKING:
     )
     from chronos.memory.placing import is_unsettled, settle_place
     from chronos.memory.registry import detect_kind, fitting_kind, get_kind
-    from chronos.memory.store_merge import MergeWork, StoreMerge, TableMerge
+    from chronos.memory.store_merge import MergedText, MergeText, MergeWork, StoreMerge, TableMerge
+    from chronos.memory.text_lines import merge_lines
 
 __all__ = [
     "COMPANION_ENDINGS",
@@ -45,7 +46,9 @@ __all__ = [
     "LeftOut",
     "MemoryFile",
     "MemoryKind",
+    "MergeText",
     "MergeWork",
+    "MergedText",
     "Present",
     "ReplaceWork",
     "StoreMerge",
@@ -62,6 +65,7 @@ __all__ = [
     "is_allowed",
     "is_unsettled",
     "list_places",
+    "merge_lines",
     "overlap",
     "place_of",
     "settle_place",
@@ -74,7 +78,9 @@ _HOMES = {
     "free_name": "places",
     "COMPANION_ENDINGS": "places",
     "FOUND_FOLDER": "places",
+    "MergeText": "store_merge",
     "MergeWork": "store_merge",
+    "MergedText": "store_merge",
     "StoreMerge": "store_merge",
     "StorePlace": "places",
     "TableMerge": "store_merge",
@@ -83,6 +89,7 @@ _HOMES = {
     "fitting_kind": "registry",
     "get_kind": "registry",
     "list_places": "places",
+    "merge_lines": "text_lines",
     "place_of": "places",
     "settle_place": "placing",
     "undeclare": "places",

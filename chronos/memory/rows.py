@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
 # What a cell may be: a text that is no UTF-8 stays apart from a blob.
@@ -61,8 +61,13 @@ def decode(value: Any) -> Cell:
     return value
 
 
-def parse_row(content: bytes, columns: Iterable[str], keys: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the row that somebody wrote as a JSON object: all columns, with one of the `keys`.
+def parse_row(
+    content: bytes,
+    columns: Iterable[str],
+    keys: Iterable[Mapping[str, Any]],
+    check: Callable[[Any], object] = decode,
+) -> dict[str, Any]:
+    """Return the row that somebody wrote as a JSON object: all columns, with one of the `keys`, each cell checked.
 
     Raises ValueError, with a sentence for people.
     """
@@ -78,7 +83,7 @@ def parse_row(content: bytes, columns: Iterable[str], keys: Iterable[Mapping[str
     if missing := sorted(known - row.keys()):
         raise ValueError(f"the column {missing[0]!r} is missing: the whole row is needed")
     for value in row.values():
-        decode(value)
+        check(value)
     possible = [json.dumps(key, sort_keys=True) for key in keys]
     if possible and json.dumps({name: row[name] for name in json.loads(possible[0])}, sort_keys=True) not in possible:
         raise ValueError(f"the key of the row is another one than {possible[0]}")

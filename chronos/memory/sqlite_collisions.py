@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from chronos.memory.sqlite_judge import Row, Sides
+from chronos.memory.judge import Row, Sides
 from chronos.memory.sqlite_rows import KeyedRows
 from chronos.memory.sqlite_tables import quoted
 

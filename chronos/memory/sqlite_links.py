@@ -9,11 +9,12 @@ import sqlite3
 from collections import Counter
 from typing import NamedTuple
 
+from chronos.memory.judge import Row, Sides
 from chronos.memory.rows import Cell
 from chronos.memory.sqlite_collisions import Collisions
-from chronos.memory.sqlite_judge import Merge, Row, Sides
 from chronos.memory.sqlite_rows import KeyedRows, bound, has_rowid
 from chronos.memory.sqlite_schema import Schema
+from chronos.memory.sqlite_session import Merge
 from chronos.memory.sqlite_tables import Table, describe, has_null_key, quoted
 
 _ROUNDS = 16

@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
 
 from chronos.files import move_away
 from chronos.memory.sqlite_files import JOURNAL, WAL
-from chronos.memory.sqlite_frames import CONFLICT, REQUEST, send_json
-from chronos.memory.sqlite_reader import Child, hexed, open_child
-from chronos.memory.store_merge import Decisions, MergeWork, StoreMerge, TableMerge, row_of, side_of_files
-from chronos.merging import Choice, Conflict, ConflictKind, Strategy
+from chronos.memory.sqlite_reader import hexed, open_child
+from chronos.memory.store_merge import Decisions, MergeWork, StoreMerge, TableMerge, converse, side_of_files
+from chronos.merging import Choice, ConflictKind, Strategy
 
-_ROWS = (ConflictKind.ROW, ConflictKind.CONSTRAINT)
 _UNREADABLE = "it is no readable database, and can only be had whole"
 
 
@@ -36,54 +33,11 @@ def merge(base: Path | None, ours: Path, theirs: Path, work: MergeWork) -> Store
         "unites": work.strategy is Strategy.UNION,
     }
     with open_child(place, request) as child:
-        done = _converse(child, decisions)
+        done = converse(child, decisions)
     if "whole" in done:
         return _merge_whole(base, place, theirs, place, decisions, done["whole"])
     tables = [TableMerge(*row) for row in done["tables"]]
     return StoreMerge(place, tables, decisions.open, done["notes"] + decisions.notes)
-
-
-def _converse(child: Child, decisions: Decisions) -> dict[str, Any]:
-    """Answer what the child asks until it is done."""
-    while True:
-        tag, length = child.next_frame()
-        told: dict[str, Any] = child.read_document(length)
-        if tag != CONFLICT:
-            return told
-        answer = _decide(told, decisions)
-        with child.telling() as write:
-            send_json(write, REQUEST, answer)
-
-
-def _decide(told: dict[str, Any], decisions: Decisions) -> list[Any]:
-    if told["what"] == "forget":
-        decisions.open[:] = [conflict for conflict in decisions.open if conflict.table != told["table"]]
-        return []
-    conflict = _conflict_of(told, decisions)
-    if told["what"] == "leave":
-        decisions.keep(conflict)
-        return []
-    may_be_content = conflict.kind in _ROWS
-    resolution = decisions.decide(conflict, may_be_content=may_be_content)
-    if resolution is None:
-        return []
-    if resolution.choice is Choice.CONTENT:
-        return [resolution.choice.value, row_of(conflict, resolution.content)]
-    return [resolution.choice.value]
-
-
-def _conflict_of(told: dict[str, Any], decisions: Decisions) -> Conflict:
-    sides = {
-        name: None if text is None else text.encode("utf-8", "surrogatepass") for name, text in told["sides"].items()
-    }
-    return decisions.conflict(
-        ConflictKind(told["kind"]),
-        told["reason"],
-        sides,
-        table=told["table"],
-        key=told["key"],
-        is_large=told["is_large"],
-    )
 
 
 def _merge_whole(

@@ -12,15 +12,16 @@ from contextlib import ExitStack, closing, contextmanager
 from itertools import count
 from typing import Any, BinaryIO
 
+from chronos.memory.judge import Judge, Sides
 from chronos.memory.rows import as_text
 from chronos.memory.sqlite_collisions import Collisions
 from chronos.memory.sqlite_files import open_scratch, uri_of
 from chronos.memory.sqlite_frames import ANSWER, send_json
-from chronos.memory.sqlite_judge import Merge, Sides
 from chronos.memory.sqlite_links import Links
 from chronos.memory.sqlite_objects import Objects
 from chronos.memory.sqlite_rows import KeyedRows
 from chronos.memory.sqlite_schema import Item, Schema, content_of, find_groups, keeps_texts, read_schema
+from chronos.memory.sqlite_session import Merge
 from chronos.memory.sqlite_tables import Table, describe, has_null_key, is_usable, quoted
 from chronos.memory.sqlite_whole import (
     group_of,
@@ -43,7 +44,7 @@ def merge_databases(request: dict[str, Any], requests: BinaryIO, answers: Binary
     """Carry a request out: merge `base` (empty: none) and `theirs` into `place`, and answer with what was done."""
     try:
         with open_scratch() as scratch, _opened(request) as connection:
-            merge = Merge(connection, requests, answers, unites=request["unites"])
+            merge = Merge(connection, Judge(requests, answers), unites=request["unites"])
             _Databases(merge, scratch).run()
     except _WholeError as cause:
         send_json(answers.write, ANSWER, {"whole": str(cause)})

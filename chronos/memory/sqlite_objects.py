@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import sqlite3
 
-from chronos.memory.sqlite_judge import Merge
 from chronos.memory.sqlite_schema import Item, Schema, read_schema
+from chronos.memory.sqlite_session import Merge
 from chronos.memory.sqlite_tables import quoted
 from chronos.memory.sqlite_whole import sides_of
 

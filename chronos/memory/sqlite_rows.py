@@ -10,8 +10,9 @@ from __future__ import annotations
 import sqlite3
 from typing import Any
 
+from chronos.memory.judge import Row, Sides, Verdict
 from chronos.memory.rows import RawText, decode
-from chronos.memory.sqlite_judge import Merge, Row, Sides, Verdict
+from chronos.memory.sqlite_session import Merge
 from chronos.memory.sqlite_tables import Table, quoted
 
 # Declared types whose columns convert what is stored, so that equal cells are of one type

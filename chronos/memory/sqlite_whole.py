@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import sqlite3
 
-from chronos.memory.sqlite_judge import Merge, Sides
+from chronos.memory.judge import Sides
 from chronos.memory.sqlite_rows import has_rowid
 from chronos.memory.sqlite_schema import Item, Schema
+from chronos.memory.sqlite_session import Merge
 from chronos.memory.sqlite_tables import Table, count_rows, describe, quoted
 
 

@@ -4,20 +4,34 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from chronos.errors import UsageError
-from chronos.files import display
-from chronos.memory.rows import LARGE_BYTES, parse_row
+from chronos.files import display, move_away
+from chronos.memory.rows import LARGE_BYTES, decode, parse_row
+from chronos.memory.sqlite_frames import CONFLICT, REQUEST, send_json
+from chronos.memory.sqlite_reader import Child
 from chronos.merging import Choice, Conflict, ConflictKind, Resolution, Resolver, Strategy
 from chronos.pool import HashingSink, digest
 
 _MOST_CONFLICTS = 10_000
 _SIDES = (Choice.OURS, Choice.THEIRS)
+_OF_ROWS = (ConflictKind.ROW, ConflictKind.CONSTRAINT)
+
+
+class MergedText(msgspec.Struct, frozen=True):
+    """A text made of two; one that is not clean has conflict markers."""
+
+    content: bytes
+    is_clean: bool
+
+
+# Of a path and the base (empty: none), ours and theirs of a text there; None where it is not to be merged.
+MergeText = Callable[[bytes, bytes, bytes, bytes], MergedText | None]
 
 
 class MergeWork(msgspec.Struct, frozen=True):
@@ -25,7 +39,7 @@ class MergeWork(msgspec.Struct, frozen=True):
 
     The merged store is written into the empty folder `folder`. `path` and `store` go into each conflict. `resolve` is
     asked about every conflict before `strategy` is; what neither decides is listed, at most `most_conflicts` of them:
-    the others show when those are resolved.
+    the others show when those are resolved. `merge_text` merges files that are texts; without it they are conflicts.
     """
 
     folder: Path
@@ -34,6 +48,7 @@ class MergeWork(msgspec.Struct, frozen=True):
     resolve: Resolver
     strategy: Strategy
     most_conflicts: int = _MOST_CONFLICTS
+    merge_text: MergeText | None = None
 
 
 class TableMerge(msgspec.Struct, frozen=True):
@@ -76,14 +91,22 @@ class Decisions:
         table: str = "",
         key: str = "",
         path: bytes = b"",
+        merged: bytes | None = None,
         is_large: bool = False,
     ) -> Conflict:
         """Return a conflict of the store, or of the file `path` in it. Sides over 1 MiB become their hash."""
         large = {name for name, side in sides.items() if side is not None and len(side) > LARGE_BYTES}
         shown = {name: digest(side).hex().encode() if name in large and side else side for name, side in sides.items()}
-        whole = self._work.path + b"/" + path if path else self._work.path
         return Conflict(
-            kind, whole, reason, **shown, store=self._work.store, table=table, key=key, is_large=is_large or bool(large)
+            kind,
+            self._work.path + b"/" + path if path else self._work.path,
+            reason,
+            **shown,
+            merged=merged,
+            store=self._work.store,
+            table=table,
+            key=key,
+            is_large=is_large or bool(large),
         )
 
     def decide(self, conflict: Conflict, *, may_be_content: bool = False) -> Resolution | None:
@@ -108,18 +131,59 @@ class Decisions:
             self._unlisted += 1
 
 
-def row_of(conflict: Conflict, content: bytes) -> dict[str, Any]:
-    """Return the row, as JSON, that resolves a conflict of rows. Raises UsageError when it cannot be that row."""
+def row_of(conflict: Conflict, content: bytes, check: Callable[[Any], object] = decode) -> dict[str, Any]:
+    """Return the row, as JSON, that resolves a conflict of rows; `check` raises ValueError for what is no cell.
+
+    Raises UsageError when it cannot be that row.
+    """
     sides = [json.loads(side) for side in (conflict.ours, conflict.theirs, conflict.base) if side is not None]
     keys = [json.loads(conflict.key)]
     keys += [{name: side[name] for name in keys[0] if name in side} for side in sides]
     try:
-        return parse_row(content, sides[0] if sides else (), keys)
+        return parse_row(content, sides[0] if sides else (), keys, check)
     except ValueError as cause:
         where = f"{conflict.store or display(conflict.path)}, table {conflict.table}, {conflict.key}"
         raise UsageError(
             f"this cannot be the row {where}: {cause}", hint="write the whole row as a JSON object of column and value"
         ) from cause
+
+
+def converse(child: Child, decisions: Decisions, check: Callable[[Any], object] = decode) -> Any:
+    """Answer what a child asks about conflicts until it is done; return its answer. Raises what it or they raise."""
+    while True:
+        tag, length = child.next_frame()
+        told = child.read_document(length)
+        if tag != CONFLICT:
+            return told
+        answer = _answer(told, decisions, check)
+        with child.telling() as write:
+            send_json(write, REQUEST, answer)
+
+
+def _answer(told: dict[str, Any], decisions: Decisions, check: Callable[[Any], object]) -> list[Any]:
+    if told["what"] == "forget":
+        decisions.open[:] = [conflict for conflict in decisions.open if conflict.table != told["table"]]
+        return []
+    encoded = {
+        name: None if text is None else text.encode("utf-8", "surrogatepass") for name, text in told["sides"].items()
+    }
+    conflict = decisions.conflict(
+        ConflictKind(told["kind"]),
+        told["reason"],
+        encoded,
+        table=told["table"],
+        key=told["key"],
+        is_large=told["is_large"],
+    )
+    if told["what"] == "leave":
+        decisions.keep(conflict)
+        return []
+    resolution = decisions.decide(conflict, may_be_content=conflict.kind in _OF_ROWS)
+    if resolution is None:
+        return []
+    if resolution.choice is Choice.CONTENT:
+        return [resolution.choice.value, row_of(conflict, resolution.content, check)]
+    return [resolution.choice.value]
 
 
 def side_of_files(files: Iterable[Path]) -> tuple[bytes | None, bool]:
@@ -134,3 +198,13 @@ def side_of_files(files: Iterable[Path]) -> tuple[bytes | None, bool]:
         with open(file, "rb") as stream:
             hashes.append(HashingSink().add_file(stream.fileno(), os.fstat(stream.fileno()).st_size).id)
     return (hashes[0] if len(hashes) == 1 else digest(b"".join(hashes))).hex().encode(), True
+
+
+def move_in(place: Path, folder: Path) -> Path:
+    """Move a copy to where the merged store is to be: a folder becomes the empty `folder`, a file lies in it."""
+    if place.is_dir() and not place.is_symlink():
+        folder.rmdir()
+        move_away(place, folder)
+        return folder
+    move_away(place, folder / place.name)
+    return folder / place.name

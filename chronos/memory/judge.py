@@ -1,14 +1,12 @@
-"""Asking the process that started this one about conflicts of a merge, and collecting what the merge did.
+"""Asking the process that started this one about conflicts of a merge.
 
-One question, one answer, over the pipes of the child program. A side is a row (column to cell), a text (the SQL of a
-table), or None.
+One question, one answer, over the pipes of the child program. A side is a row (column to cell, or to what JSON has), a
+text (the SQL of a table), or None.
 """
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any, BinaryIO, NamedTuple, TypeAlias
 
 from chronos.memory.rows import LARGE_BYTES, Cell, RawText, encode, to_json
@@ -41,15 +39,10 @@ class Sides(NamedTuple):
     theirs: Side = None
 
 
-class Merge:
-    """A merge of databases under way: the connection (ours is `main`), the one who decides, and what was done."""
+class Judge:
+    """Whoever decides, at the other end of the pipes."""
 
-    def __init__(self, connection: sqlite3.Connection, requests: BinaryIO, answers: BinaryIO, *, unites: bool) -> None:
-        self.connection = connection
-        self.unites = unites  # rows that both changed in different columns
-        self.notes: list[str] = []
-        self.counts: dict[str, list[int]] = {}
-        self.taken: set[str] = set()  # tables that are as in theirs
+    def __init__(self, requests: BinaryIO, answers: BinaryIO) -> None:
         self._requests = requests
         self._answers = answers
 
@@ -64,27 +57,6 @@ class Merge:
     def forget(self, table: str) -> None:
         """Take back the conflicts of a table."""
         self._tell("forget", "", "", Sides(), table, None)
-        self.counts.pop(table, None)
-
-    def count(self, table: str, added: int = 0, changed: int = 0, removed: int = 0) -> None:
-        """Add to what came from theirs."""
-        row = self.counts.setdefault(table, [0, 0, 0])
-        for at, number in enumerate((added, changed, removed)):
-            row[at] += number
-
-    @contextmanager
-    def savepoint(self, name: str, *, keeps: bool = True) -> Iterator[None]:
-        """Undo what the block did when it raises, or always."""
-        self.connection.execute(f"SAVEPOINT {name}")
-        try:
-            yield
-        except BaseException:
-            keeps = False
-            raise
-        finally:
-            if not keeps:
-                self.connection.execute(f"ROLLBACK TO {name}")
-            self.connection.execute(f"RELEASE {name}")
 
     def _tell(self, what: str, kind: str, reason: str, sides: Sides, table: str, key: Row | None) -> Any:
         shown = [_shown(side) for side in sides]
