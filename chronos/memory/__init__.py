@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     )
     from chronos.memory.placing import is_unsettled, settle_place
     from chronos.memory.registry import detect_kind, fitting_kind, get_kind
+    from chronos.memory.store_merge import MergedText, MergeText, MergeWork, StoreMerge, TableMerge
+    from chronos.memory.text_lines import merge_lines
 
 __all__ = [
     "COMPANION_ENDINGS",
@@ -44,11 +46,16 @@ __all__ = [
     "LeftOut",
     "MemoryFile",
     "MemoryKind",
+    "MergeText",
+    "MergeWork",
+    "MergedText",
     "Present",
     "ReplaceWork",
+    "StoreMerge",
     "StorePlace",
     "StoreState",
     "TableDifference",
+    "TableMerge",
     "TableSummary",
     "declare",
     "detect_kind",
@@ -58,6 +65,7 @@ __all__ = [
     "is_allowed",
     "is_unsettled",
     "list_places",
+    "merge_lines",
     "overlap",
     "place_of",
     "settle_place",
@@ -70,12 +78,18 @@ _HOMES = {
     "free_name": "places",
     "COMPANION_ENDINGS": "places",
     "FOUND_FOLDER": "places",
+    "MergeText": "store_merge",
+    "MergeWork": "store_merge",
+    "MergedText": "store_merge",
+    "StoreMerge": "store_merge",
     "StorePlace": "places",
+    "TableMerge": "store_merge",
     "declare": "places",
     "detect_kind": "registry",
     "fitting_kind": "registry",
     "get_kind": "registry",
     "list_places": "places",
+    "merge_lines": "text_lines",
     "place_of": "places",
     "settle_place": "placing",
     "undeclare": "places",

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import msgspec
 
 from chronos.pool import Content, ContentSink
 from chronos.stat_cache import StatCache
+
+if TYPE_CHECKING:
+    from chronos.memory.store_merge import MergeWork, StoreMerge
 
 
 class MemoryFile(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -185,5 +188,16 @@ class MemoryKind(Protocol):
         """Return how the tables at `new` differ from those at `old`, changing nothing at either.
 
         Gives up row counts after about `limit_s` seconds, with a note. Raises UnreadableStoreError.
+        """
+        ...
+
+    def merge(self, base: Path | None, ours: Path, theirs: Path, work: MergeWork) -> StoreMerge:
+        """Bring together what two copies changed against a third, None where there was none, in `work.folder`.
+
+        All are places that `write_out` made, in scratch folders: what stands at `ours` and `theirs` may be moved or
+        changed, and is nothing to rely on afterwards. What only one side changed is taken; what both changed is merged
+        by rows (or files), and where that cannot be done it is a conflict, never a guess. Nothing is synced. Raises
+        UsageError when a resolution does not fit its conflict, UnreadableStoreError, OutsideError, OSError; there is
+        no merged store then.
         """
         ...

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from chronos.errors import UnreadableStoreError
 from chronos.files import FileStat, PathKind, SafeRoot, TreePath, display, from_text, to_text
@@ -27,6 +27,9 @@ from chronos.memory.placing import PlacingRules, replace_place
 from chronos.memory.writing import check_files, write_files
 from chronos.pool import Content
 from chronos.process import FileUser
+
+if TYPE_CHECKING:
+    from chronos.memory.store_merge import MergeWork, StoreMerge
 
 _PIECE_BYTES = 1 << 20
 _NAME = "file"  # the fact that says what a store of a single file was called
@@ -99,18 +102,24 @@ class FilesKind:
     def summarise(self, place: Path) -> list[TableSummary]:
         """See MemoryKind: each file is a table of one row."""
         with _translate(place):
-            return [TableSummary(_shown(place, path), 1, _describe(seen)) for path, seen in _entries(place).items()]
+            return [TableSummary(_shown(place, path), 1, _describe(seen)) for path, seen in list_entries(place).items()]
 
     def compare(self, old: Path, new: Path, *, limit_s: float) -> list[TableDifference]:
         """See MemoryKind: each file is a table of one row, and differs when a byte does."""
         deadline = time.monotonic() + limit_s
         found = []
         with _translate(new):
-            before, after = _entries(old), _entries(new)
+            before, after = list_entries(old), list_entries(new)
             for path in sorted(before.keys() | after.keys()):
                 difference = _compare(_Side(old, path, before.get(path)), _Side(new, path, after.get(path)), deadline)
                 found += [difference] if difference is not None else []
         return found
+
+    def merge(self, base: Path | None, ours: Path, theirs: Path, work: MergeWork) -> StoreMerge:
+        """See MemoryKind: file by file; each counts as a table of one row."""
+        from chronos.memory.plain_merge import merge
+
+        return merge(base, ours, theirs, work)
 
 
 def _list(place: Path, found: FileStat, tree: SafeRoot) -> Listing:
@@ -136,7 +145,7 @@ class _Side(NamedTuple):
         return isinstance(self.seen, FileStat) and self.seen.kind is PathKind.FILE
 
 
-def _entries(place: Path) -> Listing:
+def list_entries(place: Path) -> Listing:
     """Return what lies at `place`; a single file has the empty path."""
     found = find_place(place)
     if found is None:

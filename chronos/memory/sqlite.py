@@ -13,13 +13,16 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from chronos.files import holds_database
 from chronos.memory.kinds import CaptureWork, ReplaceWork, StoreState, TableDifference, TableSummary
 from chronos.memory.sqlite_capture import capture
 from chronos.memory.sqlite_files import INDEX, JOURNAL, NAME, WAL, numbers_at
 from chronos.pool import Content
+
+if TYPE_CHECKING:
+    from chronos.memory.store_merge import MergeWork, StoreMerge
 
 _COPY_NAME = "database.sqlite"
 # Every page size is a multiple of it, so a file of another length is no database.
@@ -79,6 +82,12 @@ class SqliteKind:
         request = {"work": "compare", "old": hexed(_real(old)), "new": hexed(_real(new)), "limit_s": limit_s}
         rows = ask(_real(new), request)
         return [TableDifference(**{**row, "notes": tuple(row["notes"])}) for row in rows]
+
+    def merge(self, base: Path | None, ours: Path, theirs: Path, work: MergeWork) -> StoreMerge:
+        """See MemoryKind. Rows are told apart by their primary key; a table without one can only be had whole."""
+        from chronos.memory.sqlite_merge import merge
+
+        return merge(base, ours, theirs, work)
 
 
 def _file_size(place: Path) -> int | None:

@@ -154,6 +154,13 @@ def _compare(request: dict[str, Any], _: BinaryIO, write: Write) -> None:
     send_json(write, ANSWER, compare(old, new, request["limit_s"]))
 
 
+def _merge(request: dict[str, Any], requests: BinaryIO, _: Write) -> None:
+    from chronos.memory.sqlite_merging import merge_databases
+
+    with open(1, "wb", closefd=False) as answers:  # of its own: the parent waits for what is said in between
+        merge_databases(request, requests, answers)
+
+
 _WORK: dict[str, Callable[[dict[str, Any], BinaryIO, Write], None]] = {
     "capture": _capture,
     "copy": _copy,
@@ -163,4 +170,5 @@ _WORK: dict[str, Callable[[dict[str, Any], BinaryIO, Write], None]] = {
     "settle": _settle,
     "summarise": _summarise,
     "compare": _compare,
+    "merge": _merge,
 }

@@ -13,6 +13,7 @@ KNOWN_IDS = b"K"
 # Child to parent.
 BEGIN, HELD, NEW, END = b"B", b"H", b"N", b"E"
 ANSWER = b"A"
+CONFLICT = b"?"  # answered with a document
 FAILURE = b"X"
 
 ID_BYTES = 32

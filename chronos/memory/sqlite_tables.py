@@ -42,7 +42,7 @@ def summarise(connection: sqlite3.Connection) -> list[dict[str, Any]]:
     return [
         {
             "name": table.name,
-            "rows": connection.execute(f"SELECT count(*) FROM {_quoted(table.name)}").fetchone()[0],
+            "rows": connection.execute(f"SELECT count(*) FROM {quoted(table.name)}").fetchone()[0],
             "columns": ", ".join(f"{name} {kind}".rstrip() for name, kind in table.columns),
         }
         for table in list_tables(connection, "main").values()
@@ -66,23 +66,25 @@ def list_tables(connection: sqlite3.Connection, schema: str) -> dict[str, Table]
         f"SELECT name, rootpage FROM {schema}.sqlite_master "
         "WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name"
     ).fetchall()
-    virtual = [name for name, page in rows if not page and _is_usable(connection, schema, name)]
+    virtual = [name for name, page in rows if not page and is_usable(connection, schema, name)]
     unusable = {name for name, page in rows if not page} - set(virtual)
     hidden = tuple(f"{name}_" for name in virtual)
     names = [name for name, _ in rows if name not in unusable and not (hidden and name.startswith(hidden))]
-    return {name: _describe(connection, schema, name, name in virtual) for name in names}
+    return {name: describe(connection, schema, name, name in virtual) for name in names}
 
 
-def _describe(connection: sqlite3.Connection, schema: str, name: str, is_virtual: bool) -> Table:
-    info = connection.execute(f"PRAGMA {schema}.table_xinfo({_quoted(name)})").fetchall()
+def describe(connection: sqlite3.Connection, schema: str, name: str, is_virtual: bool = False) -> Table:
+    """Return what a table is made of; a virtual one has its rowid for a key."""
+    info = connection.execute(f"PRAGMA {schema}.table_xinfo({quoted(name)})").fetchall()
     columns = tuple((str(column), str(kind)) for _, column, kind, _, _, _, hidden in info if not hidden)
     keys = sorted((place, str(column)) for _, column, _, _, _, place, _ in info if place)
     return Table(name, columns, ("rowid",) if is_virtual else tuple(column for _, column in keys), is_virtual)
 
 
-def _is_usable(connection: sqlite3.Connection, schema: str, name: str) -> bool:
+def is_usable(connection: sqlite3.Connection, schema: str, name: str) -> bool:
+    """Tell whether the module of a virtual table is here, and works."""
     try:
-        connection.execute(f"SELECT rowid, * FROM {schema}.{_quoted(name)} LIMIT 1").fetchone()
+        connection.execute(f"SELECT rowid, * FROM {schema}.{quoted(name)} LIMIT 1").fetchone()
     except sqlite3.Error:
         return False
     return True
@@ -97,10 +99,10 @@ def _compare_table(connection: sqlite3.Connection, old: Table | None, new: Table
             table = new or old
             assert table is not None
             schema = "old" if new is None else "main"
-            count = connection.execute(f"SELECT count(*) FROM {schema}.{_quoted(table.name)}").fetchone()[0]
+            count = connection.execute(f"SELECT count(*) FROM {schema}.{quoted(table.name)}").fetchone()[0]
             added, removed, changed = (count, 0, 0) if old is None else (0, count, 0)
         else:
-            added, removed, changed = _count(connection, old, new)
+            added, removed, changed = count_rows(connection, "old", old, "main", new)
     except sqlite3.Error as cause:
         is_late = getattr(cause, "sqlite_errorcode", 0) == sqlite3.SQLITE_INTERRUPT
         notes.append(
@@ -126,20 +128,20 @@ def _schema_notes(old: Table, new: Table) -> list[str]:
     return notes
 
 
-def _count(connection: sqlite3.Connection, old: Table, new: Table) -> tuple[int, int, int | None]:
+def count_rows(
+    connection: sqlite3.Connection, old_schema: str, old: Table, new_schema: str, new: Table
+) -> tuple[int, int, int | None]:
     """Return the rows that were added, removed and changed."""
     columns = [name for name, _ in new.columns if name in dict(old.columns)]
-    here, there = f"main.{_quoted(new.name)}", f"old.{_quoted(old.name)}"
-    is_keyed = (
-        bool(new.key) and new.key == old.key and (new.is_virtual or not _has_null_key(connection, new, here, there))
-    )
+    here, there = f"{new_schema}.{quoted(new.name)}", f"{old_schema}.{quoted(old.name)}"
+    is_keyed = bool(new.key) and new.key == old.key and not has_null_key(connection, new, here, there)
     if not is_keyed:
         return (*_count_unkeyed(connection, columns, here, there), None)
-    same = " AND ".join(f"o.{_quoted(name)} = n.{_quoted(name)}" for name in new.key)
+    same = " AND ".join(f"o.{quoted(name)} = n.{quoted(name)}" for name in new.key)
     missing = "SELECT count(*) FROM {} {} WHERE NOT EXISTS (SELECT 1 FROM {} {} WHERE " + same + ")"
     added = connection.execute(missing.format(here, "n", there, "o")).fetchone()[0]
     removed = connection.execute(missing.format(there, "o", here, "n")).fetchone()[0]
-    values = [f"({', '.join(f'{side}.{_quoted(name)} COLLATE BINARY' for name in columns)})" for side in "no"]
+    values = [f"({', '.join(f'{side}.{quoted(name)} COLLATE BINARY' for name in columns)})" for side in "no"]
     differ = f"SELECT count(*) FROM {here} n JOIN {there} o ON {same} WHERE {values[0]} IS NOT {values[1]}"
     return added, removed, connection.execute(differ).fetchone()[0] if columns else 0
 
@@ -149,18 +151,20 @@ def _count_unkeyed(connection: sqlite3.Connection, columns: list[str], here: str
     if not columns:
         counts = [connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in (here, there)]
         return max(0, counts[0] - counts[1]), max(0, counts[1] - counts[0])
-    listed = ", ".join(_quoted(name) for name in columns)
-    grouped = ", ".join(f"{_quoted(name)} COLLATE BINARY" for name in columns)
+    listed = ", ".join(quoted(name) for name in columns)
+    grouped = ", ".join(f"{quoted(name)} COLLATE BINARY" for name in columns)
     both = f'SELECT 1 AS "chronos sign", {listed} FROM {here} UNION ALL SELECT -1, {listed} FROM {there}'
     net = f'SELECT sum("chronos sign") AS net FROM ({both}) GROUP BY {grouped}'
     row = connection.execute(f"SELECT sum(max(net, 0)), sum(max(-net, 0)) FROM ({net})").fetchone()
     return row[0] or 0, row[1] or 0
 
 
-def _has_null_key(connection: sqlite3.Connection, table: Table, here: str, there: str) -> bool:
+def has_null_key(connection: sqlite3.Connection, table: Table, *places: str) -> bool:
     """Tell whether a key has a NULL, which only SQLite allows, and which makes it no key."""
-    is_null = " OR ".join(f"{_quoted(name)} IS NULL" for name in table.key)
-    found = (connection.execute(f"SELECT 1 FROM {side} WHERE {is_null} LIMIT 1").fetchone() for side in (here, there))
+    if table.is_virtual:
+        return False
+    is_null = " OR ".join(f"{quoted(name)} IS NULL" for name in table.key)
+    found = (connection.execute(f"SELECT 1 FROM {place} WHERE {is_null} LIMIT 1").fetchone() for place in places)
     return any(found)
 
 
@@ -201,5 +205,6 @@ def _connect(uri: str) -> sqlite3.Connection:
     return connection
 
 
-def _quoted(name: str) -> str:
+def quoted(name: str) -> str:
+    """Return a name as SQL has it."""
     return '"' + name.replace('"', '""') + '"'
