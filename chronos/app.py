@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
+from chronos import merging
 from chronos.config import Surroundings
 from chronos.engine import ChronosEngine
+from chronos.errors import UsageError
 from chronos.process import become
 
-__all__ = ["open_engine", "run_in"]
+__all__ = ["editor_argv", "open_engine", "run_in", "tool_resolver"]
 # What git sets for its hooks would lead a program in another tree to this repository's index.
 _NOT_PASSED_ON = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR", "PWD", "OLDPWD")
 
@@ -36,3 +39,26 @@ def run_in(command: Sequence[str], variables: Mapping[str, str]) -> NoReturn:
     kept = {key: value for key, value in Surroundings.current().environment.items() if key not in _NOT_PASSED_ON}
     root = Path(variables["CHRONOS_ROOT"])
     become(command, environment={**kept, **variables, "PWD": str(root)}, cwd=root)
+
+
+@contextmanager
+def tool_resolver(command: str | None) -> Iterator[merging.Resolver]:
+    """Give a resolver that runs a shell command for each conflict, by default the user's editor.
+
+    Raises UsageError when no editor is set.
+    """
+    import tempfile  # 4 ms, and only this needs it
+
+    environment = Surroundings.current().environment
+    argv = ["/bin/sh", "-c", command] if command is not None else editor_argv(environment)
+    with tempfile.TemporaryDirectory(prefix="chronos-") as folder:
+        yield merging.ToolResolver(argv, environment, Path(folder))
+
+
+def editor_argv(environment: Mapping[str, str]) -> list[str]:
+    """Return the command that edits the file MERGED, as git finds the editor (git-var(1)). Raises UsageError."""
+    names = ("VISUAL", "EDITOR")
+    editor = next((environment[name] for name in names if environment.get(name)), None)
+    if editor is None:
+        raise UsageError("no editor is set", hint="set EDITOR, or use --with CMD, --ours or --theirs")
+    return ["/bin/sh", "-c", f'{editor} "$MERGED"']

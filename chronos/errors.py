@@ -284,6 +284,13 @@ class GitMissingError(OutsideError):
     default_hint = "install git 2.38 or newer"
 
 
+class ToolFailedError(OutsideError):
+    """A program that was to decide a conflict ended without a result."""
+
+    code = "tool_failed"
+    default_hint = "the conflict is still there; decide it in another way, or run the command again"
+
+
 class CatalogDamagedError(OutsideError):
     """The catalog cannot be read; it is a cache and is built again from the checkpoint folders."""
 

@@ -57,6 +57,12 @@ def run(
     return Completed(done.returncode, done.stdout, done.stderr)
 
 
+def run_attached(argv: Sequence[str], *, environment: Mapping[str, str], cwd: Path) -> int:
+    """Run a program on this terminal, in the folder `cwd`; return its exit code. Raises OutsideError."""
+    with _translate_start(argv):
+        return subprocess.run(list(argv), env=dict(environment), cwd=cwd, check=False).returncode
+
+
 def become(argv: Sequence[str], *, environment: Mapping[str, str], cwd: Path) -> NoReturn:
     """Be the program `argv` from now on, in the folder `cwd`. Raises OutsideError when it cannot be started."""
     with _translate_start(argv):

@@ -91,7 +91,7 @@ class PendingCheckpoint:
         newest, request, capture, scanner = self._newest, self._request, self.capture, self._scanner
         findings = settle(self._store, request.timeline, capture.state, scanner, newest) if scanner else Findings()
         is_held = not self._writer.has_fresh_chunks and newest is not None and _has_state(newest, capture)
-        is_needless = request.trigger is not Trigger.MANUAL and not request.parents
+        is_needless = request.trigger is not Trigger.MANUAL and not request.parents and not request.is_needed
         if is_needless and newest is not None and is_held:
             return _outcome(newest.checkpoint_id, newest.name, newest.created_at, False, request, capture, findings)
         checkpoint_id, manifest = seal(self._store, capture, self._writer, request, newest, self._scratch, findings)

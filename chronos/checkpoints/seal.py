@@ -51,7 +51,8 @@ _Row = TypeVar("_Row", Entry, StagedEntry, HiddenEntry, ReceiptRow, SecretRow)
 class Request(msgspec.Struct, frozen=True):
     """What a checkpoint is to be called, why it is taken, and the `env_config.json` that goes with it.
 
-    `parents` are checkpoints of other timelines whose state it takes in, after the newest one of its own.
+    `parents` are checkpoints of other timelines whose state it takes in, after the newest one of its own. With
+    `is_needed` it is taken even if the newest one has the same state.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Request(msgspec.Struct, frozen=True):
     environment: bytes
     tags: tuple[str, ...] = ()
     parents: tuple[str, ...] = ()
+    is_needed: bool = False
 
 
 def seal(

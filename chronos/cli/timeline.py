@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from chronos.cli import documents, render, timeline_report
+from chronos.cli.merging import ResolverName, StrategyName, carry_out, check_strategy
 from chronos.cli.options import Json, Paths, PlanOnly, Yes
 from chronos.cli.session import Session
 from chronos.cli.views import Comparison
 from chronos.errors import UsageError
 from chronos.files import display
+
+if TYPE_CHECKING:
+    from chronos.timelines import MergeOutcome
 
 app = typer.Typer(
     help="Timelines: isolated working trees with their own memory, to try things in.", no_args_is_help=True,
@@ -121,6 +125,44 @@ def diff(
         stores = engine.diff_memory(first, second, tables=False) if not paths else []
         view = render.patches if patch else render.differences
         session.show(Comparison(old, new, differences, stores, patches, patch), documents.comparison, view)
+
+
+@app.command()
+def merge(
+    context: typer.Context,
+    source: Annotated[str, typer.Argument(metavar="SOURCE", show_default=False, help="The timeline to merge.")],
+    into: Annotated[
+        str | None, typer.Option("--into", metavar="T", show_default="this one", help="The timeline that gets it.")
+    ] = None,
+    plan_only: PlanOnly = False,
+    yes: Yes = False,
+    strategy: StrategyName = "conflict",
+    path: Paths = None,
+    base: Annotated[
+        str | None,
+        typer.Option("--base", metavar="ID", show_default="the common one", help="Compare both with this checkpoint."),
+    ] = None,
+    resolver: ResolverName = None,
+    as_json: Json = False,
+) -> None:  # fmt: skip
+    """Merge what a timeline changed, committed or not, into a working tree: code by lines, memory by rows.
+
+    While there are conflicts nothing is changed: decide them with `chrono resolve` and merge again. A merge is one
+    operation, which `chrono undo` takes back, and the next one begins where it ended.
+    """
+    session = Session.of(context, as_json)
+    check_strategy(strategy)
+    with session.engine() as engine:
+        paths = session.from_root(engine, path)
+
+        def work(plan_id: str | None, *, plan_only: bool) -> MergeOutcome:
+            if plan_only:
+                return engine.plan_merge_timeline(source, into, strategy=strategy, paths=paths, base=base)
+            return engine.merge_timeline(
+                source, into, strategy=strategy, paths=paths, base=base, resolver=resolver, plan_id=plan_id
+            )
+
+        carry_out(session, work, plan_only=plan_only, yes=yes, question=f"Merge {display(source)}?")
 
 
 @app.command()

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from chronos import merging, operations, timelines
-from chronos.checkpoints import Options
+from chronos import checkpoints, merging, operations, timelines
 from chronos.engine.place import EnginePlace
 from chronos.errors import StateError
 from chronos.files import parse_tree_path
@@ -110,7 +109,7 @@ class MergeVerbs(EnginePlace):
     def _request(
         self, strategy: str, paths: Sequence[str], resolver: Resolver | str | None, plan_id: str | None
     ) -> Iterator[MergeRequest]:
-        options = Options(tuple(map(parse_tree_path, paths)))
+        options = checkpoints.Options(tuple(map(parse_tree_path, paths)))
         request = timelines.MergeRequest(merging.Strategy(strategy), options, expected=plan_id)
         if not isinstance(resolver, str):
             yield msgspec.structs.replace(request, resolve=resolver)

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from chronos.merging.contents import MergedFile, Origin
     from chronos.merging.resolvers import ResolverSettings, list_resolvers, open_resolver
     from chronos.merging.structured import merge_structured
+    from chronos.merging.tools import ToolResolver
     from chronos.merging.trees import MergedTree, Settled, merge_trees
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "ResolverSettings",
     "Settled",
     "Strategy",
+    "ToolResolver",
     "list_resolvers",
     "merge_structured",
     "merge_trees",
@@ -35,6 +37,7 @@ _HOMES = {
     "MergedFile": "contents", "Origin": "contents",
     "ResolverSettings": "resolvers", "list_resolvers": "resolvers", "open_resolver": "resolvers",
     "merge_structured": "structured",
+    "ToolResolver": "tools",
     "MergedTree": "trees", "Settled": "trees", "merge_trees": "trees",
 }  # fmt: skip
 __getattr__ = loader(__name__, _HOMES)

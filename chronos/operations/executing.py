@@ -94,6 +94,8 @@ def execute(workspace: Workspace, task: Task, policy: CapturePolicy, prepare: Pr
     distrusted and the safety checkpoint is taken again, with bytes of its own.
     """
     store, request = workspace.store, workspace.request(task.safety_name[:120], Trigger.SAFETY)
+    if any(not move.live for move in task.checkpoints):  # the newest one may be about to go
+        request = msgspec.structs.replace(request, is_needed=True)
     for _ in range(_ATTEMPTS):
         with open_checkpoint(store, workspace.repository, policy, request) as safety:
             prepared = prepare(safety.capture, safety.sink)

@@ -1,0 +1,173 @@
+"""`chrono conflicts`, `resolve` and `revert`: what a merge left to be decided, and taking one checkpoint back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from chronos.cli import merge_report
+from chronos.cli.options import CheckpointId, Json, Paths, PlanOnly, Yes
+from chronos.cli.session import Session
+from chronos.errors import UsageError
+from chronos.files import display
+
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    from chronos.engine import ChronosEngine
+    from chronos.merging import Resolution, Resolver
+    from chronos.timelines import MergeOutcome
+
+    class Work(Protocol):
+        """What makes a merge, or only plans it."""
+
+        def __call__(self, plan_id: str | None, *, plan_only: bool) -> MergeOutcome:
+            """Return what it did, or would do."""
+            ...
+
+
+app = typer.Typer()
+StrategyName = Annotated[
+    str, typer.Option("--strategy", metavar="S", help="conflict, ours, theirs or union: what happens to conflicts.")
+]
+ResolverName = Annotated[
+    str | None,
+    typer.Option(
+        "--resolver", metavar="NAME", show_default=False,
+        help="Ask this resolver about conflicts; openai asks a language model, and sends it the texts.",
+    ),
+]  # fmt: skip
+STRATEGIES = ("conflict", "ours", "theirs", "union")
+
+
+@app.command()
+def conflicts(
+    context: typer.Context,
+    patch: Annotated[bool, typer.Option("--patch", help="Show the sides of each.")] = False,
+    forget: Annotated[bool, typer.Option("--forget", help="Give the merge up; nothing was changed by it.")] = False,
+    as_json: Json = False,
+) -> None:
+    """List what a merge left to be decided. Until all is decided and the merge made again, nothing changes."""
+    session = Session.of(context, as_json)
+    with session.engine() as engine:
+        if forget:
+            session.show(engine.forget_conflicts(), merge_report.pending_document, merge_report.forgotten)
+            return
+        found = engine.list_conflicts()
+        if found is not None and found.open:
+            session.found_something()
+        session.show(found, merge_report.pending_document, lambda one: merge_report.pending(one, patch=patch))
+
+
+@app.command()
+def resolve(
+    context: typer.Context,
+    subject: Annotated[
+        str, typer.Argument(metavar="PATH", show_default=False, help="A path, a memory store, or a conflict's id.")
+    ],
+    ours: Annotated[bool, typer.Option("--ours", help="Take what this timeline has.")] = False,
+    theirs: Annotated[bool, typer.Option("--theirs", help="Take what the other side has.")] = False,
+    edit: Annotated[bool, typer.Option("--edit", help="Write it in the editor (VISUAL, EDITOR).")] = False,
+    tool: Annotated[
+        str | None,
+        typer.Option(
+            "--with", metavar="CMD", show_default=False,
+            help="Run this; it finds the files BASE, OURS and THEIRS, and writes MERGED.",
+        ),
+    ] = None,
+    resolver: ResolverName = None,
+    table: Annotated[
+        str | None, typer.Option("--table", metavar="T", show_default=False, help="Only in this table of a store.")
+    ] = None,
+    key: Annotated[
+        str | None, typer.Option("--key", metavar="K", show_default=False, help="Only this row, by its key as listed.")
+    ] = None,
+    as_json: Json = False,
+) -> None:  # fmt: skip
+    """Decide conflicts: of a path, of a memory store, of a table or of one row of it.
+
+    When all are decided, the merge is made again by its own command.
+    """
+    session = Session.of(context, as_json)
+    if sum((ours, theirs, edit, tool is not None, resolver is not None)) != 1:
+        raise UsageError("say how: --ours, --theirs, --edit, --with CMD or --resolver NAME, one of them")
+    with session.engine() as engine, _resolution(engine, ours, theirs, tool, resolver) as resolution:
+        found = engine.resolve_conflict(subject, resolution, table=table, key=key)
+        if found.open:
+            session.found_something()
+        session.show(found, merge_report.pending_document, merge_report.resolved)
+
+
+@app.command()
+def revert(
+    context: typer.Context,
+    checkpoint: CheckpointId,
+    plan_only: PlanOnly = False,
+    yes: Yes = False,
+    strategy: StrategyName = "conflict",
+    path: Paths = None,
+    resolver: ResolverName = None,
+    as_json: Json = False,
+) -> None:
+    """Take back what a checkpoint changed against the one before it, code and rows, and keep what came later."""
+    session = Session.of(context, as_json)
+    check_strategy(strategy)
+    with session.engine() as engine:
+        paths = session.from_root(engine, path)
+
+        def work(plan_id: str | None, *, plan_only: bool) -> MergeOutcome:
+            return engine.revert_checkpoint(
+                checkpoint, strategy=strategy, paths=paths, plan_id=plan_id, plan_only=plan_only,
+                resolver=None if plan_only else resolver,
+            )  # fmt: skip
+
+        carry_out(session, work, plan_only=plan_only, yes=yes, question=f"Revert {display(checkpoint)}?")
+
+
+def carry_out(session: Session, work: Work, *, plan_only: bool, yes: bool, question: str) -> None:
+    """Plan, show and ask as far as that is wanted, and do it. Conflicts are findings, and nothing changes then."""
+    plan_id = None
+    if plan_only or not yes:
+        found = work(None, plan_only=True)
+        has_work = not found.plan.change_set.is_empty or bool(found.conflicts)
+        if not plan_only and has_work and not found.conflicts:
+            session.require_terminal("a merge overwrites and deletes files")
+        if plan_only or (has_work and not found.conflicts):
+            session.show(found, merge_report.document, merge_report.plan)
+        if plan_only:
+            if found.conflicts:
+                session.found_something()
+            return
+        if has_work and not found.conflicts:
+            session.ask(question)
+            plan_id = found.plan.plan_id
+    done = work(plan_id, plan_only=False)
+    if done.conflicts:
+        session.found_something()
+    session.show(done, merge_report.document, merge_report.outcome)
+
+
+def check_strategy(name: str) -> None:
+    """Raise UsageError for a strategy that there is none of."""
+    if name not in STRATEGIES:
+        raise UsageError(f"no strategy is called {display(name[:40])!r}", hint=f"there are {', '.join(STRATEGIES)}")
+
+
+@contextmanager
+def _resolution(
+    engine: ChronosEngine, ours: bool, theirs: bool, tool: str | None, resolver: str | None
+) -> Iterator[Resolution | Resolver]:
+    from chronos.app import tool_resolver
+    from chronos.merging import Choice, Resolution
+
+    if ours or theirs:
+        yield Resolution(Choice.OURS if ours else Choice.THEIRS)
+    elif resolver is not None:
+        with engine.open_resolver(resolver) as resolve:
+            yield resolve
+    else:
+        with tool_resolver(tool) as resolve:
+            yield resolve
