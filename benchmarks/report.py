@@ -11,7 +11,9 @@ _NOTES = """\
 Every figure is a median; in each situation our runs and the peers' alternate, and each run is preceded by the same
 step (flush, then change one line of one file). Whole processes are timed by hyperfine without a shell, the others
 with `time.perf_counter` in one Python process. `git stash create` leaves out untracked files; borg and restic leave
-out `.git`; stepback reads every file each time. A ratio is ours divided by the peer's.
+out `.git`; stepback reads every file each time. A ratio is ours divided by the peer's; what a bar allows on top is
+taken off ours first. `git worktree add` brings the commit, a branch the 35 changed files too; it is given the workers
+that a branch uses in a row of its own.
 
 Disk is weighed twice. The bar is for 1,000 one-line edits of a tree that is clean otherwise. Where 35 other paths
 differ too, every checkpoint has the readable patch of all of them again, because each `fs_diff.patch.zst` stands for

@@ -17,6 +17,7 @@ class Scale:
     engine_runs: int
     stepback_runs: int
     restore_runs: int
+    timeline_runs: int
     start_runs_per_round: int
     series: int
     listed: int
@@ -39,6 +40,7 @@ FULL = Scale(
     engine_runs=15,
     stepback_runs=5,
     restore_runs=11,
+    timeline_runs=9,
     start_runs_per_round=6,
     series=1_000,
     listed=10_000,
@@ -58,6 +60,7 @@ QUICK = Scale(
     engine_runs=7,
     stepback_runs=3,
     restore_runs=5,
+    timeline_runs=3,
     start_runs_per_round=5,
     series=100,
     listed=500,

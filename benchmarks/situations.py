@@ -23,6 +23,7 @@ from benchmarks.store_size import StoreSize, measure_store
 Outcomes = dict[str, Outcome]
 NO_CHRONO = Missing("chrono not installed")
 TINY = 100
+DRIVER, TIMELINES = "benchmarks.driver", "benchmarks.timelines"
 
 
 @dataclass
@@ -77,6 +78,18 @@ def measure_engine(bench: Bench, situation: str, files: int) -> Outcomes:
 def measure_restore(bench: Bench, situation: str, files: int) -> Outcomes:
     """Time a restore in process against `git status`."""
     return _drive_turns(bench, situation, "restore", bench.find_corpus(files), bench.scale.restore_runs)
+
+
+def measure_branch(bench: Bench, situation: str, files: int) -> Outcomes:
+    """Time a branch of a tree with 35 changed files against `git worktree add`, which brings only the commit."""
+    corpus = bench.build_corpus("branch", files)
+    return _drive_turns(bench, situation, "branch", corpus, bench.scale.timeline_runs, module=TIMELINES)
+
+
+def measure_merge(bench: Bench, situation: str, files: int) -> Outcomes:
+    """Time a merge of two timelines with 200 changed files each against `git status` of the target."""
+    corpus = bench.build_corpus("merge", files, is_clean=True)
+    return _drive_turns(bench, situation, "merge", corpus, bench.scale.timeline_runs, module=TIMELINES)
 
 
 def measure_series(bench: Bench, situation: str, files: int) -> Outcomes:
@@ -188,14 +201,16 @@ def _write_noise(path: Path, size_bytes: int) -> None:
             file.write(chance.randbytes(min(1 << 20, size_bytes - start)))
 
 
-def _drive(work: str, corpus: Corpus, sealed: Sealed, *counts: int) -> dict[str, Any]:
+def _drive(work: str, corpus: Corpus, sealed: Sealed, *counts: int, module: str = DRIVER) -> dict[str, Any]:
     arguments = [work, str(corpus.root), str(corpus.files), *map(str, counts)]
-    report: dict[str, Any] = json.loads(run_module("benchmarks.driver", arguments, sealed))
+    report: dict[str, Any] = json.loads(run_module(module, arguments, sealed))
     return report
 
 
-def _drive_turns(bench: Bench, situation: str, work: str, corpus: Corpus, *counts: int) -> Outcomes:
-    report = _drive(work, corpus, bench.sealed, *counts)
+def _drive_turns(
+    bench: Bench, situation: str, work: str, corpus: Corpus, *counts: int, module: str = DRIVER
+) -> Outcomes:
+    report = _drive(work, corpus, bench.sealed, *counts, module=module)
     outcomes: Outcomes = {name: Missing(reason) for name, reason in report["missing"].items()}
     outcomes |= {name: Samples(tuple(values), "s") for name, values in report["seconds"].items()}
     return _named(situation, outcomes)
@@ -231,6 +246,8 @@ def list_situations() -> list[Situation]:
     ]
     return [
         *by_size,
+        Situation("branch", MEDIUM, measure_branch),
+        Situation("merge", MEDIUM, measure_merge),
         Situation("series", SMALL, measure_series),
         Situation("start", TINY, measure_start),
         Situation("memory", TINY, measure_memory),
