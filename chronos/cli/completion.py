@@ -6,23 +6,26 @@ left to the shell. An error completes to nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from enum import Enum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from chronos.cli import output
+from chronos.cli.merging import STRATEGIES
 from chronos.cli.options import Json
 from chronos.cli.session import Session
 from chronos.cli.shell_scripts import SCRIPTS
 from chronos.errors import ChronosError
-from chronos.files import display
+from chronos.files import display, to_text
 
 if TYPE_CHECKING:
     from chronos.engine import ChronosEngine
 
 _NEWEST = 500
+# What is meant by a value is known by the name that the command gives it.
+_CHECKPOINTS, _TIMELINES = frozenset({"checkpoint", "other", "base"}), frozenset({"timeline", "other_timeline", "into"})
 # Readline breaks words at these, so a candidate for bash starts after the last one (COMP_WORDBREAKS).
 _BASH_BREAKS = "@><=;|&(:"
 _BASH_SPECIAL = frozenset(" \t!\"#$%&'()*,;<=>?@[\\]^`{|}~:")
@@ -146,11 +149,14 @@ def _options(command: Any) -> Iterator[Candidate]:
 def _values(param: Any, session: Session) -> Iterator[Candidate]:
     if param.name == "shell":
         yield from ((shell.value, "") for shell in Shell)
-    if param.name not in ("checkpoint", "other", "timeline"):
+    elif param.name == "strategy":
+        yield from ((name, "") for name in STRATEGIES)
+    find = next((find for names, find in _FINDERS if param.name in names), None)
+    if find is None:
         return
     try:
         with session.engine() as engine:
-            yield from list(_timelines(engine) if param.name == "timeline" else _checkpoints(engine))
+            yield from list(find(engine))
     except ChronosError:
         return  # no place for a message: the person is typing
 
@@ -163,6 +169,18 @@ def _checkpoints(engine: ChronosEngine) -> Iterator[Candidate]:
 
 def _timelines(engine: ChronosEngine) -> Iterator[Candidate]:
     return ((summary.name, f"{summary.checkpoints} checkpoints") for summary in engine.list_timelines())
+
+
+def _conflicts(engine: ChronosEngine) -> Iterator[Candidate]:
+    """What waits to be decided, by path or memory store; one that several conflicts are about is offered once."""
+    pending = engine.list_conflicts()
+    undecided = pending.open if pending is not None else []
+    yield from {one.store or to_text(one.path): one.reason for one in undecided}.items()
+
+
+_FINDERS: tuple[tuple[frozenset[str], Callable[[ChronosEngine], Iterator[Candidate]]], ...] = (
+    (_CHECKPOINTS, _checkpoints), (_TIMELINES, _timelines), (frozenset({"subject"}), _conflicts),
+)  # fmt: skip
 
 
 def _for_bash(value: str, typed: str) -> str:

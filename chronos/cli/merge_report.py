@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _COLUMNS = (Column("id", may_wrap=False), Column("conflict"), Column("where"), Column("why"))
 
+_SETTLED = {"keys": "merged key by key", "strategy": "decided by the strategy", "resolver": "as it was decided"}
+
 
 def document(found: MergeOutcome) -> dict[str, Any]:
     """Describe what a merge did, or would do."""
@@ -112,7 +114,7 @@ def _rows(found: MergeOutcome) -> None:
         for table in store.tables:
             output.write(f"    {display(table.name)}: +{table.added} ~{table.changed} -{table.removed} rows")
     for path, why in sorted(found.settled.items()):
-        output.write(f"  {display(path)}: settled by {'its keys' if why == 'keys' else f'the {why}'}")
+        output.write(f"  {display(path)}: {_SETTLED[why]}")
 
 
 def _conflicts(found: tuple[Conflict, ...] | list[Conflict]) -> None:

@@ -155,7 +155,7 @@ def differences(found: Comparison) -> None:
         _write_differences(found.differences)
     elif not found.stores:
         output.write("no differences")
-    _write_stores((item.status, item.name, item.kind) for item in found.stores)
+    _write_stores(((item.status, item.name, item.kind) for item in found.stores), found.rows_by)
 
 
 def statistics(found: Comparison) -> None:
@@ -173,14 +173,14 @@ def statistics(found: Comparison) -> None:
             (Column("path"), Column("added", is_number=True), Column("removed", is_number=True)), rows, titles=False
         )
     output.write(f"{count(len(rows), 'file')}, +{added} -{removed}")
-    _write_stores((item.status, item.name, item.kind) for item in found.stores)
+    _write_stores(((item.status, item.name, item.kind) for item in found.stores), found.rows_by)
 
 
 def patches(found: Comparison) -> None:
     """Show the differences as patches."""
     for _, patch in found.patches:
         write_patch(patch.text)
-    _write_stores((item.status, item.name, item.kind) for item in found.stores)
+    _write_stores(((item.status, item.name, item.kind) for item in found.stores), found.rows_by)
 
 
 def history(found: History) -> None:
@@ -275,13 +275,13 @@ def _write_differences(items: Iterable[Difference], *, indent: str = "", is_brie
     write_table((Column("", may_wrap=False), Column("path")), rows, titles=False, indent=indent, is_brief=is_brief)
 
 
-def _write_stores(items: Iterable[tuple[str, str, str]]) -> None:
+def _write_stores(items: Iterable[tuple[str, str, str]], rows_by: str = "chrono memory diff") -> None:
     rows: list[Row] = [
         (Cell(status, _STATUS_STYLES.get(status, "")), f"memory: {display(name)}", kind) for status, name, kind in items
     ]
     write_table((Column("", may_wrap=False), Column(""), Column("")), rows, titles=False)
     if rows:
-        output.write("`chrono memory diff` shows the rows")
+        output.write(f"`{display(rows_by)}` shows the rows")
 
 
 def _checkpoint(row: CheckpointRow) -> Row:

@@ -21,14 +21,14 @@ app = typer.Typer(
     help="Timelines: isolated working trees with their own memory, to try things in.", no_args_is_help=True,
     rich_markup_mode=None,
 )  # fmt: skip
-Name = Annotated[str, typer.Argument(metavar="NAME", show_default=False, help="The name of a timeline.")]
+Timeline = Annotated[str, typer.Argument(metavar="NAME", show_default=False, help="The name of a timeline.")]
 
 
 @app.command()
 def branch(
     context: typer.Context,
     name: Annotated[str, typer.Argument(metavar="NAME", show_default=False, help="What to call it.")],
-    source: Annotated[
+    checkpoint: Annotated[
         str | None,
         typer.Option("--from", metavar="ID", show_default="the files now", help="Begin from this checkpoint."),
     ] = None,
@@ -48,7 +48,7 @@ def branch(
     """
     session = Session.of(context, as_json)
     with session.engine() as engine:
-        found = engine.branch_timeline(name, source, memory=not no_memory, seeds=seed or ())
+        found = engine.branch_timeline(name, checkpoint, memory=not no_memory, seeds=seed or ())
         session.show(found, timeline_report.branched_document, timeline_report.branched)
 
 
@@ -65,27 +65,27 @@ def list_(context: typer.Context, as_json: Json = False) -> None:
 
 
 @app.command()
-def show(context: typer.Context, name: Name, as_json: Json = False) -> None:
+def show(context: typer.Context, timeline: Timeline, as_json: Json = False) -> None:
     """Show one timeline: its working tree, branch, memory stores and newest checkpoint."""
     session = Session.of(context, as_json)
     with session.engine() as engine:
-        session.show(engine.show_timeline(name), timeline_report.details_document, timeline_report.details)
+        session.show(engine.show_timeline(timeline), timeline_report.details_document, timeline_report.details)
 
 
 @app.command()
-def path(context: typer.Context, name: Name, as_json: Json = False) -> None:
+def path(context: typer.Context, timeline: Timeline, as_json: Json = False) -> None:
     """Print where the working tree of a timeline is, for `cd "$(chrono timeline path NAME)"`."""
     session = Session.of(context, as_json)
     with session.engine() as engine:
         session.show(
-            engine.timeline_path(name), lambda found: {"name": name, "path": str(found)}, timeline_report.path
+            engine.timeline_path(timeline), lambda found: {"name": timeline, "path": str(found)}, timeline_report.path
         )  # fmt: skip
 
 
 @app.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 def run(
     context: typer.Context,
-    name: Name,
+    timeline: Timeline,
     command: Annotated[list[str], typer.Argument(metavar="-- CMD", show_default=False, help="What to run there.")],
 ) -> None:
     """Run a command in the working tree of a timeline, and end as it ends.
@@ -94,7 +94,7 @@ def run(
     """
     session = Session.of(context, as_json=False)
     with session.engine() as engine:
-        environment = engine.timeline_environment(name)
+        environment = engine.timeline_environment(timeline)
     from chronos.app import run_in
 
     run_in(command[command[0] == "--" :], environment)
@@ -103,8 +103,8 @@ def run(
 @app.command()
 def diff(
     context: typer.Context,
-    old: Annotated[str, typer.Argument(metavar="A", show_default=False, help="The name of a timeline.")],
-    new: Annotated[str, typer.Argument(metavar="B", show_default=False, help="The name of another one.")],
+    timeline: Annotated[str, typer.Argument(metavar="A", show_default=False, help="The name of a timeline.")],
+    other_timeline: Annotated[str, typer.Argument(metavar="B", show_default=False, help="The name of another one.")],
     memory: Annotated[bool, typer.Option("--memory", help="Only the memory stores, with rows by table.")] = False,
     patch: Annotated[bool, typer.Option("--patch", help="Show the changes of text line by line.")] = False,
     path: Paths = None,
@@ -115,7 +115,7 @@ def diff(
     if memory and (patch or path):
         raise UsageError("--memory goes alone")
     with session.engine() as engine:
-        first, second = engine.hold_timeline(old), engine.hold_timeline(new)
+        first, second = engine.hold_timeline(timeline), engine.hold_timeline(other_timeline)
         if memory:
             timeline_report.show_memory(session, engine.diff_memory(first, second))
             return
@@ -123,14 +123,19 @@ def diff(
         differences = [] if patch else engine.diff(first, second, paths=paths)
         patches = engine.diff_patches(first, second, paths=paths) if patch else ()
         stores = engine.diff_memory(first, second, tables=False) if not paths else []
+        rows_by = f"chrono timeline diff {timeline} {other_timeline} --memory"
         view = render.patches if patch else render.differences
-        session.show(Comparison(old, new, differences, stores, patches, patch), documents.comparison, view)
+        session.show(
+            Comparison(timeline, other_timeline, differences, stores, patches, patch, rows_by),
+            documents.comparison,
+            view,
+        )
 
 
 @app.command()
 def merge(
     context: typer.Context,
-    source: Annotated[str, typer.Argument(metavar="SOURCE", show_default=False, help="The timeline to merge.")],
+    timeline: Annotated[str, typer.Argument(metavar="SOURCE", show_default=False, help="The timeline to merge.")],
     into: Annotated[
         str | None, typer.Option("--into", metavar="T", show_default="this one", help="The timeline that gets it.")
     ] = None,
@@ -157,17 +162,17 @@ def merge(
 
         def work(plan_id: str | None, *, plan_only: bool) -> MergeOutcome:
             if plan_only:
-                return engine.plan_merge_timeline(source, into, strategy=strategy, paths=paths, base=base)
+                return engine.plan_merge_timeline(timeline, into, strategy=strategy, paths=paths, base=base)
             return engine.merge_timeline(
-                source, into, strategy=strategy, paths=paths, base=base, resolver=resolver, plan_id=plan_id
+                timeline, into, strategy=strategy, paths=paths, base=base, resolver=resolver, plan_id=plan_id
             )
 
-        carry_out(session, work, plan_only=plan_only, yes=yes, question=f"Merge {display(source)}?")
+        carry_out(session, work, plan_only=plan_only, yes=yes, question=f"Merge {display(timeline)}?")
 
 
 @app.command()
 def delete(
-    context: typer.Context, name: Name, plan_only: PlanOnly = False, yes: Yes = False, as_json: Json = False
+    context: typer.Context, timeline: Timeline, plan_only: PlanOnly = False, yes: Yes = False, as_json: Json = False
 ) -> None:
     """Take a timeline away, after a checkpoint of what is there; `chrono undo` brings it back as it was.
 
@@ -177,16 +182,16 @@ def delete(
     with session.engine() as engine:
         plan_id = None
         if plan_only or not yes:
-            found = engine.plan_delete_timeline(name)
+            found = engine.plan_delete_timeline(timeline)
             if not plan_only:
                 session.require_terminal("this takes a working tree away")
             session.show(found, timeline_report.leaving_document, timeline_report.leaving)
             if plan_only:
                 return
-            session.ask(f"Delete timeline {display(name)}?")
+            session.ask(f"Delete timeline {display(timeline)}?")
             plan_id = found.plan_id
         session.show(
-            engine.delete_timeline(name, plan_id=plan_id), timeline_report.left_document, timeline_report.left
+            engine.delete_timeline(timeline, plan_id=plan_id), timeline_report.left_document, timeline_report.left
         )  # fmt: skip
 
 

@@ -40,7 +40,10 @@ class WrittenOut(msgspec.Struct, frozen=True):
 
 
 class Comparison(msgspec.Struct, frozen=True):
-    """Differences from `old` to `new` (None is the working tree), or each with its patch where lines are asked for."""
+    """Differences from `old` to `new` (None is the working tree), or each with its patch where lines are asked for.
+
+    `rows_by` is the command that shows what differs inside memory stores.
+    """
 
     old: str
     new: str | None
@@ -48,6 +51,7 @@ class Comparison(msgspec.Struct, frozen=True):
     stores: Sequence[StoreDifference] = ()
     patches: Iterable[tuple[Difference, TextPatch]] = ()
     with_text: bool = False
+    rows_by: str = "chrono memory diff"
 
 
 class Setup(msgspec.Struct, frozen=True):

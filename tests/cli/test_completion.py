@@ -66,6 +66,34 @@ def test_ids_and_names_are_completed_where_a_checkpoint_is_meant(chrono: Program
     assert offered(chrono, "checkpoint", "list", "--timeline", "") == ["main"]
 
 
+def test_timelines_are_completed_where_one_is_meant(chrono: Program) -> None:
+    chrono.good("timeline", "branch", "experimental")
+    for words in (("path",), ("show",), ("run",), ("delete", "--yes"), ("diff", "main"), ("merge", "--plan"),
+                  ("merge", "main", "--into")):  # fmt: skip
+        assert offered(chrono, "timeline", *words, "exp") == ["experimental"], words
+    assert offered(chrono, "timeline", "diff", "") == ["main", "experimental"]
+    assert offered(chrono, "timeline", "branch", "exp") == [], "a new name is asked for"
+    checkpoint_id = chrono.create("before_migration")
+    for option in ("branch", "--from"), ("merge", "experimental", "--base"):
+        assert offered(chrono, "timeline", *option, "bef") == ["before_migration"]
+        assert offered(chrono, "timeline", *option, checkpoint_id[:12]) == [checkpoint_id]
+    assert offered(chrono, "timeline", "merge", "--strategy", "") == ["conflict", "ours", "theirs", "union"]
+
+
+def test_what_waits_to_be_decided_is_completed(chrono: Program) -> None:
+    (chrono.folder / "a file.txt").write_text("base\n")
+    assert offered(chrono, "resolve", "") == []
+    tree = Path(chrono.good("timeline", "branch", "other", "--json").json["path"])
+    for root in (tree, chrono.folder):
+        (root / "a file.txt").write_text(f"in {root.name}\n")
+    assert chrono.run("timeline", "merge", "other", "--yes").code == 1
+    assert offered(chrono, "resolve", "") == ["a file.txt"]
+    assert offered(chrono, "resolve", "b") == []
+    assert offered_in_bash(chrono, "chrono resolve a") == ["a\\ file.txt"]
+    chrono.good("resolve", "a file.txt", "--theirs")
+    assert offered(chrono, "resolve", "") == [], "all is decided"
+
+
 def test_the_root_option_is_followed(chrono: Program, tmp_path: Path) -> None:
     chrono.create("before_migration")
     words = ("_complete", "zsh", "--", "--root", str(chrono.folder), "checkpoint", "show", "bef")
