@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,20 @@ import pytest
 from chronos.config import ENVIRONMENT_NAMES, Config
 from tests.cli.conftest import Program
 from tests.support import RepoBuilder
+from tests.support.databases import make_notes, read_notes
 
 PROJECT = Path(__file__).resolve().parents[2]
 README = (PROJECT / "README.md").read_text("utf-8")
+
+
+# What stands for an agent: it writes a file as it is told, and remembers it.
+AGENT = f"""#!{sys.executable}
+import pathlib, sqlite3, sys
+pathlib.Path("parser.py").write_text(f"# {{sys.argv[1]}}\\n")
+with sqlite3.connect("data/memory/notes.db") as notes:
+    notes.execute("INSERT INTO notes (body) VALUES (?)", (sys.argv[1],))
+    notes.execute("UPDATE totals SET notes = notes + 1")
+"""
 
 
 def blocks(language: str) -> list[str]:
@@ -39,6 +51,62 @@ def test_the_python_example_of_the_readme_runs(repo: RepoBuilder, monkeypatch: p
     code = blocks("python")[0].replace("# ... an agent works ...", "open('a.txt', 'w').write('broken')")
     exec(compile(code, "README.md", "exec"), {})
     assert repo.read("a.txt") == b"broken", "the example ends with an undo"
+
+
+def commands_with(words: str) -> list[list[str]]:
+    """Return the commands of the first console block that has `words` in it, without the comments behind them."""
+    block = next(block for block in blocks("console") if words in block)
+    return [shlex.split(line, comments=True) for line in re.findall(r"^\$ chrono (.*)$", block, re.MULTILINE)]
+
+
+def test_two_timelines_of_the_readme_are_compared_and_the_better_one_is_merged(
+    chrono: Program, repo: RepoBuilder
+) -> None:
+    repo.write("parser.py", "# by hand\n")
+    repo.commit()
+    repo.write("agent", AGENT)
+    (repo.root / "agent").chmod(0o755)
+    notes = make_notes(repo.root / "data/memory/notes.db", 1)
+    head, said, seen = repo.head(), {}, {}
+    for words in commands_with("timeline run"):
+        said[" ".join(words)] = chrono.good(*words).out
+        seen[" ".join(words)] = (repo.read("parser.py"), len(read_notes(notes)))
+    assert "+# parse with a table" in said["timeline diff regex table --patch"]
+    before, after = (b"# by hand\n", 1), (b"# parse with a table\n", 2)
+    assert seen["timeline run table -- ./agent parse with a table"] == before, "a timeline is isolated"
+    assert seen["timeline merge table --plan"] == before
+    assert seen["timeline merge table --yes"] == after
+    assert seen["undo --yes"] == before
+    assert seen["timeline delete regex --yes"] == seen["redo --yes"] == after
+    assert "regex" not in chrono.good("timeline", "list").out
+    assert (repo.head(), repo.git("branch", "--show-current")) == (head, "main")
+
+
+def test_the_conflict_of_the_readme_is_decided_before_anything_changes(chrono: Program, repo: RepoBuilder) -> None:
+    repo.write("parser.py", "# by hand\n")
+    repo.commit()
+    there = Path(chrono.good("timeline", "branch", "table", "--json").json["path"])
+    (there / "parser.py").write_text("# with a table\n")
+    repo.write("parser.py", "# by another hand\n")
+    assert chrono.run("timeline", "merge", "table", "--yes").code == 1
+    *others, last = commands_with("chrono resolve")
+    for words in others:
+        assert chrono.run(*words).code in (0, 1)
+        assert repo.read("parser.py") == b"# by another hand\n"
+    chrono.good(*last)
+    assert repo.read("parser.py") == b"# with a table\n"
+
+
+def test_the_timeline_example_of_the_readme_runs(repo: RepoBuilder, monkeypatch: pytest.MonkeyPatch) -> None:
+    repo.write("a.txt", "first\n")
+    repo.commit()
+    monkeypatch.chdir(repo.root)
+    code = blocks("python")[1].replace(
+        "...  # an agent works in there.root", "(there.root / 'a.txt').write_text('done')"
+    )
+    exec(compile(code, "README.md", "exec"), {})
+    assert repo.read("a.txt") == b"done"
+    assert not (repo.store / "experiment/.worktree").exists()
 
 
 def test_the_settings_of_the_readme_are_all_there_are() -> None:
