@@ -222,4 +222,6 @@ def prune(
                 return
             session.ask("Prune them?")
         done = engine.prune_timelines(found)
-        session.show(done, timeline_report.pruned_document, timeline_report.pruned)
+        session.show(
+            done, timeline_report.pruned_document, lambda rows: timeline_report.pruned(rows, len(found.links))
+        )  # fmt: skip

@@ -182,10 +182,13 @@ def pruned_document(found: Sequence[Operation]) -> dict[str, Any]:
     return {"pruned": [one.tree.timeline for one in found if one.tree is not None]}
 
 
-def pruned(found: Sequence[Operation]) -> None:
-    """Say what a prune did."""
+def pruned(found: Sequence[Operation], links: int) -> None:
+    """Say what a prune did; `links` is the number of git's links to trees that are gone."""
     names = ", ".join(display(one.tree.timeline) for one in found if one.tree is not None)
-    output.write(f"{count(len(found), 'working tree')} taken away{f': {names}' if names else ''}; checkpoints stay")
+    if found:
+        output.write(f"{count(len(found), 'working tree')} taken away: {names}; `chrono undo` brings each back")
+    if links:
+        output.write(f"{count(links, 'link')} of git to trees that are gone removed")
 
 
 def show_memory(session: Session, found: Sequence[StoreDifference]) -> None:
