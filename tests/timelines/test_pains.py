@@ -127,7 +127,6 @@ def test_both_sessions_are_merged_and_no_older_state_overwrites_a_newer_one(
         engine.branch_timeline(name)
         there = tree_at(engine, name, worked.environment)
         change_line(there, 10 + 20 * number)
-        add_notes(there.root / "data/memory/notes.db")
     change_line(worked, 50)
     for name in ("first", "second"):
         assert not engine.merge_timeline(name, paths=["long.txt"]).conflicts

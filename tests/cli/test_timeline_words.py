@@ -1,0 +1,48 @@
+"""What `chrono timeline` and merges say: the next command to type, and what was really done."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+from tests.cli.conftest import Program
+from tests.support.databases import add_notes, make_notes
+
+
+def branch(chrono: Program, name: str) -> Path:
+    return Path(chrono.good("timeline", "branch", name, "--json").json["path"])
+
+
+def test_a_comparison_of_timelines_names_the_command_that_shows_the_rows(chrono: Program) -> None:
+    make_notes(chrono.folder / "data/memory/notes.db", 2)
+    add_notes(branch(chrono, "other") / "data/memory/notes.db", "only there")
+    said = chrono.good("timeline", "diff", "main", "other").out
+    command = "chrono timeline diff main other --memory"
+    assert f"`{command}` shows the rows" in said
+    assert re.search(r"notes +\+1 ", chrono.good(*command.split()[1:]).out)
+
+
+def test_a_merge_says_what_decided_each_conflict(chrono: Program) -> None:
+    files = {"by-hand.txt": ("base\n", "ours\n", "theirs\n")}
+    files["keys.json"] = ('{"a": 1, "b": 1}\n', '{"a": 2, "b": 1}\n', '{"a": 1, "b": 2}\n')
+    for name, (base, _, _) in files.items():
+        (chrono.folder / name).write_text(base)
+    there = branch(chrono, "other")
+    for name, (_, ours, theirs) in files.items():
+        (chrono.folder / name).write_text(ours)
+        (there / name).write_text(theirs)
+    assert chrono.run("timeline", "merge", "other", "--yes").code == 1
+    chrono.good("resolve", "by-hand.txt", "--theirs")
+    said = chrono.good("timeline", "merge", "other", "--yes").out
+    assert "by-hand.txt: as it was decided" in said
+    assert "keys.json: merged key by key" in said
+
+
+def test_a_prune_says_which_links_it_removed(chrono: Program) -> None:
+    shutil.rmtree(branch(chrono, "gone"))
+    said = chrono.good("timeline", "prune", "--yes").out
+    assert "1 link of git" in said
+    assert "taken away" not in said
+    branch(chrono, "idle")
+    assert "1 working tree taken away: idle" in chrono.good("timeline", "prune", "--idle", "0", "--yes").out
