@@ -98,11 +98,8 @@ def time_merges(corpus: Corpus, runs: int) -> Report:
     Both sides are edited anew before each merge, which is undone after it: so each begins from the same checkpoint.
     """
     engine = open_engine(corpus)
-    ours = [corpus.root / path for path in _spread(corpus, 0)]
-    for path in ours:
-        edit_line(path)
     there = engine.branch_timeline(THEIRS).path
-    theirs = _spread(corpus, 1)
+    ours, theirs = [corpus.root / path for path in _spread(corpus, 0)], _spread(corpus, 1)
     time.sleep(1.1)  # or git would read files again that are as old as the index
     for tree in (corpus.root, there):
         _git(tree, "status", "--short")
