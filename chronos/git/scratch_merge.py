@@ -33,6 +33,11 @@ _SETTINGS = (
     ("core.ignoreCase", "false"), ("core.fsync", "none"), ("core.compression", "0"), ("core.looseCompression", "0"),
     ("pack.compression", "0"), ("fastimport.unpackLimit", "0"),
 )  # fmt: skip
+# git allocates and frees for each object, and glibc's malloc gives memory back to the system each time (mallopt(3)):
+# 200 files in 200 folders take fast-import 25 ms of processor time so, and 80 otherwise.
+_MALLOC = {
+    "MALLOC_TRIM_THRESHOLD_": "268435456", "MALLOC_TOP_PAD_": "16777216", "MALLOC_MMAP_THRESHOLD_": "67108864"
+}  # fmt: skip
 # Where a folder that one side renamed meets a file of that name, git 2.39 makes an entry without an object, or stops at
 # an assertion. Without its guesses about folders, and at last without those about files, it does not.
 _ATTEMPTS: tuple[tuple[tuple[str, str], ...], ...] = (
@@ -105,7 +110,8 @@ def merge_in_scratch(
     known = list(dict.fromkeys(one.common_dir / "objects" for one in (repository, *others)))
     place = repository.root if repository.root.is_dir() else scratch
     command, checkout_command = (
-        one.at(place, git_dir=git_dir, work_tree=place)
+        msgspec.structs.replace(one, environment={**one.environment, **_MALLOC})
+        .at(place, git_dir=git_dir, work_tree=place)
         .with_objects(git_dir / "objects", known)
         .with_settings(_SETTINGS)
         for one in (repository.command, repository.checkout_command)
