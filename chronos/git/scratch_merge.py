@@ -83,7 +83,8 @@ class TreeMerge(msgspec.Struct, frozen=True):
     """What git made of three sides.
 
     `stages` has the unmerged paths as an index would (1 base, 2 ours, 3 theirs). The differences say by path
-    what a tree has that another has not (None: nothing): ours and theirs against the base, the result against ours.
+    what a tree has that another has not (None: nothing): ours and theirs against the base, the result against ours
+    (`changed`), and ours against the result (`replaced`).
     `ours_tree` and `tree` are ids; `command` is git where all objects can be read, `checkout_command` with the user's
     own filters.
     """
@@ -97,6 +98,7 @@ class TreeMerge(msgspec.Struct, frozen=True):
     by_ours: Difference
     by_theirs: Difference
     changed: Difference
+    replaced: Difference
 
 
 def merge_in_scratch(
@@ -138,11 +140,11 @@ def _try_merge(command: GitCommand, checkout_command: GitCommand, trees: Sequenc
         raise _MergeFailedError(f"git merge-tree: {done.stderr.decode('utf-8', 'replace').strip()}")
     tree, stages, messages = _parse_merge(done.stdout)
     messages += [MergeMessage("warning", (), line) for line in done.stderr.decode("utf-8", "replace").splitlines()]
-    by_ours, by_theirs, changed = _diff(command, ((base, ours), (base, theirs), (ours, tree)))
+    by_ours, by_theirs, changed, replaced = _diff(command, ((base, ours), (base, theirs), (ours, tree), (tree, ours)))
     entries = [*changed.values(), *(entry for found in stages.values() for entry in found.values())]
     if any(entry is not None and not entry.oid.strip("0") for entry in entries):
         raise _MergeFailedError("git merge-tree: it made an entry without an object")
-    return TreeMerge(command, checkout_command, ours, tree, stages, messages, by_ours, by_theirs, changed)
+    return TreeMerge(command, checkout_command, ours, tree, stages, messages, by_ours, by_theirs, changed, replaced)
 
 
 def _is_about_converted(merge: TreeMerge) -> bool:

@@ -34,9 +34,6 @@ class Verdict(msgspec.Struct, frozen=True):
     is_file: bool = False
 
 
-_KEPT = Verdict(False)
-
-
 class Decider:
     """Decides the clashes of one merge."""
 
@@ -90,9 +87,14 @@ class Decider:
         return Conflict(clash.kind, clash.path, clash.reason, base, ours, theirs, merged, is_large=is_large)
 
     def _take(self, clash: Clash, side: Choice) -> Verdict:
+        if clash.is_moved and clash.merged is not None:
+            return Verdict(True, self._contents.file_of(clash.merged))
+        entry = self._own(clash, OURS if side is Choice.OURS else THEIRS)
         if side is Choice.OURS:
-            return Verdict(False, is_file=clash.folder is Choice.THEIRS)
-        entry = self._own(clash, THEIRS)
+            is_file = clash.folder is Choice.THEIRS
+            if entry is None or clash.path not in self._merge.changed or self._merge.replaced[clash.path] == entry:
+                return Verdict(False, is_file=is_file)
+            return Verdict(True, self._contents.file_of(entry), is_file=is_file)
         if entry is not None:
             return Verdict(True, self._contents.file_of(entry), is_file=clash.folder is Choice.OURS)
         return Verdict(OURS in clash.stages)

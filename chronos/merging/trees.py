@@ -15,7 +15,7 @@ import msgspec
 
 from chronos.files import TreePath, is_inside
 from chronos.git import Repository, TreeMerge, TreeSide, merge_in_scratch
-from chronos.merging.clashes import Clash, find_clashes, find_notes
+from chronos.merging.clashes import OURS, Clash, find_clashes, find_notes
 from chronos.merging.conflicts import Choice, Conflict, ConflictKind, Resolver, Strategy
 from chronos.merging.contents import Contents, MergedFile
 from chronos.merging.deciding import Decider, Verdict
@@ -120,6 +120,8 @@ def _make_place(
     As long as it is not decided, ours stays: a folder of theirs waits, a folder of ours is merged into.
     """
     if verdict is not None and not verdict.is_file:
+        if clash.folder is Choice.OURS and OURS in clash.stages:
+            _give_back(merge, changes, clash.stages[OURS].oid)
         return []
     if clash.folder is Choice.OURS and verdict is None:
         return []
@@ -134,6 +136,14 @@ def _make_place(
         for path in [path for path, file in changes.items() if file is None and path in merge.by_ours]:
             del changes[path]
     return [clash.path] if verdict is not None else []
+
+
+def _give_back(merge: TreeMerge, changes: dict[TreePath, MergedFile | None], oid: str) -> None:
+    """Let ours keep what theirs had renamed to a place that it does not get."""
+    for path in [path for path, file in changes.items() if file is None]:
+        entry = merge.replaced[path]
+        if entry is not None and entry.oid == oid:
+            del changes[path]
 
 
 def _is_moved(file: MergedFile | None) -> bool:

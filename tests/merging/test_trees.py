@@ -162,7 +162,7 @@ def test_sides_of_other_commits_than_the_base_are_merged(merge: Merging, repo: R
 
 def test_a_submodule_moves_with_the_side_that_moved_it(merge: Merging, repo: RepoBuilder) -> None:
     base, _, _ = merge.sides(plain(a=b"a\n"), {}, {})
-    first, second, third = ("%d" % number * 40 for number in (1, 2, 3))
+    first, second, third = (digit * 40 for digit in "123")
     at = {number: {b"sub": TreeFile(GITLINK_MODE, oid=number)} for number in (first, second, third)}
     repository = open_repository(repo.root, GitCommand.find(repo.environment))
     base = TreeSide(base.base, at[first])
@@ -272,14 +272,15 @@ def test_large_sides_are_told_by_hash_and_can_be_chosen(merge: Merging) -> None:
     assert chosen.tree == plain(a=theirs)
 
 
+DEEP = plain(z=b"z\n", d__x=b"x\n")
 CASES: dict[str, tuple[Tree, Tree, Tree, bytes, ConflictKind]] = {
     "content": (plain(a=b"1\n"), plain(a=b"2\n"), plain(a=b"3\n"), b"a", ConflictKind.CONTENT),
     "binary": (plain(a=b"\0"), plain(a=b"\0a"), plain(a=b"\0b"), b"a", ConflictKind.BINARY),
     "added": ({}, plain(a=b"2\n"), plain(a=b"3\n"), b"a", ConflictKind.ADDED),
     "deleted by theirs": (plain(a=LINES), plain(a=edited(1)), {}, b"a", ConflictKind.DELETED),
     "deleted by ours": (plain(a=LINES), {}, plain(a=edited(1)), b"a", ConflictKind.DELETED),
-    "folder of theirs": (plain(z=b"z\n"), plain(z=b"z\n", d=b"f\n"), plain(z=b"z\n", d__x=b"x\n"), b"d", ConflictKind.PLACE),
-    "folder of ours": (plain(z=b"z\n"), plain(z=b"z\n", d__x=b"x\n"), plain(z=b"z\n", d=b"f\n"), b"d", ConflictKind.PLACE),
+    "folder of theirs": (plain(z=b"z\n"), plain(z=b"z\n", d=b"f\n"), DEEP, b"d", ConflictKind.PLACE),
+    "folder of ours": (plain(z=b"z\n"), DEEP, plain(z=b"z\n", d=b"f\n"), b"d", ConflictKind.PLACE),
     "link": ({}, {b"a": (FILE, b"2\n")}, {b"a": (LINK, b"x")}, b"a", ConflictKind.MODE),
     "executable": ({}, {b"a": (FILE, b"2\n")}, {b"a": (EXECUTABLE, b"2\n")}, b"a", ConflictKind.MODE),
     "links": ({b"a": (LINK, b"1")}, {b"a": (LINK, b"2")}, {b"a": (LINK, b"3")}, b"a", ConflictKind.BINARY),
@@ -325,6 +326,27 @@ def test_ours_of_a_place_gives_back_what_theirs_moved_into_the_folder(merge: Mer
     base, ours = plain(q=LINES), plain(q=edited(1), p=b"a file\n")
     result = merge(base, ours, plain(p__q=edited(18)), strategy=Strategy.OURS)
     assert result.tree == ours
+
+
+def test_a_side_taken_where_theirs_renamed_is_put_at_the_new_name(merge: Merging) -> None:
+    base, ours, theirs = plain(a=LINES), plain(a=edited(5, b"mine")), plain(b=edited(5, b"yours"))
+    left = merge(base, ours, theirs)
+    assert (left.only.path, left.only.ours) == (b"b", edited(5, b"mine"))
+    for choice, wanted in ((Choice.OURS, ours[b"a"]), (Choice.THEIRS, theirs[b"b"])):
+        assert merge(base, ours, theirs, resolve=lambda _, c=choice: Resolution(c)).tree == {b"b": wanted}
+
+
+@pytest.mark.parametrize("choice", [Choice.OURS, Choice.THEIRS])
+def test_a_file_added_to_a_folder_that_the_other_side_renamed_is_lost_by_no_choice(
+    merge: Merging, choice: Choice
+) -> None:
+    base, new = plain(d__a=LINES, d__b=edited(1)), plain(d__new=b"new\n")
+    moved = plain(h__a=LINES, h__b=edited(1))
+    for ours, theirs in (({**base, **new}, moved), (moved, {**base, **new})):
+        left = merge(base, ours, theirs)
+        assert (left.only.path, left.only.kind) == (b"h/new", ConflictKind.RENAMED)
+        taken = merge(base, ours, theirs, resolve=lambda _: Resolution(choice))
+        assert taken.tree == {**moved, b"h/new": (FILE, b"new\n")}
 
 
 # strategies and resolvers
