@@ -90,7 +90,7 @@ def _clash_of(merge: TreeMerge, path: TreePath, stages: dict[int, TreeEntry], me
     folder = None
     if kind is ConflictKind.PLACE:
         folder = Choice.THEIRS if OURS in stages else Choice.OURS
-    is_moved = kind is ConflictKind.RENAMED and _SUGGESTED in said
+    is_moved = kind is ConflictKind.RENAMED and _SUGGESTED in said and _RENAMED not in said
     return Clash(path, kind, _reason_of(kind, stages, messages), stages, merged, folder, is_moved)
 
 
