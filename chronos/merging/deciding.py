@@ -26,12 +26,14 @@ _MARKED = re.compile(rb"^<{7,} ours.*^>{7,} theirs", re.MULTILINE | re.DOTALL)
 class Verdict(msgspec.Struct, frozen=True):
     """What becomes of the path: nothing when it is no change, else `file`, or its end when that is None.
 
-    `is_file` tells, where a file and a folder want the path, that a file has it from now on.
+    `is_file` tells, where a file and a folder want the path, that a file has it from now on; `is_ours` that ours was
+    taken.
     """
 
     is_change: bool
     file: MergedFile | None = None
     is_file: bool = False
+    is_ours: bool = False
 
 
 class Decider:
@@ -93,8 +95,8 @@ class Decider:
         if side is Choice.OURS:
             is_file = clash.folder is Choice.THEIRS
             if entry is None or clash.path not in self._merge.changed or self._merge.replaced[clash.path] == entry:
-                return Verdict(False, is_file=is_file)
-            return Verdict(True, self._contents.file_of(entry), is_file=is_file)
+                return Verdict(False, is_file=is_file, is_ours=True)
+            return Verdict(True, self._contents.file_of(entry), is_file=is_file, is_ours=True)
         if entry is not None:
             return Verdict(True, self._contents.file_of(entry), is_file=clash.folder is Choice.OURS)
         return Verdict(OURS in clash.stages)

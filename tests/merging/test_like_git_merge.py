@@ -95,6 +95,17 @@ def test_a_merge_has_the_files_and_conflicts_of_git_merge(
         )
         with merge_trees(repository, TreeSide(commits[0]), *sides, scratch_in(repo.root.parent), **options) as merged:
             check_taken(merged, conflicts, states[1], choice)
+            if choice is Choice.OURS:
+                check_kept(merged, states)
+
+
+def check_kept(merged: MergedTree, states: list[Tree]) -> None:
+    """Where ours is taken, what only ours has is still there, or merged with something into what nobody had."""
+    base, ours, theirs = ({data for _, data in state.values()} for state in states)
+    changed = {merged.read(path) for path, file in merged.changes.items() if file is not None}
+    result = changed | {data for path, (_, data) in states[1].items() if path not in merged.changes}
+    lost = ours - base - theirs - result
+    assert len(lost) <= len(result - base - ours), lost
 
 
 def check_taken(merged: MergedTree, conflicts: list[Conflict], ours: Tree, choice: Choice) -> None:
