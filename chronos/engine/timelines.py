@@ -71,7 +71,7 @@ class TimelineVerbs(EnginePlace):
         environment = {key: value for key, value in self._surroundings.environment.items() if key != "CHRONOS_TIMELINE"}
         surroundings = msgspec.structs.replace(self._surroundings, environment=environment)
         root = here.root if name == here.timeline else self.timeline_path(name)
-        with type(self)(root, surroundings=surroundings) as engine:
+        with type(self)(root, config=self._config, surroundings=surroundings) as engine:
             if engine.timeline != name or engine.store_path != self.store_path:
                 raise UnknownTimelineError(f"{root} is timeline {engine.timeline} of {engine.store_path}, not {name}")
             yield engine
