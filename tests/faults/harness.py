@@ -29,12 +29,17 @@ class TracingForbiddenError(TracerError):
 
 @dataclass(frozen=True)
 class Call:
-    """One counted system call; `target` is the path that it changes."""
+    """One counted system call; `target` is the path that it changes.
+
+    `changes` is false where a kill finds the same disk before and behind the call: it failed, opened a file that was
+    there already, or only synced. It is known where calls are just counted, and true elsewhere.
+    """
 
     number: int
     pid: int
     name: str
     target: str
+    changes: bool = True
 
     def __str__(self) -> str:
         return f"call {self.number}: {self.name} {self.target}"
@@ -113,8 +118,8 @@ def _read_report(report: Path, stdout: str, stderr: str) -> Outcome:
     *lines, end = report.read_text("utf-8", "replace").splitlines()
     calls = []
     for line in lines:
-        number, pid, name, target = line.split(" ", 3)
-        calls.append(Call(int(number), int(pid), name, target))
+        number, pid, name, changes, target = line.split(" ", 4)
+        calls.append(Call(int(number), int(pid), name, target, changes == "1"))
     _, counted, hits, status = end.split()
     if int(counted) != len(calls):
         raise TracerError(f"{len(calls)} calls written down, {counted} counted")
