@@ -1,6 +1,8 @@
 /* killpoint: run a command and do one thing at its N-th mutating system call.
  *
- *     killpoint REPORT N ACTION COMMAND [ARGUMENT...]      killpoint --table
+ *     killpoint REPORT N ACTION COMMAND [ARGUMENT...]
+ *     killpoint REPORT N ACTION --attach PID GATE      the command is PID, which has called be_traced(GATE)
+ *     killpoint --table                                print the counted names
  *
  * Every call that can change a file system is counted, in one global order over the command, its children and all their
  * threads. A seccomp filter stops only these calls, so the command runs at nearly its own speed; each of them waits
@@ -13,7 +15,7 @@
  *
  * REPORT gets a line `number pid name changes target` for each counted call and a last line `end CALLS HIT STATUS`,
  * where STATUS is the exit code of the command, or minus the signal that ended it. `changes` is 0 for a call that left
- * the disk as a kill would find it without that call; this is known only when N is 0. `--table` prints the names.
+ * the disk as a kill would find it without that call; this is known only when N is 0.
  * Not seen: stores into shared mappings. io_uring is refused (ENOSYS), so that programs fall back to what is seen.
  * The exit code is 0, or 125 when tracing itself failed. Linux 5.3 or newer; x86_64, and aarch64 (never tried).
  */
@@ -225,26 +227,51 @@ static void install_filter(void) {
         fail("seccomp");
 }
 
-static pid_t start(char **command) {
+static void seize(pid_t pid, int gate) {
     const long options = PTRACE_O_TRACESECCOMP | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE |
                          PTRACE_O_TRACEEXEC | PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL;
-    int gate[2];
+    if (ptrace(PTRACE_SEIZE, pid, 0, options)) fail("ptrace");
+    if (write(gate, "", 1) != 1) fail("gate");
+    close(gate);
+}
+
+static void pass(int gate) {
     char go;
+    if (read(gate, &go, 1) != 1) _exit(OWN_TROUBLE); /* the tracer could not attach */
+    close(gate);
+    install_filter();
+}
+
+static pid_t start(char **command) {
+    int gate[2];
     if (pipe2(gate, O_CLOEXEC)) fail("pipe");
     pid_t child = fork();
     if (child < 0) fail("fork");
     if (child == 0) {
         close(gate[1]);
-        if (read(gate[0], &go, 1) != 1) _exit(OWN_TROUBLE); /* the tracer could not attach */
-        install_filter();
+        pass(gate[0]);
         execvp(command[0], command);
         fail(command[0]);
     }
-    if (ptrace(PTRACE_SEIZE, child, 0, options)) fail("ptrace");
-    if (write(gate[1], "", 1) != 1) fail("pipe");
     close(gate[0]);
-    close(gate[1]);
+    seize(child, gate[1]);
     return child;
+}
+
+static pid_t attach(const char *pid, const char *path) {
+    int gate = open(path, O_WRONLY | O_CLOEXEC); /* waits for the other side */
+    if (gate < 0) fail(path);
+    seize(atoi(pid), gate);
+    return atoi(pid);
+}
+
+void be_traced(const char *path) {
+    /* Wait until a tracer has attached itself through the named pipe; for a process that has loaded this as a library. */
+    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);           /* never left waiting when its starter is gone */
+    prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY, 0, 0, 0); /* fails, and is not needed, where tracing is not restricted */
+    int gate = open(path, O_RDONLY | O_CLOEXEC);
+    if (gate < 0) fail(path);
+    pass(gate);
 }
 
 static void read_action(const char *text) {
@@ -265,5 +292,6 @@ int main(int argc, char **argv) {
     if (!report) fail(argv[1]);
     wanted_point = atol(argv[2]);
     read_action(argv[3]);
-    return report_all(follow(start(argv + 4)));
+    pid_t command = argc == 7 && !strcmp(argv[4], "--attach") ? attach(argv[5], argv[6]) : start(argv + 4);
+    return report_all(follow(command));
 }

@@ -9,7 +9,9 @@ with each test as the property "fault points".
 from __future__ import annotations
 
 import os
+import re
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -24,7 +26,7 @@ from tests.faults.checks import (
     check_recovery,
     check_refusal,
 )
-from tests.faults.harness import KILL, KILL_AFTER, Killpoint, Outcome, TracerError, fail_from_then_on, fail_once
+from tests.faults.harness import KILL, KILL_AFTER, Call, Killpoint, Outcome, TracerError, fail_from_then_on, fail_once
 from tests.faults.points import Choice, chosen, every, every_state, moves, promises
 from tests.faults.scenarios import NAMES, Scenario, Workshop
 from tests.faults.summary import POINTS
@@ -39,6 +41,7 @@ _THREADS = max(1, (os.cpu_count() or 1) // _WORKERS)
 EACH_COMMAND = pytest.mark.parametrize(
     "name", [pytest.param(name, marks=pytest.mark.xdist_group(f"faults-{name}")) for name in NAMES]
 )
+_RANDOM_NAMES = re.compile(r"[0-9a-f]{8,}|\.\d+\.tmp$|(?<=/tmp_)(obj|pack|idx)_\w{6}$|(?<=/t)\w{6}$")
 Check = Callable[[Workshop, Scenario, Path, Outcome, int], list[str]]
 Strike = Callable[[str, str, Check, Choice], None]
 
@@ -159,6 +162,16 @@ def test_a_folder_of_memory_comes_whole_with_the_rest_of_a_restore(strike: Strik
 
 
 @EACH_COMMAND
+def test_a_command_makes_the_same_calls_however_it_is_started(workshop: Workshop, name: str, tmp_path: Path) -> None:
+    """Faults strike processes that were forked ready to run: whatever is found there holds for one started cold."""
+    scenario, root = workshop.scenario(name), tmp_path / "warm"
+    scenario.copy_to(root)
+    warm = _what_is_done(workshop.trace(root, scenario.arguments).calls, root)
+    cold = _what_is_done(scenario.calls, scenario.prepared.with_name(f"{name}-undisturbed"))
+    assert (cold - warm, warm - cold) == (Counter(), Counter())
+
+
+@EACH_COMMAND
 def test_a_command_changes_nothing_that_the_tracer_does_not_see(workshop: Workshop, name: str, tmp_path: Path) -> None:
     """With every counted call refused, each byte stays: the points really are all places where a crash matters."""
     root = tmp_path / "refused"
@@ -193,3 +206,8 @@ def _every_byte(root: Path) -> dict[str, object]:
         path.relative_to(root).as_posix(): path.read_bytes() if path.is_file() else path.lstat().st_mode
         for path in root.rglob("*")
     }
+
+
+def _what_is_done(calls: Sequence[Call], root: Path) -> Counter[str]:
+    """Return the calls without numbers of processes and random names."""
+    return Counter(f"{call.name} {_RANDOM_NAMES.sub('*', call.target.removeprefix(str(root)))}" for call in calls)
