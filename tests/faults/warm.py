@@ -1,7 +1,7 @@
-"""Many `chrono` commands for the price of one start: a process that has imported everything forks for each of them.
+"""Many runs of a Python module for the price of one start: a process that has imported everything forks for each.
 
-A start costs 0.08 s of processor time more than a fork. What is forked runs `python -m chronos.cli` from its first line
-on, traced if asked for; that its calls are those of a command started by itself is a test.
+A start of `chrono` costs 0.08 s of processor time more than a fork. What is forked runs `python -m MODULE` from its
+first line on, traced if asked for; that its calls are those of a program started by itself is a test.
 """
 
 from __future__ import annotations
@@ -46,14 +46,15 @@ class Answer:
 
 
 class WarmProgram:
-    """Runs `chrono`; any number of threads may ask at once, each gets a serving process of its own."""
+    """Runs a module; any number of threads may ask at once, each gets a serving process of its own."""
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
+    def __init__(self, environment: Mapping[str, str], module: str = MODULE) -> None:
         self._environment = dict(environment)
+        self._module = module
         self._idle: LifoQueue[subprocess.Popen[str]] = LifoQueue()
 
     def run(self, root: Path, arguments: Sequence[str]) -> Answer:
-        """Run `chrono` with `arguments` in the folder `root`, to its end."""
+        """Run it with `arguments` in the folder `root`, to its end."""
         with self._asked(root, arguments) as (server, read):
             return Answer(_read_number(server), *read())
 
@@ -99,8 +100,8 @@ class WarmProgram:
                 os.close(output)
 
     def _start(self) -> subprocess.Popen[str]:
-        pipe = subprocess.PIPE
-        return subprocess.Popen([sys.executable, __file__], env=self._environment, stdin=pipe, stdout=pipe, text=True)
+        pipe, command = subprocess.PIPE, [sys.executable, "-m", __name__, self._module]
+        return subprocess.Popen(command, env=self._environment, stdin=pipe, stdout=pipe, text=True)
 
 
 def _read_number(server: subprocess.Popen[str]) -> int:
@@ -119,8 +120,10 @@ def _import_everything() -> None:
             importlib.import_module(module.name)
 
 
-def _become(folder: str, arguments: list[str], stdout: str, stderr: str, library: str = "", gate: str = "") -> None:
-    """Turn this forked process into the program: it ends as the program ends."""
+def _become(
+    module: str, folder: str, arguments: list[str], stdout: str, stderr: str, library: str = "", gate: str = ""
+) -> None:
+    """Turn this forked process into the program."""
     os.chdir(folder)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     for number, path in ((1, stdout), (2, stderr)):
@@ -128,17 +131,17 @@ def _become(folder: str, arguments: list[str], stdout: str, stderr: str, library
     sys.argv[1:] = arguments
     if gate:
         ctypes.CDLL(library).be_traced(os.fsencode(gate))
-    runpy.run_module(MODULE, run_name="__main__", alter_sys=True)
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 
-def serve() -> None:
+def serve(module: str) -> None:
     """Answer each request line with an exit code line, until the input ends; before it the id of a traced process."""
     _import_everything()
     for line in iter(sys.stdin.readline, ""):
         request = json.loads(line)
         child = os.fork()
         if child == 0:
-            _become(*request)
+            _become(module, *request)
             return
         if len(request) > _UNTRACED:
             print(child, flush=True)
@@ -147,4 +150,4 @@ def serve() -> None:
 
 
 if __name__ == "__main__":
-    serve()
+    serve(sys.argv[1])
