@@ -106,6 +106,51 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarmProgram]:
     program.close()
 
 
+class Trial:
+    """One restore, made ready anew for every point."""
+
+    def __init__(self, folder: Path, mode: str, kind: str, killpoint: Killpoint, program: WarmProgram) -> None:
+        self._kind = kind
+        self._folder = folder
+        self._killpoint = killpoint
+        self._program = program
+        identity = _prepare(folder / "prepared", Pool(folder / "pool"), mode, kind)
+        counted = self._copy("counted")
+        outcome = program.trace(counted, [str(counted)], killpoint)
+        assert outcome.exit_code == 0, outcome.stderr
+        self.calls = outcome.calls
+        self._restored = _contents(counted / "place")
+        assert sorted(self._restored) == (["memory.db", "memory.db-wal"] if kind == "raw" else ["memory.db"])
+        assert identify(counted / "place" / "memory.db") == identity
+
+    def strike(self, point: int, action: str) -> tuple[int, str | None]:
+        """Strike at one point and run the same again; return how often it struck and what is wrong then."""
+        folder = self._copy(f"point{point}")
+        outcome = self._program.trace(folder, [str(folder)], self._killpoint, point=point, action=action)
+        problem = _judge(folder, self._kind)
+        again = self._program.run(folder, [str(folder)])
+        if again.exit_code:
+            problem = problem or again.stderr[-600:]
+        elif (place := _contents(folder / "place")) != self._restored:
+            problem = problem or f"not the captured state: {sorted(place)}"
+        elif self._kind in ("image", "raw") and not (folder / "trash" / "memory.db").exists():
+            problem = problem or "the old database is gone"
+        shutil.rmtree(folder)
+        return outcome.hits, problem and f"{outcome.call_at(point)}: {problem}"
+
+    def _copy(self, name: str) -> Path:
+        folder = self._folder / name
+        subprocess.run(["cp", "-a", self._folder / "prepared", folder], check=True)
+        # A copy has other inodes, and the same times.
+        looks = KIND.look(folder / "place" / "memory.db")
+        (folder / "expected.json").write_bytes(msgspec.json.encode(looks))
+        return folder
+
+
+def _contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
 @pytest.mark.parametrize(("mode", "kind", "action"), _CASES)
 def test_a_restore_that_is_cut_short_leaves_one_state_and_is_finished_by_the_next_run(
     killpoint: Killpoint,
@@ -116,42 +161,13 @@ def test_a_restore_that_is_cut_short_leaves_one_state_and_is_finished_by_the_nex
     kind: str,
     action: str,
 ) -> None:
-    prepared = tmp_path / "prepared"
-    identity = _prepare(prepared, Pool(tmp_path / "pool"), mode, kind)
-
-    def copy(name: str) -> Path:
-        folder = tmp_path / name
-        subprocess.run(["cp", "-a", prepared, folder], check=True)
-        # A copy has other inodes, and the same times.
-        looks = KIND.look(folder / "place" / "memory.db")
-        (folder / "expected.json").write_bytes(msgspec.json.encode(looks))
-        return folder
-
-    def strike(point: int) -> tuple[int, str | None]:
-        folder = copy(f"point{point}")
-        outcome = program.trace(folder, [str(folder)], killpoint, point=point, action=action)
-        problem = _judge(folder, kind)
-        again = program.run(folder, [str(folder)])
-        left = sorted(path.name for path in (folder / "place").iterdir())
-        if again.exit_code:
-            problem = problem or again.stderr[-600:]
-        elif left != (["memory.db", "memory.db-wal"] if kind == "raw" else ["memory.db"]):
-            problem = problem or f"left behind: {left}"
-        elif identify(folder / "place" / "memory.db") != identity:
-            problem = problem or "not the captured state"
-        elif kind in ("image", "raw") and not (folder / "trash" / "memory.db").exists():
-            problem = problem or "the old database is gone"
-        shutil.rmtree(folder)
-        return outcome.hits, problem and f"{outcome.call_at(point)}: {problem}"
-
-    counted = program.trace(tmp_path, [str(copy("counted"))], killpoint)
-    assert counted.exit_code == 0, counted.stderr
-    points = chosen(_CHOICES.get(action, every(1, 0)), counted.calls)
+    trial = Trial(tmp_path, mode, kind, killpoint, program)
+    points = chosen(_CHOICES.get(action, every(1, 0)), trial.calls)
     with ThreadPoolExecutor(_THREADS) as threads:
-        results = list(threads.map(strike, points))
+        results = list(threads.map(lambda point: trial.strike(point, action), points))
     struck = sum(hits > 0 for hits, _ in results)
     problems = [problem for _, problem in results if problem]
     what = f"memory restore {mode} {kind} {action}"
-    record_property(POINTS, f"{what}: {len(points)} of {len(counted.calls)} points ran, {struck} struck")
+    record_property(POINTS, f"{what}: {len(points)} of {len(trial.calls)} points ran, {struck} struck")
     assert not problems, "\n".join(problems[:10])
     assert struck
