@@ -19,6 +19,7 @@ _CHOSEN_POINTS = os.environ.get("CHRONO_FAULT_POINTS")
 _CHOSEN_STEP = os.environ.get("CHRONO_FAULT_STEP")
 # Whoever opens a database that nobody has open empties its shared memory first (SQLite, unixLockSharedMemory).
 _EMPTIED_AT_NEXT_OPENING = re.compile(r"^(pwrite64|ftruncate) .*-shm$")
+_NEAR = 8  # calls; the orders that were seen differ by less
 _MOVES = re.compile(r"^(rename|syncfs) .*(/data/memory(/facts|/[^/]+\.aside)?|/store-\d+/old)$")
 Choice = Callable[[Sequence[Call]], list[int]]
 
@@ -60,12 +61,12 @@ def promises(calls: Sequence[Call]) -> list[int]:
 def _may_change(calls: Sequence[Call], number: int) -> bool:
     """Tell whether the disk behind call `number` (0: the beginning) may differ from the one before it.
 
-    Beside a call of another process it always may: the two could come in the other order next time.
+    Near a call of another process it always may: side by side, the two come in another order each time.
     """
     if number == 0:
         return True
-    call, beside = calls[number - 1], calls[max(number - 2, 0) : number + 1]
-    if any(other.pid != call.pid for other in beside):
+    call, near = calls[number - 1], calls[max(number - 1 - _NEAR, 0) : number + _NEAR]
+    if any(other.pid != call.pid for other in near):
         return True
     return call.changes and not _EMPTIED_AT_NEXT_OPENING.search(f"{call.name} {call.target}")
 

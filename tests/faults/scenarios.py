@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from tests.faults.tree import STORE, TreeState, UserGit, look_at_git, look_at_tr
 from tests.faults.world import World, edit_again, edit_once, edit_twice, make_repository
 from tests.support.databases import add_notes, make_notes
 
+_SETTLED_S = 0.06
 _UNDO = ("undo", "--yes", "--json")
 _REDO = ("redo", "--yes", "--json")
 
@@ -51,9 +53,15 @@ class Scenario:
             return not self.removes & listed
         return not self.reaches_new or (self.old != self.new and state == self.new)
 
-    def copy_to(self, root: Path) -> None:
-        """Put a fresh copy of the prepared repository at `root`."""
-        shutil.copytree(self.prepared, root, symlinks=True)
+    def copy_to(self, *roots: Path) -> None:
+        """Put fresh copies of the prepared repository at `roots`, all of them old enough to be believed.
+
+        What changed less than 50 ms before a command began is not remembered (`chronos.stat_cache`): a command that
+        started sooner would make other calls than the one whose calls were counted.
+        """
+        for root in roots:
+            shutil.copytree(self.prepared, root, symlinks=True)
+        time.sleep(_SETTLED_S)
 
 
 class Workshop:
@@ -113,6 +121,7 @@ class Workshop:
         trial, looked_at = (root.with_name(f"{root.name}-{what}") for what in ("undisturbed", "looked-at"))
         for copy in (trial, looked_at):
             shutil.copytree(root, copy, symlinks=True)
+        time.sleep(_SETTLED_S)
         outcome = self.count(trial, arguments)
         assert outcome.exit_code == 0, f"{arguments} fails without any fault: {outcome.stderr or outcome.stdout}"
         return Scenario(

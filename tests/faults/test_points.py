@@ -26,9 +26,9 @@ def test_a_kill_is_left_out_where_the_call_before_it_changed_nothing() -> None:
     assert every_state(1, 0, behind=True)(calls) == [1, 4]
 
 
-def test_no_kill_is_left_out_where_processes_take_turns() -> None:
-    calls = _calls((7, "fsync", False), (7, "fsync", False), (8, "fsync", False), (7, "fsync", False))
-    assert every_state(1, 0, behind=True)(calls) == [2, 3, 4]
+def test_no_kill_is_left_out_where_processes_run_side_by_side() -> None:
+    calls = _calls(*[(8 if number == 15 else 7, "fsync", False) for number in range(1, 31)])
+    assert every_state(1, 0, behind=True)(calls) == list(range(15 - points._NEAR, 15 + points._NEAR + 1))
 
 
 def test_sampling_takes_every_kth_disk_and_at_least_one() -> None:
