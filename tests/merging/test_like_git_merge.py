@@ -159,7 +159,13 @@ def check_taken(merged: MergedTree, conflicts: list[Conflict], ours: Tree, choic
         assert not any(path.startswith(other + b"/") for other in result)
     for conflict in conflicts:
         shown = conflict.ours if choice is Choice.OURS else conflict.theirs
-        if conflict.path in merged.settled and "renamed" not in conflict.reason and not conflict.merged:
+        is_folder = any(path.startswith(conflict.path + b"/") for path in result)
+        if (
+            conflict.path in merged.settled
+            and not is_folder
+            and "renamed" not in conflict.reason
+            and not conflict.merged
+        ):
             assert result.get(conflict.path) == shown, conflict
 
 
