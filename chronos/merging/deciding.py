@@ -100,7 +100,8 @@ class Decider:
             return Verdict(True, self._contents.file_of(entry), is_file=is_file, is_ours=True)
         if entry is not None:
             return Verdict(True, self._contents.file_of(entry), is_file=clash.folder is Choice.OURS)
-        return Verdict(OURS in clash.stages)
+        is_there = self._merge.replaced.get(clash.path) if clash.path in self._merge.changed else clash.stages.get(OURS)
+        return Verdict(is_there is not None)
 
     def _made(self, clash: Clash, data: bytes) -> Verdict:
         entry = clash.merged or clash.stages.get(OURS) or clash.stages[THEIRS]
