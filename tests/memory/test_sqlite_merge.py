@@ -173,6 +173,17 @@ def test_rowids_that_others_refer_to_stay(merged: Merging) -> None:
     assert len(set(rows.values())) == len(rows) == 5
 
 
+def test_rowids_that_were_made_anew_are_no_change(merged: Merging) -> None:
+    base = ["CREATE TABLE t (k TEXT COLLATE NOCASE PRIMARY KEY, v)", "CREATE TABLE n (a, b)"]
+    base += [f"INSERT INTO {table} VALUES ('{key}', 1)" for table in "tn" for key in "abcd"]
+    gap = ["DELETE FROM t WHERE k = 'a'", "DELETE FROM n WHERE a = 'a'"]
+    anew = ["VACUUM", "UPDATE t SET v = 2 WHERE k = 'c'", "INSERT INTO t VALUES ('e', 1)"]
+    result = merged([*base, *gap], ["UPDATE n SET b = 5 WHERE a = 'd'", "UPDATE t SET v = 3 WHERE k = 'd'"], anew)
+    assert sorted(result.rows("SELECT k, v FROM t")) == [("b", 1), ("c", 2), ("d", 3), ("e", 1)]
+    assert result.rows("SELECT b FROM n") == [(1,), (1,), (5,)]
+    assert result.conflicts == [] and result.result.tables == [TableMerge("t", 1, 1, 0)]
+
+
 UNKEYED = ["CREATE TABLE t (a, b)", "INSERT INTO t VALUES (1, 1), (1, 1), (2, NULL)"]
 
 
