@@ -367,6 +367,38 @@ def test_a_parent_that_was_missing_before_is_no_conflict(tmp_path: Path) -> None
     assert result.rows("SELECT count(*) FROM c") == [(3,)]
 
 
+def test_foreign_keys_of_several_columns_and_of_tables_that_came_whole(merged: Merging) -> None:
+    base = [
+        "CREATE TABLE p (a, b, n, PRIMARY KEY (a, b)) WITHOUT ROWID",
+        "CREATE TABLE c (k TEXT PRIMARY KEY, x, y, FOREIGN KEY (x, y) REFERENCES p) WITHOUT ROWID",
+        "INSERT INTO p VALUES (1, 'x', 0), (2, 'y', 0)",
+    ]
+    theirs = [
+        "INSERT INTO c VALUES ('fine', 1, 'x'), ('lost', 2, 'y')",
+        "CREATE TABLE w (x, y, FOREIGN KEY (x, y) REFERENCES p)",
+    ]
+    theirs.append("INSERT INTO w VALUES (2, 'y'), (1, 'x'), (NULL, 'y')")
+    result = merged(base, ["DELETE FROM p WHERE a = 2"], theirs)
+    assert sorted((table, key) for _, table, key, *_ in result.conflicts) == [
+        ("c", '{"k": "lost"}'),
+        ("w", '{"rowid": 1}'),
+    ]
+    assert result.rows("SELECT k FROM c") == [("fine",)] and result.rows("SELECT x FROM w") == [(1,), (None,)]
+    taken = merged(base, ["DELETE FROM p WHERE a = 2"], theirs, strategy=Strategy.THEIRS)
+    assert len(taken.rows("SELECT * FROM c")) == 2 and len(taken.rows("SELECT * FROM w")) == 3
+    assert len(taken.rows("SELECT * FROM p")) == 2
+
+
+def test_a_parent_and_the_child_of_its_child_go_together(merged: Merging) -> None:
+    base = ["CREATE TABLE n (id INTEGER PRIMARY KEY, up REFERENCES n)", "INSERT INTO n VALUES (1, NULL), (2, 1)"]
+    ours = ["DELETE FROM n WHERE id = 2"]
+    result = merged(base, ours, ["INSERT INTO n VALUES (3, 2), (4, 3), (5, 1)"])
+    assert [row[0] for row in result.rows("SELECT id FROM n")] == [1, 5]
+    assert [key for _, _, key, *_ in result.conflicts] == ['{"id": 3}', '{"id": 4}']
+    theirs = merged(base, ours, ["INSERT INTO n VALUES (3, 2), (4, 3), (5, 1)"], strategy=Strategy.THEIRS)
+    assert [row[0] for row in theirs.rows("SELECT id FROM n")] == [1, 2, 3, 4, 5]
+
+
 UNIQUE = [
     "CREATE TABLE u (id INTEGER PRIMARY KEY, mail TEXT UNIQUE, n)",
     "INSERT INTO u VALUES (1, 'a', 0), (2, 'b', 0), (3, 'c', 0)",
