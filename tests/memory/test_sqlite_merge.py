@@ -234,6 +234,19 @@ def test_a_table_dropped_here_and_changed_there_is_a_conflict(merged: Merging) -
         assert merged(T, ours, theirs, lambda c: THEIRS).rows(there) == [(int(not is_there),)]
 
 
+def test_what_belongs_to_a_table_stays_or_goes_with_it(merged: Merging) -> None:
+    made = ["CREATE INDEX i ON t (a)", "CREATE TRIGGER g AFTER INSERT ON t BEGIN SELECT 1; END"]
+    drop, change = ["DROP TABLE t"], ["UPDATE t SET a = 'x' WHERE id = 1"]
+    names = "SELECT name FROM sqlite_master ORDER BY 1"
+    for ours, theirs in ((drop, change), (change, drop)):
+        for resolution in (None, OURS, THEIRS):
+            result = merged([*T, *made], ours, theirs, lambda c, resolution=resolution: resolution)
+            is_there = (theirs if resolution == THEIRS else ours) is change
+            assert result.rows(names) == ([("g",), ("i",), ("t",)] if is_there else [])
+    assert merged([*T, *made], [], drop).rows(names) == []
+    assert merged(T, made[:1], drop).result.notes == ["the index i went with t"]
+
+
 ADD = ["ALTER TABLE t ADD COLUMN c DEFAULT 5"]
 
 
