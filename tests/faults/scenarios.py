@@ -11,7 +11,7 @@ from pathlib import Path
 from chronos import ChronosEngine
 from chronos.checkpoints import Trigger
 from chronos.config import Surroundings
-from tests.faults.harness import KILL, Call, Killpoint, Outcome
+from tests.faults.harness import COUNT, KILL, Call, Killpoint, Outcome
 from tests.faults.tree import STORE, TreeState, UserGit, look_at_git, look_at_tree
 from tests.faults.world import World, edit_again, edit_once, edit_twice, make_repository
 from tests.support.databases import add_notes, make_notes
@@ -71,10 +71,14 @@ class Workshop:
             self._built[name] = _BUILDERS[name](self)
         return self._built[name]
 
-    def trace(self, root: Path, arguments: tuple[str, ...], *, point: int = 0, action: str = "count") -> Outcome:
-        """Run `chrono` on `root` under the tracer."""
+    def count(self, root: Path, arguments: tuple[str, ...]) -> Outcome:
+        """Run `chrono` on `root`, as a program started by itself, and count its calls."""
         argv = self.world.argv(root, arguments)
-        return self.tracer.run(argv, cwd=root, environment=self.world.environment, point=point, action=action)
+        return self.tracer.run(argv, cwd=root, environment=self.world.environment)
+
+    def trace(self, root: Path, arguments: tuple[str, ...], *, point: int = 0, action: str = COUNT) -> Outcome:
+        """Run `chrono` on `root` under the tracer."""
+        return self.world.trace(root, arguments, self.tracer, point, action)
 
     def repository(self, name: str) -> tuple[Path, str, str]:
         """Make a repository with two checkpoints and later work; return it and the two ids."""
@@ -106,10 +110,10 @@ class Workshop:
         adds: str | None = None,
     ) -> Scenario:
         """Complete a scenario with what one undisturbed run on a copy does."""
-        trial = root.with_name(f"{root.name}-undisturbed")
-        shutil.copytree(root, trial, symlinks=True)
-        has_store = (root / STORE).exists()
-        outcome = self.trace(trial, arguments)
+        trial, looked_at = (root.with_name(f"{root.name}-{what}") for what in ("undisturbed", "looked-at"))
+        for copy in (trial, looked_at):
+            shutil.copytree(root, copy, symlinks=True)
+        outcome = self.count(trial, arguments)
         assert outcome.exit_code == 0, f"{arguments} fails without any fault: {outcome.stderr or outcome.stdout}"
         return Scenario(
             name=root.name,
@@ -118,7 +122,7 @@ class Workshop:
             old=self.look(root),
             new=self.look(trial),
             user_git=look_at_git(root, self.world.environment),
-            kept=(self.listed(root) if has_store else frozenset()) - removes,
+            kept=(self.listed(looked_at) if (root / STORE).exists() else frozenset()) - removes,
             calls=outcome.calls,
             removes=removes,
             reverse=reverse,

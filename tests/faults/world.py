@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.faults.harness import Killpoint, Outcome
 from tests.faults.tree import git
 from tests.faults.warm import MODULE, PACKAGE, Answer, WarmProgram
 
@@ -50,6 +51,10 @@ class World:
     def chrono(self, root: Path, *arguments: str) -> Answer:
         """Run `chrono` without any fault."""
         return self._program.run(root, ["--root", str(root), *arguments])
+
+    def trace(self, root: Path, arguments: Sequence[str], tracer: Killpoint, point: int, action: str) -> Outcome:
+        """Run it with `action` at its call number `point`."""
+        return self._program.trace(root, ["--root", str(root), *arguments], tracer, point=point, action=action)
 
     def close(self) -> None:
         """End what still runs."""
