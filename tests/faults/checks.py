@@ -96,7 +96,7 @@ def _check_state(scenario: Scenario, state: TreeState) -> Iterator[str]:
 def _check_user_git(workshop: Workshop, scenario: Scenario, root: Path) -> Iterator[str]:
     now = look_at_git(root, workshop.world.environment)
     parts = ["head", "config", "refs", "locks"]
-    if scenario.old == scenario.new:  # a command that leaves the tree alone leaves the index alone as well
+    if scenario.leaves_tree_alone:  # and so the index as well
         parts.append("index")
     for part in parts:
         before, after = getattr(scenario.user_git, part), getattr(now, part)
@@ -109,8 +109,15 @@ def _check_litter(root: Path) -> Iterator[str]:
     system = root / STORE / ".store"
     left = [path for name in ("tmp", "journal") for path in (system / name).rglob("*")]
     left += [path for path in root.rglob("*.tmp") if path not in left]
+    logged = (system / "operations.jsonl").read_text() if (system / "operations.jsonl").exists() else ""
+    left += [path for path in (root / STORE).glob("*/.removed-*") if path.name.removeprefix(".removed-") not in logged]
+    left += [path for path in (root / STORE).glob("[!.]*") if path.name != "main" and not _holds_checkpoints(path)]
     if left:
         yield f"litter after recover: {sorted(path.relative_to(root).as_posix() for path in left)}"
+
+
+def _holds_checkpoints(timeline: Path) -> bool:
+    return any(timeline.glob("*/checkpoint.json")) or any(timeline.glob(".deleted/*/checkpoint.json"))
 
 
 def _check_list(workshop: Workshop, root: Path, expected: frozenset[str]) -> tuple[frozenset[str], list[str]]:

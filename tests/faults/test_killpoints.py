@@ -33,7 +33,7 @@ from tests.faults.summary import POINTS
 
 EIO, ENOSPC, EROFS = 5, 28, 30
 KILL_STEP, ERROR_STEP = 20, 96
-KILLED_EVERYWHERE = ("create", "restore", "undo", "delete", "gc", "import")
+KILLED_EVERYWHERE = ("create", "restore", "undo", "delete", "gc", "import", "branch", "timeline-delete")
 _SHOWN_VIOLATIONS = 12
 _WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 _THREADS = max(1, (os.cpu_count() or 1) // _WORKERS)
