@@ -30,14 +30,15 @@ from chronos.files import (
 )
 from chronos.git import (
     Repository,
+    bring_branch,
     common_dir_of,
     find_branch,
     find_worktree_folder,
     is_reachable,
     open_repository,
     plain_folder,
+    remove_branch,
     repair_worktrees,
-    set_branch,
 )
 from chronos.layout import MAIN_TIMELINE, WORKTREE, StoreLayout
 from chronos.operations.checkpoints import create
@@ -223,8 +224,9 @@ def move_aside(workspace: Workspace, move: TreeMove, operation: str) -> Path:
         memory = workspace.store.layout.timeline_memory(move.timeline)
         if aside.is_dir() and memory.is_dir():
             move_away(memory, aside / "memory")
-    if move.branch and move.tip is not None and find_branch(repository, move.branch) == move.tip:
-        set_branch(repository, move.branch, move.tip, None)
+    if move.branch:
+        with translate_os_errors(f"cannot remove the branch {move.branch}"):
+            remove_branch(repository, move.branch, move.tip)
     if aside.parent.is_dir():
         sync_folder(aside.parent)
     return aside
@@ -245,7 +247,7 @@ def _move_back(workspace: Workspace, move: TreeMove, removed_by: str) -> None:
         if (aside / "git").is_dir():
             _link(repository, place, aside / "git")
         if move.branch and move.tip is not None and find_branch(repository, move.branch) is None:
-            set_branch(repository, move.branch, None, move.tip)
+            bring_branch(repository, move.branch, move.tip)
         sync_file_system(place.parent)
         remove_tree(aside)
 

@@ -25,7 +25,7 @@ _OTHER_TIMELINES = ("main", "imported")
 class TreeState:
     """The working tree: one line of facts for each path, and what `git status` says.
 
-    `timelines` are such facts about the other ones: which there are, their trees, worktrees as git lists them, branches.
+    `timelines` are such facts about the others: which there are, their trees, worktrees as git lists them, branches.
     """
 
     files: Mapping[str, str]
