@@ -56,16 +56,22 @@ def _on_both_sides(workshop: Workshop, name: str) -> Path:
     return root
 
 
+def _checkpoints(root: Path) -> frozenset[str]:
+    return frozenset(path.parent.name for path in (root / STORE / NAME).glob("[!.]*/checkpoint.json"))
+
+
 def _branch(workshop: Workshop) -> Scenario:
     return workshop.finish(_worked_in(workshop, "branch"), _BRANCH, reverse=_UNDO)
 
 
 def _undo_branch(workshop: Workshop) -> Scenario:
-    return workshop.finish(_branched(workshop, "undo-branch"), _UNDO, reverse=_REDO)
+    root = _branched(workshop, "undo-branch")
+    return workshop.finish(root, _UNDO, removes=_checkpoints(root), reverse=_REDO)
 
 
 def _delete(workshop: Workshop) -> Scenario:
-    return workshop.finish(_branched(workshop, "timeline-delete"), _DELETE, reverse=_UNDO)
+    root = _branched(workshop, "timeline-delete")
+    return workshop.finish(root, _DELETE, removes=_checkpoints(root), reverse=_UNDO)
 
 
 def _undo_delete(workshop: Workshop) -> Scenario:
