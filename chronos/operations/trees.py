@@ -42,6 +42,7 @@ from chronos.git import (
 )
 from chronos.layout import MAIN_TIMELINE, WORKTREE, StoreLayout
 from chronos.operations.checkpoints import create
+from chronos.operations.journals import NOTE, list_unfinished
 from chronos.operations.log import (
     Operation,
     OperationKind,
@@ -55,7 +56,6 @@ from chronos.operations.shelf import move_checkpoints
 from chronos.operations.workspace import Workspace
 from chronos.pool import add_check, strip_check
 
-_NOTE = ".tree"
 _LARGEST_NOTE_BYTES = 16 * 1024 * 1024
 ASIDE = ".removed-"
 
@@ -319,16 +319,16 @@ def drop_note(store: Store, operation: Operation) -> None:
 
 
 def _note(store: Store, operation: Operation) -> Path:
-    return store.layout.journals / f"{operation.operation}{_NOTE}"
+    return store.layout.journals / f"{operation.operation}{NOTE}"
 
 
 def list_notes(store: Store) -> list[Operation]:
     """Return the moves of trees that are in progress, or were cut short. What cannot be read is left alone."""
     found = []
-    for path in sorted(store.layout.journals.glob(f"*{_NOTE}")) if store.layout.journals.is_dir() else ():
+    for path in (path for path in list_unfinished(store) if path.suffix == NOTE):
         with suppress(ChronosError, msgspec.MsgspecError, ValueError):
             operation = msgspec.json.decode(strip_check(read_limited(path, _LARGEST_NOTE_BYTES)), type=Operation)
-            if operation.tree is not None and path.name == f"{operation.operation}{_NOTE}":
+            if operation.tree is not None and path.name == f"{operation.operation}{NOTE}":
                 found.append(operation)
     return found
 
@@ -353,6 +353,13 @@ def settle_trees(workspace: Workspace) -> list[str]:
             _finish(workspace, operation)
         done.append(f"{'took back' if is_half_made else 'finished'} the interrupted {operation.summary}")
     return done
+
+
+def settle_timeline(workspace: Workspace, timeline: str) -> None:
+    """Do the same before a timeline is worked with, if any of it was cut short there. No lock must be held."""
+    if any(one.tree and one.tree.timeline == timeline for one in list_notes(workspace.store)):
+        with workspace.store.exclusively():  # whoever was at it is gone then
+            workspace.notices += settle_trees(workspace)
 
 
 def _has_checkpoints(store: Store, timeline: str) -> bool:

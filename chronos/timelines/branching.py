@@ -88,9 +88,7 @@ def branch(workspace: Workspace, request: Request) -> Branched:
     the new timeline is left.
     """
     store, name = workspace.store, check_timeline_name(request.name)
-    if any(one.tree and one.tree.timeline == name for one in operations.list_notes(store)):
-        with store.exclusively():  # whoever was at it is gone then
-            workspace.notices += operations.settle_trees(workspace)
+    operations.settle_timeline(workspace, name)
     place = place_for(workspace, name)
     _check_free(workspace, name, place)
     seeds = find_seeds(workspace, request.seeds)

@@ -13,6 +13,7 @@ from tests.faults.scenarios import Scenario, Workshop
 from tests.faults.tree import STORE, TreeState, look_at_git
 
 OUTSIDE_FAILED = 5
+_CANNOT_BE_DONE = 3
 # A failed call on these may pass unnoticed: the catalog (its folder is synced by SQLite, with fdatasync) and copies of
 # indexes are caches, the stat refresh of an index is a comfort, locks carry no data, a trial of a patch is thrown away.
 # Where git cannot link a pack into its name, it renames it.
@@ -43,6 +44,19 @@ def check_recovery(workshop: Workshop, scenario: Scenario, root: Path, outcome: 
     if state not in (scenario.old, scenario.new):  # from a third state the command would do something else
         return violations
     return violations + list(_check_retry(workshop, scenario, root, scenario.is_done(state, listed)))
+
+
+def check_again(workshop: Workshop, scenario: Scenario, root: Path) -> list[str]:
+    """Run the same command again at once: it is as if nobody had been killed, or it says that all is done already."""
+    again = workshop.world.chrono(root, *scenario.arguments)
+    state = workshop.look(root)
+    violations = [f"not the new state: {difference}"] if (difference := state.difference(scenario.new)) else []
+    if again.exit_code not in (0, _CANNOT_BE_DONE):
+        violations.append(f"the same command again: {again}")
+    recovered = workshop.world.chrono(root, "recover", "--yes", "--json")
+    verified = workshop.world.chrono(root, "verify", "--deep", "--json")
+    violations += [f"afterwards: {answer}" for answer in (recovered, verified) if answer.exit_code != 0]
+    return violations + list(_check_litter(root)) + list(_check_user_git(workshop, scenario, root))
 
 
 def check_refusal(outcome: Outcome, *, may_find: bool = False) -> list[str]:
