@@ -10,6 +10,7 @@ if TYPE_CHECKING:
         check_new_name,
         create,
         delete,
+        get_checkpoint,
         is_storable,
         resolve,
     )
@@ -130,6 +131,7 @@ __all__ = [
     "find_folder",
     "find_repositories",
     "find_tree",
+    "get_checkpoint",
     "has_torn_end",
     "hold_tree",
     "is_storable",
@@ -179,6 +181,7 @@ __all__ = [
 _HOMES = {
     "annotate": "annotations",
     "check_new_name": "checkpoints", "create": "checkpoints", "delete": "checkpoints", "is_storable": "checkpoints",
+    "get_checkpoint": "checkpoints",
     "resolve": "checkpoints",
     "Outcome": "executing", "Prepared": "executing", "Task": "executing", "execute": "executing",
     "carry_out_prepared": "executing",

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tests.faults.scenarios import Scenario, Workshop
 
 NAME = "agent"
-_BRANCH = ("timeline", "branch", NAME, "--json")
+_BRANCH = ("timeline", "branch", NAME, "--seed", "ignored/local.txt", "--json")
 _DELETE = ("timeline", "delete", NAME, "--yes", "--json")
 _MERGE = ("timeline", "merge", NAME, "--yes", "--json")
 _UNDO = ("undo", "--yes", "--json")
@@ -42,7 +42,6 @@ def _branched(workshop: Workshop, name: str) -> Path:
     (tree / "src/lib.py").write_text("def lib():\n    return 'of the agent'\n")
     (tree / "of the agent.txt").write_text("new there\n")
     (tree / "same.txt").unlink()
-    (tree / "ignored").mkdir()
     (tree / "ignored/work.txt").write_text("no checkpoint holds it\n")
     return root
 
@@ -86,8 +85,8 @@ def _merge(workshop: Workshop) -> Scenario:
 
 def _undo_merge(workshop: Workshop) -> Scenario:
     root = _on_both_sides(workshop, "undo-merge")
-    workshop.world.must(root, *_MERGE[:-1])
-    return workshop.finish(root, _UNDO, reverse=_REDO)
+    merged = workshop.world.must(root, *_MERGE[:-1])["checkpoint"]
+    return workshop.finish(root, _UNDO, removes=frozenset({merged}), reverse=_REDO)
 
 
 BUILDERS: dict[str, Callable[[Workshop], Scenario]] = {
