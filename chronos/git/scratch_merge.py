@@ -22,7 +22,7 @@ import msgspec
 
 from chronos.errors import GitFailedError
 from chronos.files import TreePath, translate_os_errors
-from chronos.git.command import GitCommand
+from chronos.git.command import GitCommand, words_of
 from chronos.git.objects import BlobReader, TreeEntry, object_format_of
 from chronos.git.patch import quote_path
 from chronos.git.repository import Repository
@@ -139,7 +139,7 @@ def _try_merge(command: GitCommand, checkout_command: GitCommand, trees: Sequenc
     base, ours, theirs = trees
     done = command.run("merge-tree", "--write-tree", "-z", "ours", "theirs", ok=range(-64, 256), quiet=False)
     if done.returncode not in (0, 1):
-        raise _MergeFailedError(f"git merge-tree: {done.stderr.decode('utf-8', 'replace').strip()}")
+        raise _MergeFailedError(f"git merge-tree: {words_of(done)}")
     tree, stages, messages = _parse_merge(done.stdout)
     messages += [MergeMessage("warning", (), line) for line in done.stderr.decode("utf-8", "replace").splitlines()]
     (_, by_ours), (_, by_theirs), (replaced, changed) = _diff(command, ((base, ours), (base, theirs), (ours, tree)))

@@ -21,7 +21,7 @@ from chronos.memory.sqlite_links import Links
 from chronos.memory.sqlite_objects import Objects
 from chronos.memory.sqlite_rows import KeyedRows
 from chronos.memory.sqlite_schema import Item, Schema, content_of, find_groups, keeps_texts, read_schema
-from chronos.memory.sqlite_session import Merge
+from chronos.memory.sqlite_session import Connection, Merge
 from chronos.memory.sqlite_tables import Table, describe, has_null_key, is_usable, quoted
 from chronos.memory.sqlite_whole import (
     group_of,
@@ -70,7 +70,7 @@ def _raise_fault(cause: Exception) -> None:
 def _opened(request: dict[str, Any]) -> Iterator[sqlite3.Connection]:
     """Open the copy of ours for writing, the others beside it. The journal mode is again what it was at the end."""
     paths = {name: bytes.fromhex(request[name]) for name in ("base", "place", "theirs")}
-    connection = sqlite3.connect(uri_of(paths["place"], "mode=rw"), uri=True, isolation_level=None)
+    connection = sqlite3.connect(uri_of(paths["place"], "mode=rw"), uri=True, isolation_level=None, factory=Connection)
     with closing(connection):
         connection.text_factory = as_text
         run = connection.execute

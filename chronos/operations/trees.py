@@ -30,17 +30,19 @@ from chronos.files import (
 )
 from chronos.git import (
     Repository,
+    bring_branch,
     common_dir_of,
     find_branch,
     find_worktree_folder,
     is_reachable,
     open_repository,
     plain_folder,
+    remove_branch,
     repair_worktrees,
-    set_branch,
 )
 from chronos.layout import MAIN_TIMELINE, WORKTREE, StoreLayout
 from chronos.operations.checkpoints import create
+from chronos.operations.journals import NOTE, list_unfinished
 from chronos.operations.log import (
     Operation,
     OperationKind,
@@ -54,7 +56,6 @@ from chronos.operations.shelf import move_checkpoints
 from chronos.operations.workspace import Workspace
 from chronos.pool import add_check, strip_check
 
-_NOTE = ".tree"
 _LARGEST_NOTE_BYTES = 16 * 1024 * 1024
 ASIDE = ".removed-"
 
@@ -223,8 +224,9 @@ def move_aside(workspace: Workspace, move: TreeMove, operation: str) -> Path:
         memory = workspace.store.layout.timeline_memory(move.timeline)
         if aside.is_dir() and memory.is_dir():
             move_away(memory, aside / "memory")
-    if move.branch and move.tip is not None and find_branch(repository, move.branch) == move.tip:
-        set_branch(repository, move.branch, move.tip, None)
+    if move.branch:
+        with translate_os_errors(f"cannot remove the branch {move.branch}"):
+            remove_branch(repository, move.branch, move.tip)
     if aside.parent.is_dir():
         sync_folder(aside.parent)
     return aside
@@ -245,7 +247,7 @@ def _move_back(workspace: Workspace, move: TreeMove, removed_by: str) -> None:
         if (aside / "git").is_dir():
             _link(repository, place, aside / "git")
         if move.branch and move.tip is not None and find_branch(repository, move.branch) is None:
-            set_branch(repository, move.branch, None, move.tip)
+            bring_branch(repository, move.branch, move.tip)
         sync_file_system(place.parent)
         remove_tree(aside)
 
@@ -317,16 +319,16 @@ def drop_note(store: Store, operation: Operation) -> None:
 
 
 def _note(store: Store, operation: Operation) -> Path:
-    return store.layout.journals / f"{operation.operation}{_NOTE}"
+    return store.layout.journals / f"{operation.operation}{NOTE}"
 
 
 def list_notes(store: Store) -> list[Operation]:
     """Return the moves of trees that are in progress, or were cut short. What cannot be read is left alone."""
     found = []
-    for path in sorted(store.layout.journals.glob(f"*{_NOTE}")) if store.layout.journals.is_dir() else ():
+    for path in (path for path in list_unfinished(store) if path.suffix == NOTE):
         with suppress(ChronosError, msgspec.MsgspecError, ValueError):
             operation = msgspec.json.decode(strip_check(read_limited(path, _LARGEST_NOTE_BYTES)), type=Operation)
-            if operation.tree is not None and path.name == f"{operation.operation}{_NOTE}":
+            if operation.tree is not None and path.name == f"{operation.operation}{NOTE}":
                 found.append(operation)
     return found
 
@@ -351,6 +353,13 @@ def settle_trees(workspace: Workspace) -> list[str]:
             _finish(workspace, operation)
         done.append(f"{'took back' if is_half_made else 'finished'} the interrupted {operation.summary}")
     return done
+
+
+def settle_timeline(workspace: Workspace, timeline: str) -> None:
+    """Do the same before a timeline is worked with, if any of it was cut short there. No lock must be held."""
+    if any(one.tree and one.tree.timeline == timeline for one in list_notes(workspace.store)):
+        with workspace.store.exclusively():  # whoever was at it is gone then
+            workspace.notices += settle_trees(workspace)
 
 
 def _has_checkpoints(store: Store, timeline: str) -> bool:

@@ -12,9 +12,10 @@ from pathlib import Path
 from chronos import ChronosEngine
 from chronos.checkpoints import Trigger
 from chronos.config import Surroundings
+from tests.faults import timeline_scenarios
 from tests.faults.harness import COUNT, KILL, Call, Killpoint, Outcome
 from tests.faults.tree import STORE, TreeState, UserGit, look_at_git, look_at_tree
-from tests.faults.world import World, edit_again, edit_once, edit_twice, make_repository
+from tests.faults.world import World, copy_repository, edit_again, edit_once, edit_twice, make_repository
 from tests.support.databases import add_notes, make_notes
 
 _SETTLED_S = 0.06
@@ -26,7 +27,6 @@ _REDO = ("redo", "--yes", "--json")
 class Scenario:
     """One command on one prepared repository.
 
-    After a fault and recovery the tree is `old` or `new`. `kept` are the checkpoints that must still be listed,
     After a fault and recovery the tree is `old` or `new`. `kept` are the checkpoints that must still be listed,
     `removes` those that the command deletes, `adds` one that it brings in from elsewhere. `reverse` is the command that
     takes it back, if it took effect in spite of the fault. Where `reaches_new` is false, both states are a success. One
@@ -53,6 +53,11 @@ class Scenario:
             return not self.removes & listed
         return not self.reaches_new or (self.old != self.new and state == self.new)
 
+    @property
+    def leaves_tree_alone(self) -> bool:
+        """Whether nothing in the first tree may change, whatever becomes of others."""
+        return (self.old.files, self.old.status) == (self.new.files, self.new.status)
+
     def copy_to(self, *roots: Path) -> None:
         """Put fresh copies of the prepared repository at `roots`, all of them old enough to be believed.
 
@@ -60,7 +65,7 @@ class Scenario:
         started sooner would make other calls than the one whose calls were counted.
         """
         for root in roots:
-            shutil.copytree(self.prepared, root, symlinks=True)
+            copy_repository(self.prepared, root)
         time.sleep(_SETTLED_S)
 
 
@@ -120,7 +125,7 @@ class Workshop:
         """Complete a scenario with what one undisturbed run on a copy does."""
         trial, looked_at = (root.with_name(f"{root.name}-{what}") for what in ("undisturbed", "looked-at"))
         for copy in (trial, looked_at):
-            shutil.copytree(root, copy, symlinks=True)
+            copy_repository(root, copy)
         time.sleep(_SETTLED_S)
         outcome = self.count(trial, arguments)
         assert outcome.exit_code == 0, f"{arguments} fails without any fault: {outcome.stderr or outcome.stdout}"
@@ -320,5 +325,6 @@ _BUILDERS: dict[str, Callable[[Workshop], Scenario]] = {
     "create-memory": _create_with_memory,
     "restore-memory": _restore_with_memory,
     "repair": _repair,
+    **timeline_scenarios.BUILDERS,
 }
 NAMES = tuple(_BUILDERS)

@@ -21,6 +21,7 @@ import pytest
 from tests.faults import strace_log
 from tests.faults.checks import (
     OUTSIDE_FAILED,
+    check_again,
     check_not_swallowed,
     check_recovery,
     check_refusal,
@@ -32,7 +33,8 @@ from tests.faults.summary import POINTS
 
 EIO, ENOSPC, EROFS = 5, 28, 30
 KILL_STEP, ERROR_STEP = 20, 96
-KILLED_EVERYWHERE = ("create", "restore", "undo", "delete", "gc", "import")
+KILLED_EVERYWHERE = ("create", "restore", "undo", "delete", "gc", "import", "branch", "timeline-delete")
+RUN_AGAIN, AGAIN_STEP = ("branch", "timeline-delete", "merge"), 10
 _SHOWN_VIOLATIONS = 12
 _ATTEMPTS = 3
 _WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
@@ -113,6 +115,10 @@ def _after_kill(workshop: Workshop, scenario: Scenario, root: Path, outcome: Out
     return check_recovery(workshop, scenario, root, outcome)
 
 
+def _when_run_again(workshop: Workshop, scenario: Scenario, root: Path, _outcome: Outcome, _point: int) -> list[str]:
+    return check_again(workshop, scenario, root)
+
+
 def _after_error(workshop: Workshop, scenario: Scenario, root: Path, outcome: Outcome, point: int) -> list[str]:
     """The command lived on: it must also say what happened, and may not claim a success that it does not have."""
     violations = check_refusal(outcome, may_find=scenario.mends) + check_not_swallowed(
@@ -135,6 +141,14 @@ def test_a_killed_command_leaves_the_old_state_or_the_new_one(strike: Strike, na
     step = 1 if action == KILL and name in KILLED_EVERYWHERE else KILL_STEP
     offset = 0 if action == KILL else KILL_STEP // 2
     strike(name, action, _after_kill, every_state(step, offset, behind=action == KILL_AFTER))
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.xdist_group(f"faults-{name}")) for name in RUN_AGAIN]
+)
+def test_the_same_command_works_at_once_after_a_kill(strike: Strike, name: str) -> None:
+    """Nothing that git or we left half-made is in the way; `git worktree add` by itself fails at most points."""
+    strike(name, KILL, _when_run_again, every_state(AGAIN_STEP, AGAIN_STEP // 2, behind=False))
 
 
 @pytest.mark.parametrize("error", [ENOSPC, EIO])

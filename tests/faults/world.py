@@ -91,6 +91,16 @@ def make_repository(world: World, root: Path) -> None:
     _write(root, "trace.log", "only here too\n")
 
 
+def copy_repository(source: Path, target: Path) -> None:
+    """Copy a repository, with the worktrees inside it; those of the copy belong to the copy."""
+    shutil.copytree(source, target, symlinks=True)
+    for admin in (target / ".git/worktrees").glob("*"):
+        link = admin / "gitdir"
+        tree = target / Path(link.read_text().strip()).relative_to(source)
+        link.write_text(f"{tree}\n")
+        tree.write_text(f"gitdir: {admin}\n")
+
+
 def edit_once(world: World, root: Path) -> None:
     """Leave every kind of change: modified, staged, both, untracked, deleted, a new target, an exec bit."""
     _write(root, "src/app.py", "print('two')\n" * 20)
