@@ -49,7 +49,7 @@ class EnginePlace:
         wanted = surroundings.environment.get("CHRONOS_TIMELINE")
         if wanted and wanted != place.timeline:
             place = find_place(_tree_of(place, wanted), surroundings, git, config)
-        self._surroundings = surroundings
+        self._surroundings, self._config = surroundings, config
         self.notices: list[str] = []
         self._here = OpenPlace(place, git, surroundings.environment, self.notices, progress)
 

@@ -71,7 +71,7 @@ class TimelineVerbs(EnginePlace):
         environment = {key: value for key, value in self._surroundings.environment.items() if key != "CHRONOS_TIMELINE"}
         surroundings = msgspec.structs.replace(self._surroundings, environment=environment)
         root = here.root if name == here.timeline else self.timeline_path(name)
-        with type(self)(root, surroundings=surroundings) as engine:
+        with type(self)(root, config=self._config, surroundings=surroundings) as engine:
             if engine.timeline != name or engine.store_path != self.store_path:
                 raise UnknownTimelineError(f"{root} is timeline {engine.timeline} of {engine.store_path}, not {name}")
             yield engine
@@ -88,7 +88,7 @@ class TimelineVerbs(EnginePlace):
     def diff_timelines(self, old: str, new: str, *, paths: Sequence[str] = ()) -> list[Difference]:
         """Return what differs from the present state of timeline `old` to that of `new`, committed or not."""
         with self._here.workspace() as workspace:
-            rows = [operations.resolve(workspace.store, self.hold_timeline(name), name) for name in (old, new)]
+            rows = [operations.get_checkpoint(workspace.store, self.hold_timeline(name)) for name in (old, new)]
             with operations.open_diff(workspace, rows[0], rows[1]) as found:
                 return found.differences(tuple(map(parse_tree_path, paths)))
 

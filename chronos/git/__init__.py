@@ -56,20 +56,29 @@ if TYPE_CHECKING:
         open_repository,
         plain_folder,
     )
-    from chronos.git.scratch_merge import Difference, MergeMessage, TreeFile, TreeMerge, TreeSide, merge_in_scratch
+    from chronos.git.scratch_merge import (
+        Difference,
+        MergeMessage,
+        TreeFile,
+        TreeMerge,
+        TreeSide,
+        find_renames,
+        merge_in_scratch,
+    )
     from chronos.git.staging import IndexState, restore_blobs, wait_for_index, write_index
     from chronos.git.status import StagedRow, Status, parse_status, run_status, settle_conflicts, settle_loops
     from chronos.git.trial import PatchedTree, apply_patch
     from chronos.git.worktrees import (
         add_detached_worktree,
         add_worktree,
+        bring_branch,
         find_branch,
         find_worktree_folder,
         is_branch_name,
         is_reachable,
         mark_worktree,
+        remove_branch,
         repair_worktrees,
-        set_branch,
     )
 
 __all__ = [
@@ -98,6 +107,7 @@ __all__ = [
     "add_worktree",
     "apply_patch",
     "attributes_fingerprint",
+    "bring_branch",
     "check_bundle",
     "common_dir_of",
     "converts_any",
@@ -109,6 +119,7 @@ __all__ = [
     "diff_trees",
     "find_branch",
     "find_ref",
+    "find_renames",
     "find_tree_entries",
     "find_work_tree",
     "find_worktree_folder",
@@ -141,10 +152,10 @@ __all__ = [
     "read_head",
     "read_index_facts",
     "refresh_private_copy",
+    "remove_branch",
     "repair_worktrees",
     "restore_blobs",
     "run_status",
-    "set_branch",
     "settle_conflicts",
     "settle_intents",
     "settle_loops",
@@ -174,13 +185,15 @@ _HOMES = {
     "is_tracked": "repository", "list_ignored": "repository", "open_repository": "repository",
     "plain_folder": "repository",
     "Difference": "scratch_merge", "MergeMessage": "scratch_merge", "TreeFile": "scratch_merge",
-    "TreeMerge": "scratch_merge", "TreeSide": "scratch_merge", "merge_in_scratch": "scratch_merge",
+    "TreeMerge": "scratch_merge", "TreeSide": "scratch_merge", "find_renames": "scratch_merge",
+    "merge_in_scratch": "scratch_merge",
     "IndexState": "staging", "restore_blobs": "staging", "wait_for_index": "staging", "write_index": "staging",
     "StagedRow": "status", "Status": "status", "parse_status": "status", "run_status": "status",
     "settle_conflicts": "status", "settle_loops": "status",
     "PatchedTree": "trial", "apply_patch": "trial",
     "add_detached_worktree": "worktrees", "add_worktree": "worktrees", "find_branch": "worktrees",
     "find_worktree_folder": "worktrees", "is_branch_name": "worktrees", "is_reachable": "worktrees",
-    "mark_worktree": "worktrees", "repair_worktrees": "worktrees", "set_branch": "worktrees",
+    "mark_worktree": "worktrees", "remove_branch": "worktrees", "repair_worktrees": "worktrees",
+    "bring_branch": "worktrees",
 }  # fmt: skip
 __getattr__ = loader(__name__, _HOMES)

@@ -10,8 +10,8 @@ import msgspec
 from chronos.checkpoints import MemoryState, Options, State, keep_state
 from chronos.errors import UnreadableStoreError
 from chronos.files import display, translate_os_errors, unescape
-from chronos.memory import CaptureWork, MergeWork, StorePlace, TableMerge, free_name, get_kind
-from chronos.merging import Choice, Conflict, ConflictKind, Resolution, Resolver, Strategy
+from chronos.memory import CaptureWork, MergedText, MergeWork, StorePlace, TableMerge, free_name, get_kind, merge_lines
+from chronos.merging import Choice, Conflict, ConflictKind, Resolution, Resolver, Strategy, merge_structured
 from chronos.operations import Workspace, write_store
 from chronos.pool import ContentSink
 from chronos.stat_cache import StatCache
@@ -100,12 +100,17 @@ class StoreCombiner:
         self, name: str, was: MemoryState | None, mine: MemoryState, other: MemoryState, folder: Path
     ) -> StoreResult:
         kind, store, path = get_kind(mine.record.kind), self._workspace.store, mine.record.path
+        if not hasattr(kind, "merge"):  # one that another package brings, made before there were merges
+            return self._ask_whole(name, path, f"stores of kind {kind.name} cannot be merged", mine, other)
         base = was if was is not None and was.record.kind == kind.name else None
         copies = [
             self._copy(part, folder / label) for label, part in (("base", base), ("ours", mine), ("theirs", other))
         ]
         assert copies[1] is not None and copies[2] is not None
-        work = MergeWork(self._folder(folder / "merged"), unescape(path), name, self._resolve, self._strategy)
+        work = MergeWork(
+            self._folder(folder / "merged"), unescape(path), name, self._resolve, self._strategy,
+            merge_text=self._merge_text,
+        )  # fmt: skip
         try:
             with translate_os_errors(f"cannot merge memory store {display(name)}"):
                 merged = kind.merge(copies[0], copies[1], copies[2], work)
@@ -120,6 +125,14 @@ class StoreCombiner:
         place = StorePlace(name, kind.name, self._workspace.place_of(path), path, mine.record.is_found)
         after = keep_state(self._sink, place, state)
         return StoreResult(after, "merged by rows", tuple(merged.tables), notes=tuple(merged.notes))
+
+    def _merge_text(self, path: bytes, base: bytes, ours: bytes, theirs: bytes) -> MergedText | None:
+        """Merge a file of a store by lines, and where that leaves something to decide, by its keys."""
+        by_lines = merge_lines(self._workspace.git, self._strategy)(path, base, ours, theirs)
+        if by_lines is not None and by_lines.is_clean:
+            return by_lines
+        by_keys = merge_structured(path, base, ours, theirs)
+        return MergedText(by_keys, True) if by_keys is not None else by_lines
 
     def _copy(self, part: MemoryState | None, folder: Path) -> Path | None:
         return write_store(self._workspace.store, part, self._folder(folder)) if part is not None else None
