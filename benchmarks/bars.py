@@ -84,7 +84,10 @@ def _timeline_bars() -> list[Bar]:
     kinds = {"engine": "engine call", "process": "whole process"}
     return [
         *(Bar(f"{branched}, {kinds[one]}", f"branch/{one}", 1.6, "branch/git worktree add") for one in kinds),
-        *(Bar(f"{merged}, {kinds[one]}", f"merge/{one}", 5, "merge/git status", extra_s=0.15) for one in kinds),
+        *(
+            Bar(f"{merged}, {kinds[one]}", f"merge-files/{one}", 5, "merge-files/git status", extra_s=0.15)
+            for one in kinds
+        ),
     ]
 
 

@@ -87,9 +87,9 @@ def measure_branch(bench: Bench, situation: str, files: int) -> Outcomes:
     return _drive_turns(bench, situation, "branch", corpus, bench.scale.timeline_runs, module=TIMELINES)
 
 
-def measure_merge(bench: Bench, situation: str, files: int) -> Outcomes:
+def measure_merged_files(bench: Bench, situation: str, files: int) -> Outcomes:
     """Time a merge of two timelines with 200 changed files each against `git status` of the target."""
-    corpus = bench.build_corpus("merge", files, is_clean=True)
+    corpus = bench.build_corpus("merge-files", files, is_clean=True)
     return _drive_turns(bench, situation, "merge", corpus, bench.scale.timeline_runs, module=TIMELINES)
 
 
@@ -253,7 +253,7 @@ def list_situations() -> list[Situation]:
     return [
         *by_size,
         Situation("branch", MEDIUM, measure_branch),
-        Situation("merge", MEDIUM, measure_merge),
+        Situation("merge-files", MEDIUM, measure_merged_files),
         Situation("series", SMALL, measure_series),
         Situation("start", TINY, measure_start),
         Situation("memory", TINY, measure_memory),
