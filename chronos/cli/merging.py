@@ -40,7 +40,6 @@ ResolverName = Annotated[
         help="Ask this resolver about conflicts; openai asks a language model, and sends it the texts.",
     ),
 ]  # fmt: skip
-STRATEGIES = ("conflict", "ours", "theirs", "union")
 
 
 @app.command()
@@ -114,7 +113,6 @@ def revert(
 ) -> None:
     """Take back what a checkpoint changed against the one before it, code and rows, and keep what came later."""
     session = Session.of(context, as_json)
-    check_strategy(strategy)
     with session.engine() as engine:
         paths = session.from_root(engine, path)
 
@@ -148,12 +146,6 @@ def carry_out(session: Session, work: Work, *, plan_only: bool, yes: bool, quest
     if done.conflicts:
         session.found_something()
     session.show(done, merge_report.document, merge_report.outcome)
-
-
-def check_strategy(name: str) -> None:
-    """Raise UsageError for a strategy that there is none of."""
-    if name not in STRATEGIES:
-        raise UsageError(f"no strategy is called {display(name[:40])!r}", hint=f"there are {', '.join(STRATEGIES)}")
 
 
 @contextmanager

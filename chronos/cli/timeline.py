@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from chronos.cli import documents, render, timeline_report
-from chronos.cli.merging import ResolverName, StrategyName, carry_out, check_strategy
+from chronos.cli.merging import ResolverName, StrategyName, carry_out
 from chronos.cli.options import Json, Paths, PlanOnly, Yes
 from chronos.cli.session import Session
 from chronos.cli.views import Comparison
@@ -151,7 +151,6 @@ def merge(
     operation, which `chrono undo` takes back, and the next one begins where it ended.
     """
     session = Session.of(context, as_json)
-    check_strategy(strategy)
     with session.engine() as engine:
         paths = session.from_root(engine, path)
 

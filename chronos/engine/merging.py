@@ -110,7 +110,7 @@ class MergeVerbs(EnginePlace):
         self, strategy: str, paths: Sequence[str], resolver: Resolver | str | None, plan_id: str | None
     ) -> Iterator[MergeRequest]:
         options = checkpoints.Options(tuple(map(parse_tree_path, paths)))
-        request = timelines.MergeRequest(merging.Strategy(strategy), options, expected=plan_id)
+        request = timelines.MergeRequest(merging.parse_strategy(strategy), options, expected=plan_id)
         if not isinstance(resolver, str):
             yield msgspec.structs.replace(request, resolve=resolver)
             return

@@ -12,6 +12,8 @@ from enum import Enum
 
 import msgspec
 
+from chronos.errors import UsageError
+from chronos.files import display
 from chronos.pool import digest
 
 
@@ -84,3 +86,11 @@ class Strategy(str, Enum):
     OURS = "ours"
     THEIRS = "theirs"
     UNION = "union"
+
+
+def parse_strategy(name: str) -> Strategy:
+    """Return the strategy of this name. Raises UsageError."""
+    names = [strategy.value for strategy in Strategy]
+    if name not in names:
+        raise UsageError(f"no strategy is called {display(name[:40])!r}", hint=f"there are {', '.join(names)}")
+    return Strategy(name)

@@ -136,7 +136,8 @@ class Combiner:
         return TreeFile(mode, content.size, partial(self._workspace.store.pool.iter_content, content))
 
     def _ask(self, path: TreePath, conflict: Conflict) -> Resolution | None:
-        return self._resolve(_from_root(path, conflict))
+        found = _from_root(path, conflict)
+        return self._resolve(found) if self._is_wanted(found.path) else None
 
     def _take(self, ours: ComponentState, theirs: ComponentState, merged: MergedTree) -> None:
         result, path = self._result, ours.path
@@ -153,7 +154,8 @@ class Combiner:
         result.state.components[path] = msgspec.structs.replace(ours, entries=entries)
         found = (_from_root(path, conflict) for conflict in merged.conflicts)
         result.conflicts += [conflict for conflict in found if self._is_wanted(conflict.path)]
-        result.settled |= {ours.from_root(own): why for own, why in merged.settled.items()}
+        settled = {ours.from_root(own): why for own, why in merged.settled.items()}
+        result.settled |= {full: why for full, why in settled.items() if self._is_wanted(full)}
         result.notes += merged.notes
 
     def _is_wanted(self, path: TreePath) -> bool:
