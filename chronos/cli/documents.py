@@ -218,6 +218,8 @@ def status(found: StatusReport) -> Document:
         "can_undo": found.can_undo,
         "can_redo": found.can_redo,
         "interrupted": found.interrupted,
+        "waiting": found.waiting,
+        "conflicts": found.conflicts,
     }
 
 

@@ -223,6 +223,9 @@ def status(found: StatusReport) -> None:
     warnings(found.warnings)
     if found.interrupted:
         warnings([f"{count(found.interrupted, 'operation')} interrupted: run `chrono recover`"])
+    if found.waiting is not None:
+        decisions = f"{count(found.conflicts, 'conflict')} to decide" if found.conflicts else "all is decided"
+        warnings([f"{display(found.waiting)} waits, {decisions}: see `chrono conflicts`"])
 
 
 def setup(found: Setup) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from chronos import maintenance, operations
+import msgspec
+
+from chronos import maintenance, operations, timelines
 from chronos.engine.place import EnginePlace
 
 
@@ -14,7 +16,11 @@ class UpkeepVerbs(EnginePlace):
         if self._here.find_store() is None:
             return maintenance.StatusReport(self.root, self.store_path, self.timeline)
         with self._here.workspace() as workspace:
-            return maintenance.report_status(workspace)
+            report = maintenance.report_status(workspace)
+            pending = timelines.read_pending(workspace.store, workspace.timeline)
+        if pending is None:
+            return report
+        return msgspec.structs.replace(report, waiting=pending.summary, conflicts=len(pending.open))
 
     def verify(self, *, deep: bool = False) -> list[maintenance.Finding]:
         """Check the store and return what is wrong, the worst first.

@@ -56,7 +56,15 @@ if TYPE_CHECKING:
         open_repository,
         plain_folder,
     )
-    from chronos.git.scratch_merge import Difference, MergeMessage, TreeFile, TreeMerge, TreeSide, merge_in_scratch
+    from chronos.git.scratch_merge import (
+        Difference,
+        MergeMessage,
+        TreeFile,
+        TreeMerge,
+        TreeSide,
+        find_renames,
+        merge_in_scratch,
+    )
     from chronos.git.staging import IndexState, restore_blobs, wait_for_index, write_index
     from chronos.git.status import StagedRow, Status, parse_status, run_status, settle_conflicts, settle_loops
     from chronos.git.trial import PatchedTree, apply_patch
@@ -109,6 +117,7 @@ __all__ = [
     "diff_trees",
     "find_branch",
     "find_ref",
+    "find_renames",
     "find_tree_entries",
     "find_work_tree",
     "find_worktree_folder",
@@ -174,7 +183,8 @@ _HOMES = {
     "is_tracked": "repository", "list_ignored": "repository", "open_repository": "repository",
     "plain_folder": "repository",
     "Difference": "scratch_merge", "MergeMessage": "scratch_merge", "TreeFile": "scratch_merge",
-    "TreeMerge": "scratch_merge", "TreeSide": "scratch_merge", "merge_in_scratch": "scratch_merge",
+    "TreeMerge": "scratch_merge", "TreeSide": "scratch_merge", "find_renames": "scratch_merge",
+    "merge_in_scratch": "scratch_merge",
     "IndexState": "staging", "restore_blobs": "staging", "wait_for_index": "staging", "write_index": "staging",
     "StagedRow": "status", "Status": "status", "parse_status": "status", "run_status": "status",
     "settle_conflicts": "status", "settle_loops": "status",

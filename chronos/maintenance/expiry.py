@@ -28,7 +28,7 @@ from chronos.checkpoints import (
 )
 from chronos.errors import IntegrityError
 from chronos.files import read_limited, remove_tree, sync_folder, translate_os_errors
-from chronos.maintenance.retention import Rules, Ties, Verdict, find_forks, judge, judge_shelf
+from chronos.maintenance.retention import Rules, Ties, Verdict, find_forks, find_joins, judge, judge_shelf
 from chronos.operations import (
     Operation,
     OperationKind,
@@ -201,7 +201,7 @@ def _find_ties(store: Store, plan: ExpiryPlan, kept: Sequence[Operation]) -> Tie
     held += [end for operation in (*kept, *before) for end in (operation.safety, operation.target)]
     moved = {move.checkpoint_id for operation in kept for move in operation.checkpoints}
     rows = [*store.catalog.list_checkpoints(), *store.catalog.list_checkpoints(deleted=True)]
-    return Ties(frozenset(filter(None, held)), frozenset(moved), find_forks(rows))
+    return Ties(frozenset(filter(None, held)), frozenset(moved), find_forks(rows), find_joins(rows))
 
 
 def _log(store: Store, plan: ExpiryPlan, gone: Sequence[CheckpointRow]) -> None:

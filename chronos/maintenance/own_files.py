@@ -19,6 +19,7 @@ from chronos.operations import (
     has_torn_end,
     is_unreadable,
     list_interrupted,
+    list_notes,
     read_changes,
     read_operations,
 )
@@ -76,6 +77,8 @@ def _check_journals(survey: Survey, store: Store) -> None:
             survey.error(f"journal {path.name}", cause.message, remedy)
             continue
         survey.warn(f"journal {path.name}", f"{journal.summary} was interrupted", "chrono recover")
+    for operation in list_notes(store):
+        survey.warn(f"journal {operation.operation}.tree", f"{operation.summary} was interrupted", "chrono recover")
 
 
 def _check_operations(survey: Survey, store: Store) -> None:

@@ -42,12 +42,13 @@ class Ties(msgspec.Struct, frozen=True):
     """What holds checkpoints from outside their timeline, by id.
 
     `states` are those that undo and redo lead to, `moves` those that an operation within its grace created or deleted,
-    `forks` those that a checkpoint of another timeline has for a parent.
+    `forks` those that a checkpoint of another timeline has for a parent, and `joins` those that have such a parent.
     """
 
     states: frozenset[str] = frozenset()
     moves: frozenset[str] = frozenset()
     forks: frozenset[str] = frozenset()
+    joins: frozenset[str] = frozenset()
 
 
 def find_forks(rows: Sequence[CheckpointRow]) -> frozenset[str]:
@@ -55,6 +56,13 @@ def find_forks(rows: Sequence[CheckpointRow]) -> frozenset[str]:
     homes = {row.checkpoint_id: row.timeline for row in rows}
     parents = ((row, parent) for row in rows for parent in (row.parent, *row.other_parents) if parent is not None)
     return frozenset(parent for row, parent in parents if homes.get(parent, row.timeline) != row.timeline)
+
+
+def find_joins(rows: Sequence[CheckpointRow]) -> frozenset[str]:
+    """Return the ids of checkpoints with which a timeline begins in another one, or merges one."""
+    homes = {row.checkpoint_id: row.timeline for row in rows}
+    joins = (row for row in rows if row.other_parents or homes.get(row.parent or "", row.timeline) != row.timeline)
+    return frozenset(row.checkpoint_id for row in joins)
 
 
 def judge(rows: Sequence[CheckpointRow], ties: Ties, rules: Rules) -> list[Verdict]:
@@ -141,6 +149,7 @@ def _ties(row: CheckpointRow, ties: Ties, is_newest: bool) -> tuple[str, ...]:
         "pinned": row.pinned,
         "tagged": bool(row.tags),
         "another timeline goes on from it": row.checkpoint_id in ties.forks,
+        "it ties two timelines": row.checkpoint_id in ties.joins,
         "undo or redo leads to its state": row.checkpoint_id in ties.states,
     }
     return tuple(reason for reason, holds in reasons.items() if holds)

@@ -9,11 +9,14 @@ import msgspec
 from chronos.catalog import CheckpointRow
 from chronos.checkpoints import Difference, ReceiptRow, StateDiff, StorePair, capture_in_memory, list_changed_stores
 from chronos.files import SafeRoot
-from chronos.operations import Workspace, build_stack, list_interrupted, read_operations
+from chronos.operations import Workspace, build_stack, list_interrupted, list_notes, read_operations
 
 
 class StatusReport(msgspec.Struct, frozen=True):
-    """What `chrono status` shows. `can_undo` and `can_redo` are the summaries of the next steps."""
+    """What `chrono status` shows. `can_undo` and `can_redo` are the summaries of the next steps.
+
+    `waiting` is the merge that waits for decisions, and `conflicts` how many are to be made.
+    """
 
     root: Path
     store: Path
@@ -26,6 +29,8 @@ class StatusReport(msgspec.Struct, frozen=True):
     can_undo: str | None = None
     can_redo: str | None = None
     interrupted: int = 0
+    waiting: str | None = None
+    conflicts: int = 0
 
 
 def report_status(workspace: Workspace) -> StatusReport:
@@ -54,5 +59,5 @@ def report_status(workspace: Workspace) -> StatusReport:
         tuple(warnings),
         stack.undoable[-1].summary if stack.undoable else None,
         stack.undone[-1].summary.removeprefix("undo ") if stack.undone else None,
-        len(list_interrupted(store)),
+        len(list_interrupted(store)) + len(list_notes(store)),
     )

@@ -2,12 +2,13 @@
 
 Tables are opened through links in a folder of our own, so that any folder name will do, and read in windows of rows,
 so that memory does not follow the size of a table (a plain scan of 100 MB was measured to hold all of it). Nothing is
-written to a table.
+written to a table here; `lance_merging` does that, to a copy.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import tempfile
 import time
@@ -27,11 +28,18 @@ _KEY = "id"
 _NULL = b"\0null"
 
 
-class _Rows(msgspec.Struct):
+class Rows(msgspec.Struct):
     """Eight bytes for the key and eight for the content of each row: ten million rows are 160 MB."""
 
     keys: array[int] = msgspec.field(default_factory=lambda: array("Q"))
     contents: array[int] = msgspec.field(default_factory=lambda: array("Q"))
+
+    def add(self, batch: Any, columns: list[str], key: str) -> None:
+        """Take in the rows of an Arrow batch."""
+        cells = [_cells(batch.column(column)) for column in columns]
+        self.contents.extend(_short(msgspec.msgpack.encode(row)) for row in zip(*cells, strict=True))
+        if key in columns and not batch.column(key).null_count:
+            self.keys.extend(_short(cell) for cell in cells[columns.index(key)])
 
 
 async def _answer(question: Question, links: Path) -> list[Any]:
@@ -41,8 +49,8 @@ async def _answer(question: Question, links: Path) -> list[Any]:
     deadline = time.monotonic() + question.limit_s
     found: list[Any] = []
     for number, (name, old, new) in enumerate(question.tables):
-        before = await _open(database, links, f"old{number}", old)
-        after = await _open(database, links, f"new{number}", new)
+        before = await open_linked(database, links, f"old{number}", old)
+        after = await open_linked(database, links, f"new{number}", new)
         if question.action == "compare":
             found += [row for row in [await _compare(name, before, after, deadline)] if row is not None]
         elif after is not None:
@@ -50,7 +58,8 @@ async def _answer(question: Question, links: Path) -> list[Any]:
     return found
 
 
-async def _open(database: Any, links: Path, name: str, folder: bytes) -> Any:
+async def open_linked(database: Any, links: Path, name: str, folder: bytes) -> Any:
+    """Open the table in `folder` through a link, which has a plain name; None without a folder."""
     if not folder:
         return None
     os.symlink(folder, os.fsencode(links / f"{name}.lance"))
@@ -61,7 +70,7 @@ async def _summarise(name: str, table: Any, *, is_scan: bool) -> TableSummary:
     rows = await table.count_rows()
     if is_scan:
         read = 0
-        async for batch in _batches(table, None):
+        async for batch in batches_of(table, None):
             read += batch.num_rows
         if read != rows:
             raise ValueError(f"{name} counts {rows} rows, but {read} can be read")
@@ -81,8 +90,8 @@ async def _compare(name: str, old: Any, new: Any, deadline: float) -> TableDiffe
     both = {column: kind for column, kind in schemas[0].items() if column in schemas[1]}
     notes += [f"column {c}: {kind} → {schemas[1][c]}" for c, kind in both.items() if schemas[1][c] != kind]
     columns = sorted(column for column, kind in both.items() if schemas[1][column] == kind)
-    before = await _digest_rows(old, columns, deadline)
-    after = await _digest_rows(new, columns, deadline) if before is not None else None
+    before = await digest_rows(old, columns, _KEY, deadline)
+    after = await digest_rows(new, columns, _KEY, deadline) if before is not None else None
     if before is None or after is None:
         grown = await new.count_rows() - await old.count_rows()
         notes.append("rows were counted, not compared: it took too long")
@@ -93,7 +102,7 @@ async def _compare(name: str, old: Any, new: Any, deadline: float) -> TableDiffe
     return TableDifference(name, "M", added, removed, changed, tuple(notes))
 
 
-def _count(old: _Rows, new: _Rows) -> tuple[int, int, int | None]:
+def _count(old: Rows, new: Rows) -> tuple[int, int, int | None]:
     """Return how many rows were added, removed and changed; without unique keys a changed row is both of the former."""
     import numpy
 
@@ -110,21 +119,18 @@ def _count(old: _Rows, new: _Rows) -> tuple[int, int, int | None]:
     return int(difference[difference > 0].sum()), int(-difference[difference < 0].sum()), None
 
 
-async def _digest_rows(table: Any, columns: list[str], deadline: float) -> _Rows | None:
-    """Return the digests of all rows, or None when the time is up."""
-    rows = _Rows()
-    async for batch in _batches(table, columns):
+async def digest_rows(table: Any, columns: list[str], key: str, deadline: float = math.inf) -> Rows | None:
+    """Return the digests of all rows and of their keys (none for a null), or None when the time is up."""
+    rows = Rows()
+    async for batch in batches_of(table, columns):
         if time.monotonic() > deadline:
             return None
-        cells = [_cells(batch.column(column)) for column in columns]
-        rows.contents.extend(_short(msgspec.msgpack.encode(row)) for row in zip(*cells, strict=True))
-        if _KEY in columns and not batch.column(_KEY).null_count:
-            rows.keys.extend(_short(cell) for cell in cells[columns.index(_KEY)])
+        rows.add(batch, columns, key)
     return rows
 
 
-async def _batches(table: Any, columns: list[str] | None) -> AsyncIterator[Any]:
-    """Yield all rows in Arrow batches."""
+async def batches_of(table: Any, columns: list[str] | None) -> AsyncIterator[Any]:
+    """Yield all rows in Arrow batches, read in windows."""
     rows = await table.count_rows()
     if not rows or columns == []:
         return

@@ -165,6 +165,14 @@ def find_tables(place: Path) -> list[TreePath]:
     return sorted(found)
 
 
+def newest_manifest(place: Path, table: TreePath) -> tuple[bytes, bytes]:
+    """Return name and bytes of the newest manifest of a table. Raises OSError."""
+    folder = os.path.join(os.fsencode(place), table, VERSIONS)
+    newest = max(os.listdir(folder), key=version_of)
+    with open(os.path.join(folder, newest), "rb") as stream:
+        return newest, stream.read()
+
+
 def enter_light(folder: TreePath, siblings: list[TreePath]) -> bool:
     """Tell `walk` to pass over the folders of tables that can be large."""
     parent, _, name = folder.rpartition(b"/")

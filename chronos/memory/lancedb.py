@@ -10,7 +10,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from chronos.errors import UnreadableStoreError, VerifyFailedError
 from chronos.files import PathKind, TreePath
@@ -24,16 +24,18 @@ from chronos.memory.folders import (
 from chronos.memory.kinds import CaptureWork, ReplaceWork, StoreState, TableDifference, TableSummary
 from chronos.memory.lance_client import compare_tables, scan_tables, summarise_tables
 from chronos.memory.lance_format import (
-    VERSIONS,
     ManifestReader,
     find_tables,
     has_table,
-    version_of,
+    newest_manifest,
 )
 from chronos.memory.lance_reading import LanceReading, fact_of, lasting, shown
 from chronos.memory.placing import PlacingRules, replace_place
 from chronos.memory.writing import check_files, write_files
 from chronos.pool import Content
+
+if TYPE_CHECKING:
+    from chronos.memory.store_merge import MergeWork, StoreMerge
 
 _ATTEMPTS = 6
 _PAUSE_S = 0.02
@@ -118,6 +120,12 @@ class LanceKind:
         tables = {shown(new, table): table for table in found if not _is_sameversion_of(old, new, table)}
         return compare_tables(old, new, tables, limit_s)
 
+    def merge(self, base: Path | None, ours: Path, theirs: Path, work: MergeWork) -> StoreMerge:
+        """See MemoryKind. Rows are told apart by `id`, or by the only column whose name ends in `_id`."""
+        from chronos.memory.lance_merge import merge
+
+        return merge(base, ours, theirs, work)
+
 
 def _check(draft: Path, state: StoreState | None) -> list[str]:
     """Read everything in a folder that was written for `state`; return the rows of each table, for people."""
@@ -138,7 +146,7 @@ def _check(draft: Path, state: StoreState | None) -> list[str]:
 def _leans(place: Path, table: TreePath) -> bool:
     """Tell whether a table's newest version needs files by absolute paths, so that it opens at its own place only."""
     try:
-        return ManifestReader().read(_newest_manifest(place, table)[1]).leans
+        return ManifestReader().read(newest_manifest(place, table)[1]).leans
     except (OSError, ValueError) as cause:
         raise UnreadableStoreError(f"{place} has a damaged manifest: {cause}") from cause
 
@@ -146,14 +154,6 @@ def _leans(place: Path, table: TreePath) -> bool:
 def _is_sameversion_of(old: Path, new: Path, table: TreePath) -> bool:
     """Tell whether a table stands at one and the same version on both sides: then every file of it is the same."""
     try:
-        return _newest_manifest(old, table) == _newest_manifest(new, table)
+        return newest_manifest(old, table) == newest_manifest(new, table)
     except OSError:
         return False
-
-
-def _newest_manifest(place: Path, table: TreePath) -> tuple[bytes, bytes]:
-    """Return name and bytes of the newest manifest of a table. Raises OSError."""
-    folder = os.path.join(os.fsencode(place), table, VERSIONS)
-    newest = max(os.listdir(folder), key=version_of)
-    with open(os.path.join(folder, newest), "rb") as stream:
-        return newest, stream.read()

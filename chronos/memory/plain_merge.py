@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -32,14 +32,16 @@ class _Version(msgspec.Struct, frozen=True):
     size: int
 
 
-class _Copy:
-    """A copy of a store: a folder, or a single file, which has the empty path."""
+class Copy:
+    """A copy of a store, as far as `is_meant` says: a folder, or a single file, which has the empty path."""
 
-    def __init__(self, place: Path | None) -> None:
+    def __init__(self, place: Path | None, is_meant: Callable[[TreePath], bool] = lambda path: True) -> None:
         self._place = place or Path()
         self.is_folder = place is not None and place.is_dir() and not place.is_symlink()
         self.versions: dict[TreePath, _Version] = {}
         for path, seen in list_entries(place).items() if place is not None else ():
+            if not is_meant(path):
+                continue
             if not isinstance(seen, FileStat) or seen.kind not in (PathKind.FILE, PathKind.LINK):
                 raise UnreadableStoreError(f"{display(path)} in the copy {place} is neither a file nor a link")
             is_link = seen.kind is PathKind.LINK
@@ -85,29 +87,28 @@ class _Write(msgspec.Struct, frozen=True):
 def merge(base: Path | None, ours: Path, theirs: Path, work: MergeWork) -> StoreMerge:
     """See MemoryKind."""
     decisions = Decisions(work)
-    copies = _Copy(base), _Copy(ours), _Copy(theirs)
+    copies = Copy(base), Copy(ours), Copy(theirs)
     if copies[1].is_folder != copies[2].is_folder:
         place = _take_whole(copies, ours, theirs, work, decisions)
         return StoreMerge(place, [], decisions.open, decisions.notes)
-    merging = _Files(*copies, work, decisions)
+    merging = Files(*copies, work, decisions)
     merging.decide()
     place = move_in(ours, work.folder)
     merging.write(place)
-    tables = [TableMerge(display(path or os.fsencode(place.name)), *row) for path, row in sorted(merging.rows.items())]
-    return StoreMerge(place, tables, decisions.open, decisions.notes)
+    return StoreMerge(place, merging.tables(place), decisions.open, decisions.notes)
 
 
-class _Files:
+class Files:
     """The merge of all files of a store: first everything is decided, then written into the copy of ours."""
 
-    def __init__(self, base: _Copy, ours: _Copy, theirs: _Copy, work: MergeWork, decisions: Decisions) -> None:
+    def __init__(self, base: Copy, ours: Copy, theirs: Copy, work: MergeWork, decisions: Decisions) -> None:
         self._base = base
         self._ours = ours
         self._theirs = theirs
         self._work = work
         self._decisions = decisions
         self._writes: dict[TreePath, _Write] = {}
-        self.rows: dict[TreePath, tuple[int, int, int]] = {}
+        self._rows: dict[TreePath, tuple[int, int, int]] = {}
 
     def decide(self) -> None:
         """Find what each path becomes, asking where both changed it."""
@@ -131,7 +132,7 @@ class _Files:
                         tree.remove_empty_folders(path)
             for path, write in sorted(self._writes.items()):
                 before, after = path in self._ours.versions, write.version is not None
-                self.rows[path] = int(after and not before), int(after and before), int(before and not after)
+                self._rows[path] = int(after and not before), int(after and before), int(before and not after)
                 if write.version is None:
                     continue
                 own = path or os.fsencode(place.name)
@@ -146,6 +147,10 @@ class _Files:
                     tree.write_link(own, b"".join(pieces))
                 else:
                     tree.write_file(own, pieces, executable=write.version.executable)
+
+    def tables(self, place: Path) -> list[TableMerge]:
+        """Return what was written: each file is a table of one row."""
+        return [TableMerge(display(path or os.fsencode(place.name)), *row) for path, row in sorted(self._rows.items())]
 
     def _is_mode_only(self, path: TreePath) -> bool:
         """Tell whether a file stays as it is but for who may run it."""
@@ -246,7 +251,7 @@ def _folders_of(path: TreePath) -> set[TreePath]:
 
 
 def _take_whole(
-    copies: tuple[_Copy, _Copy, _Copy], ours: Path, theirs: Path, work: MergeWork, decisions: Decisions
+    copies: tuple[Copy, Copy, Copy], ours: Path, theirs: Path, work: MergeWork, decisions: Decisions
 ) -> Path:
     """Take a folder or a file, where only one of them can be had."""
     is_theirs = copies[0].versions == copies[1].versions

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from chronos.errors import OutsideError, UnreadableStoreError
+from chronos.errors import OutsideError, UnreadableStoreError, UsageError
 from chronos.files import display
 from chronos.memory.sqlite_frames import (
     FAILURE,
@@ -75,6 +75,8 @@ class Child:
         return OutsideError(f"the reader of {display(str(self._place))} failed: {self._conversation.last_words()}")
 
     def _failure(self, told: Mapping[str, Any]) -> Exception:
+        if "usage" in told:
+            return UsageError(f"this cannot be a row of {display(str(self._place))}: {told['usage']}")
         if "errno" in told:
             return OSError(told["errno"], told["reason"], str(self._place))
         return UnreadableStoreError(f"{display(str(self._place))} cannot be read: {told['reason']}")

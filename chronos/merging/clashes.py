@@ -13,13 +13,18 @@ from chronos.merging.conflicts import Choice, ConflictKind
 BASE, OURS, THEIRS = 1, 2, 3
 _PLACE = "CONFLICT (file/directory)"
 _TYPES = "CONFLICT (distinct modes)"
+_CONTENTS = "CONFLICT (contents)"
+_DELETED = "CONFLICT (modify/delete)"
 _BINARY = "CONFLICT (binary)"
 _RENAMED = "CONFLICT (rename/rename)"
 _SUGGESTED = "CONFLICT (directory rename suggested)"
 
 
 class Clash(msgspec.Struct):
-    """One path that is not decided: what each side has there, what git left there, and which side has a folder."""
+    """One path that is not decided: what each side has there, what git left there, and which side has a folder.
+
+    `is_moved` says that only the place is asked about: git put the file into a folder that the other side had renamed.
+    """
 
     path: TreePath
     kind: ConflictKind
@@ -27,6 +32,7 @@ class Clash(msgspec.Struct):
     stages: dict[int, TreeEntry]
     merged: TreeEntry | None
     folder: Choice | None = None
+    is_moved: bool = False
 
     @property
     def has_lines(self) -> bool:
@@ -77,18 +83,23 @@ def _find_homes(messages: list[MergeMessage]) -> dict[TreePath, TreePath]:
 
 
 def _clash_of(merge: TreeMerge, path: TreePath, stages: dict[int, TreeEntry], messages: list[MergeMessage]) -> Clash:
-    kind = _kind_of(stages, {message.kind for message in messages})
-    merged = merge.changed.get(path) if kind in (ConflictKind.CONTENT, ConflictKind.ADDED) else None
+    said = {message.kind for message in messages}
+    kind = _kind_of(stages, said)
+    is_left = kind in (ConflictKind.CONTENT, ConflictKind.ADDED, ConflictKind.RENAMED)
+    merged = merge.changed.get(path) if is_left else None
     folder = None
     if kind is ConflictKind.PLACE:
         folder = Choice.THEIRS if OURS in stages else Choice.OURS
-    return Clash(path, kind, _reason_of(kind, stages, messages), stages, merged, folder)
+    is_moved = kind is ConflictKind.RENAMED and _SUGGESTED in said and _RENAMED not in said
+    return Clash(path, kind, _reason_of(kind, stages, messages), stages, merged, folder, is_moved)
 
 
 def _kind_of(stages: dict[int, TreeEntry], said: set[str]) -> ConflictKind:
     ours, theirs = stages.get(OURS), stages.get(THEIRS)
     if _PLACE in said:
         return ConflictKind.PLACE
+    if _SUGGESTED in said and said.isdisjoint((_CONTENTS, _BINARY, _DELETED, _TYPES)):
+        return ConflictKind.RENAMED
     if ours is None or theirs is None:
         return ConflictKind.DELETED if BASE in stages else ConflictKind.RENAMED
     if ours.mode == theirs.mode == GITLINK_MODE:

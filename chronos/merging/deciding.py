@@ -26,15 +26,14 @@ _MARKED = re.compile(rb"^<{7,} ours.*^>{7,} theirs", re.MULTILINE | re.DOTALL)
 class Verdict(msgspec.Struct, frozen=True):
     """What becomes of the path: nothing when it is no change, else `file`, or its end when that is None.
 
-    `is_file` tells, where a file and a folder want the path, that a file has it from now on.
+    `is_file` tells, where a file and a folder want the path, that a file has it from now on; `is_ours` that ours was
+    taken.
     """
 
     is_change: bool
     file: MergedFile | None = None
     is_file: bool = False
-
-
-_KEPT = Verdict(False)
+    is_ours: bool = False
 
 
 class Decider:
@@ -90,9 +89,14 @@ class Decider:
         return Conflict(clash.kind, clash.path, clash.reason, base, ours, theirs, merged, is_large=is_large)
 
     def _take(self, clash: Clash, side: Choice) -> Verdict:
+        if clash.is_moved and clash.merged is not None:
+            return Verdict(True, self._contents.file_of(clash.merged))
+        entry = self._own(clash, OURS if side is Choice.OURS else THEIRS)
         if side is Choice.OURS:
-            return Verdict(False, is_file=clash.folder is Choice.THEIRS)
-        entry = self._own(clash, THEIRS)
+            is_file = clash.folder is Choice.THEIRS
+            if entry is None or clash.path not in self._merge.changed or self._merge.replaced[clash.path] == entry:
+                return Verdict(False, is_file=is_file, is_ours=True)
+            return Verdict(True, self._contents.file_of(entry), is_file=is_file, is_ours=True)
         if entry is not None:
             return Verdict(True, self._contents.file_of(entry), is_file=clash.folder is Choice.OURS)
         return Verdict(OURS in clash.stages)

@@ -12,7 +12,7 @@ import msgspec
 from chronos.merging.keys import DEEPEST, DocumentError, Edit, group_edits, place_new
 
 _SPACE = re.compile(r"[ \t\n\r]*")
-_STRING = re.compile(r'"(?:[^"\\\x00-\x1f]|\\.)*"')
+_STRING = re.compile(r'"(?:[^"\\\x00-\x1f]++|\\.)*+"')
 _SCALAR = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?|true|false|null", re.ASCII)
 _INDENT = re.compile(r"\n([ \t]+)")
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import msgspec
 
 from chronos.files import TreePath, is_inside
-from chronos.git import Repository, TreeMerge, TreeSide, merge_in_scratch
-from chronos.merging.clashes import Clash, find_clashes, find_notes
+from chronos.git import Repository, TreeMerge, TreeSide, find_renames, merge_in_scratch
+from chronos.merging.clashes import OURS, Clash, find_clashes, find_notes
 from chronos.merging.conflicts import Choice, Conflict, ConflictKind, Resolver, Strategy
 from chronos.merging.contents import Contents, MergedFile
 from chronos.merging.deciding import Decider, Verdict
@@ -82,8 +82,11 @@ def _settle(
     result = MergedTree(changes, [], {}, find_notes(merge), contents)
     decider.prepare(clashes)
     gone: list[TreePath] = []  # where a file won over a folder: nothing under it is left to decide
+    lost: dict[TreePath, str] = {}  # what theirs has and does not get, with what ours had put into it
     for clash in clashes:
+        ours = clash.stages[OURS].oid if OURS in clash.stages else ""
         if any(is_inside(clash.path, folder) for folder in gone):
+            lost[clash.path] = ours
             continue
         verdict, settled, conflict = _decide(decider, clash, strategy, resolve)
         if conflict is not None:
@@ -91,9 +94,12 @@ def _settle(
         elif settled is not None:
             result.settled[clash.path] = settled
         if clash.kind is ConflictKind.PLACE:
-            gone += _make_place(merge, changes, clash, verdict)
+            gone += _make_place(merge, changes, clash, verdict, lost)
         if verdict is not None and verdict.is_change:
             changes[clash.path] = verdict.file
+        if verdict is not None and verdict.is_ours:
+            lost[clash.path] = ours
+    _give_back(merge, changes, lost)
     return result
 
 
@@ -113,31 +119,37 @@ def _decide(
 
 
 def _make_place(
-    merge: TreeMerge, changes: dict[TreePath, MergedFile | None], clash: Clash, verdict: Verdict | None
+    merge: TreeMerge,
+    changes: dict[TreePath, MergedFile | None],
+    clash: Clash,
+    verdict: Verdict | None,
+    lost: dict[TreePath, str],
 ) -> list[TreePath]:
     """Let a file or a folder have the path that both want; return the path when a file won.
 
     As long as it is not decided, ours stays: a folder of theirs waits, a folder of ours is merged into.
     """
-    if verdict is not None and not verdict.is_file:
+    if (not verdict.is_file) if verdict is not None else clash.folder is Choice.OURS:
         return []
-    if clash.folder is Choice.OURS and verdict is None:
-        return []
-    inside = [path for path in changes if is_inside(path, clash.path)]
-    moved = any(_is_moved(changes[path]) for path in inside)
-    for path in inside:
+    for path in [path for path in changes if is_inside(path, clash.path)]:
         del changes[path]
+        lost[path] = ""
     if clash.folder is Choice.OURS:
         changes |= dict.fromkeys(_list_inside(merge, clash.path), None)
-    elif moved:
-        # What ours changed, and theirs moved into the folder that goes, is back where ours has it.
-        for path in [path for path, file in changes.items() if file is None and path in merge.by_ours]:
-            del changes[path]
     return [clash.path] if verdict is not None else []
 
 
-def _is_moved(file: MergedFile | None) -> bool:
-    return file is not None and (file.origin is None or file.origin.side is Choice.OURS)
+def _give_back(merge: TreeMerge, changes: dict[TreePath, MergedFile | None], lost: dict[TreePath, str]) -> None:
+    """Let ours keep what theirs had renamed to a place that theirs does not get."""
+    gone = [path for path, file in changes.items() if file is None]
+    if not gone or not lost:
+        return
+    kept = {file.oid for file in changes.values() if file is not None}
+    renamed = {old: new for new, old in find_renames(merge).items()}
+    for path in gone:
+        entry = merge.replaced.get(path)
+        if entry is not None and entry.oid not in kept and (entry.oid in lost.values() or renamed.get(path) in lost):
+            del changes[path]
 
 
 def _list_inside(merge: TreeMerge, folder: TreePath) -> list[TreePath]:

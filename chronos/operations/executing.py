@@ -19,11 +19,9 @@ from chronos.checkpoints import (
     JournalKind,
     Kept,
     Plan,
-    SideKind,
     Store,
     StoreChange,
     Trigger,
-    capture_in_memory,
     open_checkpoint,
     side_on_disk,
 )
@@ -137,7 +135,9 @@ def _apply(workspace: Workspace, task: Task, prepared: Prepared, safety: str) ->
         task.target, task.undoes, task.checkpoints, task.seals, task.parents,
     )  # fmt: skip
     seen = {path: part.index_identity for path, part in prepared.present.components.items()}
-    applied = carry_out(workspace, journal, prepared.repositories, partial(_verify, workspace, prepared), seen)
+    written = frozenset(change.path for change in plan.writes)
+    policy = workspace.policy(written, inside_places(workspace, plan.change_set.stores))
+    applied = carry_out(workspace, journal, prepared.repositories, partial(_verify, workspace, prepared), policy, seen)
     kept, warnings = (*plan.kept, *applied.kept), (*plan.warnings, *applied.warnings)
     return Outcome(
         journal.operation, task.summary, plan, safety, applied.written, applied.deleted, kept, warnings,
@@ -184,16 +184,13 @@ def _check_contents(workspace: Workspace, prepared: Prepared) -> None:
             pool.read_content(content)
 
 
-def _verify(workspace: Workspace, prepared: Prepared, applied: Applied) -> None:
-    """Hash what was written, and capture and plan again: what differs or is still to do, and was not kept, is wrong.
+def _verify(workspace: Workspace, prepared: Prepared, applied: Applied, capture: Capture) -> None:
+    """Hash what was written, and plan again from a capture of it: what is still to do, and was not kept, is wrong.
 
     A path that was not in the plan and is now was changed by somebody else meanwhile: that is said. A restored
     `.gitignore` can bring paths into sight that nobody looked at before; they were not touched.
     """
     changes = prepared.plan.change_set.changes
-    written = frozenset(change.path for change in changes if change.after.kind is not SideKind.ABSENT)
-    stores = inside_places(workspace, prepared.plan.change_set.stores)
-    capture = capture_in_memory(workspace.store, workspace.repository, workspace.policy(written, stores))
     before = prepared.present.state
     planned = {change.path for change in changes} | {unescape(store.path) for store in prepared.plan.change_set.stores}
     replanned = prepared.replan(capture).change_set

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,7 +43,7 @@ from chronos.operations.shelf import move_checkpoints
 from chronos.operations.workspace import Workspace
 
 if TYPE_CHECKING:
-    from chronos.checkpoints import Applied, ChangeSet, Journal, StoreApplier
+    from chronos.checkpoints import Applied, Capture, CapturePolicy, ChangeSet, Journal, StoreApplier
 
 # What the replacement of a folder notes in its trash, and is nothing of anybody's.
 _MARKS = ("placing", "verified", "placed")
@@ -50,14 +51,15 @@ _MARKS = ("placing", "verified", "placed")
 
 def carry_out(
     workspace: Workspace, journal: Journal, repositories: dict[TreePath, Repository],
-    verify: Callable[[Applied], None], seen: Mapping[TreePath, str],
+    verify: Callable[[Applied, Capture], None], policy: CapturePolicy, seen: Mapping[TreePath, str],
 ) -> Applied:  # fmt: skip
     """Write the journal, apply its changes, call `verify`, and log the operation. The timeline's lock must be held.
 
+    `verify` gets a capture by `policy` of what is there then, which becomes a checkpoint where the journal says so.
     `seen` are the identities of the indexes that the plan was made from. With checkpoints that move in the journal the
-    store's exclusive lock must be held. An operation that fails its verification is
-    logged all the same, so that it can be undone; its trash stays. Memory stores come first: where one cannot be
-    replaced all are as they were, nothing else has been touched, and there was no operation.
+    store's exclusive lock must be held. An operation that fails its verification is logged all the same, so that it can
+    be undone; its trash stays. Memory stores come first: where one cannot be replaced all are as they were, nothing
+    else has been touched, and there was no operation.
     """
     store = workspace.store
     path, trash = _journal_path(store, journal), _trash_path(store, journal)
@@ -73,12 +75,26 @@ def carry_out(
     applied = applier.apply(journal.change_set, workspace.progress)
     _add_stores(applied, stores)
     try:
-        verify(applied)
+        sealed = _capture(workspace, journal, policy, partial(verify, applied))
     except VerifyFailedError:
-        _close(workspace, journal, keep_trash=True)
+        _close(workspace, journal, None, keep_trash=True)
         raise
-    _close(workspace, journal)
+    _close(workspace, journal, sealed)
     return applied
+
+
+def _capture(
+    workspace: Workspace, journal: Journal, policy: CapturePolicy, look: Callable[[Capture], None]
+) -> str | None:  # fmt: skip
+    """Capture what is there, let `look` look at it, and seal it when the journal says so; return the id then."""
+    store, repository = workspace.store, workspace.repository
+    if journal.seals is None:
+        look(checkpoints.capture_in_memory(store, repository, policy))
+        return None
+    request = workspace.request(journal.seals, Trigger.AUTOMATIC, parents=journal.parents)
+    with checkpoints.open_checkpoint(store, repository, policy, request) as pending:
+        look(pending.capture)
+        return pending.seal().checkpoint_id
 
 
 def read_changes(store: Store, operation: Operation) -> ChangeSet:
@@ -209,7 +225,7 @@ def _settle_one(workspace: Workspace, journal: Journal, *, abort: bool) -> str:
     if abort:
         _withdraw(store, journal)
     else:
-        _close(workspace, journal)
+        _close(workspace, journal, _seal(workspace, journal))
     verb = "took back" if abort else "finished"
     kept = [f"kept {display(row.path)}: {row.reason}" for row in applied.kept]
     return "; ".join([f"{verb} the interrupted {journal.kind} ({journal.summary})", *kept, *applied.warnings])
@@ -269,12 +285,12 @@ def _repositories(workspace: Workspace, changes: ChangeSet) -> dict[TreePath, Re
     return found
 
 
-def _close(workspace: Workspace, journal: Journal, *, keep_trash: bool = False) -> None:
-    """Move and take the checkpoints that the operation speaks of, log it, and keep its changes for undo."""
+def _close(workspace: Workspace, journal: Journal, sealed: str | None, *, keep_trash: bool = False) -> None:
+    """Move the checkpoints that the operation speaks of, log it, and keep its changes for undo."""
     store, moves = workspace.store, journal.checkpoints
     move_checkpoints(store, moves)
-    if journal.seals is not None:
-        moves += (CheckpointMove(_seal(workspace, journal, journal.seals), True),)
+    if sealed is not None:
+        moves += (CheckpointMove(sealed, True),)
     operation = Operation(
         journal.operation, OperationKind(journal.kind), journal.timeline, stamp(), journal.summary, moves,
         has_changes=True, safety=journal.safety, target=journal.target, undoes=journal.undoes,
@@ -283,15 +299,15 @@ def _close(workspace: Workspace, journal: Journal, *, keep_trash: bool = False) 
     _archive(store, journal, keep_trash=keep_trash)
 
 
-def _seal(workspace: Workspace, journal: Journal, name: str) -> str:
-    """Take the checkpoint that ends an operation, unless a run that was cut short has; return its id."""
+def _seal(workspace: Workspace, journal: Journal) -> str | None:
+    """Take the checkpoint that ends an operation, unless the run that was cut short has; return its id."""
     newest = workspace.store.catalog.list_checkpoints(journal.timeline, limit=1)[0]
-    if newest.parent == journal.safety and newest.other_parents == journal.parents:
+    if journal.seals is not None and newest.parent == journal.safety and newest.other_parents == journal.parents:
         return newest.checkpoint_id
-    request = workspace.request(name, Trigger.AUTOMATIC, parents=journal.parents)
+    if journal.seals is None:
+        return None
     policy = workspace.policy(frozenset(change.path for change in journal.change_set.changes))
-    with checkpoints.open_checkpoint(workspace.store, workspace.repository, policy, request) as pending:
-        return pending.seal().checkpoint_id
+    return _capture(workspace, journal, policy, lambda _: None)
 
 
 def _archive(store: Store, journal: Journal, *, keep_trash: bool = False) -> None:

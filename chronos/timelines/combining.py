@@ -6,6 +6,7 @@ repository, memory store by store, and what cannot be decided is a conflict and 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -30,6 +31,8 @@ from chronos.pool import ContentSink
 from chronos.timelines.combining_memory import StoreCombiner, StoreResult
 
 _FILE_MODE = 0o100644
+# What the common state, ours and theirs have at a path; None where it is as in the base commit.
+_Row = tuple[Entry | None, Entry | None, Entry | None]
 
 
 class Combined(msgspec.Struct):
@@ -93,40 +96,66 @@ class Combiner:
         return sorted(ours & theirs)
 
     def _combine_code(self, path: TreePath, scratch: Path) -> None:
-        sides = tuple(state.components.get(path) for state in (self._base, self._ours, self._theirs))
-        _, ours, theirs = sides
+        parts = [state.components.get(path) for state in (self._base, self._ours, self._theirs)]
+        base, ours, theirs = parts
         assert ours is not None and theirs is not None
-        if _is_same(sides[0], theirs):
+        if base is not None and base.base == theirs.base and base.entries == theirs.entries:
             return
-        base, mine, other = self._sides(path)
-        with merge_trees(
-            self._present.repositories[path], base, mine, other, scratch,
-            strategy=self._strategy, resolve=partial(self._ask, path),
-        ) as merged:  # fmt: skip
-            self._take(ours, theirs, merged)
+        bases = [part.base if part is not None else None for part in parts]
+        rows = self._rows(path)
+        entries = dict(ours.entries)
+        if len(set(bases)) == 1:
+            rows = {own: row for own, row in rows.items() if not row[0] == row[1] == row[2]}
+            if not _moves_paths(rows):
+                rows = self._take_plain(ours, rows, entries)
+        if rows or len(set(bases)) > 1:
+            sides = [
+                TreeSide(base, {own: self._file(entry) for own, row in rows.items() if (entry := row[number])})
+                for number, base in enumerate(bases)
+            ]
+            with merge_trees(
+                self._present.repositories[path], sides[0], sides[1], sides[2], scratch,
+                strategy=self._strategy, resolve=partial(self._ask, path),
+            ) as merged:  # fmt: skip
+                self._take(ours, theirs, merged, entries)
+        self._result.state.components[path] = msgspec.structs.replace(ours, entries=entries)
 
-    def _sides(self, path: TreePath) -> tuple[TreeSide, TreeSide, TreeSide]:
-        """Return the three sides of a repository, without what is the same in all, or unknown on one side."""
+    def _rows(self, path: TreePath) -> dict[TreePath, _Row]:
+        """Return what the three states have at every path of a repository that differs from its base in any of them.
+
+        What a state did not take counts as unchanged there: exclusion is not absence.
+        """
         states = (self._base, self._ours, self._theirs)
         parts = [state.components.get(path) for state in states]
-        bases = [part.base if part is not None else None for part in parts]
-        names = sorted({own for part in parts if part is not None for own in part.entries})
         prefix = path + b"/" if path else b""
-        changes: list[dict[TreePath, TreeFile | None]] = [{}, {}, {}]
-        for own in names:
-            entries = [part.entries.get(own) if part is not None else None for part in parts]
-            if len(set(bases)) == 1 and entries[0] == entries[1] == entries[2]:
-                continue
+        found = {}
+        for own in sorted({own for part in parts if part is not None for own in part.entries}):
             if any(state.is_memory(prefix + own) for state in states):
                 continue
-            for number, state in enumerate(states):
-                entry = entries[number]
-                if entry is None and state.is_left_out(prefix + own) is not None:
-                    entry = entries[0]  # exclusion is not absence: it counts as unchanged
-                if entry is not None:
-                    changes[number][own] = self._file(entry)
-        found = [TreeSide(base, change) for base, change in zip(bases, changes, strict=True)]
-        return found[0], found[1], found[2]
+            was, *others = (part.entries.get(own) if part is not None else None for part in parts)
+            for number, state in enumerate(states[1:]):
+                if others[number] is None and state.is_left_out(prefix + own) is not None:
+                    others[number] = was
+            found[own] = (was, others[0], others[1])
+        return found
+
+    def _take_plain(
+        self, ours: ComponentState, rows: dict[TreePath, _Row], entries: dict[TreePath, Entry]
+    ) -> dict[TreePath, _Row]:
+        """Take what only the other side changed; return what both did, which needs git. No path may move.
+
+        Without that, nothing is renamed and nothing is in another's way, so git would merge each path by itself.
+        """
+        hard = {}
+        for own, (was, mine, other) in rows.items():
+            if other in (was, mine):
+                continue
+            if mine != was:
+                hard[own] = was, mine, other
+            elif other is not None and self._is_wanted(ours.from_root(own)):
+                entries[own] = other
+                self._result.paths.add(ours.from_root(own))
+        return hard
 
     def _file(self, entry: Entry) -> TreeFile | None:
         if entry.kind is EntryKind.DELETED or entry.content is None:
@@ -139,9 +168,10 @@ class Combiner:
         found = _from_root(path, conflict)
         return self._resolve(found) if self._is_wanted(found.path) else None
 
-    def _take(self, ours: ComponentState, theirs: ComponentState, merged: MergedTree) -> None:
+    def _take(
+        self, ours: ComponentState, theirs: ComponentState, merged: MergedTree, entries: dict[TreePath, Entry]
+    ) -> None:
         result, path = self._result, ours.path
-        entries = dict(ours.entries)
         for own, file in merged.changes.items():
             full = ours.from_root(own)
             if not self._is_wanted(full):
@@ -151,7 +181,6 @@ class Combiner:
                 continue
             result.paths.add(full)
             entries[own] = self._entry(own, file, theirs, merged)
-        result.state.components[path] = msgspec.structs.replace(ours, entries=entries)
         found = (_from_root(path, conflict) for conflict in merged.conflicts)
         result.conflicts += [conflict for conflict in found if self._is_wanted(conflict.path)]
         settled = {ours.from_root(own): why for own, why in merged.settled.items()}
@@ -179,6 +208,16 @@ def _from_root(path: TreePath, conflict: Conflict) -> Conflict:
     return msgspec.structs.replace(conflict, path=path + b"/" + conflict.path) if path else conflict
 
 
-def _is_same(base: ComponentState | None, theirs: ComponentState) -> bool:
-    """Tell whether the other side changed nothing in a repository."""
-    return base is not None and base.base == theirs.base and base.entries == theirs.entries
+def _moves_paths(rows: dict[TreePath, _Row]) -> bool:
+    """Tell whether a path may go or be renamed on a side, or stand in the way of another one's folder."""
+    sides = [(was, entry) for was, *others in rows.values() for entry in others if entry != was]
+    if any(entry is None or entry.kind is EntryKind.DELETED for _, entry in sides):
+        return True
+    folders = {folder for own in rows for folder in _folders_of(own)}
+    return not folders.isdisjoint(rows)
+
+
+def _folders_of(path: TreePath) -> Iterator[TreePath]:
+    while b"/" in path:
+        path = path.rpartition(b"/")[0]
+        yield path

@@ -10,8 +10,17 @@ import msgspec
 from chronos.checkpoints import MemoryState, Options, State, keep_state
 from chronos.errors import UnreadableStoreError
 from chronos.files import display, translate_os_errors, unescape
-from chronos.memory import CaptureWork, MergeWork, StorePlace, TableMerge, free_name, get_kind
-from chronos.merging import Choice, Conflict, ConflictKind, Resolution, Resolver, Strategy
+from chronos.memory import (
+    CaptureWork,
+    MergedText,
+    MergeWork,
+    StorePlace,
+    TableMerge,
+    free_name,
+    get_kind,
+    merge_lines,
+)
+from chronos.merging import Choice, Conflict, ConflictKind, Resolution, Resolver, Strategy, merge_structured
 from chronos.operations import Workspace, write_store
 from chronos.pool import ContentSink
 from chronos.stat_cache import StatCache
@@ -105,7 +114,10 @@ class StoreCombiner:
             self._copy(part, folder / label) for label, part in (("base", base), ("ours", mine), ("theirs", other))
         ]
         assert copies[1] is not None and copies[2] is not None
-        work = MergeWork(self._folder(folder / "merged"), unescape(path), name, self._resolve, self._strategy)
+        work = MergeWork(
+            self._folder(folder / "merged"), unescape(path), name, self._resolve, self._strategy,
+            merge_text=self._merge_text,
+        )  # fmt: skip
         try:
             with translate_os_errors(f"cannot merge memory store {display(name)}"):
                 merged = kind.merge(copies[0], copies[1], copies[2], work)
@@ -120,6 +132,12 @@ class StoreCombiner:
         place = StorePlace(name, kind.name, self._workspace.place_of(path), path, mine.record.is_found)
         after = keep_state(self._sink, place, state)
         return StoreResult(after, "merged by rows", tuple(merged.tables), notes=tuple(merged.notes))
+
+    def _merge_text(self, path: bytes, base: bytes, ours: bytes, theirs: bytes) -> MergedText:
+        """Merge a plain file by lines, and where they conflict by keys, as code is merged."""
+        by_lines = merge_lines(self._workspace.git, self._strategy)(path, base, ours, theirs)
+        by_keys = None if by_lines.is_clean else merge_structured(path, base, ours, theirs)
+        return by_lines if by_keys is None else MergedText(by_keys, True)
 
     def _copy(self, part: MemoryState | None, folder: Path) -> Path | None:
         return write_store(self._workspace.store, part, self._folder(folder)) if part is not None else None

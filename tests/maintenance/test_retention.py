@@ -11,7 +11,7 @@ from chronos.catalog import CheckpointRow
 from chronos.checkpoints import Trigger
 from chronos.config import Config
 from chronos.maintenance import is_due
-from chronos.maintenance.retention import Rules, Ties, judge
+from chronos.maintenance.retention import Rules, Ties, find_forks, find_joins, judge
 from tests.maintenance.conftest import NO_LIMITS, STRICT, Shift, names, take
 from tests.support import RepoBuilder
 
@@ -73,8 +73,20 @@ def test_pinned_tagged_forked_and_tied_checkpoints_stay() -> None:
     found = rows(9)
     found[8] = msgspec.structs.replace(found[8], pinned=True)
     found[7] = msgspec.structs.replace(found[7], tags=("release",))
-    ties = Ties(frozenset({found[6].checkpoint_id}), frozenset(), frozenset({found[5].checkpoint_id}))
-    assert stays(found, ties, max_checkpoints_per_timeline=1) == [1, 2, 3, 4, 9]
+    states, forks, joins = (frozenset({found[place].checkpoint_id}) for place in (6, 5, 4))
+    ties = Ties(states, frozenset(), forks, joins)
+    assert stays(found, ties, max_checkpoints_per_timeline=1) == [1, 2, 3, 4, 5, 9]
+
+
+def test_what_ties_two_timelines_together_stays() -> None:
+    repo_rows = rows(4)
+    repo_rows[1] = msgspec.structs.replace(repo_rows[1], other_parents=("f" * 16,))
+    elsewhere = msgspec.structs.replace(
+        repo_rows[0], checkpoint_id="e" * 16, timeline="side", parent=repo_rows[3].checkpoint_id
+    )
+    found = [*repo_rows, elsewhere]
+    assert find_joins(found) == {repo_rows[1].checkpoint_id, elsewhere.checkpoint_id}
+    assert find_forks(found) == {repo_rows[3].checkpoint_id}
 
 
 def test_named_checkpoints_count_only_where_that_is_asked_for() -> None:

@@ -110,6 +110,14 @@ class Adapter(ABC):
         """Add, remove and change a row."""
 
     @abstractmethod
+    def change_elsewhere(self, place: Path) -> None:
+        """Change what `change` leaves alone."""
+
+    @abstractmethod
+    def change_one(self, place: Path, word: str) -> None:
+        """Write `word` where `change` does not."""
+
+    @abstractmethod
     def rows(self, place: Path) -> Any:
         """Read everything."""
 
@@ -135,6 +143,13 @@ class FolderAdapter(Adapter):
         (place / "link").unlink()
         (place / "link").symlink_to("one.json")
 
+    def change_elsewhere(self, place: Path) -> None:
+        (place / "tool.sh").chmod(0o644)
+        (place / "deep" / "er" / "three").write_text("3")
+
+    def change_one(self, place: Path, word: str) -> None:
+        (place / "tool.sh").write_text(word)
+
     def rows(self, place: Path) -> Any:
         found = {}
         for path in sorted(place.rglob("*")):
@@ -151,11 +166,17 @@ class FileAdapter(Adapter):
 
     def make(self, folder: Path) -> Path:
         place = folder / "state.json"
-        place.write_text(json.dumps({"step": 1}))
+        place.write_text(json.dumps({"step": 1, "log": ["a", "b", "c", "d"]}, indent=1))
         return place
 
     def change(self, place: Path) -> None:
-        place.write_text(json.dumps({"step": 2, "more": True}))
+        place.write_text(place.read_text().replace('"step": 1', '"step": 2'))
+
+    def change_elsewhere(self, place: Path) -> None:
+        place.write_text(place.read_text().replace('"d"', '"e"'))
+
+    def change_one(self, place: Path, word: str) -> None:
+        place.write_text(place.read_text().replace('"b"', json.dumps(word)))
 
     def rows(self, place: Path) -> Any:
         return json.loads(place.read_text())
@@ -183,6 +204,19 @@ class LanceAdapter(Adapter):
         lessons.delete("id = 5")
         lessons.update(where="id = 7", values={"text": "changed"})
 
+    def change_elsewhere(self, place: Path) -> None:
+        import lancedb
+
+        database = lancedb.connect(place)
+        database.open_table("lessons").add([_lesson(200)])
+        database.open_table("lessons").delete("id = 11")
+        database.open_table("facts").update(where="id = 'a'", values={"n": 5})
+
+    def change_one(self, place: Path, word: str) -> None:
+        import lancedb
+
+        lancedb.connect(place).open_table("lessons").update(where="id = 13", values={"text": word})
+
     def rows(self, place: Path) -> Any:
         import lancedb
 
@@ -204,6 +238,13 @@ class SqliteAdapter(Adapter):
         self._run(place, "INSERT INTO notes (text) VALUES ('four')")
         self._run(place, "DELETE FROM notes WHERE text = 'one'")
         self._run(place, "UPDATE notes SET text = 'zwei' WHERE text = 'two'")
+
+    def change_elsewhere(self, place: Path) -> None:
+        self._run(place, "INSERT INTO notes VALUES (50, 'fifty')")
+        self._run(place, "UPDATE notes SET text = 'drei' WHERE text = 'three'")
+
+    def change_one(self, place: Path, word: str) -> None:
+        self._run(place, f"UPDATE notes SET text = '{word}' WHERE id = 3")
 
     def rows(self, place: Path) -> Any:
         connection = sqlite3.connect(place)

@@ -13,7 +13,9 @@ import msgspec
 import pytest
 
 from chronos.errors import ChronosError, MissingChunkError, StoreChangedError
-from chronos.memory import MemoryFile, MemoryKind, ReplaceWork
+from chronos.git import GitCommand
+from chronos.memory import MemoryFile, MemoryKind, MergeWork, ReplaceWork, StoreMerge, merge_lines
+from chronos.merging import Choice, Conflict, Resolution, Resolver, Strategy
 from chronos.pool import Content
 from chronos.stat_cache import StatCache
 from tests.memory.stores import (
@@ -273,3 +275,102 @@ def test_a_state_survives_its_trip_through_messages(kind: MemoryKind, place: Pat
     files = msgspec.msgpack.decode(msgspec.msgpack.encode(state.files), type=list[MemoryFile])
     assert files == state.files
     assert msgspec.json.decode(msgspec.json.encode(state.facts)) == state.facts
+
+
+class Copies:
+    """Plain copies of the store as it is now, for a base, ours and theirs, and merges of them."""
+
+    def __init__(self, adapter: Adapter, kind: MemoryKind, place: Path, pool: MemoryPool, folder: Path) -> None:
+        self._state, self._pool, self._folder, self._kind = capture(kind, place, pool), pool, folder, kind
+        self.base, self.ours, self.theirs = (self.copy(name) for name in ("base", "ours", "theirs"))
+        self.merges = 0
+
+    def copy(self, name: str) -> Path:
+        (self._folder / name).mkdir()
+        return self._kind.write_out(self._folder / name, self._state, self._pool.pieces)
+
+    def merge(
+        self,
+        resolve: Resolver = lambda conflict: None,
+        strategy: Strategy = Strategy.CONFLICT,
+        *,
+        has_base: bool = True,
+    ) -> StoreMerge:
+        """Merge copies of ours and theirs: a merge may use them up."""
+        self.merges += 1
+        folder = self._folder / f"merge{self.merges}"
+        places = []
+        for name, place in (("ours", self.ours), ("theirs", self.theirs)):
+            shutil.copytree(self._folder / name, folder / name, symlinks=True)
+            places.append(folder / name / place.relative_to(self._folder / name))
+        (folder / "out").mkdir()
+        lines = merge_lines(GitCommand.find({}), strategy)
+        work = MergeWork(folder / "out", b"data/store", "store", resolve, strategy, merge_text=lines)
+        before = marks(self._folder / "base")
+        result = self._kind.merge(self.base if has_base else None, *places, work)
+        assert marks(self._folder / "base") == before
+        assert result.place == folder / "out" / self.ours.relative_to(self._folder / "ours")
+        return result
+
+
+@pytest.fixture
+def copies(adapter: Adapter, kind: MemoryKind, place: Path, pool: MemoryPool, tmp_path: Path) -> Copies:
+    folder = tmp_path / "copies"
+    folder.mkdir()
+    return Copies(adapter, kind, place, pool, folder)
+
+
+def test_a_merge_takes_what_only_one_side_changed(adapter: Adapter, copies: Copies) -> None:
+    old = adapter.rows(copies.base)
+    unchanged = copies.merge()
+    assert (adapter.rows(unchanged.place), unchanged.tables, unchanged.conflicts) == (old, [], [])
+    adapter.change(copies.theirs)
+    theirs = copies.merge()
+    assert adapter.rows(theirs.place) == adapter.rows(copies.theirs)
+    assert theirs.conflicts == [] and sum(t.added + t.changed + t.removed for t in theirs.tables) > 0
+
+
+def test_a_merge_keeps_what_only_ours_changed(adapter: Adapter, copies: Copies) -> None:
+    adapter.change(copies.ours)
+    result = copies.merge()
+    assert (adapter.rows(result.place), result.tables, result.conflicts) == (adapter.rows(copies.ours), [], [])
+
+
+def test_a_merge_has_what_both_changed(adapter: Adapter, copies: Copies) -> None:
+    adapter.change(copies.ours)
+    adapter.change_elsewhere(copies.theirs)
+    result = copies.merge()
+    assert result.conflicts == []
+    both = copies.copy("both")
+    adapter.change(both)
+    adapter.change_elsewhere(both)
+    found, wanted = adapter.rows(result.place), adapter.rows(both)
+    is_numbered = adapter.kind == "sqlite"  # a row that one side added has the number that it had there
+    assert sorted(text for _, text in found) == sorted(text for _, text in wanted) if is_numbered else found == wanted
+
+
+def test_what_both_changed_in_one_place_is_a_conflict_that_can_be_resolved(adapter: Adapter, copies: Copies) -> None:
+    adapter.change_one(copies.ours, "ours")
+    adapter.change_one(copies.theirs, "theirs")
+    sides = adapter.rows(copies.ours), adapter.rows(copies.theirs)
+    open_merge = copies.merge()
+    assert adapter.rows(open_merge.place) == sides[0]
+    (conflict,) = open_merge.conflicts
+    assert conflict.path.startswith(b"data/store") and conflict.store == "store" and conflict.reason
+    assert b"ours" in (conflict.ours or b"") and b"theirs" in (conflict.theirs or b"") and conflict.base
+    asked = []
+
+    def resolve(found: Conflict) -> Resolution:
+        asked.append(found.conflict_id)
+        return Resolution(Choice.THEIRS)
+
+    resolved = copies.merge(resolve)
+    assert asked == [conflict.conflict_id]
+    assert (adapter.rows(resolved.place), resolved.conflicts) == (sides[1], [])
+    for strategy, side in ((Strategy.OURS, sides[0]), (Strategy.THEIRS, sides[1])):
+        assert adapter.rows(copies.merge(strategy=strategy).place) == side
+
+
+def test_without_a_base_equal_stores_are_no_conflict(adapter: Adapter, copies: Copies) -> None:
+    result = copies.merge(has_base=False)
+    assert (adapter.rows(result.place), result.conflicts) == (adapter.rows(copies.base), [])

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from chronos.files import is_inside
 from chronos.git import GitCommand, TreeSide, hash_blob, open_repository
-from chronos.merging import Conflict, ConflictKind, MergedTree, merge_trees
-from tests.merging.histories import Edit, Tree, changed, commit_all, edits, scratch_in, side_of, trees
+from chronos.merging import Choice, Conflict, ConflictKind, MergedTree, Resolution, Strategy, merge_trees
+from tests.merging.histories import LINK, Edit, Tree, changed, commit_all, edits, scratch_in, side_of, trees
 from tests.properties.profiles import examples
 from tests.support import RepoBuilder, make_home, sealed_environment
 
@@ -86,6 +86,43 @@ def test_a_merge_has_the_files_and_conflicts_of_git_merge(
     with merge_trees(repository, TreeSide(commits[0]), sides[0], sides[1], scratch_in(repo.root.parent)) as merged:
         check_conflicts(by_git, merged.conflicts, states)
         check_files(by_git, merged, states[1])
+        conflicts = merged.conflicts
+    for choice in (Choice.OURS, Choice.THEIRS):
+        options = (
+            {"strategy": Strategy(choice.value)}
+            if told[0]
+            else {"resolve": lambda _, choice=choice: Resolution(choice)}
+        )
+        with merge_trees(repository, TreeSide(commits[0]), *sides, scratch_in(repo.root.parent), **options) as merged:
+            check_taken(merged, conflicts, states[1], choice)
+            if choice is Choice.OURS:
+                check_kept(merged, states)
+
+
+def check_kept(merged: MergedTree, states: list[Tree]) -> None:
+    """Where ours is taken, what only ours has is still there, or merged with something into what nobody had."""
+    base, ours, theirs = ({data for _, data in state.values()} for state in states)
+    changed = {merged.read(path) for path, file in merged.changes.items() if file is not None}
+    result = changed | {data for path, (_, data) in states[1].items() if path not in merged.changes}
+    lost = ours - base - theirs - result
+    assert len(lost) <= len(result - base - ours), lost
+
+
+def check_taken(merged: MergedTree, conflicts: list[Conflict], ours: Tree, choice: Choice) -> None:
+    """A side that is taken everywhere leaves no conflict, no marker, and has what the conflicts showed of it."""
+    assert merged.conflicts == []
+    result = {path: data for path, (_, data) in ours.items()}
+    for path in merged.changes:
+        result.pop(path, None)
+        if merged.changes[path] is not None:
+            result[path] = merged.read(path)
+            assert not _MARKED.search(result[path])
+    for path in result:
+        assert not any(path.startswith(other + b"/") for other in result)
+    for conflict in conflicts:
+        shown = conflict.ours if choice is Choice.OURS else conflict.theirs
+        if conflict.path in merged.settled and "renamed" not in conflict.reason and not conflict.merged:
+            assert result.get(conflict.path) == shown, conflict
 
 
 def merges(repo: RepoBuilder, setting: str) -> bool:
@@ -109,7 +146,7 @@ def check_conflicts(by_git: Merged, conflicts: list[Conflict], states: list[Tree
             assert shown == blob, (conflict, number)
         if conflict.merged is not None:
             assert _LABELS.sub(rb"\1", conflict.merged) == _LABELS.sub(rb"\1", by_git.on_disk(conflict.path))
-        elif conflict.kind is ConflictKind.CONTENT:
+        elif conflict.kind is ConflictKind.CONTENT and stages[2][0] != LINK:
             assert b"\0" in (conflict.ours or b"") + (conflict.theirs or b""), conflict
 
 

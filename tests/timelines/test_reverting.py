@@ -85,8 +85,9 @@ def test_a_revert_of_what_was_changed_again_is_a_conflict(worked: Worked) -> Non
     waiting = worked.engine.list_conflicts()
     assert waiting is not None
     assert waiting.command == f"chrono revert {worked.bad}"
-    for subject in ("a.txt", "new.txt", "facts.db"):
-        worked.engine.resolve_conflict(subject, Resolution(Choice.OURS if subject == "new.txt" else Choice.THEIRS))
+    content = Resolution(Choice.CONTENT, text(l19="later").encode())
+    for subject, decided in (("a.txt", content), ("new.txt", Choice.OURS), ("facts.db", Choice.THEIRS)):
+        worked.engine.resolve_conflict(subject, decided if isinstance(decided, Resolution) else Resolution(decided))
     assert worked.engine.revert_checkpoint("bad").is_done
     has(worked.tree, {**TAKEN_BACK, "new.txt": "changed again\n"})
     assert read_facts(worked.tree.path(DB)) == {**BOTH, 2: "later"}
