@@ -40,10 +40,10 @@ class MergeVerbs(EnginePlace):
 
     def plan_merge_timeline(
         self, source: str, target: str | None = None, *, strategy: str = "conflict", paths: Sequence[str] = (),
-        base: str | None = None,
+        base: str | None = None, resolver: Resolver | str | None = None,
     ) -> MergeOutcome:  # fmt: skip
         """Return what `merge_timeline` would do, and change nothing in either tree."""
-        return self._merge(source, target, strategy, paths, base, None, None, plan_only=True)
+        return self._merge(source, target, strategy, paths, base, resolver, None, plan_only=True)
 
     def revert_checkpoint(
         self, checkpoint: str, *, strategy: str = "conflict", paths: Sequence[str] = (),

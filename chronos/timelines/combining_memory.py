@@ -133,10 +133,11 @@ class StoreCombiner:
         after = keep_state(self._sink, place, state)
         return StoreResult(after, "merged by rows", tuple(merged.tables), notes=tuple(merged.notes))
 
-    def _merge_text(self, path: bytes, base: bytes, ours: bytes, theirs: bytes) -> MergedText:
+    def _merge_text(self, path: bytes, base: bytes, ours: bytes, theirs: bytes) -> MergedText | None:
         """Merge a plain file by lines, and where they conflict by keys, as code is merged."""
         by_lines = merge_lines(self._workspace.git, self._strategy)(path, base, ours, theirs)
-        by_keys = None if by_lines.is_clean else merge_structured(path, base, ours, theirs)
+        is_clean = by_lines is not None and by_lines.is_clean
+        by_keys = None if is_clean else merge_structured(path, base, ours, theirs)
         return by_lines if by_keys is None else MergedText(by_keys, True)
 
     def _copy(self, part: MemoryState | None, folder: Path) -> Path | None:

@@ -7,6 +7,7 @@ both parents, so that the next one begins from there.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 
 import msgspec
@@ -25,7 +26,7 @@ from chronos.checkpoints import (
     publish_packs,
 )
 from chronos.errors import ChangedMeanwhileError, NoCommonCheckpointError, UsageError
-from chronos.files import TreePath, display
+from chronos.files import TreePath, display, to_text
 from chronos.merging import Conflict, Resolution, Resolver, Strategy
 from chronos.operations import (
     Operation,
@@ -40,7 +41,7 @@ from chronos.operations import (
     read_history,
     stamp,
 )
-from chronos.pool import HashingSink, PoolWriter
+from chronos.pool import HashingSink, PoolWriter, digest
 from chronos.timelines.combining import Combined, Combiner
 from chronos.timelines.combining_memory import StoreResult
 from chronos.timelines.listing import hold
@@ -62,12 +63,13 @@ class MergeRequest(msgspec.Struct, frozen=True):
 
 
 class MergeOutcome(msgspec.Struct, frozen=True):
-    """What a merge did, or would do. While there are `conflicts`, nothing was changed.
+    """What a merge into the tree of `timeline` did, or would do. While there are `conflicts`, nothing was changed.
 
     `settled` says by path what decided what git alone could not; `checkpoint` is the one that has both parents.
     """
 
     summary: str
+    timeline: str
     base: CheckpointRow | None
     theirs: CheckpointRow
     plan: Plan
@@ -102,7 +104,7 @@ def merge(workspace: Workspace, source: str, request: MergeRequest) -> MergeOutc
     theirs = operations.resolve(workspace.store, hold(workspace, source), source)
     is_whole = request.options == Options()
     into = f" --into {workspace.timeline}" if workspace.timeline != "main" else ""
-    command = f"chrono timeline merge {source}{into}"
+    command = f"chrono timeline merge {source}{into}{_options(request)}"
 
     def find_job(head: CheckpointRow) -> _Job:
         base = request.base or _common_ancestor(workspace, head, theirs)
@@ -123,9 +125,18 @@ def revert(workspace: Workspace, row: CheckpointRow, request: MergeRequest) -> M
     if not parents:
         raise UsageError(f"nothing is known before {display(row.name)}, so it cannot be taken back")
     job = _Job(
-        OperationKind.REVERT, f"revert {row.name}", f"chrono revert {row.checkpoint_id}", row, parents[0].row, ()
-    )
+        OperationKind.REVERT, f"revert {row.name}", f"chrono revert {row.checkpoint_id}{_options(request)}", row,
+        parents[0].row, (),
+    )  # fmt: skip
     return _carry_out(workspace, request, lambda _head: job)
+
+
+def _options(request: MergeRequest) -> str:
+    """Return what has to be typed to ask for the same again."""
+    words = [] if request.strategy is Strategy.CONFLICT else ["--strategy", request.strategy.value]
+    words += ["--base", request.base.checkpoint_id] if request.base is not None else []
+    words += [word for path in request.options.paths for word in ("--path", to_text(path))]
+    return "".join(f" {shlex.quote(word)}" for word in words)
 
 
 def _common_ancestor(workspace: Workspace, head: CheckpointRow, theirs: CheckpointRow) -> CheckpointRow:
@@ -152,7 +163,8 @@ def _carry_out(
         asked = _Asked(record.resolutions, request.resolve)
         combined = _combine(workspace, request, present, base, theirs, asked)
         plan = _plan(workspace, request, present, combined)
-        found = _outcome_of(job, plan, combined)
+        plan.made_of = _identity_of(job, request, present, asked)
+        found = _outcome_of(workspace, job, plan, combined)
         if request.plan_only:
             return found
         if request.expected is not None and plan.plan_id != request.expected:
@@ -236,11 +248,17 @@ def _plain(options: Options) -> Options:
     return Options(code=options.code, memory=options.memory)
 
 
-def _outcome_of(job: _Job, plan: Plan, combined: Combined) -> MergeOutcome:
+def _identity_of(job: _Job, request: MergeRequest, present: Capture, asked: _Asked) -> str:
+    """Return a hash of everything that decides what comes of a merge."""
+    sides = (job.base.checkpoint_id, job.theirs.checkpoint_id, present.state.identity())
+    return digest(msgspec.msgpack.encode((sides, request.strategy, sorted(asked.known.items())))).hex()
+
+
+def _outcome_of(workspace: Workspace, job: _Job, plan: Plan, combined: Combined) -> MergeOutcome:
     settled = {path: why.value for path, why in combined.settled.items()}
     return MergeOutcome(
-        job.summary, job.base, job.theirs, plan, tuple(combined.conflicts), combined.stores, settled,
-        tuple(combined.notes),
+        job.summary, workspace.timeline, job.base, job.theirs, plan, tuple(combined.conflicts), combined.stores,
+        settled, tuple(combined.notes),
     )  # fmt: skip
 
 

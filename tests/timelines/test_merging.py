@@ -52,13 +52,15 @@ WAYS = {
         {"a.txt": text(l2="ours")}, {"a.txt": None, "moved.txt": text()}, {"a.txt": None, "moved.txt": text(l2="ours")}
     ),
     "a rename here and an edit there": Way(
-        {"a.txt": None, "moved.txt": text()}, {"a.txt": text(l2="theirs")},
+        {"a.txt": None, "moved.txt": text()},
+        {"a.txt": text(l2="theirs")},
         {"a.txt": None, "moved.txt": text(l2="theirs")},
-    ),  # fmt: skip
+    ),
     "two renames": Way(
-        {"a.txt": None, "ours.txt": text()}, {"a.txt": None, "theirs.txt": text()},
+        {"a.txt": None, "ours.txt": text()},
+        {"a.txt": None, "theirs.txt": text()},
         conflicts={"ours.txt": ConflictKind.RENAMED, "theirs.txt": ConflictKind.RENAMED},
-    ),  # fmt: skip
+    ),
     "deleted there, untouched here": Way({"b.txt": "x\n"}, {"a.txt": None}, {"a.txt": None, "b.txt": "x\n"}),
     "deleted there, edited here": Way(
         {"a.txt": text(l2="ours")}, {"a.txt": None}, conflicts={"a.txt": ConflictKind.DELETED}
@@ -91,7 +93,9 @@ WAYS = {
     "a folder renamed there and a new file in it here": Way(
         {"sub/three.txt": "three\n"},
         {
-            "sub/one.txt": None, "sub/two.txt": None, "moved/one.txt": text(l1="one"),
+            "sub/one.txt": None,
+            "sub/two.txt": None,
+            "moved/one.txt": text(l1="one"),
             "moved/two.txt": text(l1="two"),
         },
         conflicts={"moved/three.txt": ConflictKind.RENAMED},
@@ -100,10 +104,11 @@ WAYS = {
         {"keys.json": '{"a": 7, "b": 2}\n'}, {"keys.json": '{"a": 1, "b": 8}\n'}, {"keys.json": '{"a": 7, "b": 8}\n'}
     ),
     "names that are hard to write": Way(
-        {"sp ace": "s\n", "quo\"te'": "q\n"}, {"new\nline": "n\n", "-dash": "d\n", "é\udcff": "bytes\n"},
+        {"sp ace": "s\n", "quo\"te'": "q\n"},
+        {"new\nline": "n\n", "-dash": "d\n", "é\udcff": "bytes\n"},
         {"sp ace": "s\n", "quo\"te'": "q\n", "new\nline": "n\n", "-dash": "d\n", "é\udcff": "bytes\n"},
     ),
-}  # fmt: skip
+}
 
 
 @pytest.fixture
@@ -443,7 +448,8 @@ def test_repositories_inside_are_merged_by_their_own_files(repo: RepoBuilder, tm
     embedded.commit("its own history")
     pair = Pair(repo)
     write(pair.here, {"module/lib.txt": text(l1="lib", l2="ours"), "embedded/own.txt": text(l1="own", l2="ours")})
-    write(pair.there, {"module/lib.txt": text(l1="lib", l19="theirs"), "embedded/own.txt": text(l1="own", l19="theirs")})
+    write(pair.there, {"module/lib.txt": text(l1="lib", l19="theirs")})
+    write(pair.there, {"embedded/own.txt": text(l1="own", l19="theirs")})
     RepoBuilder(pair.there.root / "module", repo.environment).commit("in the submodule there")
     RepoBuilder(pair.there.root / "embedded", repo.environment).commit("in the embedded one there")
     heads = [RepoBuilder(repo.root / name, repo.environment).head() for name in ("module", "embedded")]

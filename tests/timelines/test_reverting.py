@@ -7,8 +7,8 @@ import pytest
 from chronos.errors import ChangedMeanwhileError, UnknownCheckpointError, UsageError
 from chronos.merging import Choice, ConflictKind, Resolution
 from tests.support import RepoBuilder
-from tests.timelines.pairs import Executable, has, text, untouched, write
 from tests.timelines.facts import BOTH, DB, make_facts, read_facts, set_fact
+from tests.timelines.pairs import Executable, has, text, untouched, write
 
 
 class Worked:
