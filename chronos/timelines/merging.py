@@ -18,6 +18,7 @@ from chronos.checkpoints import (
     Allowance,
     Capture,
     CheckpointMove,
+    EntryKind,
     Options,
     Plan,
     State,
@@ -27,7 +28,7 @@ from chronos.checkpoints import (
 )
 from chronos.errors import ChangedMeanwhileError, NoCommonCheckpointError, UsageError
 from chronos.files import TreePath, display, to_text
-from chronos.merging import Conflict, Resolution, Resolver, Strategy
+from chronos.merging import Choice, Conflict, ConflictKind, Resolution, Resolver, Strategy
 from chronos.operations import (
     Operation,
     OperationKind,
@@ -163,6 +164,7 @@ def _carry_out(
         asked = _Asked(record.resolutions, request.resolve)
         combined = _combine(workspace, request, present, base, theirs, asked)
         plan = _plan(workspace, request, present, combined)
+        combined.conflicts += _find_held(request, plan, combined, asked)
         plan.made_of = _identity_of(job, request, present, asked)
         found = _outcome_of(workspace, job, plan, combined)
         if request.plan_only:
@@ -241,6 +243,23 @@ def _plan(workspace: Workspace, request: MergeRequest, present: Capture, combine
     plan.kept = [row for row in plan.kept if row.path in wanted]
     plan.warnings = [*plan.warnings, *combined.notes]
     return plan
+
+
+def _find_held(request: MergeRequest, plan: Plan, combined: Combined, asked: _Asked) -> list[Conflict]:
+    """Return what cannot be put in place, because something stands there that no checkpoint holds.
+
+    It is never overwritten: somebody has to move it away, or to say that ours stays.
+    """
+    held = []
+    for row in plan.kept:
+        entry = combined.state.find_entry(row.path)
+        if entry is None or entry.kind is EntryKind.DELETED or row.path not in combined.paths:
+            continue
+        conflict = Conflict(ConflictKind.HELD, row.path, row.reason, is_large=True)
+        decided = asked(conflict) if request.strategy is not Strategy.OURS else Resolution(Choice.OURS)
+        if decided is None or decided.choice is not Choice.OURS:
+            held.append(conflict)
+    return held
 
 
 def _plain(options: Options) -> Options:

@@ -12,6 +12,7 @@ from chronos import ChronosEngine
 from chronos.errors import (
     ChangedMeanwhileError,
     NoCommonCheckpointError,
+    UnknownConflictError,
     UnknownTimelineError,
     UsageError,
 )
@@ -483,9 +484,30 @@ def test_a_file_that_the_source_ignores_now_is_not_deleted(repo: RepoBuilder, ba
 def test_a_file_that_is_ignored_here_now_is_neither_overwritten_nor_deleted(pair: Pair) -> None:
     write(pair.here, {".gitignore": "local/\n", "local/l.txt": "precious\n", "other.txt": "o\n"})
     write(pair.there, {"local/l.txt": "theirs\n"})
-    done = pair.engine.merge_timeline("exp")
-    has(pair.here, {"local/l.txt": "precious\n"})
-    assert b"local/l.txt" in {row.path for row in done.plan.kept}, "it is said"
+    write(pair.there, {"a.txt": text(l2="theirs")})
+    (held,) = pair.engine.merge_timeline("exp").conflicts
+    assert (held.kind, held.path) == (ConflictKind.HELD, b"local/l.txt")
+    has(pair.here, {"local/l.txt": "precious\n", "a.txt": text()})
+    for resolution in (Resolution(Choice.THEIRS), Resolution(Choice.CONTENT, b"x")):
+        with pytest.raises(UnknownConflictError, match="never overwritten"):
+            pair.engine.resolve_conflict("local/l.txt", resolution)
+    assert not pair.engine.merge_timeline("exp", strategy="theirs").is_done
+    pair.engine.resolve_conflict("local/l.txt", Resolution(Choice.OURS))
+    assert pair.engine.merge_timeline("exp").is_done
+    has(pair.here, {"local/l.txt": "precious\n", "a.txt": text(l2="theirs")})
+
+
+def test_what_stood_in_the_way_can_be_moved_away(pair: Pair) -> None:
+    write(pair.here, {".gitignore": "*.log\n", "sub/x.log": "precious\n"})
+    write(pair.there, {"sub/one.txt": None, "sub/two.txt": None})
+    pair.there.write("sub", "a file now\n")
+    before = pair.files()
+    (held,) = pair.engine.merge_timeline("exp").conflicts
+    assert (held.kind, held.path) == (ConflictKind.HELD, b"sub")
+    assert pair.files() == before, "nothing in the folder went"
+    pair.here.remove("sub/x.log")
+    assert pair.engine.merge_timeline("exp").is_done
+    has(pair.here, {"sub": "a file now\n"})
 
 
 def test_files_left_out_of_checkpoints_are_never_overwritten(pair: Pair) -> None:
@@ -494,11 +516,11 @@ def test_files_left_out_of_checkpoints_are_never_overwritten(pair: Pair) -> None
     write(pair.here, {".env": "TOKEN=ours\n", "large.txt": "o" * 5000, "new.txt": "n" * 5000})
     write(pair.there, {".env": "TOKEN=theirs\n", "large.txt": "small\n", "a.txt": text(l2="theirs")})
     write(pair.there, {"new.txt": "small\n"})
-    done = pair.engine.merge_timeline("exp")
+    held = {one.path: one.kind for one in pair.engine.merge_timeline("exp").conflicts}
+    assert held == {b"large.txt": ConflictKind.HELD, b"new.txt": ConflictKind.HELD}
+    assert pair.engine.merge_timeline("exp", strategy="ours").is_done
     has(pair.here, {".env": "TOKEN=ours\n", "large.txt": "o" * 5000, "new.txt": "n" * 5000})
-    if done.is_done:
-        has(pair.here, {"a.txt": text(l2="theirs")})
-        assert {b"large.txt", b"new.txt"} <= {row.path for row in done.plan.kept}
+    has(pair.here, {"a.txt": text(l2="theirs")})
 
 
 def test_a_file_that_only_the_source_left_out_is_as_here(pair: Pair) -> None:
