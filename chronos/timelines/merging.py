@@ -46,7 +46,7 @@ from chronos.pool import HashingSink, PoolWriter, digest
 from chronos.timelines.combining import Combined, Combiner
 from chronos.timelines.combining_memory import StoreResult
 from chronos.timelines.listing import hold
-from chronos.timelines.pending import drop_pending, new_pending, read_pending, write_pending
+from chronos.timelines.pending import PendingMerge, drop_pending, new_pending, read_pending, write_pending
 
 
 class MergeRequest(msgspec.Struct, frozen=True):
@@ -177,8 +177,14 @@ def _carry_out(
             write_pending(store, workspace.timeline, record)
             return found
         done = _apply(workspace, request, job, present, head, combined, plan)
-        drop_pending(store, workspace.timeline)
+        if pending is not None and _is_made(job, request, pending):
+            drop_pending(store, workspace.timeline)
         return msgspec.structs.replace(found, is_done=True, outcome=done[0], checkpoint=done[1])
+
+
+def _is_made(job: _Job, request: MergeRequest, pending: PendingMerge) -> bool:
+    """Tell whether what waited is what was done now; anything else waits on."""
+    return pending.command == job.command or (request.options == Options() and pending.summary == job.summary)
 
 
 class _Asked:

@@ -302,6 +302,27 @@ def test_conflicts_are_left_to_a_model_one_by_one(divided: Divided) -> None:
     has(divided.here, {"sub/a.txt": written})
 
 
+def test_what_waits_is_not_forgotten_when_something_else_is_merged(divided: Divided) -> None:
+    divided.merge("--yes")
+    divided.chrono.run("resolve", "sub/a.txt", "--theirs")
+    divided.chrono.good("timeline", "branch", "other")
+    (divided.here.store / "other/.worktree/new.txt").write_text("new\n")
+    divided.chrono.good("timeline", "merge", "other", "--yes")
+    divided.chrono.good("timeline", "merge", "exp", "--path", "c.txt", "--yes")
+    assert divided.chrono.run("conflicts", "--json").json["open"] == 2
+    for path in ("data.bin", "facts.db"):
+        divided.chrono.run("resolve", path, "--ours")
+    assert divided.merge("--yes") == 0
+    assert divided.chrono.good("conflicts", "--json").json["conflicts"] == []
+
+
+def test_a_new_timeline_has_nothing_to_decide_of_an_old_one_of_its_name(divided: Divided) -> None:
+    assert divided.chrono.run("timeline", "merge", "main", "--into", "exp", "--yes").code == 1
+    divided.chrono.good("timeline", "delete", "exp", "--yes")
+    divided.chrono.good("timeline", "branch", "exp")
+    assert divided.chrono.good("conflicts", "--into", "exp", "--json").json["conflicts"] == []
+
+
 def test_bad_names_are_usage_errors(divided: Divided) -> None:
     for words in (("nobody",), ("main",), ("exp", "--strategy", "best"), ("exp", "--into", "nobody")):
         assert divided.chrono.run("timeline", "merge", *words, "--yes").code == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -466,6 +467,25 @@ def test_repositories_inside_are_merged_by_their_own_files(repo: RepoBuilder, tm
     has(repo, {"module/lib.txt": text(l1="lib", l2="ours"), "embedded/own.txt": text(l1="own", l2="ours")})
 
 
+def test_a_submodule_that_both_moved_keeps_its_commit_and_gets_the_files(repo: RepoBuilder, tmp_path: Path) -> None:
+    library = RepoBuilder(tmp_path / "library", repo.environment)
+    write(library, {"lib.txt": text(l1="lib")})
+    library.commit()
+    repo.git("-c", "protocol.file.allow=always", "submodule", "add", "-q", str(library.root), "module")
+    repo.commit("with a submodule")
+    pair = Pair(repo)
+    for tree, changes in ((pair.here, {"l2": "ours"}), (pair.there, {"l19": "theirs"})):
+        write(tree, {"module/lib.txt": text(l1="lib", **changes)})
+        RepoBuilder(tree.root / "module", repo.environment).commit("in the submodule")
+        tree.commit("the submodule moved")
+    head = RepoBuilder(repo.root / "module", repo.environment).head()
+    done = pair.engine.merge_timeline("exp")
+    assert (done.is_done, done.conflicts) == (True, ())
+    assert any("commit of a submodule" in note for note in done.notes)
+    has(repo, {"module/lib.txt": text(l1="lib", l2="ours", l19="theirs")})
+    assert RepoBuilder(repo.root / "module", repo.environment).head() == head
+
+
 @pytest.mark.parametrize("base", ["untracked", "tracked"])
 def test_a_file_that_the_source_ignores_now_is_not_deleted(repo: RepoBuilder, base: str) -> None:
     write(repo, {"a.txt": "a\n", "cache/c.txt": "c\n", "local.txt": "local\n"})
@@ -571,6 +591,32 @@ def test_a_merge_leaves_no_object_or_ref_in_the_repository_of_the_user(pair: Pai
     objects = pair.here.git("count-objects", "-v")
     pair.engine.merge_timeline("exp")
     assert pair.here.git("count-objects", "-v") == objects
+
+
+def test_agents_that_merge_at_once_wait_for_each_other(pair: Pair) -> None:
+    names = [f"agent-{number}" for number in range(4)]
+    for number, name in enumerate(names):
+        write(pair.branch(name), {f"{name}.txt": f"{name}\n", "a.txt": text(**{f"l{4 * number + 2}": name})})
+
+    def merge(name: str) -> bool:
+        with pair.engine.open_timeline(name) as own:
+            return own.merge_timeline(name, "main").is_done
+
+    with ThreadPoolExecutor(len(names)) as agents:
+        assert list(agents.map(merge, names)) == [True] * len(names)
+    has(pair.here, {f"{name}.txt": f"{name}\n" for name in names})
+    has(pair.here, {"a.txt": text(**{f"l{4 * number + 2}": name for number, name in enumerate(names)})})
+    assert pair.engine.verify() == []
+
+
+def test_what_a_sparse_checkout_keeps_from_the_disk_stays_off_it(pair: Pair) -> None:
+    pair.here.git("sparse-checkout", "set", "--no-cone", "/*", "!/sub/")
+    assert not pair.here.exists("sub/one.txt")
+    write(pair.there, {"a.txt": text(l2="theirs"), "sub/two.txt": None})
+    kept = untouched(pair.here)
+    assert pair.engine.merge_timeline("exp").is_done
+    has(pair.here, {"a.txt": text(l2="theirs"), "sub/one.txt": None})
+    assert untouched(pair.here) == kept
 
 
 def test_an_agent_merges_itself_from_inside(pair: Pair) -> None:
