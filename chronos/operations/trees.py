@@ -61,12 +61,7 @@ ASIDE = ".removed-"
 
 def workspace_at(workspace: Workspace, timeline: str, root: Path | None = None) -> Workspace:
     """Return the workspace of another timeline, by default at its recorded tree. Raises UnknownTimelineError."""
-    root = root or find_tree(workspace.store.layout, timeline)
-    if root is None or not root.is_dir():
-        raise UnknownTimelineError(
-            f"timeline {display(timeline)} has no working tree",
-            hint=f"`chrono timeline branch NAME --from {timeline}@` gives its newest state a new one",
-        )
+    root = root or get_tree(workspace.store.layout, timeline)
     if workspace.repository.is_plain:
         repository = plain_folder(root, workspace.repository.git_dir, workspace.git)
     else:
@@ -84,10 +79,21 @@ def find_tree(layout: StoreLayout, timeline: str) -> Path | None:
 
     Raises UnknownTimelineError, DamagedStoreError.
     """
-    if timeline not in list_timelines(layout):
+    if not layout.is_set_up or timeline not in list_timelines(layout):
         raise UnknownTimelineError(f"no timeline is called {display(timeline[:60])!r}")
     record = find_record(layout, timeline)
     return tree_of(layout, record) if record is not None else None
+
+
+def get_tree(layout: StoreLayout, timeline: str) -> Path:
+    """Return the working tree of a timeline. Raises UnknownTimelineError when it is gone, and what `find_tree` does."""
+    root = find_tree(layout, timeline)
+    if root is None or not root.is_dir():
+        raise UnknownTimelineError(
+            f"timeline {display(timeline)} has no working tree",
+            hint=f"`chrono timeline branch NAME --from {timeline}@` gives its newest state a new one",
+        )
+    return root
 
 
 def branch_of(timeline: str) -> str:

@@ -150,6 +150,24 @@ def test_only_a_part_of_the_memory_is_merged_when_that_is_asked_for(pair: Pair) 
     assert read_facts(pair.here.path(DB)) == BOTH
 
 
+def test_rows_of_a_vector_store_are_merged_as_they_were_planned(pair: Pair) -> None:
+    lancedb, place = pytest.importorskip("lancedb"), "data/memory/vectors"
+    pair.here.path(place).mkdir()
+    rows = [{"id": number, "text": "old", "vector": [number / 2, 0.5]} for number in (1, 2, 3)]
+    lancedb.connect(pair.here.path(place)).create_table("facts", rows)
+    there = pair.branch("vectors")
+    for tree, number in ((pair.here, 1), (there, 2)):
+        lancedb.connect(tree.path(place)).open_table("facts").update(where=f"id = {number}", values={"text": "new"})
+    plan = pair.engine.plan_merge_timeline("vectors")
+    assert [(table.name, table.changed) for table in plan.stores["vectors"].tables] == [("facts", 1)]
+    assert pair.engine.merge_timeline("vectors", plan_id=plan.plan.plan_id).is_done
+    found = lancedb.connect(pair.here.path(place)).open_table("facts").to_arrow().to_pylist()
+    assert {row["id"]: row["text"] for row in found} == {1: "new", 2: "new", 3: "old"}
+    lancedb.connect(there.path(place)).open_table("facts").update(where="id = 1", values={"text": "theirs"})
+    (conflict,) = pair.engine.merge_timeline("vectors").conflicts
+    assert [msgspec.json.decode(side or b"")["text"] for side in (conflict.ours, conflict.theirs)] == ["new", "theirs"]
+
+
 def test_a_store_outside_the_project_is_merged_into_its_place(pair: Pair, tmp_path: Path) -> None:
     outside = make_facts(tmp_path / "agent/brain.db", {1: "one", 2: "two"})
     pair.engine.add_memory(outside, name="brain")
