@@ -31,7 +31,7 @@ class ConflictKind(str, Enum):
     ROW = "row"  # both changed the row, or one deleted what the other changed
     CONSTRAINT = "constraint"  # the row of one side cannot stand beside a row of the other
     SCHEMA = "schema"  # the tables are not made alike, or there is no key to tell rows by
-    HELD = "not captured"  # what stands here is in no checkpoint, so nothing takes its place
+    HELD = "in the way"  # what stands here is in no checkpoint, or of another sort: nothing takes its place
     STORE = "store"  # a memory store that can only be had whole
 
 

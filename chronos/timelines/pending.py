@@ -93,7 +93,7 @@ def check_resolution(conflict: Conflict, resolution: Resolution) -> Resolution:
     """Return `resolution` when it can be one of `conflict`. Raises UnknownConflictError for what cannot be written."""
     if conflict.kind is ConflictKind.HELD and resolution.choice is not Choice.OURS:
         raise UnknownConflictError(
-            f"what stands at {display(conflict.path)} is in no checkpoint and is never overwritten",
+            f"what stands at {display(conflict.path)} is never overwritten by a merge",
             hint="move it away and merge again, or resolve it with --ours",
         )
     if resolution.choice is Choice.CONTENT and conflict.is_large:

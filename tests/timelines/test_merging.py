@@ -467,6 +467,22 @@ def test_repositories_inside_are_merged_by_their_own_files(repo: RepoBuilder, tm
     has(repo, {"module/lib.txt": text(l1="lib", l2="ours"), "embedded/own.txt": text(l1="own", l2="ours")})
 
 
+@pytest.mark.parametrize("owner", ["here", "there"])
+def test_a_repository_that_only_one_side_has_is_left_to_it_and_said(pair: Pair, owner: str) -> None:
+    mine, other = (pair.here, pair.there) if owner == "here" else (pair.there, pair.here)
+    inner = RepoBuilder(mine.root / "inner", mine.environment)
+    write(inner, {"x.txt": "of the repository\n"})
+    inner.commit()
+    write(other, {"inner/x.txt": "a plain file\n", "inner/y.txt": "another\n"})
+    write(pair.there, {"a.txt": text(l2="theirs")})
+    before = tree_digest(pair.here.path("inner"))
+    done = pair.engine.merge_timeline("exp")
+    assert done.is_done
+    assert any("repository that only" in note for note in done.notes)
+    assert tree_digest(pair.here.path("inner")) == before
+    has(pair.here, {"a.txt": text(l2="theirs")})
+
+
 def test_a_submodule_that_both_moved_keeps_its_commit_and_gets_the_files(repo: RepoBuilder, tmp_path: Path) -> None:
     library = RepoBuilder(tmp_path / "library", repo.environment)
     write(library, {"lib.txt": text(l1="lib")})

@@ -79,8 +79,8 @@ def check(pair: Pair, by_git: Merged, states: list[Tree]) -> None:
         return path not in undecided and not any(is_inside(path, folder) for folder in waiting)
 
     result = hashes(read(pair.here.root))
-    # What theirs moved into a folder that it does not get stays where ours has it.
-    stays = {path for path, what in hashes(states[1]).items() if waiting and result.get(path) == what}
+    # What theirs moved to a place that it does not get stays where ours has it.
+    stays = {path for path, what in hashes(states[1]).items() if undecided and result.get(path) == what}
     expected = {path: what for path, what in by_git.decided.items() if is_decided(path)}
     assert {path: what for path, what in result.items() if is_decided(path) and path not in stays - set(expected)} == (
         expected

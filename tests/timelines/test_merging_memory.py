@@ -222,6 +222,18 @@ def test_a_store_deleted_there_is_kept_here_and_said(pair: Pair) -> None:
     assert any("gone on the other side" in note for note in done.notes)
 
 
+def test_a_store_is_not_put_where_a_file_of_the_code_stands(pair: Pair) -> None:
+    write(pair.here, {"app.db": "a text\n"})
+    make_facts(pair.there.path("app.db"), BOTH)
+    write(pair.there, {"a.txt": "theirs\n"})
+    (held,) = pair.engine.merge_timeline("exp").conflicts
+    assert (held.kind, held.path, held.store) == (ConflictKind.HELD, b"app.db", "app.db")
+    has(pair.here, {"a.txt": "a\n", "app.db": "a text\n"})
+    pair.engine.resolve_conflict("app.db", Resolution(Choice.OURS))
+    assert pair.engine.merge_timeline("exp").is_done
+    has(pair.here, {"a.txt": "theirs\n", "app.db": "a text\n"})
+
+
 @pytest.mark.parametrize("choice", [Choice.OURS, Choice.THEIRS])
 def test_a_store_deleted_here_and_changed_there_is_a_conflict(pair: Pair, choice: Choice) -> None:
     for name in (DB, f"{DB}-wal", f"{DB}-shm"):
