@@ -222,6 +222,21 @@ def test_a_store_deleted_there_is_kept_here_and_said(pair: Pair) -> None:
     assert any("gone on the other side" in note for note in done.notes)
 
 
+def test_stores_of_another_kind_on_each_side_are_had_whole(pair: Pair) -> None:
+    write(pair.here, {"data/memory/state": "a text\n"})
+    there = pair.branch("other")
+    write(pair.here, {"data/memory/state": "changed here\n"})
+    write(there, {"data/memory/state": None})
+    make_facts(there.path("data/memory/state"), BOTH)
+    (conflict,) = pair.engine.merge_timeline("other").conflicts
+    assert conflict.kind is ConflictKind.STORE
+    pair.engine.resolve_conflict("state", Resolution(Choice.THEIRS))
+    assert pair.engine.merge_timeline("other").is_done
+    assert read_facts(pair.here.path("data/memory/state")) == BOTH
+    pair.engine.undo()
+    has(pair.here, {"data/memory/state": "changed here\n"})
+
+
 def test_a_store_is_not_put_where_a_file_of_the_code_stands(pair: Pair) -> None:
     write(pair.here, {"app.db": "a text\n"})
     make_facts(pair.there.path("app.db"), BOTH)
