@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from benchmarks.memory_stores import ROWS_APPENDED, ROWS_CHANGED
+from benchmarks.merging import ROWS_CHANGED_ON_EACH_SIDE, ROWS_MERGED
 from benchmarks.results import Missing, Outcome, Samples, Unit, show
 from benchmarks.scale import LARGE, SMALL, Scale
 
@@ -67,6 +68,7 @@ def list_bars(scale: Scale) -> list[Bar]:
         Bar(f"extra space of it, {half_dead}", "gc/extra", _PACK_MB, unit="MB"),
         Bar(f"peak memory of it, {half_dead}", "gc/peak", 300, unit="MB"),
         Bar(f"peak memory, capturing {scale.large_file_bytes / 1e9:g} GB in one file", "memory/peak", 250, unit="MB"),
+        *_merge_bars(f"merge of SQLite, {ROWS_MERGED:,} rows, {ROWS_CHANGED_ON_EACH_SIDE:,} changed on each side"),
         *_memory_bars(f"{scale.database_bytes / 1e9:g} GB SQLite database", f"{scale.vectors:,} vectors"),
     ]
 
@@ -85,6 +87,10 @@ def _memory_bars(database: str, table: str) -> list[Bar]:
         Bar("peak memory of any of these", "sqlite/peak", 300, unit="MB"),
         Bar(f"peak memory, LanceDB, {table}", "lancedb/peak", 300, unit="MB"),
     ]
+
+
+def _merge_bars(rows: str) -> list[Bar]:
+    return [Bar(rows, "merge/rows", 5), Bar(f"peak memory of all processes, {rows}", "merge/peak", 300, unit="MB")]
 
 
 def _create_bars(work: str, situation: str, files: int, limits: Mapping[str, float]) -> list[Bar]:

@@ -14,6 +14,7 @@ from benchmarks.corpus import Corpus, build_corpus
 from benchmarks.driver import SPREAD, find_young
 from benchmarks.hyperfine import Command, measure_rounds
 from benchmarks.memory_stores import measure_lancedb, measure_sqlite
+from benchmarks.merging import measure_merge
 from benchmarks.peers import find_peer
 from benchmarks.programs import ProgramError, Sealed, find_chrono, run, run_module
 from benchmarks.results import Missing, Outcome, Samples
@@ -181,6 +182,11 @@ def measure_vectors(bench: Bench, situation: str, files: int) -> Outcomes:
     return _named(situation, measure_lancedb(corpus, bench.folder, bench.sealed, bench.scale, bench.say))
 
 
+def measure_merged_rows(bench: Bench, situation: str, files: int) -> Outcomes:
+    """Merge databases that both sides changed in other rows; no repository takes part."""
+    return _named(situation, measure_merge(bench.folder, bench.sealed, bench.scale, bench.say))
+
+
 def _write_noise(path: Path, size_bytes: int) -> None:
     chance = random.Random(size_bytes)
     with path.open("wb") as file:
@@ -237,4 +243,5 @@ def list_situations() -> list[Situation]:
         Situation("gc", TINY, measure_gc),
         Situation("sqlite", TINY, measure_database),
         Situation("lancedb", TINY, measure_vectors),
+        Situation("merge", TINY, measure_merged_rows),
     ]

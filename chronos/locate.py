@@ -87,7 +87,7 @@ def find_place(folder: Path, surroundings: Surroundings, git: GitCommand, config
         return Place(repository.root, home, repository, layout, repository.root.parent.name, config)
     home = _store_home(repository)
     layout = _find_layout(home, repository.root, config, surroundings)
-    return Place(repository.root, home, repository, layout, _timeline_of(repository), config)
+    return Place(repository.root, home, repository, layout, _timeline_of(repository, layout), config)
 
 
 def _is_worktree_place(root: Path) -> bool:
@@ -110,10 +110,10 @@ def _store_home(repository: Repository) -> Path:
     return repository.root
 
 
-def _timeline_of(repository: Repository) -> str:
+def _timeline_of(repository: Repository, layout: StoreLayout) -> str:
     """A branched timeline's worktree is marked; one that the user made has the name by which git knows it.
 
-    git keeps those unique; none may stand for the first worktree or for imports.
+    git keeps those unique; none may stand for the first worktree, for imports, or for a branched timeline.
     """
     if repository.git_dir == repository.common_dir or repository.git_dir.parent.name != "worktrees":
         return MAIN_TIMELINE
@@ -121,7 +121,7 @@ def _timeline_of(repository: Repository) -> str:
         return repository.timeline_mark
     name = to_text(os.fsencode(repository.git_dir.name))
     is_taken = re.fullmatch(rf"({MAIN_TIMELINE}|{IMPORT_TIMELINE})(-worktree)*", name)
-    return f"{name}-worktree" if is_taken else name
+    return f"{name}-worktree" if is_taken or layout.timeline_memory(name).is_dir() else name
 
 
 def _existing(folder: Path) -> Path:

@@ -43,6 +43,7 @@ def plan_document(found: GcPlan) -> Document:
         "checkpoints": rows,
         "undo_ends": [{"timeline": one.timeline, "operations": one.count} for one in expiry.endings],
         "records": len(expiry.records),
+        "trees": [str(path) for path in expiry.trees],
         "base_refs": {to_text(path): commits for path, commits in found.base_refs.items()},
         "packs": packs,
         "live_chunks": sweep.live_chunks if sweep else None,
@@ -104,6 +105,10 @@ def usage_document(found: Usage) -> Document:
             for row, share in found.checkpoints
         ],
         "unread": list(found.unread),
+        "trees": [
+            {"timeline": one.timeline, "path": str(one.path), "bytes": one.bytes, "aside": one.is_aside}
+            for one in found.trees
+        ],
     }  # fmt: skip
 
 
@@ -130,6 +135,13 @@ def usage(found: Usage) -> None:
         for row, share in sorted(found.checkpoints, key=lambda item: -(item[1].unique_bytes + item[1].member_bytes))
     ]
     write_table((Column("id", may_wrap=False), Column("name"), *_SHARES, Column("")), rows, is_brief=True)
+    if found.trees:
+        trees: list[Row] = [
+            (display(one.timeline), size(one.bytes), "moved aside, until gc removes it" if one.is_aside else "in use",
+             display(str(one.path)))
+            for one in found.trees
+        ]  # fmt: skip
+        write_table((Column("working tree"), Column("bytes", is_number=True), Column(""), Column("path")), trees)
     warnings(f"{checkpoint} cannot be read: see `chrono verify`" for checkpoint in found.unread)
 
 
@@ -147,6 +159,8 @@ def _write_going(found: GcPlan) -> None:
     _write_reasons(kept.most_common())
     for ending in expiry.endings:
         output.write(f"timeline {display(ending.timeline)}: undo ends before {count(ending.count, 'older operation')}")
+    for path in expiry.trees:
+        output.write(f"working tree moved aside: {display(str(path))} to remove")
     if found.base_refs:
         output.write(f"base refs: {sum(map(len, found.base_refs.values()))} to remove")
 

@@ -67,13 +67,13 @@ class TimelineVerbs(EnginePlace):
 
         Nothing of this engine is used, so that threads may each open one of their own from it, side by side.
         """
-        here = self._here.place
-        environment = {key: value for key, value in self._surroundings.environment.items() if key != "CHRONOS_TIMELINE"}
+        environment = {**self._surroundings.environment, "CHRONOS_TIMELINE": name}
         surroundings = msgspec.structs.replace(self._surroundings, environment=environment)
-        root = here.root if name == here.timeline else operations.get_tree(here.layout, name)
-        with type(self)(root, surroundings=surroundings) as engine:
+        with type(self)(self.root, config=self._config, surroundings=surroundings) as engine:
             if engine.timeline != name or engine.store_path != self.store_path:
-                raise UnknownTimelineError(f"{root} is timeline {engine.timeline} of {engine.store_path}, not {name}")
+                raise UnknownTimelineError(
+                    f"{engine.root} is timeline {engine.timeline} of {engine.store_path}, not {name}"
+                )
             yield engine
 
     def hold_timeline(self, name: str) -> str:
@@ -88,7 +88,7 @@ class TimelineVerbs(EnginePlace):
     def diff_timelines(self, old: str, new: str, *, paths: Sequence[str] = ()) -> list[Difference]:
         """Return what differs from the present state of timeline `old` to that of `new`, committed or not."""
         with self._here.workspace() as workspace:
-            rows = [operations.resolve(workspace.store, self.hold_timeline(name), name) for name in (old, new)]
+            rows = [operations.get_checkpoint(workspace.store, self.hold_timeline(name)) for name in (old, new)]
             with operations.open_diff(workspace, rows[0], rows[1]) as found:
                 return found.differences(tuple(map(parse_tree_path, paths)))
 

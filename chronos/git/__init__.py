@@ -71,13 +71,14 @@ if TYPE_CHECKING:
     from chronos.git.worktrees import (
         add_detached_worktree,
         add_worktree,
+        bring_branch,
         find_branch,
         find_worktree_folder,
         is_branch_name,
         is_reachable,
         mark_worktree,
+        remove_branch,
         repair_worktrees,
-        set_branch,
     )
 
 __all__ = [
@@ -106,6 +107,7 @@ __all__ = [
     "add_worktree",
     "apply_patch",
     "attributes_fingerprint",
+    "bring_branch",
     "check_bundle",
     "common_dir_of",
     "converts_any",
@@ -150,10 +152,10 @@ __all__ = [
     "read_head",
     "read_index_facts",
     "refresh_private_copy",
+    "remove_branch",
     "repair_worktrees",
     "restore_blobs",
     "run_status",
-    "set_branch",
     "settle_conflicts",
     "settle_intents",
     "settle_loops",
@@ -191,6 +193,7 @@ _HOMES = {
     "PatchedTree": "trial", "apply_patch": "trial",
     "add_detached_worktree": "worktrees", "add_worktree": "worktrees", "find_branch": "worktrees",
     "find_worktree_folder": "worktrees", "is_branch_name": "worktrees", "is_reachable": "worktrees",
-    "mark_worktree": "worktrees", "repair_worktrees": "worktrees", "set_branch": "worktrees",
+    "mark_worktree": "worktrees", "remove_branch": "worktrees", "repair_worktrees": "worktrees",
+    "bring_branch": "worktrees",
 }  # fmt: skip
 __getattr__ = loader(__name__, _HOMES)

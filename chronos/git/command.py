@@ -185,9 +185,14 @@ def _quoted(path: Path) -> str:
     return str(path).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 
 
-def _failure(arguments: Sequence[str | bytes], done: process.Completed) -> GitFailedError:
+def words_of(done: process.Completed) -> str:
+    """Return what a git that failed said, in one line."""
     lines = [line.strip() for line in done.stderr.decode("utf-8", "replace").splitlines() if line.strip()]
-    text = "; ".join(lines[:3]) or f"exit code {done.returncode}"
+    return "; ".join(lines[:3]) or f"exit code {done.returncode}"
+
+
+def _failure(arguments: Sequence[str | bytes], done: process.Completed) -> GitFailedError:
+    text = words_of(done)
     verb = next((a if isinstance(a, str) else a.decode("utf-8", "replace") for a in arguments), "")
     hint = None
     if "safe.directory" in text:

@@ -66,15 +66,25 @@ def delete_base_refs(repository: Repository, store_id: str, commits: Iterable[st
     refs, which are the user's. The folders stay.
     """
     folder = repository.common_dir / base_ref(store_id, "x")
-    packed = _read_small(repository.common_dir / "packed-refs")
+    packed = read_packed_refs(repository)
     for commit in commits:
         name, file = base_ref(store_id, commit), folder.with_name(commit)
-        if name.encode() in packed or not file.is_file():
-            repository.command.output("update-ref", "-d", name)
-        else:
+        if file.is_file() and not is_packed(packed, name):
             file.unlink()
+        else:
+            repository.command.output("update-ref", "-d", name)
     if folder.parent.is_dir():
         sync_folder(folder.parent)
+
+
+def read_packed_refs(repository: Repository) -> bytes:
+    """Return git's file of packed refs, or nothing."""
+    return _read_small(repository.common_dir / "packed-refs")
+
+
+def is_packed(packed: bytes, name: str) -> bool:
+    """Tell whether a ref is among the packed ones."""
+    return b" %b\n" % name.encode() in packed
 
 
 def sweep_base_ref_locks(repository: Repository, store_id: str) -> int:

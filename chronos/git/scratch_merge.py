@@ -23,7 +23,7 @@ import msgspec
 
 from chronos.errors import GitFailedError
 from chronos.files import TreePath, translate_os_errors
-from chronos.git.command import GitCommand
+from chronos.git.command import GitCommand, words_of
 from chronos.git.conversion import SETTINGS as CONVERSION_SETTINGS
 from chronos.git.objects import BlobReader, TreeEntry, object_format_of
 from chronos.git.patch import quote_path
@@ -87,7 +87,7 @@ class TreeMerge(msgspec.Struct, frozen=True):
 
     `stages` has the unmerged paths as an index would (1 base, 2 ours, 3 theirs). The differences say by path
     what a tree has that another has not (None: nothing): ours and theirs against the base, the result against ours
-    (`changed`), and ours against the result (`replaced`).
+    (`changed`), and what ours has at the same paths (`replaced`).
     The trees are ids; `command` is git where all objects can be read, `checkout_command` with the user's
     own filters.
     """
@@ -143,10 +143,10 @@ def _try_merge(command: GitCommand, checkout_command: GitCommand, trees: Sequenc
     base, ours, theirs = trees
     done = command.run("merge-tree", "--write-tree", "-z", "ours", "theirs", ok=range(-64, 256), quiet=False)
     if done.returncode not in (0, 1):
-        raise _MergeFailedError(f"git merge-tree: {done.stderr.decode('utf-8', 'replace').strip()}")
+        raise _MergeFailedError(f"git merge-tree: {words_of(done)}")
     tree, stages, messages = _parse_merge(done.stdout)
     messages += [MergeMessage("warning", (), line) for line in done.stderr.decode("utf-8", "replace").splitlines()]
-    by_ours, by_theirs, changed, replaced = _diff(command, ((base, ours), (base, theirs), (ours, tree), (tree, ours)))
+    (_, by_ours), (_, by_theirs), (replaced, changed) = _diff(command, ((base, ours), (base, theirs), (ours, tree)))
     sides = (entry for found in stages.values() for number, entry in found.items() if number > 1)
     _check_possible([*(entry for entry in changed.values() if entry is not None), *sides])
     differences = (by_ours, by_theirs, changed, replaced)
@@ -261,21 +261,23 @@ def _parse_merge(output: bytes) -> tuple[str, dict[TreePath, dict[int, TreeEntry
     return tree.decode("ascii"), stages, messages
 
 
-def _diff(command: GitCommand, pairs: Sequence[tuple[str, str]]) -> list[Difference]:
+def _diff(command: GitCommand, pairs: Sequence[tuple[str, str]]) -> list[tuple[Difference, Difference]]:
+    """Return for each pair of trees what the first has at the paths where they differ, and what the second has."""
     question = "".join(f"{old} {new}\n" for old, new in pairs).encode("ascii")
     arguments = ("--stdin", "-r", "-z", "--raw", "--full-index", "--no-renames", "--no-ext-diff")
     output = command.output("diff-tree", *arguments, input_bytes=question)
-    found: list[Difference] = []
+    found: list[tuple[Difference, Difference]] = []
     position = 0
     while position < len(output):
         if output[position : position + 1] != b":":  # the two ids of the next pair
             position = output.index(b"\n", position) + 1
-            found.append({})
+            found.append(({}, {}))
             continue
         end = output.index(b"\0", position)
         until = output.index(b"\0", end + 1)
-        _, mode, _, oid, _ = output[position:end].split(b" ")
+        modes_and_oids = output[position + 1 : end].split(b" ")
         path = output[end + 1 : until]
-        found[-1][path] = TreeEntry(path, int(mode, 8), oid.decode("ascii")) if int(mode, 8) else None
+        for side, mode, oid in zip(found[-1], modes_and_oids[:2], modes_and_oids[2:4], strict=True):
+            side[path] = TreeEntry(path, int(mode, 8), oid.decode("ascii")) if int(mode, 8) else None
         position = until + 1
     return found

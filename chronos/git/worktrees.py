@@ -13,7 +13,7 @@ from pathlib import Path
 
 from chronos.errors import GitFailedError
 from chronos.files import sync_folder, translate_os_errors, write_new
-from chronos.git.refs import find_ref
+from chronos.git.refs import find_ref, is_packed, read_packed_refs
 from chronos.git.repository import TIMELINE_MARK, Repository
 
 # Writing 20,000 files: 1.21 s with one worker, 0.86 with two on two cores (git 2.39); fewer are not worth a process.
@@ -101,14 +101,37 @@ def is_branch_name(repository: Repository, branch: str) -> bool:
     return repository.command.run("check-ref-format", f"refs/heads/{branch}", ok=(0, 1)).returncode == 0
 
 
-def set_branch(repository: Repository, branch: str, old: str | None, new: str | None) -> None:
-    """Move, make or remove a branch, if it is at `old` (None: not there). Raises GitFailedError."""
-    zero = "0" * len(old or new or "")
-    name = f"refs/heads/{branch}"
-    if new is None:
-        repository.command.output("update-ref", "-d", name, old or zero)
+def bring_branch(repository: Repository, branch: str, commit: str) -> None:
+    """Make a branch of ours that is not there. See `remove_branch` for the lock. Raises GitFailedError."""
+    _loose(repository, branch)[1].unlink(missing_ok=True)
+    repository.command.output("update-ref", f"refs/heads/{branch}", commit, "0" * len(commit))
+
+
+def remove_branch(repository: Repository, branch: str, commit: str | None) -> None:
+    """Remove a branch of ours, if it is at `commit`, with what a kill left of one: its lock, its log.
+
+    One process at a time: whose lock it would be is gone, and so is whoever worked on the branch. Not left to git where
+    the ref is a file of its own, see `delete_base_refs`. Raises GitFailedError.
+    """
+    file, lock, log = _loose(repository, branch)
+    lock.unlink(missing_ok=True)
+    found = find_branch(repository, branch)
+    if found not in (None, commit):
+        return
+    if found is not None and (not file.is_file() or is_packed(read_packed_refs(repository), f"refs/heads/{branch}")):
+        repository.command.output("update-ref", "-d", f"refs/heads/{branch}", found)
     else:
-        repository.command.output("update-ref", name, new, old or zero)
+        log.unlink(missing_ok=True)
+        file.unlink(missing_ok=True)
+        if file.parent.is_dir():
+            sync_folder(file.parent)
+
+
+def _loose(repository: Repository, branch: str) -> tuple[Path, Path, Path]:
+    """Return the file of a branch that is not packed, its lock, and its log."""
+    name = f"refs/heads/{branch}"
+    file = repository.common_dir / name
+    return file, file.with_name(f"{file.name}.lock"), repository.common_dir / "logs" / name
 
 
 def is_reachable(repository: Repository, commit: str, *, beside: str) -> bool:

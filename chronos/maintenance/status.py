@@ -9,7 +9,7 @@ import msgspec
 from chronos.catalog import CheckpointRow
 from chronos.checkpoints import Difference, ReceiptRow, StateDiff, StorePair, capture_in_memory, list_changed_stores
 from chronos.files import SafeRoot
-from chronos.operations import Workspace, build_stack, list_interrupted, list_notes, read_operations
+from chronos.operations import Workspace, build_stack, list_unfinished, read_operations
 
 
 class StatusReport(msgspec.Struct, frozen=True):
@@ -59,5 +59,5 @@ def report_status(workspace: Workspace) -> StatusReport:
         tuple(warnings),
         stack.undoable[-1].summary if stack.undoable else None,
         stack.undone[-1].summary.removeprefix("undo ") if stack.undone else None,
-        len(list_interrupted(store)) + len(list_notes(store)),
+        len(list_unfinished(store)),
     )

@@ -18,6 +18,7 @@ from chronos.checkpoints import Manifest, Store, kept_bytes, list_timelines, sto
 from chronos.errors import ChronosError
 from chronos.maintenance.expiry import folder_of
 from chronos.maintenance.marking import ChunkFinder, PartList, iter_lists, key_of, read_manifest_in
+from chronos.maintenance.tree_usage import TreeUsage, measure_trees
 from chronos.pool import RECORD_BYTES, read_pack_index
 
 _Owner = TypeVar("_Owner", str, tuple[str, str])
@@ -55,6 +56,7 @@ class Usage(msgspec.Struct):
     kept_bytes: int
     quota_bytes: int
     unread: list[str]
+    trees: list[TreeUsage]
 
     @property
     def total_bytes(self) -> int:
@@ -122,6 +124,7 @@ def measure_usage(store: Store) -> Usage:
             kept,
             store.config.quota_bytes,
             measured.unread,
+            measure_trees(store),
         )  # fmt: skip
 
 

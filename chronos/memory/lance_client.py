@@ -43,6 +43,12 @@ def compare_tables(old: Path, new: Path, tables: Mapping[str, bytes], limit_s: f
     return msgspec.msgpack.decode(_ask(new, Question("compare", rows, limit_s)), type=list[TableDifference])
 
 
+def program_of(module: str) -> tuple[list[str | bytes], dict[str, str]]:
+    """Return command and environment of a child: it imports what this process would, none of the working folder."""
+    folders = os.pathsep.join(path for path in sys.path if os.path.isabs(path))
+    return [sys.executable, "-P", "-m", module], {"PYTHONPATH": folders, "LC_ALL": "C.UTF-8"}
+
+
 def _ask_about(place: Path, action: Literal["scan", "summarise"], tables: Mapping[str, bytes]) -> list[TableSummary]:
     question = Question(action, [(name, b"", _existing(place, folder)) for name, folder in tables.items()])
     return msgspec.msgpack.decode(_ask(place, question), type=list[TableSummary])
@@ -56,9 +62,7 @@ def _existing(place: Path, table: bytes) -> bytes:
 def _ask(place: Path, question: Question) -> bytes:
     if not question.tables:
         return msgspec.msgpack.encode([])
-    # The child imports what this process would, and nothing from the working folder.
-    environment = {"PYTHONPATH": os.pathsep.join(path for path in sys.path if os.path.isabs(path)), "LC_ALL": "C.UTF-8"}
-    argv = [sys.executable, "-P", "-m", _MODULE]
+    argv, environment = program_of(_MODULE)
     asked, timeout_s = msgspec.msgpack.encode(question), _PATIENCE_S + question.limit_s
     try:
         done = run(argv, environment=environment, input_bytes=asked, timeout_s=timeout_s)

@@ -6,13 +6,12 @@ Of a table that both changed the rows are merged, in a child (`lance_merging`); 
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from chronos.files import TreePath, discard, is_inside, move_away
-from chronos.memory.lance_client import compare_tables
+from chronos.memory.lance_client import compare_tables, program_of
 from chronos.memory.lance_format import find_tables, newest_manifest
 from chronos.memory.lance_reading import shown
 from chronos.memory.plain_merge import Copy, Files
@@ -182,8 +181,7 @@ def _refs(place: Path | None, table: TreePath) -> tuple[tuple[bytes, bytes], ...
 
 @contextmanager
 def _open_child(place: Path) -> Iterator[Child]:
-    environment = {"PYTHONPATH": os.pathsep.join(path for path in sys.path if os.path.isabs(path)), "LC_ALL": "C.UTF-8"}
-    argv: list[str | bytes] = [sys.executable, "-P", "-m", _MODULE]
+    argv, environment = program_of(_MODULE)
     conversation = Conversation(argv, environment=environment, cwd=Path("/"), keep_errors=True)
     try:
         yield Child(place, conversation)

@@ -35,6 +35,7 @@ def merge(base: Path | None, ours: Path, theirs: Path, work: MergeWork) -> Store
     with open_child(place, request) as child:
         done = converse(child, decisions)
     if "whole" in done:
+        decisions.open.clear()
         return _merge_whole(base, place, theirs, place, decisions, done["whole"])
     tables = [TableMerge(*row) for row in done["tables"]]
     return StoreMerge(place, tables, decisions.open, done["notes"] + decisions.notes)

@@ -21,7 +21,7 @@ from chronos.memory.sqlite_links import Links
 from chronos.memory.sqlite_objects import Objects
 from chronos.memory.sqlite_rows import KeyedRows
 from chronos.memory.sqlite_schema import Item, Schema, content_of, find_groups, keeps_texts, read_schema
-from chronos.memory.sqlite_session import Merge
+from chronos.memory.sqlite_session import Connection, Merge
 from chronos.memory.sqlite_tables import Table, describe, has_null_key, is_usable, quoted
 from chronos.memory.sqlite_whole import (
     group_of,
@@ -33,6 +33,7 @@ from chronos.memory.sqlite_whole import (
 )
 
 _NO_KEY = "both changed it, and there is no key to tell its rows by"
+_FAULTS = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_NOMEM)
 _NUMBERS = ("user_version", "application_id")
 
 
@@ -46,7 +47,8 @@ def merge_databases(request: dict[str, Any], requests: BinaryIO, answers: Binary
         with open_scratch() as scratch, _opened(request) as connection:
             merge = Merge(connection, Judge(requests, answers), unites=request["unites"])
             _Databases(merge, scratch).run()
-    except _WholeError as cause:
+    except (_WholeError, sqlite3.Error) as cause:
+        _raise_fault(cause)
         send_json(answers.write, ANSWER, {"whole": str(cause)})
         return
     from chronos.memory.sqlite_checks import find_problems
@@ -58,11 +60,17 @@ def merge_databases(request: dict[str, Any], requests: BinaryIO, answers: Binary
     send_json(answers.write, ANSWER, {"tables": tables, "notes": notes})
 
 
+def _raise_fault(cause: Exception) -> None:
+    """Raise what is no fault of the databases: no space, no memory, a disk that fails."""
+    if getattr(cause, "sqlite_errorcode", 0) & 0xFF in _FAULTS:
+        raise cause
+
+
 @contextmanager
 def _opened(request: dict[str, Any]) -> Iterator[sqlite3.Connection]:
     """Open the copy of ours for writing, the others beside it. The journal mode is again what it was at the end."""
     paths = {name: bytes.fromhex(request[name]) for name in ("base", "place", "theirs")}
-    connection = sqlite3.connect(uri_of(paths["place"], "mode=rw"), uri=True, isolation_level=None)
+    connection = sqlite3.connect(uri_of(paths["place"], "mode=rw"), uri=True, isolation_level=None, factory=Connection)
     with closing(connection):
         connection.text_factory = as_text
         run = connection.execute
@@ -78,9 +86,13 @@ def _opened(request: dict[str, Any]) -> Iterator[sqlite3.Connection]:
             run("PRAGMA main.synchronous = OFF")  # a copy in a scratch folder
         except sqlite3.Error as cause:
             raise _WholeError(f"one of the databases cannot be read: {cause}") from cause
-        yield connection
-        if mode == "wal":
-            run("PRAGMA main.journal_mode = WAL")
+        try:
+            yield connection
+        finally:
+            if connection.in_transaction:
+                run("ROLLBACK")
+            if mode == "wal":
+                run("PRAGMA main.journal_mode = WAL")
 
 
 class _Databases:
@@ -132,6 +144,7 @@ class _Databases:
             with self._merge.savepoint("one_table"):
                 work(name)
         except sqlite3.Error as cause:
+            _raise_fault(cause)
             self._merge.connection.execute("PRAGMA ignore_check_constraints = OFF")
             self._rows.pop(name, None)
             table = next((item.name for item in sides if item is not None), name)
@@ -149,7 +162,8 @@ class _Databases:
                     take_group(self._merge, name, self._group(self._ours, name), self._group(self._theirs, name))
                 else:
                     take_table(self._merge, ours, theirs, base)
-        except sqlite3.Error:
+        except sqlite3.Error as cause:
+            _raise_fault(cause)
             self._merge.leave("schema", reason, sides_of(base, ours, theirs), table)
 
     def _merge_table(self, name: str) -> None:

@@ -46,7 +46,8 @@ class Objects:
             if key in now:
                 continue
             if item.kind != "view" and item.table.lower() not in holders:
-                self._merge.notes.append(f"the {item.kind} {item.name} went with {item.table}")
+                if key not in self._base:
+                    self._merge.notes.append(f"the {item.kind} {item.name} went with {item.table}")
                 continue
             self._make(key, item)
             holders.add(key[1])
@@ -54,6 +55,10 @@ class Objects:
     def _decide(self, key: tuple[str, str]) -> Item | None:
         base, ours, theirs = (schema.get(key) for schema in (self._base, self._ours, self._theirs))
         old, mine, new = (None if item is None else item.sql for item in (base, ours, theirs))
+        if theirs is None and ours is not None and not _has_holder(self._theirs, ours):
+            return ours  # it went with its table there, and will go with it here
+        if ours is None and theirs is not None and not _has_holder(self._ours, theirs):
+            return theirs
         if mine == new or new == old:
             return ours
         if mine == old:
@@ -73,3 +78,8 @@ class Objects:
             reason = f"the {item.kind} {item.name} cannot be made over the merged rows: {cause}"
             if self._merge.ask("schema", reason, sides, item.name).is_theirs:
                 self._merge.leave("schema", reason, sides, item.name)
+
+
+def _has_holder(schema: Schema, item: Item) -> bool:
+    """Tell whether a schema has what an index or trigger belongs to; a view belongs to nothing."""
+    return item.kind == "view" or any((kind, item.table.lower()) in schema for kind in ("table", "view"))

@@ -52,16 +52,15 @@ class KeyedRows:
         their_keys, is_new = self._keys("n"), f"b.{first} IS NULL"
         added = run(
             f"INSERT INTO {self.delta} ({keys}, what) SELECT {their_keys}, CASE WHEN {is_new} THEN 'a' ELSE 'c' END "
-            f"FROM {theirs} n LEFT JOIN {former} b ON {self._on('b', 'n')} WHERE {is_new} OR NOT {self._same('n', 'b')}"
+            f"FROM {theirs} n LEFT JOIN {former} b ON {self._on('b', 'n')} "
+            f"WHERE {self._is_elsewhere('n', former)} AND ({is_new} OR NOT {self._same('n', 'b')})"
         ).rowcount
         counts = [run(f"SELECT count(*) FROM {place}").fetchone()[0] for place in (former, theirs)]
         new = run(f"SELECT count(*) FROM {self.delta} WHERE what = 'a'").fetchone()[0] if added else 0
         if counts[0] == counts[1] - new:
             return bool(added)
-        run(
-            f"INSERT INTO {self.delta} ({keys}, what) SELECT {self._keys('b')}, 'r' FROM {former} b "
-            f"WHERE NOT EXISTS (SELECT 1 FROM {theirs} n WHERE {self._on('n', 'b')})"
-        )
+        gone = f"{self._is_elsewhere('b', theirs)} AND NOT EXISTS (SELECT 1 FROM {theirs} n WHERE {self._on('n', 'b')})"
+        run(f"INSERT INTO {self.delta} ({keys}, what) SELECT {self._keys('b')}, 'r' FROM {former} b WHERE {gone}")
         return True
 
     def decide(self) -> None:
@@ -288,6 +287,16 @@ class KeyedRows:
             f"typeof({left}.{quoted(name)}) = typeof({right}.{quoted(name)})" for name in names if name in self._untyped
         ]
         return "(" + " AND ".join([f"({sides[0]}) IS ({sides[1]})", *types]) + ")"
+
+    def _is_elsewhere(self, side: str, other: str) -> str:
+        """Return what holds for rows that are not in another place at the same rowid: few, in copies of one table.
+
+        Rows are read in the order of their rowids, in which looking each up by its key would be to jump about.
+        """
+        if not self.rowid or other.startswith("("):
+            return "1"
+        is_there = f"x.{self.rowid} = {side}.{self.rowid} AND {self._same(side, 'x')}"
+        return f"NOT EXISTS (SELECT 1 FROM {other} x WHERE {is_there})"
 
     def _on(self, left: str, right: str) -> str:
         return " AND ".join(f"{left}.{quoted(name)} = {right}.{quoted(name)}" for name in self.table.key)

@@ -2,11 +2,33 @@
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from chronos.memory.judge import Judge, Row, Sides, Verdict
+
+# What the disk or the memory is to blame for, and nothing in the databases.
+_REFUSALS = {
+    sqlite3.SQLITE_IOERR: errno.EIO, sqlite3.SQLITE_CANTOPEN: errno.EIO, sqlite3.SQLITE_FULL: errno.ENOSPC,
+    sqlite3.SQLITE_NOMEM: errno.ENOMEM,
+}  # fmt: skip
+
+
+class Connection(sqlite3.Connection):
+    """A connection that raises OSError where the disk refuses, so that nobody takes it for something in the data."""
+
+    def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
+        """Run one statement. Raises sqlite3.Error, OSError."""
+        try:
+            return super().execute(sql, parameters)
+        except sqlite3.Error as cause:
+            code = getattr(cause, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+            if code in _REFUSALS:
+                raise OSError(_REFUSALS[code], str(cause)) from cause
+            raise
 
 
 class Merge:
@@ -45,10 +67,15 @@ class Merge:
         self.connection.execute(f"SAVEPOINT {name}")
         try:
             yield
+        except OSError:
+            raise  # SQLite may have rolled back everything already, and nothing is kept
         except BaseException:
-            keeps = False
+            self._end(name, keeps=False)
             raise
-        finally:
-            if not keeps:
-                self.connection.execute(f"ROLLBACK TO {name}")
-            self.connection.execute(f"RELEASE {name}")
+        else:
+            self._end(name, keeps=keeps)
+
+    def _end(self, name: str, *, keeps: bool) -> None:
+        if not keeps:
+            self.connection.execute(f"ROLLBACK TO {name}")
+        self.connection.execute(f"RELEASE {name}")

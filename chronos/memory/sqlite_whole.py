@@ -67,8 +67,10 @@ def take_table(merge: Merge, ours: Item | None, theirs: Item | None, base: Item 
     if ours is None or theirs.sql != ours.sql:
         connection.execute(theirs.sql)
     connection.execute("PRAGMA ignore_check_constraints = ON")  # they were asked when the rows were written
-    take_rows(connection, name)
-    connection.execute("PRAGMA ignore_check_constraints = OFF")
+    try:
+        take_rows(connection, name)
+    finally:
+        connection.execute("PRAGMA ignore_check_constraints = OFF")
 
 
 def take_group(merge: Merge, name: str, ours: list[Item], theirs: list[Item]) -> None:

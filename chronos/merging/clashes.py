@@ -89,9 +89,9 @@ def _clash_of(merge: TreeMerge, path: TreePath, stages: dict[int, TreeEntry], me
     merged = merge.changed.get(path) if is_left else None
     folder = None
     if kind is ConflictKind.PLACE:
-        folder = Choice.THEIRS if OURS in stages else Choice.OURS
+        folder = Choice.OURS if merge.replaced.get(path) is None else Choice.THEIRS
     is_moved = kind is ConflictKind.RENAMED and _SUGGESTED in said and _RENAMED not in said
-    return Clash(path, kind, _reason_of(kind, stages, messages), stages, merged, folder, is_moved)
+    return Clash(path, kind, _reason_of(kind, stages, folder, messages), stages, merged, folder, is_moved)
 
 
 def _kind_of(stages: dict[int, TreeEntry], said: set[str]) -> ConflictKind:
@@ -111,12 +111,14 @@ def _kind_of(stages: dict[int, TreeEntry], said: set[str]) -> ConflictKind:
     return ConflictKind.BINARY if _BINARY in said or stat.S_ISLNK(ours.mode) else ConflictKind.CONTENT
 
 
-def _reason_of(kind: ConflictKind, stages: dict[int, TreeEntry], messages: list[MergeMessage]) -> str:
+def _reason_of(
+    kind: ConflictKind, stages: dict[int, TreeEntry], folder: Choice | None, messages: list[MergeMessage]
+) -> str:
     there, elsewhere = ("ours", "theirs") if OURS in stages else ("theirs", "ours")
     if kind is ConflictKind.DELETED:
         return f"{there} changed it, {elsewhere} deleted it"
-    if kind is ConflictKind.PLACE:
-        return f"{there} has a file here, {elsewhere} a folder"
+    if folder is not None:
+        return f"{'ours' if folder is Choice.THEIRS else 'theirs'} has a file here, {folder.value} a folder"
     if kind is ConflictKind.MODE:
         return f"ours has {_noun(stages[OURS])} here, theirs {_noun(stages[THEIRS])}"
     if kind is ConflictKind.RENAMED:

@@ -6,13 +6,14 @@ A verdict is about one path of ours: it stays, goes, or becomes something else.
 from __future__ import annotations
 
 import re
+import stat
 from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
 
 from chronos.files import translate_os_errors
-from chronos.git import GITLINK_MODE, TreeEntry, TreeMerge
+from chronos.git import TreeEntry, TreeMerge
 from chronos.merging.clashes import BASE, OURS, THEIRS, Clash
 from chronos.merging.conflicts import Choice, Conflict, ConflictKind, Resolution, Strategy
 from chronos.merging.contents import Contents, MergedFile
@@ -75,11 +76,11 @@ class Decider:
         return self._take(clash, Choice(strategy.value))
 
     def by_resolution(self, clash: Clash, resolution: Resolution) -> Verdict | None:
-        """Decide as somebody said; not at all when the submodule should become bytes."""
+        """Decide as somebody said; not at all when a link or a submodule should become bytes that somebody wrote."""
         if resolution.choice is not Choice.CONTENT:
             return self._take(clash, resolution.choice)
         entry = clash.stages.get(OURS) or clash.stages[THEIRS]
-        return None if entry.mode == GITLINK_MODE else self._made(clash, resolution.content)
+        return self._made(clash, resolution.content) if stat.S_ISREG(entry.mode) else None
 
     def describe(self, clash: Clash) -> Conflict:
         """Return the conflict as it is shown and asked about."""
@@ -99,7 +100,8 @@ class Decider:
             return Verdict(True, self._contents.file_of(entry), is_file=is_file, is_ours=True)
         if entry is not None:
             return Verdict(True, self._contents.file_of(entry), is_file=clash.folder is Choice.OURS)
-        return Verdict(OURS in clash.stages)
+        is_there = self._merge.replaced.get(clash.path) if clash.path in self._merge.changed else clash.stages.get(OURS)
+        return Verdict(is_there is not None)
 
     def _made(self, clash: Clash, data: bytes) -> Verdict:
         entry = clash.merged or clash.stages.get(OURS) or clash.stages[THEIRS]

@@ -133,7 +133,8 @@ def _make_place(
         return []
     for path in [path for path in changes if is_inside(path, clash.path)]:
         del changes[path]
-        lost[path] = ""
+        if verdict is not None:
+            lost[path] = ""
     if clash.folder is Choice.OURS:
         changes |= dict.fromkeys(_list_inside(merge, clash.path), None)
     return [clash.path] if verdict is not None else []

@@ -80,6 +80,20 @@ def check_new_name(name: str) -> str:
     return name
 
 
+def get_checkpoint(store: Store, checkpoint_id: str) -> CheckpointRow:
+    """Return a checkpoint by its whole id, also one sealed just now that the catalog had no room for.
+
+    Raises UnknownCheckpointError.
+    """
+    found = store.catalog.find_checkpoint(checkpoint_id)
+    if found is None:
+        store.refresh()
+        found = store.catalog.find_checkpoint(checkpoint_id)
+    if found is None:
+        raise UnknownCheckpointError(f"checkpoint {checkpoint_id} is not there any more")
+    return found
+
+
 def resolve(store: Store | None, text: str, timeline: str, *, damaged: bool = False) -> CheckpointRow:
     """Return the checkpoint that `text` means: an id, a unique prefix, a name (the newest), `@`, `@~2` or `main@~1`.
 

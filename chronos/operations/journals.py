@@ -45,6 +45,8 @@ from chronos.operations.workspace import Workspace
 if TYPE_CHECKING:
     from chronos.checkpoints import Applied, Capture, CapturePolicy, ChangeSet, Journal, StoreApplier
 
+# The ending of the note of a tree that comes or goes.
+NOTE = ".tree"
 # What the replacement of a folder notes in its trash, and is nothing of anybody's.
 _MARKS = ("placing", "verified", "placed")
 
@@ -116,9 +118,14 @@ def read_changes(store: Store, operation: Operation) -> ChangeSet:
 
 def list_interrupted(store: Store) -> list[Path]:
     """Return the journals of operations that were cut short."""
+    return [path for path in list_unfinished(store) if path.suffix != NOTE]
+
+
+def list_unfinished(store: Store) -> list[Path]:
+    """Return the journals, and the notes of trees that come and go, of what was cut short or is in progress."""
     if not store.layout.journals.is_dir():
         return []
-    found = (path for path in store.layout.journals.iterdir() if path.suffix == ".json" and path.name[0] != ".")
+    found = (path for path in store.layout.journals.iterdir() if path.suffix in (".json", NOTE) and path.name[0] != ".")
     return sorted(path for path in found if path.is_file())
 
 

@@ -19,7 +19,7 @@ from chronos.files import is_our_own
 from chronos.git import GitCommand, is_tracked
 from chronos.locate import Place
 from chronos.operations.hiding import hide_store, is_hidden
-from chronos.operations.journals import list_interrupted, set_aside_journals
+from chronos.operations.journals import list_unfinished, set_aside_journals
 from chronos.operations.workspace import Workspace
 
 
@@ -144,7 +144,7 @@ def _refuse_strangers_store(place: Place, store: Store, git: GitCommand) -> None
         )
     if place.repository.is_plain or not top.is_relative_to(place.home):
         return
-    is_known = is_hidden(place.home, place.repository, store.layout) and not list_interrupted(store)
+    is_known = is_hidden(place.home, place.repository, store.layout) and not list_unfinished(store)
     if not is_known and is_tracked(top, git):
         raise UntrustedStoreError(
             f"{top} is tracked by git, so somebody else may have made it",

@@ -30,17 +30,19 @@ from chronos.files import (
 )
 from chronos.git import (
     Repository,
+    bring_branch,
     common_dir_of,
     find_branch,
     find_worktree_folder,
     is_reachable,
     open_repository,
     plain_folder,
+    remove_branch,
     repair_worktrees,
-    set_branch,
 )
-from chronos.layout import MAIN_TIMELINE, WORKTREE, StoreLayout
+from chronos.layout import MAIN_TIMELINE, TIMELINE, WORKTREE, StoreLayout
 from chronos.operations.checkpoints import create
+from chronos.operations.journals import NOTE, list_unfinished
 from chronos.operations.log import (
     Operation,
     OperationKind,
@@ -54,14 +56,18 @@ from chronos.operations.shelf import move_checkpoints
 from chronos.operations.workspace import Workspace
 from chronos.pool import add_check, strip_check
 
-_NOTE = ".tree"
 _LARGEST_NOTE_BYTES = 16 * 1024 * 1024
 ASIDE = ".removed-"
 
 
 def workspace_at(workspace: Workspace, timeline: str, root: Path | None = None) -> Workspace:
     """Return the workspace of another timeline, by default at its recorded tree. Raises UnknownTimelineError."""
-    root = root or get_tree(workspace.store.layout, timeline)
+    root = root or find_tree(workspace.store.layout, timeline)
+    if root is None or not root.is_dir():
+        raise UnknownTimelineError(
+            f"timeline {display(timeline)} has no working tree",
+            hint=f"`chrono timeline branch NAME --from {timeline}@` gives its newest state a new one",
+        )
     if workspace.repository.is_plain:
         repository = plain_folder(root, workspace.repository.git_dir, workspace.git)
     else:
@@ -79,21 +85,10 @@ def find_tree(layout: StoreLayout, timeline: str) -> Path | None:
 
     Raises UnknownTimelineError, DamagedStoreError.
     """
-    if not layout.is_set_up or timeline not in list_timelines(layout):
+    if timeline not in list_timelines(layout):
         raise UnknownTimelineError(f"no timeline is called {display(timeline[:60])!r}")
     record = find_record(layout, timeline)
     return tree_of(layout, record) if record is not None else None
-
-
-def get_tree(layout: StoreLayout, timeline: str) -> Path:
-    """Return the working tree of a timeline. Raises UnknownTimelineError when it is gone, and what `find_tree` does."""
-    root = find_tree(layout, timeline)
-    if root is None or not root.is_dir():
-        raise UnknownTimelineError(
-            f"timeline {display(timeline)} has no working tree",
-            hint=f"`chrono timeline branch NAME --from {timeline}@` gives its newest state a new one",
-        )
-    return root
 
 
 def branch_of(timeline: str) -> str:
@@ -158,7 +153,7 @@ def check_possible(workspace: Workspace, move: TreeMove, removed_by: str) -> Non
         return
     if os.path.lexists(place):
         raise StateError(f"{place} is taken by something else", hint="`chrono undo --skip` steps over it")
-    if not _aside(place, removed_by).is_dir():
+    if not _aside(layout, move, removed_by).is_dir():
         raise StateError(
             f"the working tree of timeline {move.timeline} is gone for good; its checkpoints may still be there",
             hint="`chrono undo --skip` steps over it",
@@ -182,10 +177,11 @@ def take_tree_back(workspace: Workspace, operation: Operation, kind: OperationKi
     assert operation.tree is not None
     back = operation.tree.inverted()
     check_possible(workspace, back, operation.operation)
-    if back.live:
-        moves = tuple(CheckpointMove(move.checkpoint_id, True) for move in operation.checkpoints)
-    else:
-        back, moves = leaving(workspace, back.timeline), all_moves(workspace.store, back.timeline)
+    moves = tuple(CheckpointMove(move.checkpoint_id, True) for move in operation.checkpoints)
+    if not back.live:
+        with_all = operation.kind is OperationKind.BRANCH or bool(operation.checkpoints)  # a prune leaves them
+        back, moves = leaving(workspace, back.timeline), ()
+        moves = all_moves(workspace.store, back.timeline) if with_all else ()
     done = Operation(
         new_operation_id(), kind, workspace.timeline, stamp(), summary, moves, undoes=operation.operation, tree=back
     )
@@ -215,22 +211,23 @@ def _finish(workspace: Workspace, operation: Operation) -> None:
 
 def move_aside(workspace: Workspace, move: TreeMove, operation: str) -> Path:
     """Move the tree of a timeline, and git's folder of it, out of the way; return where. May be run again."""
-    place = place_of_tree(workspace.store.layout, move)
-    aside = _aside(place, operation)
+    layout = workspace.store.layout
+    place, aside = place_of_tree(layout, move), _aside(layout, move, operation)
     repository = workspace.repository
     admin = None if repository.is_plain or not move.place else find_worktree_folder(repository, place)
     with translate_os_errors(f"cannot move {place} away"):
-        if move.place and (admin is not None or os.path.lexists(place)):
+        memory = layout.timeline_memory(move.timeline)
+        if admin is not None or os.path.lexists(place) or memory.is_dir():
             aside.mkdir(mode=0o700, parents=True, exist_ok=True)
         if admin is not None:
             move_away(admin, aside / "git")
-        if move.place and os.path.lexists(place) and not os.path.lexists(aside / "tree"):
+        if os.path.lexists(place) and not os.path.lexists(aside / "tree"):
             os.rename(place, aside / "tree")
-        memory = workspace.store.layout.timeline_memory(move.timeline)
-        if aside.is_dir() and memory.is_dir():
+        if memory.is_dir():
             move_away(memory, aside / "memory")
-    if move.branch and move.tip is not None and find_branch(repository, move.branch) == move.tip:
-        set_branch(repository, move.branch, move.tip, None)
+    if move.branch:
+        with translate_os_errors(f"cannot remove the branch {move.branch}"):
+            remove_branch(repository, move.branch, move.tip)
     if aside.parent.is_dir():
         sync_folder(aside.parent)
     return aside
@@ -239,19 +236,19 @@ def move_aside(workspace: Workspace, move: TreeMove, operation: str) -> Path:
 def _move_back(workspace: Workspace, move: TreeMove, removed_by: str) -> None:
     """Put a tree back from where it was moved aside. May be run again."""
     repository = workspace.repository
-    place = place_of_tree(workspace.store.layout, move)
-    aside = _aside(place, removed_by)
+    layout = workspace.store.layout
+    place, aside = place_of_tree(layout, move), _aside(layout, move, removed_by)
     if not aside.is_dir():
         return
     with translate_os_errors(f"cannot put {place} back"):
         if os.path.lexists(aside / "tree"):
             os.rename(aside / "tree", place)
         if (aside / "memory").is_dir():
-            move_away(aside / "memory", workspace.store.layout.timeline_memory(move.timeline))
+            move_away(aside / "memory", layout.timeline_memory(move.timeline))
         if (aside / "git").is_dir():
             _link(repository, place, aside / "git")
         if move.branch and move.tip is not None and find_branch(repository, move.branch) is None:
-            set_branch(repository, move.branch, None, move.tip)
+            bring_branch(repository, move.branch, move.tip)
         sync_file_system(place.parent)
         remove_tree(aside)
 
@@ -269,15 +266,17 @@ def _link(repository: Repository, place: Path, saved: Path) -> None:
 
 
 def place_of_tree(layout: StoreLayout, move: TreeMove) -> Path:
-    """Return where a move's tree is or comes to."""
+    """Return where a move's tree is or comes to, or would be if there were one."""
+    if not move.place:
+        return layout.worktree(move.timeline)
     return Path(os.fsdecode(os.path.normpath(os.path.join(os.fsencode(layout.root), unescape(move.place)))))
 
 
 def aside_of(layout: StoreLayout, operation: Operation) -> Path | None:
     """Return where the tree lies that an operation moved aside, if it is still there."""
-    if operation.tree is None or operation.tree.live or not operation.tree.place:
+    if operation.tree is None or operation.tree.live:
         return None
-    path = _aside(place_of_tree(layout, operation.tree), operation.operation)
+    path = _aside(layout, operation.tree, operation.operation)
     return path if path.is_dir() else None
 
 
@@ -301,10 +300,11 @@ def repair_trees(workspace: Workspace) -> list[str]:
     return [f"the link between git and {tree} was mended" for tree in broken if common_dir_of(tree) is not None]
 
 
-def _aside(place: Path, operation: str) -> Path:
-    if place.name == WORKTREE:
-        return place.with_name(f"{ASIDE}{operation}")
-    return place.with_name(f".{place.name}{ASIDE}{operation}")
+def _aside(layout: StoreLayout, move: TreeMove, operation: str) -> Path:
+    """Return where `operation` puts a tree that goes: beside its place, so that moving it is a rename."""
+    place = place_of_tree(layout, move)
+    name = f"{ASIDE}{operation}"
+    return place.with_name(name if place.name == WORKTREE else f".{place.name}{name}")
 
 
 # the note of an operation in progress
@@ -323,18 +323,23 @@ def drop_note(store: Store, operation: Operation) -> None:
 
 
 def _note(store: Store, operation: Operation) -> Path:
-    return store.layout.journals / f"{operation.operation}{_NOTE}"
+    return store.layout.journals / f"{operation.operation}{NOTE}"
 
 
 def list_notes(store: Store) -> list[Operation]:
     """Return the moves of trees that are in progress, or were cut short. What cannot be read is left alone."""
     found = []
-    for path in sorted(store.layout.journals.glob(f"*{_NOTE}")) if store.layout.journals.is_dir() else ():
+    for path in (path for path in list_unfinished(store) if path.suffix == NOTE):
         with suppress(ChronosError, msgspec.MsgspecError, ValueError):
             operation = msgspec.json.decode(strip_check(read_limited(path, _LARGEST_NOTE_BYTES)), type=Operation)
-            if operation.tree is not None and path.name == f"{operation.operation}{_NOTE}":
+            is_own = path.name == f"{operation.operation}{NOTE}"
+            if is_own and operation.tree is not None and _is_plain_name(operation.tree.timeline):
                 found.append(operation)
     return found
+
+
+def _is_plain_name(timeline: str) -> bool:
+    return bool(timeline) and "/" not in timeline and not timeline.startswith(".")
 
 
 def settle_trees(workspace: Workspace) -> list[str]:
@@ -359,6 +364,13 @@ def settle_trees(workspace: Workspace) -> list[str]:
     return done
 
 
+def settle_timeline(workspace: Workspace, timeline: str) -> None:
+    """Do the same before a timeline is worked with, if any of it was cut short there. No lock must be held."""
+    if any(one.tree and one.tree.timeline == timeline for one in list_notes(workspace.store)):
+        with workspace.store.exclusively():  # whoever was at it is gone then
+            workspace.notices += settle_trees(workspace)
+
+
 def _has_checkpoints(store: Store, timeline: str) -> bool:
     return bool(store.catalog.list_checkpoints(timeline, limit=1))
 
@@ -373,10 +385,13 @@ def withdraw(workspace: Workspace, operation: Operation) -> None:
 
 
 def timeline_is_bare(layout: StoreLayout, timeline: str) -> bool:
-    """Tell whether a timeline's folder holds no checkpoint and no pack, live or deleted, and no tree of its own."""
+    """Tell whether nothing is left of a timeline: no checkpoint and no pack, live or deleted, no tree and no memory."""
     folder = layout.timeline(timeline)
     if timeline == MAIN_TIMELINE or not folder.is_dir():
         return False
-    packs, deleted = layout.packs(timeline), layout.deleted(timeline)
-    names = {name for name in os.listdir(folder) if name not in ("timeline.json", "packs", ".deleted", "memory")}
-    return not names and not any(place.is_dir() and os.listdir(place) for place in (packs, deleted))
+    record = find_record(layout, timeline)
+    tree = tree_of(layout, record) if record is not None else None
+    places = {layout.packs(timeline), layout.deleted(timeline), layout.timeline_memory(timeline)}
+    others = set(os.listdir(folder)) - {place.name for place in places} - {TIMELINE}
+    is_empty = not any(place.is_dir() and os.listdir(place) for place in places)
+    return is_empty and not others and not (tree is not None and tree.is_dir())

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -28,7 +30,7 @@ from chronos.checkpoints import (
     write_record,
 )
 from chronos.errors import BadTimelineNameError, TimelineExistsError, UnsupportedError, VerifyFailedError
-from chronos.files import display, sync_file_system, translate_os_errors
+from chronos.files import TreePath, display, sync_file_system, translate_os_errors
 from chronos.git import add_worktree, find_branch, is_branch_name, mark_worktree
 from chronos.layout import IMPORT_TIMELINE, MAIN_TIMELINE
 from chronos.operations import (
@@ -89,9 +91,7 @@ def branch(workspace: Workspace, request: Request) -> Branched:
     the new timeline is left.
     """
     store, name = workspace.store, check_timeline_name(request.name)
-    if any(one.tree and one.tree.timeline == name for one in operations.list_notes(store)):
-        with store.exclusively():  # whoever was at it is gone then
-            workspace.notices += operations.settle_trees(workspace)
+    operations.settle_timeline(workspace, name)
     place = place_for(workspace, name)
     _check_free(workspace, name, place)
     seeds = find_seeds(workspace, request.seeds)
@@ -109,15 +109,14 @@ def branch(workspace: Workspace, request: Request) -> Branched:
         )  # fmt: skip
         operations.write_note(store, operation)
         try:
-            made = _make(workspace, request, place, source, state)
-            seeded = copy_seeds(workspace, place, seeds)
+            made = _make(workspace, request, place, source, state, seeds)
         except BaseException:
             operations.withdraw(workspace, operation)
             operations.drop_note(store, operation)
             raise
         append(store, operation)
         operations.drop_note(store, operation)
-    return msgspec.structs.replace(made, seeded=seeded)
+    return made
 
 
 def place_for(workspace: Workspace, name: str) -> Path:
@@ -161,11 +160,16 @@ def _check_free(workspace: Workspace, name: str, place: Path) -> None:
 def _hold_source(workspace: Workspace, name: str) -> CheckpointRow:
     created = operations.create(workspace, f"before branch {name}", trigger=Trigger.AUTOMATIC)
     workspace.notices += [warning for warning in created.warnings if created.created]
-    return operations.resolve(workspace.store, created.checkpoint_id, workspace.timeline)
+    return operations.get_checkpoint(workspace.store, created.checkpoint_id)
 
 
-def _make(workspace: Workspace, request: Request, place: Path, source: CheckpointRow, state: State) -> Branched:
-    """Make the tree, give it the state, and seal its first checkpoint from what is there then."""
+def _make(
+    workspace: Workspace, request: Request, place: Path, source: CheckpointRow, state: State, seeds: list[TreePath]
+) -> Branched:
+    """Make the tree, give it the state and the seeds, and seal its first checkpoint from what was there before these.
+
+    With the seal the timeline is whole.
+    """
     store, name, repository = workspace.store, request.name, workspace.repository
     with translate_os_errors(f"cannot make {place}"):
         store.layout.timeline_memory(name).mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -179,10 +183,11 @@ def _make(workspace: Workspace, request: Request, place: Path, source: Checkpoin
     new = operations.workspace_at(workspace, name, place)
     notes = bring_repositories(workspace, new, state)
     plan, warnings = _fill(new, state, Options(memory=request.memory))
-    head = _seal(new, state, Options(memory=request.memory), source)
+    seed = partial(copy_seeds, workspace, place, seeds)
+    head, seeded = _seal(new, state, Options(memory=request.memory), source, seed)
     branch_name = "" if repository.is_plain else branch_of(name)
     return Branched(
-        name, place, source.checkpoint_id, head, branch_name, (), tuple(plan.kept),
+        name, place, source.checkpoint_id, head, branch_name, seeded, tuple(plan.kept),
         (*notes, *plan.warnings, *warnings),
     )  # fmt: skip
 
@@ -200,8 +205,10 @@ def _fill(new: Workspace, state: State, options: Options) -> tuple[Plan, list[st
     return plan, [*applied.warnings, *stores.notes, *(f"{display(row.path)}: {row.reason}" for row in applied.kept)]
 
 
-def _seal(new: Workspace, state: State, options: Options, source: CheckpointRow) -> str:
-    """Seal the first checkpoint of the timeline, unless what was asked for is not what is there."""
+def _seal(
+    new: Workspace, state: State, options: Options, source: CheckpointRow, seed: Callable[[], tuple[str, ...]]
+) -> tuple[str, tuple[str, ...]]:
+    """Seal the first checkpoint of the timeline, unless what was asked for is not what is there; `seed` just before."""
     parents = (source.checkpoint_id,)
     request = new.request(f"branch {new.timeline}", Trigger.AUTOMATIC, f"from {source.name}", parents=parents)
     policy = new.policy(stores=places_of(new, state))
@@ -210,5 +217,6 @@ def _seal(new: Workspace, state: State, options: Options, source: CheckpointRow)
         if not left.is_empty:
             paths = [display(change.path) for change in left.changes] + [store.path for store in left.stores]
             raise VerifyFailedError(f"the new tree is not as the checkpoint: {', '.join(paths[:10]) or 'its index'}")
+        seeded = seed()
         sync_file_system(new.root)
-        return pending.seal().checkpoint_id
+        return pending.seal().checkpoint_id, seeded

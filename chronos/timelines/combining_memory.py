@@ -11,16 +11,7 @@ import msgspec
 from chronos.checkpoints import MemoryState, Options, State, keep_state
 from chronos.errors import UnreadableStoreError
 from chronos.files import display, translate_os_errors, unescape
-from chronos.memory import (
-    CaptureWork,
-    MergedText,
-    MergeWork,
-    StorePlace,
-    TableMerge,
-    free_name,
-    get_kind,
-    merge_lines,
-)
+from chronos.memory import CaptureWork, MergedText, MergeWork, StorePlace, TableMerge, free_name, get_kind, merge_lines
 from chronos.merging import Choice, Conflict, ConflictKind, Resolution, Resolver, Strategy, merge_structured
 from chronos.operations import Workspace, write_store
 from chronos.pool import ContentSink
@@ -120,6 +111,8 @@ class StoreCombiner:
         self, name: str, was: MemoryState | None, mine: MemoryState, other: MemoryState, folder: Path
     ) -> StoreResult:
         kind, store, path = get_kind(mine.record.kind), self._workspace.store, mine.record.path
+        if not hasattr(kind, "merge"):  # one that another package brings, made before there were merges
+            return self._ask_whole(name, path, f"stores of kind {kind.name} cannot be merged", mine, other)
         base = was if was is not None and was.record.kind == kind.name else None
         copies = [
             self._copy(part, folder / label) for label, part in (("base", base), ("ours", mine), ("theirs", other))
@@ -145,11 +138,12 @@ class StoreCombiner:
         return StoreResult(after, "merged by rows", tuple(merged.tables), notes=tuple(merged.notes))
 
     def _merge_text(self, path: bytes, base: bytes, ours: bytes, theirs: bytes) -> MergedText | None:
-        """Merge a plain file by lines, and where they conflict by keys, as code is merged."""
+        """Merge a file of a store by lines, and where that leaves something to decide, by its keys."""
         by_lines = merge_lines(self._workspace.git, self._strategy)(path, base, ours, theirs)
-        is_clean = by_lines is not None and by_lines.is_clean
-        by_keys = None if is_clean else merge_structured(path, base, ours, theirs)
-        return by_lines if by_keys is None else MergedText(by_keys, True)
+        if by_lines is not None and by_lines.is_clean:
+            return by_lines
+        by_keys = merge_structured(path, base, ours, theirs)
+        return MergedText(by_keys, True) if by_keys is not None else by_lines
 
     def _copy(self, part: MemoryState | None, folder: Path) -> Path | None:
         return write_store(self._workspace.store, part, self._folder(folder)) if part is not None else None

@@ -66,6 +66,7 @@ def delete(workspace: Workspace, name: str) -> Operation:
 
     Raises what `plan_delete` raises, StorageError, GitFailedError; undo brings all of it back.
     """
+    operations.settle_timeline(workspace, name)
     operations.find_tree(workspace.store.layout, name)
     _refuse(workspace, name)
     operations.hold_tree(workspace, name, f"before delete of timeline {name}")
@@ -78,6 +79,8 @@ def _refuse(workspace: Workspace, name: str) -> None:
     if name == workspace.timeline:
         raise StateError(f"this is timeline {name} itself", hint=f"run it in another one, such as {workspace.home}")
     summary = summarise(workspace.store, name)
+    if not summary.is_there and not summary.checkpoints:
+        raise StateError(f"timeline {name} is deleted already", hint="`chrono undo` may bring it back")
     if summary.is_there and not is_branched(workspace, summary):
         raise RefusedError(
             f"the working tree of timeline {name} was not made by chrono",

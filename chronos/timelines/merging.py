@@ -102,7 +102,7 @@ def merge(workspace: Workspace, source: str, request: MergeRequest) -> MergeOutc
     """
     if source == workspace.timeline:
         raise UsageError(f"timeline {display(source)} cannot be merged into itself", hint="name another timeline")
-    theirs = operations.resolve(workspace.store, hold(workspace, source), source)
+    theirs = operations.get_checkpoint(workspace.store, hold(workspace, source))
     is_whole = request.options == Options()
     into = f" --into {workspace.timeline}" if workspace.timeline != "main" else ""
     command = f"chrono timeline merge {source}{into}{_options(request)}"
@@ -207,10 +207,7 @@ def _hold_present(workspace: Workspace) -> tuple[Capture, CheckpointRow]:
     """Seal the tree as it is, so that all of it can be read back, unless the newest checkpoint has it."""
     request = workspace.request("before merge", Trigger.SAFETY)
     with open_checkpoint(workspace.store, workspace.repository, workspace.policy(), request) as pending:
-        sealed = pending.seal().checkpoint_id
-        row = workspace.store.catalog.find_checkpoint(sealed)
-        assert row is not None
-        return pending.capture, row
+        return pending.capture, operations.get_checkpoint(workspace.store, pending.seal().checkpoint_id)
 
 
 def _combine(
@@ -306,6 +303,7 @@ def _apply(
 
     prepared = Prepared(plan, present, present.repositories, replan)
     outcome = operations.carry_out_prepared(workspace, task, prepared, head.checkpoint_id)
+    workspace.store.refresh()
     newest = workspace.store.catalog.list_checkpoints(workspace.timeline, limit=1)[0]
     return outcome, newest.checkpoint_id if job.parents else None
 

@@ -13,6 +13,7 @@ from tests.faults.scenarios import Scenario, Workshop
 from tests.faults.tree import STORE, TreeState, look_at_git
 
 OUTSIDE_FAILED = 5
+_CANNOT_BE_DONE = 3
 # A failed call on these may pass unnoticed: the catalog (its folder is synced by SQLite, with fdatasync) and copies of
 # indexes are caches, the stat refresh of an index is a comfort, locks carry no data, a trial of a patch is thrown away.
 # Where git cannot link a pack into its name, it renames it.
@@ -43,6 +44,19 @@ def check_recovery(workshop: Workshop, scenario: Scenario, root: Path, outcome: 
     if state not in (scenario.old, scenario.new):  # from a third state the command would do something else
         return violations
     return violations + list(_check_retry(workshop, scenario, root, scenario.is_done(state, listed)))
+
+
+def check_again(workshop: Workshop, scenario: Scenario, root: Path) -> list[str]:
+    """Run the same command again at once: it is as if nobody had been killed, or it says that all is done already."""
+    again = workshop.world.chrono(root, *scenario.arguments)
+    state = workshop.look(root)
+    violations = [f"not the new state: {difference}"] if (difference := state.difference(scenario.new)) else []
+    if again.exit_code not in (0, _CANNOT_BE_DONE):
+        violations.append(f"the same command again: {again}")
+    recovered = workshop.world.chrono(root, "recover", "--yes", "--json")
+    verified = workshop.world.chrono(root, "verify", "--deep", "--json")
+    violations += [f"afterwards: {answer}" for answer in (recovered, verified) if answer.exit_code != 0]
+    return violations + list(_check_litter(root)) + list(_check_user_git(workshop, scenario, root))
 
 
 def check_refusal(outcome: Outcome, *, may_find: bool = False) -> list[str]:
@@ -96,7 +110,7 @@ def _check_state(scenario: Scenario, state: TreeState) -> Iterator[str]:
 def _check_user_git(workshop: Workshop, scenario: Scenario, root: Path) -> Iterator[str]:
     now = look_at_git(root, workshop.world.environment)
     parts = ["head", "config", "refs", "locks"]
-    if scenario.old == scenario.new:  # a command that leaves the tree alone leaves the index alone as well
+    if scenario.leaves_tree_alone:  # and so the index as well
         parts.append("index")
     for part in parts:
         before, after = getattr(scenario.user_git, part), getattr(now, part)
@@ -109,8 +123,15 @@ def _check_litter(root: Path) -> Iterator[str]:
     system = root / STORE / ".store"
     left = [path for name in ("tmp", "journal") for path in (system / name).rglob("*")]
     left += [path for path in root.rglob("*.tmp") if path not in left]
+    logged = (system / "operations.jsonl").read_text() if (system / "operations.jsonl").exists() else ""
+    left += [path for path in (root / STORE).glob("*/.removed-*") if path.name.removeprefix(".removed-") not in logged]
+    left += [path for path in (root / STORE).glob("[!.]*") if path.name != "main" and not _holds_checkpoints(path)]
     if left:
         yield f"litter after recover: {sorted(path.relative_to(root).as_posix() for path in left)}"
+
+
+def _holds_checkpoints(timeline: Path) -> bool:
+    return any(timeline.glob("*/checkpoint.json")) or any(timeline.glob(".deleted/*/checkpoint.json"))
 
 
 def _check_list(workshop: Workshop, root: Path, expected: frozenset[str]) -> tuple[frozenset[str], list[str]]:

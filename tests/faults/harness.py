@@ -29,12 +29,17 @@ class TracingForbiddenError(TracerError):
 
 @dataclass(frozen=True)
 class Call:
-    """One counted system call; `target` is the path that it changes."""
+    """One counted system call; `target` is the path that it changes.
+
+    `changes` is false where a kill finds the same disk before and behind the call: it failed, opened a file that was
+    there already, or only synced. It is known where calls are just counted, and true elsewhere.
+    """
 
     number: int
     pid: int
     name: str
     target: str
+    changes: bool = True
 
     def __str__(self) -> str:
         return f"call {self.number}: {self.name} {self.target}"
@@ -66,10 +71,11 @@ def fail_from_then_on(error: int) -> str:
 
 
 class Killpoint:
-    """The compiled tracer."""
+    """The compiled tracer; `library` is what a process loads that wants to be traced from some point on."""
 
-    def __init__(self, program: Path) -> None:
+    def __init__(self, program: Path, library: Path) -> None:
         self._program = program
+        self.library = library
 
     def run(
         self,
@@ -81,9 +87,20 @@ class Killpoint:
         action: str = COUNT,
     ) -> Outcome:
         """Run `argv` to its end, with `action` at its call number `point` (0: just count)."""
+        return self._trace(list(argv), cwd=cwd, environment=environment, point=point, action=action)
+
+    def attach(self, pid: int, gate: Path, *, point: int = 0, action: str = COUNT) -> Outcome:
+        """Follow a process that waits at `gate` (it has called `be_traced` of `library`) to its end."""
+        return self._trace(
+            ["--attach", str(pid), str(gate)], cwd=gate.parent, environment={}, point=point, action=action
+        )
+
+    def _trace(
+        self, command: list[str], *, cwd: Path, environment: Mapping[str, str], point: int, action: str
+    ) -> Outcome:
         with tempfile.TemporaryDirectory(prefix="killpoint-") as folder:
             report = Path(folder, "report")
-            traced = [str(self._program), str(report), str(point), action, *argv]
+            traced = [str(self._program), str(report), str(point), action, *command]
             try:
                 done = subprocess.run(
                     traced,
@@ -95,7 +112,7 @@ class Killpoint:
                     check=False,
                 )
             except subprocess.TimeoutExpired as cause:
-                raise TracerError(f"{action} at {point}: {argv} did not end in {_TIMEOUT_S:g} s") from cause
+                raise TracerError(f"{action} at {point}: {command} did not end in {_TIMEOUT_S:g} s") from cause
             stdout, stderr = (text.decode("utf-8", "replace") for text in (done.stdout, done.stderr))
             if done.returncode != 0:
                 forbidden = stderr.startswith(("killpoint: ptrace:", "killpoint: seccomp:"))
@@ -113,8 +130,8 @@ def _read_report(report: Path, stdout: str, stderr: str) -> Outcome:
     *lines, end = report.read_text("utf-8", "replace").splitlines()
     calls = []
     for line in lines:
-        number, pid, name, target = line.split(" ", 3)
-        calls.append(Call(int(number), int(pid), name, target))
+        number, pid, name, changes, target = line.split(" ", 4)
+        calls.append(Call(int(number), int(pid), name, target, changes == "1"))
     _, counted, hits, status = end.split()
     if int(counted) != len(calls):
         raise TracerError(f"{len(calls)} calls written down, {counted} counted")
@@ -132,12 +149,13 @@ def find_obstacle() -> str | None:
 
 def compile_killpoint(folder: Path) -> Killpoint:
     """Compile the tracer into `folder` and try it. Raises TracingForbiddenError where that is not allowed."""
-    program = folder / "killpoint"
-    options = ["-O2", "-Wall", "-Wextra", "-Werror", "-o", str(program)]
-    done = subprocess.run(["gcc", *options, str(SOURCE)], capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise TracerError(f"gcc: {done.stderr}")
-    tracer = Killpoint(program)
+    program, library = folder / "killpoint", folder / "killpoint.so"
+    for made, kind in ((program, []), (library, ["-shared", "-fPIC"])):
+        options = ["-O2", "-Wall", "-Wextra", "-Werror", *kind, "-o", str(made)]
+        done = subprocess.run(["gcc", *options, str(SOURCE)], capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise TracerError(f"gcc: {done.stderr}")
+    tracer = Killpoint(program, library)
     made = folder / "trial"
     outcome = tracer.run(["/bin/mkdir", str(made)], cwd=folder, environment={})
     if [call.target for call in outcome.calls] != [str(made)]:

@@ -1,6 +1,8 @@
 /* killpoint: run a command and do one thing at its N-th mutating system call.
  *
- *     killpoint REPORT N ACTION COMMAND [ARGUMENT...]      killpoint --table
+ *     killpoint REPORT N ACTION COMMAND [ARGUMENT...]
+ *     killpoint REPORT N ACTION --attach PID GATE      the command is PID, which has called be_traced(GATE)
+ *     killpoint --table                                print the counted names
  *
  * Every call that can change a file system is counted, in one global order over the command, its children and all their
  * threads. A seccomp filter stops only these calls, so the command runs at nearly its own speed; each of them waits
@@ -11,8 +13,9 @@
  *     err:E      the call does not run and fails with errno E
  *     err+:E     this call and every later one fail so
  *
- * REPORT gets a line `number pid name target` for each counted call and a last line `end CALLS HIT STATUS`, where
- * STATUS is the exit code of the command, or minus the signal that ended it. `--table` prints the counted names.
+ * REPORT gets a line `number pid name changes target` for each counted call and a last line `end CALLS HIT STATUS`,
+ * where STATUS is the exit code of the command, or minus the signal that ended it. `changes` is 0 for a call that left
+ * the disk as a kill would find it without that call; this is known only when N is 0.
  * Not seen: stores into shared mappings. io_uring is refused (ENOSYS), so that programs fall back to what is seen.
  * The exit code is 0, or 125 when tracing itself failed. Linux 5.3 or newer; x86_64, and aarch64 (never tried).
  */
@@ -46,9 +49,10 @@
 #error "killpoint knows x86_64 and aarch64 only"
 #endif
 
-enum { OWN_TROUBLE = 125, MOST_PROCESSES = 4096 };
+enum { OWN_TROUBLE = 125, MOST_PROCESSES = 4096, MOST_CALLS = 65536 };
 
 static FILE *report;
+static struct { pid_t pid; const char *name; char *target; int changes; } written[MOST_CALLS];
 static long wanted_point, counted, hit;
 static const char *action;
 static int injected_errno, inject_from_then_on;
@@ -105,10 +109,31 @@ static void make_it_fail(pid_t pid, int error) {
 #endif
 }
 
-static void write_down(pid_t pid, const char *name, char *target) {
+static void write_down(pid_t pid, const struct call *call, const uint64_t *arguments, char *target) {
+    if (counted == MOST_CALLS) fail("too many calls");
+    int changes = !only_syncs(call) && !opens_existing(pid, call, arguments, target);
     for (char *c = target; *c; c++)
         if ((unsigned char)*c < ' ') *c = '?';
-    fprintf(report, "%ld %d %s %s\n", counted, pid, name, target);
+    written[counted].pid = pid;
+    written[counted].name = call->name;
+    written[counted].target = strdup(target);
+    written[counted++].changes = changes;
+}
+
+static void look_at_result(pid_t pid) {
+    struct __ptrace_syscall_info info;
+    long call = counted - 1;
+    if (ptrace(PTRACE_GET_SYSCALL_INFO, pid, sizeof info, &info) < 0) return; /* killed meanwhile: it may have run */
+    while (written[call].pid != pid) call--;
+    if (info.op == PTRACE_SYSCALL_INFO_EXIT && info.exit.is_error) written[call].changes = 0;
+}
+
+static int report_all(int status) {
+    for (long n = 0; n < counted; n++)
+        fprintf(report, "%ld %d %s %d %s\n", n + 1, written[n].pid, written[n].name, written[n].changes,
+                written[n].target);
+    fprintf(report, "end %ld %ld %d\n", counted, hit, status);
+    return fclose(report) ? OWN_TROUBLE : 0;
 }
 
 static void act(pid_t pid) {
@@ -133,9 +158,12 @@ static void at_call(pid_t pid) {
         const struct call *call = &TABLE[i];
         if (call->number != info.seccomp.nr) continue;
         if (!is_mutating(pid, call, info.seccomp.args, target)) break;
-        counted++;
-        write_down(pid, call->name, target);
-        if (!wanted_point || counted < wanted_point || (counted > wanted_point && !inject_from_then_on)) break;
+        write_down(pid, call, info.seccomp.args, target);
+        if (!wanted_point) {
+            ptrace(PTRACE_SYSCALL, pid, 0, 0L); /* until it comes back */
+            return;
+        }
+        if (counted < wanted_point || (counted > wanted_point && !inject_from_then_on)) break;
         act(pid);
         return;
     }
@@ -147,8 +175,10 @@ static void at_stop(pid_t pid, int status) {
     unsigned long former = 0;
     if (event == PTRACE_EVENT_SECCOMP) {
         at_call(pid);
-    } else if (signal_number == (SIGTRAP | 0x80)) { /* the awaited call is back */
-        kill_everything();
+    } else if (signal_number == (SIGTRAP | 0x80)) { /* a call is back */
+        if (awaited) return kill_everything();
+        look_at_result(pid);
+        proceed(pid, 0);
     } else if (event == PTRACE_EVENT_STOP && signal_number != SIGTRAP) { /* stopped by job control: leave it so */
         ptrace(PTRACE_LISTEN, pid, 0, 0L);
     } else if (event == PTRACE_EVENT_EXEC) { /* a thread that calls exec takes over its leader's id */
@@ -197,26 +227,51 @@ static void install_filter(void) {
         fail("seccomp");
 }
 
-static pid_t start(char **command) {
+static void seize(pid_t pid, int gate) {
     const long options = PTRACE_O_TRACESECCOMP | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE |
                          PTRACE_O_TRACEEXEC | PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL;
-    int gate[2];
+    if (ptrace(PTRACE_SEIZE, pid, 0, options)) fail("ptrace");
+    if (write(gate, "", 1) != 1) fail("gate");
+    close(gate);
+}
+
+static void pass(int gate) {
     char go;
+    if (read(gate, &go, 1) != 1) _exit(OWN_TROUBLE); /* the tracer could not attach */
+    close(gate);
+    install_filter();
+}
+
+static pid_t start(char **command) {
+    int gate[2];
     if (pipe2(gate, O_CLOEXEC)) fail("pipe");
     pid_t child = fork();
     if (child < 0) fail("fork");
     if (child == 0) {
         close(gate[1]);
-        if (read(gate[0], &go, 1) != 1) _exit(OWN_TROUBLE); /* the tracer could not attach */
-        install_filter();
+        pass(gate[0]);
         execvp(command[0], command);
         fail(command[0]);
     }
-    if (ptrace(PTRACE_SEIZE, child, 0, options)) fail("ptrace");
-    if (write(gate[1], "", 1) != 1) fail("pipe");
     close(gate[0]);
-    close(gate[1]);
+    seize(child, gate[1]);
     return child;
+}
+
+static pid_t attach(const char *pid, const char *path) {
+    int gate = open(path, O_WRONLY | O_CLOEXEC); /* waits for the other side */
+    if (gate < 0) fail(path);
+    seize(atoi(pid), gate);
+    return atoi(pid);
+}
+
+void be_traced(const char *path) {
+    /* Wait until a tracer has attached itself through the named pipe; for a process that has loaded this as a library. */
+    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);           /* never left waiting when its starter is gone */
+    prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY, 0, 0, 0); /* fails, and is not needed, where tracing is not restricted */
+    int gate = open(path, O_RDONLY | O_CLOEXEC);
+    if (gate < 0) fail(path);
+    pass(gate);
 }
 
 static void read_action(const char *text) {
@@ -237,7 +292,6 @@ int main(int argc, char **argv) {
     if (!report) fail(argv[1]);
     wanted_point = atol(argv[2]);
     read_action(argv[3]);
-    int status = follow(start(argv + 4));
-    fprintf(report, "end %ld %ld %d\n", counted, hit, status);
-    return fclose(report) ? OWN_TROUBLE : 0;
+    pid_t command = argc == 7 && !strcmp(argv[4], "--attach") ? attach(argv[5], argv[6]) : start(argv + 4);
+    return report_all(follow(command));
 }

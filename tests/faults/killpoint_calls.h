@@ -106,22 +106,47 @@ static int changes_attributes(uint64_t request) {
     return request == FICLONE || request == FICLONERANGE || request == FS_IOC_SETFLAGS;
 }
 
-static int is_mutating(pid_t pid, const struct call *call, const uint64_t *arguments, char *target) {
+static uint64_t open_flags(pid_t pid, const struct call *call, const uint64_t *arguments) {
     uint64_t flags = 0;
+    if (call->kind != HOW) return arguments[call->target + 1];
+    read_memory(pid, arguments[2], &flags, sizeof flags); /* struct open_how begins with its flags */
+    return flags;
+}
+
+static int is_mutating(pid_t pid, const struct call *call, const uint64_t *arguments, char *target) {
     memset(target, 0, TARGET_BYTES);
     switch (call->kind) {
     case FILED: return name_descriptor(pid, (int)arguments[call->target], target);
     case CLONE: return changes_attributes(arguments[1]) && name_descriptor(pid, (int)arguments[0], target);
     case OPEN:
-    case OPENAT: return creates(arguments[call->target + 1]) && is_real_path(pid, call, arguments, target);
-    case HOW:
-        read_memory(pid, arguments[2], &flags, sizeof flags); /* struct open_how begins with its flags */
-        return creates(flags) && is_real_path(pid, call, arguments, target);
+    case OPENAT:
+    case HOW: return creates(open_flags(pid, call, arguments)) && is_real_path(pid, call, arguments, target);
     case PATH:
     case AT: return is_real_path(pid, call, arguments, target);
     case ALL: return 1;
     }
     return 0;
+}
+
+static int only_syncs(const struct call *call) {
+    /* What a killed process has written stays written: only a power cut can tell whether it was synced. */
+    switch (call->number) {
+    case SYS_fsync:
+    case SYS_fdatasync:
+    case SYS_sync_file_range:
+    case SYS_syncfs:
+    case SYS_sync:
+    case SYS_msync: return 1;
+    }
+    return 0;
+}
+
+static int opens_existing(pid_t pid, const struct call *call, const uint64_t *arguments, const char *target) {
+    /* Tell whether the call only opens what is there, although it would create it. */
+    struct stat about;
+    if (call->kind != OPEN && call->kind != OPENAT && call->kind != HOW) return 0;
+    uint64_t flags = open_flags(pid, call, arguments);
+    return !(flags & O_TRUNC) && (flags & O_TMPFILE) != O_TMPFILE && !stat(target, &about);
 }
 
 #endif

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +12,13 @@ from pathlib import Path
 from chronos import ChronosEngine
 from chronos.checkpoints import Trigger
 from chronos.config import Surroundings
-from tests.faults.harness import KILL, Call, Killpoint, Outcome
+from tests.faults import timeline_scenarios
+from tests.faults.harness import COUNT, KILL, Call, Killpoint, Outcome
 from tests.faults.tree import STORE, TreeState, UserGit, look_at_git, look_at_tree
-from tests.faults.world import World, edit_again, edit_once, edit_twice, make_repository
+from tests.faults.world import World, copy_repository, edit_again, edit_once, edit_twice, make_repository
 from tests.support.databases import add_notes, make_notes
 
+_SETTLED_S = 0.06
 _UNDO = ("undo", "--yes", "--json")
 _REDO = ("redo", "--yes", "--json")
 
@@ -24,7 +27,6 @@ _REDO = ("redo", "--yes", "--json")
 class Scenario:
     """One command on one prepared repository.
 
-    After a fault and recovery the tree is `old` or `new`. `kept` are the checkpoints that must still be listed,
     After a fault and recovery the tree is `old` or `new`. `kept` are the checkpoints that must still be listed,
     `removes` those that the command deletes, `adds` one that it brings in from elsewhere. `reverse` is the command that
     takes it back, if it took effect in spite of the fault. Where `reaches_new` is false, both states are a success. One
@@ -51,9 +53,20 @@ class Scenario:
             return not self.removes & listed
         return not self.reaches_new or (self.old != self.new and state == self.new)
 
-    def copy_to(self, root: Path) -> None:
-        """Put a fresh copy of the prepared repository at `root`."""
-        shutil.copytree(self.prepared, root, symlinks=True)
+    @property
+    def leaves_tree_alone(self) -> bool:
+        """Whether nothing in the first tree may change, whatever becomes of others."""
+        return (self.old.files, self.old.status) == (self.new.files, self.new.status)
+
+    def copy_to(self, *roots: Path) -> None:
+        """Put fresh copies of the prepared repository at `roots`, all of them old enough to be believed.
+
+        What changed less than 50 ms before a command began is not remembered (`chronos.stat_cache`): a command that
+        started sooner would make other calls than the one whose calls were counted.
+        """
+        for root in roots:
+            copy_repository(self.prepared, root)
+        time.sleep(_SETTLED_S)
 
 
 class Workshop:
@@ -71,10 +84,14 @@ class Workshop:
             self._built[name] = _BUILDERS[name](self)
         return self._built[name]
 
-    def trace(self, root: Path, arguments: tuple[str, ...], *, point: int = 0, action: str = "count") -> Outcome:
-        """Run `chrono` on `root` under the tracer."""
+    def count(self, root: Path, arguments: tuple[str, ...]) -> Outcome:
+        """Run `chrono` on `root`, as a program started by itself, and count its calls."""
         argv = self.world.argv(root, arguments)
-        return self.tracer.run(argv, cwd=root, environment=self.world.environment, point=point, action=action)
+        return self.tracer.run(argv, cwd=root, environment=self.world.environment)
+
+    def trace(self, root: Path, arguments: tuple[str, ...], *, point: int = 0, action: str = COUNT) -> Outcome:
+        """Run `chrono` on `root` under the tracer."""
+        return self.world.trace(root, arguments, self.tracer, point, action)
 
     def repository(self, name: str) -> tuple[Path, str, str]:
         """Make a repository with two checkpoints and later work; return it and the two ids."""
@@ -106,10 +123,11 @@ class Workshop:
         adds: str | None = None,
     ) -> Scenario:
         """Complete a scenario with what one undisturbed run on a copy does."""
-        trial = root.with_name(f"{root.name}-undisturbed")
-        shutil.copytree(root, trial, symlinks=True)
-        has_store = (root / STORE).exists()
-        outcome = self.trace(trial, arguments)
+        trial, looked_at = (root.with_name(f"{root.name}-{what}") for what in ("undisturbed", "looked-at"))
+        for copy in (trial, looked_at):
+            copy_repository(root, copy)
+        time.sleep(_SETTLED_S)
+        outcome = self.count(trial, arguments)
         assert outcome.exit_code == 0, f"{arguments} fails without any fault: {outcome.stderr or outcome.stdout}"
         return Scenario(
             name=root.name,
@@ -118,7 +136,7 @@ class Workshop:
             old=self.look(root),
             new=self.look(trial),
             user_git=look_at_git(root, self.world.environment),
-            kept=(self.listed(root) if has_store else frozenset()) - removes,
+            kept=(self.listed(looked_at) if (root / STORE).exists() else frozenset()) - removes,
             calls=outcome.calls,
             removes=removes,
             reverse=reverse,
@@ -307,5 +325,6 @@ _BUILDERS: dict[str, Callable[[Workshop], Scenario]] = {
     "create-memory": _create_with_memory,
     "restore-memory": _restore_with_memory,
     "repair": _repair,
+    **timeline_scenarios.BUILDERS,
 }
 NAMES = tuple(_BUILDERS)

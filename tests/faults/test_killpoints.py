@@ -1,8 +1,9 @@
 """Each command, cut short at every call that could change something, leaves the old state or the new one and no damage.
 
-A create, restore, undo, delete, gc and import are killed at every call; other commands and faults are sampled unless
-`CHRONO_FAULT_STEP=k` says to take every k-th point (1: all of them). `CHRONO_FAULT_POINTS=57,58` takes just these, to
-replay a failure. What ran is printed at the end of the run and stored with each test as the property "fault points".
+A create, restore, undo, delete, gc and import are killed wherever the disk is another than at the call before; other
+commands and faults are sampled unless `CHRONO_FAULT_STEP=k` says to take every k-th call (1: all of them).
+`CHRONO_FAULT_POINTS=57,58` takes just these, to replay a failure. What ran is printed at the end of the run and stored
+with each test as the property "fault points".
 """
 
 from __future__ import annotations
@@ -20,31 +21,30 @@ import pytest
 from tests.faults import strace_log
 from tests.faults.checks import (
     OUTSIDE_FAILED,
+    check_again,
     check_not_swallowed,
     check_recovery,
     check_refusal,
-    must_not_be_swallowed,
 )
-from tests.faults.harness import KILL, KILL_AFTER, Killpoint, Outcome, TracerError, fail_from_then_on, fail_once
+from tests.faults.harness import KILL, KILL_AFTER, Call, Killpoint, Outcome, TracerError, fail_from_then_on, fail_once
+from tests.faults.points import Choice, chosen, every, every_state, moves, promises
 from tests.faults.scenarios import NAMES, Scenario, Workshop
 from tests.faults.summary import POINTS
 
 EIO, ENOSPC, EROFS = 5, 28, 30
 KILL_STEP, ERROR_STEP = 20, 96
-KILLED_EVERYWHERE = ("create", "restore", "undo", "delete", "gc", "import")
+KILLED_EVERYWHERE = ("create", "restore", "undo", "delete", "gc", "import", "branch", "timeline-delete")
+RUN_AGAIN, AGAIN_STEP = ("branch", "timeline-delete", "merge"), 10
 _SHOWN_VIOLATIONS = 12
-# Read at once: the session is sealed, environment included, before the first test runs.
-_CHOSEN_POINTS = os.environ.get("CHRONO_FAULT_POINTS")
-_CHOSEN_STEP = os.environ.get("CHRONO_FAULT_STEP")
+_ATTEMPTS = 3
 _WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 _THREADS = max(1, (os.cpu_count() or 1) // _WORKERS)
 # One worker builds a scenario and runs all of its tests.
 EACH_COMMAND = pytest.mark.parametrize(
     "name", [pytest.param(name, marks=pytest.mark.xdist_group(f"faults-{name}")) for name in NAMES]
 )
-_MOVES = re.compile(r"^(rename|syncfs) .*(/data/memory(/facts|/[^/]+\.aside)?|/store-\d+/old)$")
+_RANDOM_NAMES = re.compile(r"[0-9a-f]{8,}|\.\d+\.tmp$|(?<=/tmp_)(obj|pack|idx)_\w{6}$|(?<=/t)\w{6}$")
 Check = Callable[[Workshop, Scenario, Path, Outcome, int], list[str]]
-Choice = Callable[[Scenario], list[int]]
 Strike = Callable[[str, str, Check, Choice], None]
 
 
@@ -54,26 +54,6 @@ def workshop(killpoint: Killpoint, tmp_path_factory: pytest.TempPathFactory) -> 
     workshop = Workshop(tmp_path_factory.mktemp("workshop"), killpoint)
     yield workshop
     workshop.world.close()
-
-
-def _every(default_step: int, offset: int) -> Choice:
-    """Choose every k-th point from the `offset`-th on (modulo k), at least one."""
-
-    def choose(scenario: Scenario) -> list[int]:
-        last, step = len(scenario.calls), int(_CHOSEN_STEP or default_step)
-        return list(range(1 + offset % step, last + 1, step)) or [last]
-
-    return choose
-
-
-def _moves(scenario: Scenario) -> list[int]:
-    """Choose the calls that move a folder of memory to its place and out of it, and the syncs between them."""
-    return [call.number for call in scenario.calls if _MOVES.search(f"{call.name} {call.target}")]
-
-
-def _promises(scenario: Scenario) -> list[int]:
-    """Choose every call that makes something durable or visible."""
-    return [call.number for call in scenario.calls if must_not_be_swallowed(call)]
 
 
 @dataclass(frozen=True)
@@ -88,6 +68,7 @@ class Battery:
 
     def strike_all(self, points: Sequence[int]) -> tuple[str, list[str]]:
         """Strike at all `points`, several at a time; return what ran, for the report, and every violation."""
+        self.scenario.copy_to(*map(self._root, points))
         with ThreadPoolExecutor(_THREADS) as threads:
             results = list(threads.map(self.strike, points))
         violations = [violation for _, found in results for violation in found]
@@ -98,9 +79,8 @@ class Battery:
         return f"{what}: {len(points)} of {of} points ran, {struck} struck, {len(violations)} violations", violations
 
     def strike(self, point: int) -> tuple[int, list[str]]:
-        """Run the command with the fault on a fresh copy; return how often it struck and what is wrong afterwards."""
-        root = self.folder / f"point{point}"
-        self.scenario.copy_to(root)
+        """Run the command with the fault on its copy; return how often it struck and what is wrong afterwards."""
+        root = self._root(point)
         try:
             outcome = self.workshop.trace(root, self.scenario.arguments, point=point, action=self.action)
         except TracerError as trouble:
@@ -111,6 +91,9 @@ class Battery:
         where = f"{self.scenario.name} {self.action} at {outcome.call_at(point)}"
         return outcome.hits, [f"{where}\n    {violation}" for violation in violations]
 
+    def _root(self, point: int) -> Path:
+        return self.folder / f"point{point}"
+
 
 @pytest.fixture
 def strike(workshop: Workshop, tmp_path: Path, record_property: Callable[[str, object], None]) -> Strike:
@@ -118,7 +101,7 @@ def strike(workshop: Workshop, tmp_path: Path, record_property: Callable[[str, o
 
     def strike(name: str, action: str, check: Check, choose: Choice) -> None:
         scenario = workshop.scenario(name)
-        points = [int(point) for point in _CHOSEN_POINTS.split(",")] if _CHOSEN_POINTS else choose(scenario)
+        points = chosen(choose, scenario.calls)
         summary, violations = Battery(workshop, scenario, action, check, tmp_path).strike_all(points)
         record_property(POINTS, summary)
         shown = "\n".join(violations[:_SHOWN_VIOLATIONS])
@@ -130,6 +113,10 @@ def strike(workshop: Workshop, tmp_path: Path, record_property: Callable[[str, o
 def _after_kill(workshop: Workshop, scenario: Scenario, root: Path, outcome: Outcome, _point: int) -> list[str]:
     """The tracer killed everything (or the command ended before the point), so only the disk can tell."""
     return check_recovery(workshop, scenario, root, outcome)
+
+
+def _when_run_again(workshop: Workshop, scenario: Scenario, root: Path, _outcome: Outcome, _point: int) -> list[str]:
+    return check_again(workshop, scenario, root)
 
 
 def _after_error(workshop: Workshop, scenario: Scenario, root: Path, outcome: Outcome, point: int) -> list[str]:
@@ -152,34 +139,57 @@ def _only_the_claim(_w: Workshop, scenario: Scenario, _root: Path, outcome: Outc
 def test_a_killed_command_leaves_the_old_state_or_the_new_one(strike: Strike, name: str, action: str) -> None:
     """Killed before or behind a call; sampled runs take different points for the two."""
     step = 1 if action == KILL and name in KILLED_EVERYWHERE else KILL_STEP
-    strike(name, action, _after_kill, _every(step, 0 if action == KILL else KILL_STEP // 2))
+    offset = 0 if action == KILL else KILL_STEP // 2
+    strike(name, action, _after_kill, every_state(step, offset, behind=action == KILL_AFTER))
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.xdist_group(f"faults-{name}")) for name in RUN_AGAIN]
+)
+def test_the_same_command_works_at_once_after_a_kill(strike: Strike, name: str) -> None:
+    """Nothing that git or we left half-made is in the way; `git worktree add` by itself fails at most points."""
+    strike(name, KILL, _when_run_again, every_state(AGAIN_STEP, AGAIN_STEP // 2, behind=False))
 
 
 @pytest.mark.parametrize("error", [ENOSPC, EIO])
 @EACH_COMMAND
 def test_a_failing_call_is_reported_and_leaves_no_damage(strike: Strike, name: str, error: int) -> None:
     """One call fails, the rest of the machine is fine: exit code 5 with one line, or a success that is one."""
-    strike(name, fail_once(error), _after_error, _every(ERROR_STEP, error))
+    strike(name, fail_once(error), _after_error, every(ERROR_STEP, error))
 
 
 @pytest.mark.parametrize("error", [ENOSPC, EIO])
 @EACH_COMMAND
 def test_a_disk_that_stays_broken_is_reported_and_leaves_no_damage(strike: Strike, name: str, error: int) -> None:
     """From some call on nothing can be written, so not even cleaning up works; later the disk is fine again."""
-    strike(name, fail_from_then_on(error), _after_error, _every(ERROR_STEP, error + ERROR_STEP // 2))
+    strike(name, fail_from_then_on(error), _after_error, every(ERROR_STEP, error + ERROR_STEP // 2))
 
 
 @EACH_COMMAND
 def test_a_success_is_never_claimed_after_a_failed_sync_or_rename(strike: Strike, name: str) -> None:
     """Every call that makes data durable or visible fails once; this is cheap, so no point is left out."""
-    strike(name, fail_once(EIO), _only_the_claim, _promises)
+    strike(name, fail_once(EIO), _only_the_claim, promises)
 
 
 @pytest.mark.parametrize("action", [KILL_AFTER, fail_once(ENOSPC)])
 @pytest.mark.xdist_group("faults-restore-memory")
 def test_a_folder_of_memory_comes_whole_with_the_rest_of_a_restore(strike: Strike, action: str) -> None:
     """The folder is one of several things that a restore replaces: behind each of its steps all or nothing is there."""
-    strike("restore-memory", action, _after_kill if action == KILL_AFTER else _after_error, _moves)
+    strike("restore-memory", action, _after_kill if action == KILL_AFTER else _after_error, moves)
+
+
+@EACH_COMMAND
+def test_a_command_makes_the_same_calls_however_it_is_started(workshop: Workshop, name: str, tmp_path: Path) -> None:
+    """Faults strike processes that were forked ready to run: whatever is found there holds for one started cold."""
+    scenario, roots = workshop.scenario(name), [tmp_path / f"warm{number}" for number in range(_ATTEMPTS)]
+    scenario.copy_to(*roots)
+    cold = _what_is_done(scenario.calls, scenario.prepared.with_name(f"{name}-undisturbed"))
+    found = []
+    for root in roots:  # how often git refreshes an index depends on when it looks
+        found.append(_what_is_done(workshop.trace(root, scenario.arguments).calls, root) ^ cold)
+        if not found[-1]:
+            return
+    assert not found
 
 
 @EACH_COMMAND
@@ -217,3 +227,8 @@ def _every_byte(root: Path) -> dict[str, object]:
         path.relative_to(root).as_posix(): path.read_bytes() if path.is_file() else path.lstat().st_mode
         for path in root.rglob("*")
     }
+
+
+def _what_is_done(calls: Sequence[Call], root: Path) -> set[str]:
+    """Return the calls without numbers of processes and random names."""
+    return {f"{call.name} {_RANDOM_NAMES.sub('*', call.target.removeprefix(str(root)))}" for call in calls}

@@ -20,6 +20,23 @@ TEN_FILES = [
     "-c",
     "for n in range(10):\n try: open(f'file{n}', 'x').close()\n except OSError as e: print(n, e.errno)",
 ]
+TRIES = """
+import os
+def attempt(call, *arguments):
+    try: return call(*arguments)
+    except OSError: return None
+for _ in range(2): attempt(os.mkdir, "folder")
+for flags in (os.O_CREAT, os.O_CREAT, os.O_CREAT | os.O_EXCL, os.O_CREAT | os.O_TRUNC):
+    handle = attempt(os.open, "file", flags | os.O_WRONLY)
+    if handle is not None:
+        os.write(handle, b"%d" % handle)
+        os.fsync(handle)
+os.symlink("dangling", "link")
+os.open("link", os.O_CREAT | os.O_WRONLY)
+os.rename("file", "renamed")
+for path in ("file", "renamed"): attempt(os.unlink, path)
+os.sync()
+"""
 FAMILY = """
 import os, subprocess, sys, threading, time
 child = subprocess.Popen(["/bin/sleep", "600"])
@@ -130,3 +147,20 @@ def test_an_error_strikes_once_or_from_then_on(killpoint: Killpoint, tmp_path: P
 def test_a_point_that_is_not_reached_changes_nothing(killpoint: Killpoint, tmp_path: Path) -> None:
     outcome = killpoint.run(TEN_FILES, cwd=tmp_path, environment={}, point=11, action=KILL)
     assert (outcome.exit_code, outcome.hits, len(outcome.calls)) == (0, 0, 10)
+
+
+def test_a_call_that_changes_nothing_is_told_from_one_that_may(killpoint: Killpoint, tmp_path: Path) -> None:
+    """By the disk itself: a kill behind such a call finds what a kill before it finds, and so for no other call."""
+
+    def disk_after(name: str, point: int, action: str) -> dict[str, tuple[object, ...]]:
+        folder = tmp_path / name
+        folder.mkdir()
+        killpoint.run([sys.executable, "-c", TRIES], cwd=folder, environment={}, point=point, action=action)
+        return {path: (mode, size, content) for path, (mode, _, size, _, _, content, _) in _marks(folder).items()}
+
+    (tmp_path / "counted").mkdir()
+    counted = killpoint.run([sys.executable, "-c", TRIES], cwd=tmp_path / "counted", environment={})
+    assert (counted.exit_code, len(counted.calls)) == (0, 18), counted
+    for call in counted.calls:
+        before, behind = (disk_after(f"{action}{call.number}", call.number, action) for action in (KILL, KILL_AFTER))
+        assert call.changes == ({**before, ".": ()} != {**behind, ".": ()}), call

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.faults.harness import Killpoint, Outcome
 from tests.faults.tree import git
 from tests.faults.warm import MODULE, PACKAGE, Answer, WarmProgram
 
@@ -51,6 +52,10 @@ class World:
         """Run `chrono` without any fault."""
         return self._program.run(root, ["--root", str(root), *arguments])
 
+    def trace(self, root: Path, arguments: Sequence[str], tracer: Killpoint, point: int, action: str) -> Outcome:
+        """Run it with `action` at its call number `point`."""
+        return self._program.trace(root, ["--root", str(root), *arguments], tracer, point=point, action=action)
+
     def close(self) -> None:
         """End what still runs."""
         self._program.close()
@@ -84,6 +89,16 @@ def make_repository(world: World, root: Path) -> None:
     world.git(root, "branch", "feature")
     _write(root, "ignored/local.txt", "only here\n")
     _write(root, "trace.log", "only here too\n")
+
+
+def copy_repository(source: Path, target: Path) -> None:
+    """Copy a repository, with the worktrees inside it; those of the copy belong to the copy."""
+    shutil.copytree(source, target, symlinks=True)
+    for admin in (target / ".git/worktrees").glob("*"):
+        link = admin / "gitdir"
+        tree = target / Path(link.read_text().strip()).relative_to(source)
+        link.write_text(f"{tree}\n")
+        tree.write_text(f"gitdir: {admin}\n")
 
 
 def edit_once(world: World, root: Path) -> None:

@@ -1,6 +1,7 @@
 """A restore that is cut short at any call leaves the old database, the new one or none, and the next run finishes it.
 
-`CHRONO_FAULT_STEP=k` takes every k-th point instead of each.
+It is killed wherever the disk is another than at the call before; `CHRONO_FAULT_STEP=k` takes every k-th call instead.
+A kill behind a call finds what the kill before the next one finds, unless another process is at it: those are sampled.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -21,15 +22,18 @@ import pytest
 
 from tests.faults.conftest import killpoint
 from tests.faults.harness import KILL, KILL_AFTER, Killpoint, fail_from_then_on, fail_once
+from tests.faults.points import chosen, every, every_state
 from tests.faults.summary import POINTS
+from tests.faults.warm import WarmProgram
 from tests.memory.sqlite_restoring import save
 from tests.memory.sqlite_world import KIND, Pool, check_bank, identify, make_bank
+from tests.support import make_home, sealed_environment
 from tests.support.sealing import PROJECT
 
 __all__ = ["killpoint"]
 
-_STEP = int(os.environ.get("CHRONO_FAULT_STEP", "1"))
-_THREADS = 2
+_THREADS = max(1, (os.cpu_count() or 1) // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
+_PROGRAM = "tests.memory.sqlite_restoring"
 _STEPS_BEFORE, _STEPS_AFTER = 5, 2
 # Written beside the place (`image`, `raw`), or page by page into a database that shrinks or grows with it.
 _CASES = [
@@ -43,6 +47,8 @@ _CASES = [
     ("delete", "shrink", fail_from_then_on(errno.EIO)),
     ("wal", "grow", fail_from_then_on(errno.ENOSPC)),
 ]  # fmt: skip
+
+_CHOICES = {KILL: every_state(1, 0, behind=False), KILL_AFTER: every_state(4, 3, behind=True)}
 
 
 def _prepare(folder: Path, pool: Pool, mode: str, kind: str) -> str:
@@ -90,53 +96,78 @@ def _judge(folder: Path, kind: str) -> str | None:
     return None if steps in (_STEPS_BEFORE, _STEPS_AFTER) else f"a mixture with {steps} steps"
 
 
-@pytest.mark.parametrize(("mode", "kind", "action"), _CASES)
-def test_a_restore_that_is_cut_short_leaves_one_state_and_is_finished_by_the_next_run(
-    killpoint: Killpoint,
-    tmp_path: Path,
-    sealed: Mapping[str, str],
-    record_property: Callable[[str, object], None],
-    mode: str,
-    kind: str,
-    action: str,
-) -> None:
-    prepared = tmp_path / "prepared"
-    identity = _prepare(prepared, Pool(tmp_path / "pool"), mode, kind)
-    environment = {**sealed, "PYTHONPATH": str(PROJECT), "PYTHONDONTWRITEBYTECODE": "1"}
-    argv = [sys.executable, "-m", "tests.memory.sqlite_restoring"]
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarmProgram]:
+    """What is cut short."""
+    home = make_home(tmp_path_factory.mktemp("restoring") / "home")
+    environment = {"PYTHONPATH": str(PROJECT), "PYTHONDONTWRITEBYTECODE": "1"}
+    program = WarmProgram({**sealed_environment(home), **environment}, _PROGRAM)
+    yield program
+    program.close()
 
-    def copy(name: str) -> Path:
-        folder = tmp_path / name
-        subprocess.run(["cp", "-a", prepared, folder], check=True)
+
+class Trial:
+    """One restore, made ready anew for every point."""
+
+    def __init__(self, folder: Path, mode: str, kind: str, killpoint: Killpoint, program: WarmProgram) -> None:
+        self._kind = kind
+        self._folder = folder
+        self._killpoint = killpoint
+        self._program = program
+        identity = _prepare(folder / "prepared", Pool(folder / "pool"), mode, kind)
+        counted = self._copy("counted")
+        outcome = program.trace(counted, [str(counted)], killpoint)
+        assert outcome.exit_code == 0, outcome.stderr
+        self.calls = outcome.calls
+        self._restored = _contents(counted / "place")
+        assert sorted(self._restored) == (["memory.db", "memory.db-wal"] if kind == "raw" else ["memory.db"])
+        assert identify(counted / "place" / "memory.db") == identity
+
+    def strike(self, point: int, action: str) -> tuple[int, str | None]:
+        """Strike at one point and run the same again; return how often it struck and what is wrong then."""
+        folder = self._copy(f"point{point}")
+        outcome = self._program.trace(folder, [str(folder)], self._killpoint, point=point, action=action)
+        problem = _judge(folder, self._kind)
+        again = self._program.run(folder, [str(folder)])
+        if again.exit_code:
+            problem = problem or again.stderr[-600:]
+        elif (place := _contents(folder / "place")) != self._restored:
+            problem = problem or f"not the captured state: {sorted(place)}"
+        elif self._kind in ("image", "raw") and not (folder / "trash" / "memory.db").exists():
+            problem = problem or "the old database is gone"
+        shutil.rmtree(folder)
+        return outcome.hits, problem and f"{outcome.call_at(point)}: {problem}"
+
+    def _copy(self, name: str) -> Path:
+        folder = self._folder / name
+        subprocess.run(["cp", "-a", self._folder / "prepared", folder], check=True)
         # A copy has other inodes, and the same times.
         looks = KIND.look(folder / "place" / "memory.db")
         (folder / "expected.json").write_bytes(msgspec.json.encode(looks))
         return folder
 
-    def strike(point: int) -> tuple[int, str | None]:
-        folder = copy(f"point{point}")
-        outcome = killpoint.run([*argv, str(folder)], cwd=PROJECT, environment=environment, point=point, action=action)
-        problem = _judge(folder, kind)
-        again = killpoint.run([*argv, str(folder)], cwd=PROJECT, environment=environment)
-        left = sorted(path.name for path in (folder / "place").iterdir())
-        if again.exit_code:
-            problem = problem or again.stderr[-600:]
-        elif left != (["memory.db", "memory.db-wal"] if kind == "raw" else ["memory.db"]):
-            problem = problem or f"left behind: {left}"
-        elif identify(folder / "place" / "memory.db") != identity:
-            problem = problem or "not the captured state"
-        elif kind in ("image", "raw") and not (folder / "trash" / "memory.db").exists():
-            problem = problem or "the old database is gone"
-        shutil.rmtree(folder)
-        return outcome.hits, problem and f"{outcome.call_at(point)}: {problem}"
 
-    counted = killpoint.run([*argv, str(copy("counted"))], cwd=PROJECT, environment=environment)
-    assert counted.exit_code == 0, counted.stderr
-    points = range(1, len(counted.calls) + 1, _STEP)
+def _contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize(("mode", "kind", "action"), _CASES)
+def test_a_restore_that_is_cut_short_leaves_one_state_and_is_finished_by_the_next_run(
+    killpoint: Killpoint,
+    program: WarmProgram,
+    tmp_path: Path,
+    record_property: Callable[[str, object], None],
+    mode: str,
+    kind: str,
+    action: str,
+) -> None:
+    trial = Trial(tmp_path, mode, kind, killpoint, program)
+    points = chosen(_CHOICES.get(action, every(1, 0)), trial.calls)
     with ThreadPoolExecutor(_THREADS) as threads:
-        results = list(threads.map(strike, points))
+        results = list(threads.map(lambda point: trial.strike(point, action), points))
     struck = sum(hits > 0 for hits, _ in results)
     problems = [problem for _, problem in results if problem]
-    record_property(POINTS, f"memory restore {mode} {kind} {action}: {struck} of {len(counted.calls)} points struck")
+    what = f"memory restore {mode} {kind} {action}"
+    record_property(POINTS, f"{what}: {len(points)} of {len(trial.calls)} points ran, {struck} struck")
     assert not problems, "\n".join(problems[:10])
     assert struck

@@ -173,6 +173,17 @@ def test_rowids_that_others_refer_to_stay(merged: Merging) -> None:
     assert len(set(rows.values())) == len(rows) == 5
 
 
+def test_rowids_that_were_made_anew_are_no_change(merged: Merging) -> None:
+    base = ["CREATE TABLE t (k TEXT COLLATE NOCASE PRIMARY KEY, v)", "CREATE TABLE n (a, b)"]
+    base += [f"INSERT INTO {table} VALUES ('{key}', 1)" for table in "tn" for key in "abcd"]
+    gap = ["DELETE FROM t WHERE k = 'a'", "DELETE FROM n WHERE a = 'a'"]
+    anew = ["VACUUM", "UPDATE t SET v = 2 WHERE k = 'c'", "INSERT INTO t VALUES ('e', 1)"]
+    result = merged([*base, *gap], ["UPDATE n SET b = 5 WHERE a = 'd'", "UPDATE t SET v = 3 WHERE k = 'd'"], anew)
+    assert sorted(result.rows("SELECT k, v FROM t")) == [("b", 1), ("c", 2), ("d", 3), ("e", 1)]
+    assert result.rows("SELECT b FROM n") == [(1,), (1,), (5,)]
+    assert result.conflicts == [] and result.result.tables == [TableMerge("t", 1, 1, 0)]
+
+
 UNKEYED = ["CREATE TABLE t (a, b)", "INSERT INTO t VALUES (1, 1), (1, 1), (2, NULL)"]
 
 
@@ -221,6 +232,19 @@ def test_a_table_dropped_here_and_changed_there_is_a_conflict(merged: Merging) -
         there = "SELECT count(*) FROM sqlite_master WHERE name = 't'"
         assert result.rows(there) == [(int(is_there),)]
         assert merged(T, ours, theirs, lambda c: THEIRS).rows(there) == [(int(not is_there),)]
+
+
+def test_what_belongs_to_a_table_stays_or_goes_with_it(merged: Merging) -> None:
+    made = ["CREATE INDEX i ON t (a)", "CREATE TRIGGER g AFTER INSERT ON t BEGIN SELECT 1; END"]
+    drop, change = ["DROP TABLE t"], ["UPDATE t SET a = 'x' WHERE id = 1"]
+    names = "SELECT name FROM sqlite_master ORDER BY 1"
+    for ours, theirs in ((drop, change), (change, drop)):
+        for resolution in (None, OURS, THEIRS):
+            result = merged([*T, *made], ours, theirs, lambda c, resolution=resolution: resolution)
+            is_there = (theirs if resolution == THEIRS else ours) is change
+            assert result.rows(names) == ([("g",), ("i",), ("t",)] if is_there else [])
+    assert merged([*T, *made], [], drop).rows(names) == []
+    assert merged(T, made[:1], drop).result.notes == ["the index i went with t"]
 
 
 ADD = ["ALTER TABLE t ADD COLUMN c DEFAULT 5"]
@@ -354,6 +378,38 @@ def test_a_parent_that_was_missing_before_is_no_conflict(tmp_path: Path) -> None
     result = Merged(tmp_path, base, ["INSERT INTO p VALUES (7, 7)"], ["INSERT INTO c VALUES (4, 1, NULL)"])
     assert result.conflicts == [] and result.result.notes == []
     assert result.rows("SELECT count(*) FROM c") == [(3,)]
+
+
+def test_foreign_keys_of_several_columns_and_of_tables_that_came_whole(merged: Merging) -> None:
+    base = [
+        "CREATE TABLE p (a, b, n, PRIMARY KEY (a, b)) WITHOUT ROWID",
+        "CREATE TABLE c (k TEXT PRIMARY KEY, x, y, FOREIGN KEY (x, y) REFERENCES p) WITHOUT ROWID",
+        "INSERT INTO p VALUES (1, 'x', 0), (2, 'y', 0)",
+    ]
+    theirs = [
+        "INSERT INTO c VALUES ('fine', 1, 'x'), ('lost', 2, 'y')",
+        "CREATE TABLE w (x, y, FOREIGN KEY (x, y) REFERENCES p)",
+    ]
+    theirs.append("INSERT INTO w VALUES (2, 'y'), (1, 'x'), (NULL, 'y')")
+    result = merged(base, ["DELETE FROM p WHERE a = 2"], theirs)
+    assert sorted((table, key) for _, table, key, *_ in result.conflicts) == [
+        ("c", '{"k": "lost"}'),
+        ("w", '{"rowid": 1}'),
+    ]
+    assert result.rows("SELECT k FROM c") == [("fine",)] and result.rows("SELECT x FROM w") == [(1,), (None,)]
+    taken = merged(base, ["DELETE FROM p WHERE a = 2"], theirs, strategy=Strategy.THEIRS)
+    assert len(taken.rows("SELECT * FROM c")) == 2 and len(taken.rows("SELECT * FROM w")) == 3
+    assert len(taken.rows("SELECT * FROM p")) == 2
+
+
+def test_a_parent_and_the_child_of_its_child_go_together(merged: Merging) -> None:
+    base = ["CREATE TABLE n (id INTEGER PRIMARY KEY, up REFERENCES n)", "INSERT INTO n VALUES (1, NULL), (2, 1)"]
+    ours = ["DELETE FROM n WHERE id = 2"]
+    result = merged(base, ours, ["INSERT INTO n VALUES (3, 2), (4, 3), (5, 1)"])
+    assert [row[0] for row in result.rows("SELECT id FROM n")] == [1, 5]
+    assert [key for _, _, key, *_ in result.conflicts] == ['{"id": 3}', '{"id": 4}']
+    theirs = merged(base, ours, ["INSERT INTO n VALUES (3, 2), (4, 3), (5, 1)"], strategy=Strategy.THEIRS)
+    assert [row[0] for row in theirs.rows("SELECT id FROM n")] == [1, 2, 3, 4, 5]
 
 
 UNIQUE = [

@@ -272,6 +272,29 @@ def test_a_readable_database_beside_a_damaged_one_is_had_whole(tmp_path: Path) -
     assert (data, conflict.kind) == (good, ConflictKind.STORE)
 
 
+def test_a_database_with_a_damaged_page_is_had_whole(tmp_path: Path) -> None:
+    big = ["CREATE TABLE big (id INTEGER PRIMARY KEY, v)", "INSERT INTO big VALUES (1, zeroblob(9000)), (2, 'x')"]
+    result = Merged.__new__(Merged)
+    places = [tmp_path / name / "database.sqlite" for name in ("base", "ours", "theirs")]
+    for place, change in zip(
+        places, ("SELECT 1", "UPDATE t SET a = 'x' WHERE id = 1", "DELETE FROM t WHERE id = 2"), strict=True
+    ):
+        place.parent.mkdir()
+        with_function(place, [*T, *big, change])
+    with closing(sqlite3.connect(places[2])) as connection:
+        (page,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'big'").fetchone()
+    data = bytearray(places[2].read_bytes())
+    data[(page - 1) * 4096 : page * 4096] = b"\xee" * 4096
+    places[2].write_bytes(data)
+    (tmp_path / "out").mkdir()
+    result.result = KIND.merge(*places, MergeWork(tmp_path / "out", b"m", "m", lambda c: None, Strategy.CONFLICT))
+    result.place = result.result.place
+    # SQLite commits nothing in a connection that has met a damaged page.
+    assert [(kind, table) for kind, table, *_ in result.conflicts] == [(ConflictKind.STORE, "")]
+    assert result.rows("SELECT * FROM t") == [(1, "x"), (2, "two"), (3, "three")]
+    result.check()
+
+
 def test_texts_in_another_encoding_are_had_whole(merged: Merging) -> None:
     result = merged(None, T, ["PRAGMA encoding = 'UTF-16le'", "CREATE TABLE t (a)"])
     assert [kind for kind, *_ in result.conflicts] == [ConflictKind.STORE]

@@ -32,7 +32,7 @@ class Edit:
 
 def trees() -> st.SearchStrategy[Tree]:
     """A tree to begin with: texts that differ enough to be told apart, some binary files and links."""
-    return st.lists(st.sampled_from(_PATHS), min_size=4, max_size=8, unique=True).map(_first_tree)
+    return st.lists(st.sampled_from(_PATHS), min_size=4, max_size=8, unique=True).map(first_tree)
 
 
 def edits() -> st.SearchStrategy[list[Edit]]:
@@ -93,7 +93,7 @@ def scratch_in(folder: Path) -> Path:
     return path
 
 
-def _first_tree(paths: list[bytes]) -> Tree:
+def first_tree(paths: list[bytes]) -> Tree:
     tree: Tree = {}
     for number, path in enumerate(paths):
         if path in (b"g/six",):

@@ -8,13 +8,13 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from hypothesis import event, given
+from hypothesis import event, example, given
 from hypothesis import strategies as st
 
 from chronos.files import is_inside
 from chronos.git import GitCommand, TreeSide, hash_blob, open_repository
 from chronos.merging import Choice, Conflict, ConflictKind, MergedTree, Resolution, Strategy, merge_trees
-from tests.merging.histories import LINK, Edit, Tree, changed, commit_all, edits, scratch_in, side_of, trees
+from tests.merging.histories import LINK, Edit, Tree, changed, commit_all, edits, first_tree, scratch_in, side_of, trees
 from tests.properties.profiles import examples
 from tests.support import RepoBuilder, make_home, sealed_environment
 
@@ -70,7 +70,45 @@ class Merged:
         return os.fsencode(os.readlink(place)) if os.path.islink(place) else Path(os.fsdecode(place)).read_bytes()
 
 
+EVERYWHERE = ('quo"te', "sp ace", "new\nline", "d/one", "d/e/three", "d/e/four", "g/five")
+BASE = first_tree([path.encode() for path in EVERYWHERE])
+
+
 @examples(150)
+@example(  # git makes an entry without an object, and stops
+    base=BASE,
+    ours=[Edit("move folder", b"g", b"h"), Edit("rename", b"d/e/four", b"\ttab"), Edit("add", b"d/e", word=b"{")],
+    theirs=[
+        Edit("delete", b"sp ace"),
+        Edit("rename", b"d/one", b"h/new"),
+        Edit("move folder", b"d/e", b"k/l"),
+        Edit("move folder", b"g", b"h"),
+        Edit("cut", b"d/e/four", line=12),
+    ],
+    told=(False, True),
+)
+@example(  # git makes a file in a file, and stops
+    base=first_tree([b"d/one", b'quo"te', b"sp ace", b"new\nline"]),
+    ours=[Edit("change", b'quo"te', line=0, word=b"red"), Edit("move folder", b"d", b"h")],
+    theirs=[
+        Edit("change", b'quo"te', line=0, word=b"red"),
+        Edit("rename", b'quo"te', b"d/one/inside"),
+        Edit("rename", b"sp ace", b"d/new"),
+    ],
+    told=(False, False),
+)
+@example(  # theirs renames a file, and ours added one of that name
+    base=BASE,
+    ours=[Edit("add", b"d/new", word=b"red"), Edit("change", b'quo"te', line=0, word=b"red")],
+    theirs=[Edit("change", b'quo"te', line=0, word=b"green"), Edit("rename", b'quo"te', b"d/new")],
+    told=(False, False),
+)
+@example(  # only the place of a file was changed on one side, and the other has no file there any more
+    base=BASE,
+    ours=[Edit("rename", b"sp ace", b"new\nline")],
+    theirs=[Edit("rename", b"new\nline", b"d/new")],
+    told=(True, True),
+)
 @given(base=trees(), ours=edits(), theirs=edits(), told=st.tuples(st.booleans(), st.booleans()))
 def test_a_merge_has_the_files_and_conflicts_of_git_merge(
     repo: RepoBuilder, base: Tree, ours: list[Edit], theirs: list[Edit], told: tuple[bool, bool]
@@ -121,7 +159,13 @@ def check_taken(merged: MergedTree, conflicts: list[Conflict], ours: Tree, choic
         assert not any(path.startswith(other + b"/") for other in result)
     for conflict in conflicts:
         shown = conflict.ours if choice is Choice.OURS else conflict.theirs
-        if conflict.path in merged.settled and "renamed" not in conflict.reason and not conflict.merged:
+        is_folder = any(path.startswith(conflict.path + b"/") for path in result)
+        if (
+            conflict.path in merged.settled
+            and not is_folder
+            and "renamed" not in conflict.reason
+            and not conflict.merged
+        ):
             assert result.get(conflict.path) == shown, conflict
 
 

@@ -332,3 +332,23 @@ def test_the_database_of_a_running_writer_is_branched_as_of_one_instant(
         writer.execute("INSERT INTO notes (body) VALUES ('not committed')")
         place = engine.branch_timeline("experimental").path / "data/memory/notes.db"
         assert read_notes(place)[-1] == "committed"
+
+
+def test_a_worktree_of_the_user_with_the_name_of_a_timeline_is_another_one(
+    engine: ChronosEngine, worked: RepoBuilder, tmp_path: Path
+) -> None:
+    engine.branch_timeline("topic")
+    worked.git("worktree", "add", "-q", "-b", "topic", str(tmp_path / "topic"))
+    own = RepoBuilder(tmp_path / "topic", worked.environment).engine()
+    own.create_checkpoint("in their own")
+    assert own.timeline == "topic-worktree"
+    own.close()
+
+
+def test_the_disk_that_trees_take_is_said(engine: ChronosEngine, worked: RepoBuilder) -> None:
+    engine.branch_timeline("kept")
+    engine.branch_timeline("gone")
+    engine.delete_timeline("gone")
+    found = {(one.timeline, one.is_aside): one.bytes for one in engine.measure_usage().trees}
+    assert found.keys() == {("kept", False), ("gone", True)}
+    assert all(found.values())

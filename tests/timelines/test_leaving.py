@@ -11,6 +11,7 @@ import pytest
 from chronos import ChronosEngine
 from chronos.errors import RefusedError, StateError, TimelineExistsError, UnknownTimelineError
 from tests.support import RepoBuilder, tree_digest
+from tests.support.databases import add_notes, make_notes, read_notes
 from tests.timelines.conftest import tree_at
 
 DAY_S = 86_400
@@ -165,6 +166,42 @@ def test_prune_takes_idle_trees_and_never_work_that_no_checkpoint_holds(
     engine.undo()
     engine.undo()
     assert all(one.is_there for one in engine.list_timelines())
+
+
+def test_a_prune_that_is_redone_leaves_the_checkpoints(engine: ChronosEngine, worked: RepoBuilder) -> None:
+    engine.branch_timeline("idle")
+    engine.prune_timelines(engine.plan_prune_timelines(0))
+    engine.undo()
+    engine.redo()
+    assert [(one.is_there, one.checkpoints) for one in engine.list_timelines() if one.name == "idle"] == [(False, 1)]
+    engine.undo()
+    assert engine.timeline_path("idle").is_dir()
+
+
+def test_memory_of_a_timeline_whose_tree_is_gone_comes_back_with_an_undo(
+    engine: ChronosEngine, worked: RepoBuilder, tmp_path: Path
+) -> None:
+    engine.add_memory(make_notes(tmp_path / "agent/brain.db", 2), name="brain")
+    tree = engine.branch_timeline("experimental").path
+    own = worked.store / "experimental/memory/brain"
+    add_notes(own, "in no checkpoint")
+    shutil.rmtree(tree)
+    engine.delete_timeline("experimental")
+    assert not own.exists()
+    engine.undo()
+    assert read_notes(own)[-1] == "in no checkpoint"
+
+
+def test_gc_leaves_a_timeline_that_has_only_its_tree(worked: RepoBuilder, tmp_path: Path) -> None:
+    engine = worked.engine(CHRONOS_WORKTREES_DIR=str(tmp_path / "trees"))
+    engine.add_memory(make_notes(tmp_path / "agent/brain.db", 2), name="brain")
+    engine.branch_timeline("experimental")
+    for row in engine.list_checkpoints("experimental"):
+        engine.delete_checkpoint(row.checkpoint_id)
+    engine.gc(deleted=True)
+    assert len(read_notes(worked.store / "experimental/memory/brain")) == 2
+    with engine.open_timeline("experimental") as there:
+        there.create_checkpoint("again")
 
 
 def test_gc_removes_trees_that_nothing_brings_back(engine: ChronosEngine, branched: RepoBuilder) -> None:

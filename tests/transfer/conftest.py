@@ -10,6 +10,9 @@ import pytest
 from tests.support import RepoBuilder
 
 MakeClone = Callable[..., RepoBuilder]
+# One repeats itself, the other is of several chunks that are all different.
+_LARGE = bytes(range(256)) * 9000 + b"end"
+_NOISE = b"".join(number.to_bytes(4, "big") for number in range(300_000))
 
 
 @pytest.fixture
@@ -42,8 +45,8 @@ def work(repo: RepoBuilder) -> RepoBuilder:
     repo.remove("gone.txt")
     repo.write("new/deep.txt", "new\n", executable=True)
     repo.link("link", "new/deep.txt")
-    repo.write("large.bin", bytes(range(256)) * 9000 + b"end")
-    repo.write("noise.bin", b"".join(i.to_bytes(4, "big") for i in range(600_000)))
+    repo.write("large.bin", _LARGE)
+    repo.write("noise.bin", _NOISE)
     return repo
 
 

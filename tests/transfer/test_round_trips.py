@@ -189,18 +189,18 @@ def test_an_import_onto_the_timeline_of_a_working_tree_is_refused(
     assert not other.store.joinpath(timeline, "timeline.json").exists() or timeline == "main"
 
 
-@pytest.mark.parametrize("timeline", ["../x", "a/b", ".store", ".git", "-x", "", " \n", "x" * 200, "a\\b", "nul\0"])
-def test_a_timeline_that_could_not_be_a_folder_is_refused(work: RepoBuilder, file: Path, timeline: str) -> None:
+def test_a_timeline_that_could_not_be_a_folder_is_refused(work: RepoBuilder, file: Path) -> None:
     engine = work.engine()
     engine.create_checkpoint("wanted")
     engine.export_checkpoint("wanted", file)
-    before = tree_digest(work.root.parent, without=(b"home",))
-    engine.delete_checkpoint("wanted")
-    with pytest.raises(UsageError):
-        engine.import_checkpoint(file, timeline or "\t")
-    engine.undo()
-    after = tree_digest(work.root.parent, without=(b"home",))
-    assert {path for path in before if b".store" not in path} == {path for path in after if b".store" not in path}
+    for timeline in ("../x", "a/b", ".store", ".git", "-x", "\t", " \n", "x" * 200, "a\\b", "nul\0"):
+        before = tree_digest(work.root.parent, without=(b"home",))
+        engine.delete_checkpoint("wanted")
+        with pytest.raises(UsageError):
+            engine.import_checkpoint(file, timeline)
+        engine.undo()
+        after = tree_digest(work.root.parent, without=(b"home",))
+        assert {path for path in before if b".store" not in path} == {path for path in after if b".store" not in path}
 
 
 def test_a_worktree_called_imported_has_a_timeline_of_its_own(work: RepoBuilder, make: MakeClone, file: Path) -> None:
