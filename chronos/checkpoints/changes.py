@@ -195,7 +195,7 @@ class ChangeSet(_Struct, frozen=True):
 
     def identity(self) -> str:
         """Return a short hash of the set: the plan id."""
-        return digest(msgspec.msgpack.encode(self)).hex()[:16]
+        return digest(msgspec.msgpack.encode(self, order="deterministic")).hex()[:16]
 
     def inverted(self) -> ChangeSet:
         """Return the set that takes this one back."""

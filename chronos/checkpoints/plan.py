@@ -61,11 +61,16 @@ class Plan(msgspec.Struct):
     warnings: list[str] = msgspec.field(default_factory=list)
     grade: Grade = Grade.COMPLETE
     operation: str = ""
+    made_of: str = ""
 
     @property
     def plan_id(self) -> str:
-        """A hash of everything the plan would change, with the operation that it takes back."""
-        return digest(f"{self.operation} {self.change_set.identity()}".encode()).hex()[:16]
+        """A hash of everything the plan would change, with the operation that it takes back.
+
+        Stores that a merge made count as what they were `made_of`: the same rows may be other bytes each time.
+        """
+        shown = msgspec.structs.replace(self.change_set, stores=()) if self.made_of else self.change_set
+        return digest(f"{self.operation} {self.made_of} {shown.identity()}".encode()).hex()[:16]
 
     @property
     def writes(self) -> list[Change]:

@@ -10,6 +10,7 @@ from chronos.cli.plans import plan as show_plan
 from chronos.cli.tables import Cell, Column, Row, write_table
 from chronos.cli.wording import count
 from chronos.files import display, to_text
+from chronos.layout import MAIN_TIMELINE
 
 if TYPE_CHECKING:
     from chronos.merging import Conflict
@@ -24,6 +25,7 @@ def document(found: MergeOutcome) -> dict[str, Any]:
     """Describe what a merge did, or would do."""
     return {
         "summary": found.summary,
+        "into": found.timeline,
         "merged": found.is_done,
         "base": found.base.checkpoint_id if found.base is not None else None,
         "theirs": found.theirs.checkpoint_id,
@@ -83,12 +85,13 @@ def plan(found: MergeOutcome) -> None:
 def outcome(found: MergeOutcome) -> None:
     """Show what a merge did."""
     if found.conflicts:
+        into = f" --into {found.timeline}" if found.timeline != MAIN_TIMELINE else ""
         _head(found)
         _conflicts(found.conflicts)
         _rows(found)
         output.write(
-            f"{count(len(found.conflicts), 'conflict')}; nothing was changed. Decide with `chrono resolve PATH` and "
-            "`--ours`, `--theirs`, `--edit` or `--with CMD`, then run this again"
+            f"{count(len(found.conflicts), 'conflict')}; nothing was changed. Decide with `chrono resolve PATH{into}` "
+            "and `--ours`, `--theirs`, `--edit` or `--with CMD`, then run this again"
         )
         return
     if found.outcome is not None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,14 +12,14 @@ import typer
 from chronos.cli import merge_report
 from chronos.cli.options import CheckpointId, Json, Paths, PlanOnly, Yes
 from chronos.cli.session import Session
-from chronos.errors import UsageError
-from chronos.files import display
+from chronos.errors import BadPathError, UsageError
+from chronos.files import display, to_text
 
 if TYPE_CHECKING:
     from typing import Protocol
 
     from chronos.engine import ChronosEngine
-    from chronos.merging import Resolution, Resolver
+    from chronos.merging import Conflict, Resolution, Resolver
     from chronos.timelines import MergeOutcome
 
     class Work(Protocol):
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 
 
 app = typer.Typer()
+Into = Annotated[
+    str | None, typer.Option("--into", metavar="T", show_default="this one", help="The timeline that gets it.")
+]
 StrategyName = Annotated[
     str, typer.Option("--strategy", metavar="S", help="conflict, ours, theirs or union: what happens to conflicts.")
 ]
@@ -40,7 +44,6 @@ ResolverName = Annotated[
         help="Ask this resolver about conflicts; openai asks a language model, and sends it the texts.",
     ),
 ]  # fmt: skip
-STRATEGIES = ("conflict", "ours", "theirs", "union")
 
 
 @app.command()
@@ -48,15 +51,16 @@ def conflicts(
     context: typer.Context,
     patch: Annotated[bool, typer.Option("--patch", help="Show the sides of each.")] = False,
     forget: Annotated[bool, typer.Option("--forget", help="Give the merge up; nothing was changed by it.")] = False,
+    into: Into = None,
     as_json: Json = False,
 ) -> None:
     """List what a merge left to be decided. Until all is decided and the merge made again, nothing changes."""
     session = Session.of(context, as_json)
     with session.engine() as engine:
         if forget:
-            session.show(engine.forget_conflicts(), merge_report.pending_document, merge_report.forgotten)
+            session.show(engine.forget_conflicts(into), merge_report.pending_document, merge_report.forgotten)
             return
-        found = engine.list_conflicts()
+        found = engine.list_conflicts(into)
         if found is not None and found.open:
             session.found_something()
         session.show(found, merge_report.pending_document, lambda one: merge_report.pending(one, patch=patch))
@@ -85,6 +89,7 @@ def resolve(
     key: Annotated[
         str | None, typer.Option("--key", metavar="K", show_default=False, help="Only this row, by its key as listed.")
     ] = None,
+    into: Into = None,
     as_json: Json = False,
 ) -> None:  # fmt: skip
     """Decide conflicts: of a path, of a memory store, of a table or of one row of it.
@@ -95,7 +100,8 @@ def resolve(
     if sum((ours, theirs, edit, tool is not None, resolver is not None)) != 1:
         raise UsageError("say how: --ours, --theirs, --edit, --with CMD or --resolver NAME, one of them")
     with session.engine() as engine, _resolution(engine, ours, theirs, tool, resolver) as resolution:
-        found = engine.resolve_conflict(subject, resolution, table=table, key=key)
+        subject = _subject(session, engine, subject, into)
+        found = engine.resolve_conflict(subject, resolution, table=table, key=key, timeline=into)
         if found.open:
             session.found_something()
         session.show(found, merge_report.pending_document, merge_report.resolved)
@@ -114,15 +120,13 @@ def revert(
 ) -> None:
     """Take back what a checkpoint changed against the one before it, code and rows, and keep what came later."""
     session = Session.of(context, as_json)
-    check_strategy(strategy)
-    with session.engine() as engine:
+    with session.engine() as engine, asking_once(engine, None if plan_only else resolver) as ask:
         paths = session.from_root(engine, path)
 
         def work(plan_id: str | None, *, plan_only: bool) -> MergeOutcome:
             return engine.revert_checkpoint(
-                checkpoint, strategy=strategy, paths=paths, plan_id=plan_id, plan_only=plan_only,
-                resolver=None if plan_only else resolver,
-            )  # fmt: skip
+                checkpoint, strategy=strategy, paths=paths, resolver=ask, plan_id=plan_id, plan_only=plan_only
+            )
 
         carry_out(session, work, plan_only=plan_only, yes=yes, question=f"Revert {display(checkpoint)}?")
 
@@ -143,17 +147,38 @@ def carry_out(session: Session, work: Work, *, plan_only: bool, yes: bool, quest
             return
         if has_work and not found.conflicts:
             session.ask(question)
-            plan_id = found.plan.plan_id
+        plan_id = found.plan.plan_id
     done = work(plan_id, plan_only=False)
     if done.conflicts:
         session.found_something()
     session.show(done, merge_report.document, merge_report.outcome)
 
 
-def check_strategy(name: str) -> None:
-    """Raise UsageError for a strategy that there is none of."""
-    if name not in STRATEGIES:
-        raise UsageError(f"no strategy is called {display(name[:40])!r}", hint=f"there are {', '.join(STRATEGIES)}")
+@contextmanager
+def asking_once(engine: ChronosEngine, name: str | None) -> Iterator[Resolver | None]:
+    """Give a resolver by its name that is asked about each conflict once, though a merge is planned and then made."""
+    if name is None:
+        yield None
+        return
+    with engine.open_resolver(name) as resolve:
+        known: dict[str, Resolution | None] = {}
+
+        def ask(conflict: Conflict) -> Resolution | None:
+            if conflict.conflict_id not in known:
+                known[conflict.conflict_id] = resolve(conflict)
+            return known[conflict.conflict_id]
+
+        yield ask
+
+
+def _subject(session: Session, engine: ChronosEngine, typed: str, into: str | None) -> str:
+    """Return a conflict's path from the root when it was typed from the working folder; else what was typed."""
+    pending = engine.list_conflicts(into)
+    known = {to_text(one.path) for one in pending.conflicts} if pending is not None else set()
+    with suppress(BadPathError):
+        path = to_text(os.fsencode(session.from_root(engine, [typed])[0]))
+        return path if path in known else typed
+    return typed
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from chronos.cli import documents, render, timeline_report
-from chronos.cli.merging import ResolverName, StrategyName, carry_out, check_strategy
+from chronos.cli.merging import Into, ResolverName, StrategyName, asking_once, carry_out
 from chronos.cli.options import Json, Paths, PlanOnly, Yes
 from chronos.cli.session import Session
 from chronos.cli.views import Comparison
@@ -136,9 +136,7 @@ def diff(
 def merge(
     context: typer.Context,
     timeline: Annotated[str, typer.Argument(metavar="SOURCE", show_default=False, help="The timeline to merge.")],
-    into: Annotated[
-        str | None, typer.Option("--into", metavar="T", show_default="this one", help="The timeline that gets it.")
-    ] = None,
+    into: Into = None,
     plan_only: PlanOnly = False,
     yes: Yes = False,
     strategy: StrategyName = "conflict",
@@ -156,15 +154,16 @@ def merge(
     operation, which `chrono undo` takes back, and the next one begins where it ended.
     """
     session = Session.of(context, as_json)
-    check_strategy(strategy)
-    with session.engine() as engine:
+    with session.engine() as engine, asking_once(engine, None if plan_only else resolver) as ask:
         paths = session.from_root(engine, path)
 
         def work(plan_id: str | None, *, plan_only: bool) -> MergeOutcome:
             if plan_only:
-                return engine.plan_merge_timeline(timeline, into, strategy=strategy, paths=paths, base=base)
+                return engine.plan_merge_timeline(
+                    timeline, into, strategy=strategy, paths=paths, base=base, resolver=ask
+                )
             return engine.merge_timeline(
-                timeline, into, strategy=strategy, paths=paths, base=base, resolver=resolver, plan_id=plan_id
+                timeline, into, strategy=strategy, paths=paths, base=base, resolver=ask, plan_id=plan_id
             )
 
         carry_out(session, work, plan_only=plan_only, yes=yes, question=f"Merge {display(timeline)}?")

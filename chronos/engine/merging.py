@@ -40,10 +40,10 @@ class MergeVerbs(EnginePlace):
 
     def plan_merge_timeline(
         self, source: str, target: str | None = None, *, strategy: str = "conflict", paths: Sequence[str] = (),
-        base: str | None = None,
+        base: str | None = None, resolver: Resolver | str | None = None,
     ) -> MergeOutcome:  # fmt: skip
         """Return what `merge_timeline` would do, and change nothing in either tree."""
-        return self._merge(source, target, strategy, paths, base, None, None, plan_only=True)
+        return self._merge(source, target, strategy, paths, base, resolver, None, plan_only=True)
 
     def revert_checkpoint(
         self, checkpoint: str, *, strategy: str = "conflict", paths: Sequence[str] = (),
@@ -110,7 +110,7 @@ class MergeVerbs(EnginePlace):
         self, strategy: str, paths: Sequence[str], resolver: Resolver | str | None, plan_id: str | None
     ) -> Iterator[MergeRequest]:
         options = checkpoints.Options(tuple(map(parse_tree_path, paths)))
-        request = timelines.MergeRequest(merging.Strategy(strategy), options, expected=plan_id)
+        request = timelines.MergeRequest(merging.parse_strategy(strategy), options, expected=plan_id)
         if not isinstance(resolver, str):
             yield msgspec.structs.replace(request, resolve=resolver)
             return

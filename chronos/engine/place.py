@@ -19,13 +19,13 @@ from chronos.operations import OpenPlace
 
 def _tree_of(place: Place, timeline: str) -> Path:
     """Return the tree of the timeline that CHRONOS_TIMELINE names. Raises UnknownTimelineError."""
-    hint = "unset CHRONOS_TIMELINE, or see `chrono timeline list`"
+    hint = "see `chrono timeline list`; where CHRONOS_TIMELINE names it, unset that"
     shown = display(timeline[:60])
     if not place.layout.is_set_up or timeline not in list_timelines(place.layout):
-        raise UnknownTimelineError(f"CHRONOS_TIMELINE = {shown!r}: no timeline is called so here", hint=hint)
+        raise UnknownTimelineError(f"no timeline is called {shown!r} here", hint=hint)
     tree = operations.find_tree(place.layout, timeline)
     if tree is None or not tree.is_dir():
-        raise UnknownTimelineError(f"CHRONOS_TIMELINE = {shown!r}: that timeline has no working tree", hint=hint)
+        raise UnknownTimelineError(f"timeline {shown} has no working tree", hint=hint)
     return tree
 
 

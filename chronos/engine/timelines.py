@@ -65,15 +65,15 @@ class TimelineVerbs(EnginePlace):
     def open_timeline(self, name: str) -> Iterator[Self]:
         """Give an engine for the tree of another timeline, closed at the end. Raises UnknownTimelineError.
 
-        Each has a connection of its own, so that several may be used side by side, each in one thread.
+        Nothing of this engine is used, so that threads may each open one of their own from it, side by side.
         """
-        here = self._here.place
-        environment = {key: value for key, value in self._surroundings.environment.items() if key != "CHRONOS_TIMELINE"}
+        environment = {**self._surroundings.environment, "CHRONOS_TIMELINE": name}
         surroundings = msgspec.structs.replace(self._surroundings, environment=environment)
-        root = here.root if name == here.timeline else self.timeline_path(name)
-        with type(self)(root, config=self._config, surroundings=surroundings) as engine:
+        with type(self)(self.root, config=self._config, surroundings=surroundings) as engine:
             if engine.timeline != name or engine.store_path != self.store_path:
-                raise UnknownTimelineError(f"{root} is timeline {engine.timeline} of {engine.store_path}, not {name}")
+                raise UnknownTimelineError(
+                    f"{engine.root} is timeline {engine.timeline} of {engine.store_path}, not {name}"
+                )
             yield engine
 
     def hold_timeline(self, name: str) -> str:

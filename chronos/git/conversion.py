@@ -21,7 +21,7 @@ from chronos.git.repository import Repository
 _SPECIAL = (b"ident", b"filter", b"working-tree-encoding")
 _UNSET = (b"unspecified", b"unset", b"")
 _LARGEST_READ_BYTES = 64 * 1024 * 1024
-_SETTINGS = (b"core.autocrlf", b"core.eol", b"core.attributesfile")
+SETTINGS = (b"core.autocrlf", b"core.eol", b"core.attributesfile")
 
 
 class _Verdict(msgspec.Struct, array_like=True):
@@ -39,7 +39,7 @@ class _Memory(msgspec.Struct):
 
 def is_converting(repository: Repository, has_attributes: bool) -> bool:
     """Tell cheaply whether git could convert any file here at all."""
-    if has_attributes or any(repository.setting(key) not in (None, b"false") for key in _SETTINGS):
+    if has_attributes or any(repository.setting(key) not in (None, b"false") for key in SETTINGS):
         return True
     return any(path.exists() for path in _attribute_files(repository))
 
@@ -49,7 +49,7 @@ def attributes_fingerprint(repository: Repository, changed: Iterable[TreePath]) 
     names = [path for path in changed if path.rpartition(b"/")[2] == b".gitattributes"]
     files = [repository.root / os.fsdecode(name) for name in names] + _attribute_files(repository)
     stats = [f"{path}:{path.stat().st_mtime_ns}" for path in files if path.exists()]
-    return "|".join([*stats, *(f"{key!r}={repository.setting(key)!r}" for key in _SETTINGS)])
+    return "|".join([*stats, *(f"{key!r}={repository.setting(key)!r}" for key in SETTINGS)])
 
 
 def list_converted(repository: Repository, index: Path, fingerprint: str, memory: Path) -> list[TreePath]:

@@ -2,8 +2,8 @@
 
 A side is a commit of the user's repository and what differs from it, as a checkpoint has it. One `git fast-import`
 makes three commits of it, `git merge-tree` (git 2.38) merges them, one `git diff-tree` tells what became of what. The
-user's repository is read as an alternate; its configuration does not count, its attributes do: they come from its
-working tree and `info/attributes`, as for `git merge`.
+user's repository is read as an alternate; of its configuration only what steers line endings counts, and its attributes
+do: they come from its working tree and `info/attributes`, as for `git merge`.
 
 Bytes on disk are not git's where it converts them, so both forms meet in one merge. What comes out is read as a
 checkout would write it, and where a conflict is about such a file, contents are normalised before lines are compared
@@ -12,6 +12,7 @@ checkout would write it, and where a conflict is about such a file, contents are
 
 from __future__ import annotations
 
+import os
 import re
 import stat
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -23,6 +24,7 @@ import msgspec
 from chronos.errors import GitFailedError
 from chronos.files import TreePath, translate_os_errors
 from chronos.git.command import GitCommand, words_of
+from chronos.git.conversion import SETTINGS as CONVERSION_SETTINGS
 from chronos.git.objects import BlobReader, TreeEntry, object_format_of
 from chronos.git.patch import quote_path
 from chronos.git.repository import Repository
@@ -113,11 +115,13 @@ def merge_in_scratch(
     git_dir = _make_git_folder(repository, sides, scratch)
     known = list(dict.fromkeys(one.common_dir / "objects" for one in (repository, *others)))
     place = repository.root if repository.root.is_dir() else scratch
+    conversions = [(os.fsdecode(key), os.fsdecode(repository.setting(key) or b"")) for key in CONVERSION_SETTINGS]
+    settings = [*_SETTINGS, *((key, value) for key, value in conversions if value)]
     command, checkout_command = (
         msgspec.structs.replace(one, environment={**one.environment, **_MALLOC})
         .at(place, git_dir=git_dir, work_tree=place)
         .with_objects(git_dir / "objects", known)
-        .with_settings(_SETTINGS)
+        .with_settings(settings)
         for one in (repository.command, repository.checkout_command)
     )
     trees = _import(command, sides)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from chronos.lazy import loader
 
 if TYPE_CHECKING:
-    from chronos.merging.conflicts import Choice, Conflict, ConflictKind, Resolution, Resolver, Strategy
+    from chronos.merging.conflicts import Choice, Conflict, ConflictKind, Resolution, Resolver, Strategy, parse_strategy
     from chronos.merging.contents import MergedFile, Origin
     from chronos.merging.resolvers import ResolverSettings, list_resolvers, open_resolver
     from chronos.merging.structured import merge_structured
@@ -29,11 +29,12 @@ __all__ = [
     "merge_structured",
     "merge_trees",
     "open_resolver",
+    "parse_strategy",
 ]
 
 _HOMES = {
     "Choice": "conflicts", "Conflict": "conflicts", "ConflictKind": "conflicts", "Resolution": "conflicts",
-    "Resolver": "conflicts", "Strategy": "conflicts",
+    "Resolver": "conflicts", "Strategy": "conflicts", "parse_strategy": "conflicts",
     "MergedFile": "contents", "Origin": "contents",
     "ResolverSettings": "resolvers", "list_resolvers": "resolvers", "open_resolver": "resolvers",
     "merge_structured": "structured",

@@ -12,6 +12,8 @@ from enum import Enum
 
 import msgspec
 
+from chronos.errors import UsageError
+from chronos.files import display
 from chronos.pool import digest
 
 
@@ -29,6 +31,7 @@ class ConflictKind(str, Enum):
     ROW = "row"  # both changed the row, or one deleted what the other changed
     CONSTRAINT = "constraint"  # the row of one side cannot stand beside a row of the other
     SCHEMA = "schema"  # the tables are not made alike, or there is no key to tell rows by
+    HELD = "in the way"  # what stands here is in no checkpoint, or of another sort: nothing takes its place
     STORE = "store"  # a memory store that can only be had whole
 
 
@@ -84,3 +87,11 @@ class Strategy(str, Enum):
     OURS = "ours"
     THEIRS = "theirs"
     UNION = "union"
+
+
+def parse_strategy(name: str) -> Strategy:
+    """Return the strategy of this name. Raises UsageError."""
+    names = [strategy.value for strategy in Strategy]
+    if name not in names:
+        raise UsageError(f"no strategy is called {display(name[:40])!r}", hint=f"there are {', '.join(names)}")
+    return Strategy(name)

@@ -1,7 +1,7 @@
 """The merge of two trees of code: what ours becomes, and what somebody has to decide.
 
 git decides what it can (`chronos.git.merge_in_scratch`). What is left is tried key by key where the files have keys,
-then as the strategy says, then the resolver is asked. What nobody decides stays as ours has it.
+then the resolver is asked, then it goes as the strategy says. What nobody decides stays as ours has it.
 """
 
 from __future__ import annotations
@@ -109,13 +109,13 @@ def _decide(
     verdict = decider.by_keys(clash)
     if verdict is not None:
         return verdict, Settled.KEYS, None
-    verdict = decider.by_strategy(clash, strategy)
-    if verdict is not None:
-        return verdict, Settled.STRATEGY, None
     conflict = decider.describe(clash)
     resolution = resolve(conflict) if resolve is not None else None
     verdict = None if resolution is None else decider.by_resolution(clash, resolution)
-    return verdict, Settled.RESOLVER, conflict if verdict is None else None
+    if verdict is not None:
+        return verdict, Settled.RESOLVER, None
+    verdict = decider.by_strategy(clash, strategy)
+    return verdict, Settled.STRATEGY, conflict if verdict is None else None
 
 
 def _make_place(

@@ -207,10 +207,10 @@ _HOMES = {
     "plan_step": "stepping", "step": "stepping",
     "ASIDE": "trees", "all_moves": "trees", "arriving": "trees", "aside_of": "trees", "branch_of": "trees",
     "carry_out_move": "trees", "check_possible": "trees", "drop_link": "trees", "drop_note": "trees",
-    "find_tree": "trees", "hold_tree": "trees", "leaving": "trees", "list_notes": "trees", "place_of_tree": "trees",
-    "settle_timeline": "trees",
-    "repair_trees": "trees", "settle_trees": "trees", "take_tree_back": "trees", "timeline_is_bare": "trees",
-    "withdraw": "trees", "workspace_at": "trees", "write_note": "trees",
+    "find_tree": "trees", "hold_tree": "trees", "leaving": "trees", "list_notes": "trees",
+    "place_of_tree": "trees", "repair_trees": "trees", "settle_timeline": "trees", "settle_trees": "trees",
+    "take_tree_back": "trees", "timeline_is_bare": "trees", "withdraw": "trees", "workspace_at": "trees",
+    "write_note": "trees",
     "Workspace": "workspace",
 }  # fmt: skip
 __getattr__ = loader(__name__, _HOMES)

@@ -37,8 +37,16 @@ class Workspace(msgspec.Struct):
     progress: Callable[[int, int], None] | None = None
 
     def policy(self, forced: frozenset[TreePath] = frozenset(), stores: Iterable[StorePlace] = ()) -> CapturePolicy:
-        """Return the capture rules that hold now. `stores` are taken besides those that are known to be there."""
-        known = self.places()
+        """Return the capture rules that hold now.
+
+        `stores` are taken besides those that are known to be there; one that was found there is of the kind they say.
+        """
+        stores = list(stores)
+        kinds = {place.path: place.kind for place in stores}
+        known = [
+            msgspec.structs.replace(place, kind=kinds.get(place.path, place.kind)) if place.is_found else place
+            for place in self.places()
+        ]
         for place in stores:
             if not any(memory.overlap(place.path, other.path) for other in known):
                 name = memory.free_name(place.name, place.path, {other.name for other in known})

@@ -46,6 +46,7 @@ from chronos.operations import (
 )
 from chronos.pool import HashingSink
 from chronos.timelines.nested import bring_repositories
+from chronos.timelines.pending import drop_pending
 from chronos.timelines.seeds import copy_seeds, find_seeds
 
 _NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,62}[A-Za-z0-9_-])?")
@@ -98,6 +99,7 @@ def branch(workspace: Workspace, request: Request) -> Branched:
     state = store.read_checkpoint(source)
     with store.working_on(name):
         _check_free(workspace, name, place)
+        drop_pending(store, name)  # of an earlier timeline of this name
         commit = state.components[b""].head
         move = operations.arriving(store.layout, name, place, commit, is_plain=workspace.repository.is_plain)
         summary = f"branch {name} from {source.name}"

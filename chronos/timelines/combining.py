@@ -18,6 +18,7 @@ from chronos.git import EXECUTABLE_MODE, GITLINK_MODE, LINK_MODE, TreeFile, Tree
 from chronos.merging import (
     Choice,
     Conflict,
+    ConflictKind,
     MergedFile,
     MergedTree,
     Resolution,
@@ -152,7 +153,7 @@ class Combiner:
                 continue
             if mine != was:
                 hard[own] = was, mine, other
-            elif other is not None and self._is_wanted(ours.from_root(own)):
+            elif other is not None and self._is_wanted(ours.from_root(own)) and self._is_ours(ours, own):
                 entries[own] = other
                 self._result.paths.add(ours.from_root(own))
         return hard
@@ -165,7 +166,9 @@ class Combiner:
         return TreeFile(mode, content.size, partial(self._workspace.store.pool.iter_content, content))
 
     def _ask(self, path: TreePath, conflict: Conflict) -> Resolution | None:
-        return self._resolve(_from_root(path, conflict))
+        found = _from_root(path, conflict)
+        is_to_decide = self._is_wanted(found.path) and found.kind is not ConflictKind.SUBMODULE
+        return self._resolve(found) if is_to_decide else None
 
     def _take(
         self, ours: ComponentState, theirs: ComponentState, merged: MergedTree, entries: dict[TreePath, Entry]
@@ -173,17 +176,35 @@ class Combiner:
         result, path = self._result, ours.path
         for own, file in merged.changes.items():
             full = ours.from_root(own)
-            if not self._is_wanted(full):
+            if not self._is_wanted(full) or not self._is_ours(ours, own):
                 continue
             if file is not None and file.mode == GITLINK_MODE:
-                result.notes.append(f"{display(full)}: the commit of a submodule is not merged; its files are")
+                self._note_submodule(full)
                 continue
             result.paths.add(full)
             entries[own] = self._entry(own, file, theirs, merged)
-        found = (_from_root(path, conflict) for conflict in merged.conflicts)
-        result.conflicts += [conflict for conflict in found if self._is_wanted(conflict.path)]
-        result.settled |= {ours.from_root(own): why for own, why in merged.settled.items()}
+        for conflict in (_from_root(path, conflict) for conflict in merged.conflicts):
+            if self._is_wanted(conflict.path) and conflict.kind is ConflictKind.SUBMODULE:
+                self._note_submodule(conflict.path)
+            elif self._is_wanted(conflict.path) and self._is_ours(ours, ours.own_path(conflict.path)):
+                result.conflicts.append(conflict)
+        settled = {ours.from_root(own): why for own, why in merged.settled.items()}
+        result.settled |= {full: why for full, why in settled.items() if self._is_wanted(full)}
         result.notes += merged.notes
+
+    def _note_submodule(self, path: TreePath) -> None:
+        """Say that HEAD of a submodule stays, as all HEADs do."""
+        is_merged = path in self._ours.components and path in self._theirs.components
+        files = "its files are" if is_merged else "nor are its files: it is not there on both sides"
+        self._result.notes.append(f"{display(path)}: the commit of a submodule is not merged; {files}")
+
+    def _is_ours(self, ours: ComponentState, own: TreePath) -> bool:
+        """Tell whether a path is not in a repository that only this side has there; say so when it is."""
+        inner = self._ours.owner(ours.from_root(own)).path
+        note = f"{display(inner)}/: a repository that only this side has gets nothing"
+        if inner != ours.path and note not in self._result.notes:
+            self._result.notes.append(note)
+        return inner == ours.path
 
     def _is_wanted(self, path: TreePath) -> bool:
         states = (self._base, self._ours, self._theirs)

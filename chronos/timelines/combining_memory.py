@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -67,6 +68,8 @@ class StoreCombiner:
     ) -> StoreResult:  # fmt: skip
         if other is None:
             return self._gone_there(name, was, mine)
+        if mine is None and os.path.lexists(self._workspace.place_of(place)):
+            return self._in_the_way(name, place)
         if _identity(was) == _identity(mine):
             record = msgspec.structs.replace(other.record, name=name)
             return StoreResult(msgspec.structs.replace(other, record=record), "taken as a whole")
@@ -75,6 +78,14 @@ class StoreCombiner:
         if mine.record.kind != other.record.kind:
             return self._ask_whole(name, place, "of another kind on each side", mine, other)
         return self._merge(name, was, mine, other, folder)
+
+    def _in_the_way(self, name: str, place: str) -> StoreResult:
+        """What stands here is no memory store, and is not made one."""
+        reason = "the other side has a memory store here, and this side something else"
+        conflict = Conflict(ConflictKind.HELD, unescape(place), reason, store=name, is_large=True)
+        resolution = self._resolve(conflict)
+        is_kept = self._strategy is Strategy.OURS or (resolution is not None and resolution.choice is Choice.OURS)
+        return StoreResult(None, "kept") if is_kept else StoreResult(None, "conflict", conflicts=(conflict,))
 
     def _gone_there(self, name: str, was: MemoryState | None, mine: MemoryState | None) -> StoreResult:
         """A store that is gone on the other side stays: a missing database is more often lost than meant to go."""

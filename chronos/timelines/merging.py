@@ -7,6 +7,7 @@ both parents, so that the next one begins from there.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 
 import msgspec
@@ -17,6 +18,7 @@ from chronos.checkpoints import (
     Allowance,
     Capture,
     CheckpointMove,
+    EntryKind,
     Options,
     Plan,
     State,
@@ -25,8 +27,8 @@ from chronos.checkpoints import (
     publish_packs,
 )
 from chronos.errors import ChangedMeanwhileError, NoCommonCheckpointError, UsageError
-from chronos.files import TreePath, display
-from chronos.merging import Conflict, Resolution, Resolver, Strategy
+from chronos.files import TreePath, display, to_text
+from chronos.merging import Choice, Conflict, ConflictKind, Resolution, Resolver, Strategy
 from chronos.operations import (
     Operation,
     OperationKind,
@@ -40,11 +42,11 @@ from chronos.operations import (
     read_history,
     stamp,
 )
-from chronos.pool import HashingSink, PoolWriter
+from chronos.pool import HashingSink, PoolWriter, digest
 from chronos.timelines.combining import Combined, Combiner
 from chronos.timelines.combining_memory import StoreResult
 from chronos.timelines.listing import hold
-from chronos.timelines.pending import drop_pending, new_pending, read_pending, write_pending
+from chronos.timelines.pending import PendingMerge, drop_pending, new_pending, read_pending, write_pending
 
 
 class MergeRequest(msgspec.Struct, frozen=True):
@@ -62,12 +64,13 @@ class MergeRequest(msgspec.Struct, frozen=True):
 
 
 class MergeOutcome(msgspec.Struct, frozen=True):
-    """What a merge did, or would do. While there are `conflicts`, nothing was changed.
+    """What a merge into the tree of `timeline` did, or would do. While there are `conflicts`, nothing was changed.
 
     `settled` says by path what decided what git alone could not; `checkpoint` is the one that has both parents.
     """
 
     summary: str
+    timeline: str
     base: CheckpointRow | None
     theirs: CheckpointRow
     plan: Plan
@@ -102,7 +105,7 @@ def merge(workspace: Workspace, source: str, request: MergeRequest) -> MergeOutc
     theirs = operations.get_checkpoint(workspace.store, hold(workspace, source))
     is_whole = request.options == Options()
     into = f" --into {workspace.timeline}" if workspace.timeline != "main" else ""
-    command = f"chrono timeline merge {source}{into}"
+    command = f"chrono timeline merge {source}{into}{_options(request)}"
 
     def find_job(head: CheckpointRow) -> _Job:
         base = request.base or _common_ancestor(workspace, head, theirs)
@@ -123,9 +126,18 @@ def revert(workspace: Workspace, row: CheckpointRow, request: MergeRequest) -> M
     if not parents:
         raise UsageError(f"nothing is known before {display(row.name)}, so it cannot be taken back")
     job = _Job(
-        OperationKind.REVERT, f"revert {row.name}", f"chrono revert {row.checkpoint_id}", row, parents[0].row, ()
-    )
+        OperationKind.REVERT, f"revert {row.name}", f"chrono revert {row.checkpoint_id}{_options(request)}", row,
+        parents[0].row, (),
+    )  # fmt: skip
     return _carry_out(workspace, request, lambda _head: job)
+
+
+def _options(request: MergeRequest) -> str:
+    """Return what has to be typed to ask for the same again."""
+    words = [] if request.strategy is Strategy.CONFLICT else ["--strategy", request.strategy.value]
+    words += ["--base", request.base.checkpoint_id] if request.base is not None else []
+    words += [word for path in request.options.paths for word in ("--path", to_text(path))]
+    return "".join(f" {shlex.quote(word)}" for word in words)
 
 
 def _common_ancestor(workspace: Workspace, head: CheckpointRow, theirs: CheckpointRow) -> CheckpointRow:
@@ -152,7 +164,9 @@ def _carry_out(
         asked = _Asked(record.resolutions, request.resolve)
         combined = _combine(workspace, request, present, base, theirs, asked)
         plan = _plan(workspace, request, present, combined)
-        found = _outcome_of(job, plan, combined)
+        combined.conflicts += _find_held(request, plan, combined, asked)
+        plan.made_of = _identity_of(job, request, present, asked)
+        found = _outcome_of(workspace, job, plan, combined)
         if request.plan_only:
             return found
         if request.expected is not None and plan.plan_id != request.expected:
@@ -163,8 +177,14 @@ def _carry_out(
             write_pending(store, workspace.timeline, record)
             return found
         done = _apply(workspace, request, job, present, head, combined, plan)
-        drop_pending(store, workspace.timeline)
+        if pending is not None and _is_made(job, request, pending):
+            drop_pending(store, workspace.timeline)
         return msgspec.structs.replace(found, is_done=True, outcome=done[0], checkpoint=done[1])
+
+
+def _is_made(job: _Job, request: MergeRequest, pending: PendingMerge) -> bool:
+    """Tell whether what waited is what was done now; anything else waits on."""
+    return pending.command == job.command or (request.options == Options() and pending.summary == job.summary)
 
 
 class _Asked:
@@ -228,16 +248,39 @@ def _plan(workspace: Workspace, request: MergeRequest, present: Capture, combine
     return plan
 
 
+def _find_held(request: MergeRequest, plan: Plan, combined: Combined, asked: _Asked) -> list[Conflict]:
+    """Return what cannot be put in place, because something stands there that no checkpoint holds.
+
+    It is never overwritten: somebody has to move it away, or to say that ours stays.
+    """
+    held = []
+    for row in plan.kept:
+        entry = combined.state.find_entry(row.path)
+        if entry is None or entry.kind is EntryKind.DELETED or row.path not in combined.paths:
+            continue
+        conflict = Conflict(ConflictKind.HELD, row.path, row.reason, is_large=True)
+        decided = asked(conflict) if request.strategy is not Strategy.OURS else Resolution(Choice.OURS)
+        if decided is None or decided.choice is not Choice.OURS:
+            held.append(conflict)
+    return held
+
+
 def _plain(options: Options) -> Options:
     """What was not asked for is in the combined state as it is in the tree, so all of it can be put in place."""
     return Options(code=options.code, memory=options.memory)
 
 
-def _outcome_of(job: _Job, plan: Plan, combined: Combined) -> MergeOutcome:
+def _identity_of(job: _Job, request: MergeRequest, present: Capture, asked: _Asked) -> str:
+    """Return a hash of everything that decides what comes of a merge."""
+    sides = (job.base.checkpoint_id, job.theirs.checkpoint_id, present.state.identity())
+    return digest(msgspec.msgpack.encode((sides, request.strategy, sorted(asked.known.items())))).hex()
+
+
+def _outcome_of(workspace: Workspace, job: _Job, plan: Plan, combined: Combined) -> MergeOutcome:
     settled = {path: why.value for path, why in combined.settled.items()}
     return MergeOutcome(
-        job.summary, job.base, job.theirs, plan, tuple(combined.conflicts), combined.stores, settled,
-        tuple(combined.notes),
+        job.summary, workspace.timeline, job.base, job.theirs, plan, tuple(combined.conflicts), combined.stores,
+        settled, tuple(combined.notes),
     )  # fmt: skip
 
 

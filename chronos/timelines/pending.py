@@ -14,7 +14,7 @@ from chronos.checkpoints import Store
 from chronos.errors import DamagedJournalError, UnknownConflictError
 from chronos.files import display, read_limited, replace_durably, sync_folder, to_text, translate_os_errors
 from chronos.layout import FORMAT_VERSION
-from chronos.merging import Choice, Conflict, Resolution
+from chronos.merging import Choice, Conflict, ConflictKind, Resolution
 from chronos.pool import add_check, strip_check
 
 _LARGEST_RECORD_BYTES = 1024 * 1024 * 1024
@@ -91,6 +91,11 @@ def drop_pending(store: Store, timeline: str) -> None:
 
 def check_resolution(conflict: Conflict, resolution: Resolution) -> Resolution:
     """Return `resolution` when it can be one of `conflict`. Raises UnknownConflictError for what cannot be written."""
+    if conflict.kind is ConflictKind.HELD and resolution.choice is not Choice.OURS:
+        raise UnknownConflictError(
+            f"what stands at {display(conflict.path)} is never overwritten by a merge",
+            hint="move it away and merge again, or resolve it with --ours",
+        )
     if resolution.choice is Choice.CONTENT and conflict.is_large:
         raise UnknownConflictError(
             f"{display(conflict.path)} is too large to be written here", hint="resolve it with --ours or --theirs"

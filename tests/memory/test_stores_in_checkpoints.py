@@ -95,6 +95,21 @@ def test_undo_keeps_a_store_that_was_written_to_since_unless_told_otherwise(agen
     assert read_notes(agent.path(DB))[-1] == "later"
 
 
+def test_a_store_that_became_one_of_another_kind_comes_back(agent: RepoBuilder) -> None:
+    place, engine = "data/memory/state", agent.engine()
+    agent.write(place, "a text\n")
+    as_text = engine.create_checkpoint("a text")
+    agent.remove(place)
+    make_notes(agent.path(place))
+    as_database = engine.create_checkpoint("a database")
+    engine.restore_checkpoint(as_text)
+    assert agent.read(place) == b"a text\n"
+    engine.restore_checkpoint(as_database)
+    assert len(read_notes(agent.path(place))) == 20
+    engine.undo()
+    assert agent.read(place) == b"a text\n"
+
+
 @pytest.mark.parametrize("journal", ["delete", "wal"])
 def test_an_undeclared_database_in_the_tree_is_a_store_and_no_code(repo: RepoBuilder, journal: str) -> None:
     make_notes(repo.path("state/app.db"), journal=journal)
