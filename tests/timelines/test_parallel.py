@@ -53,7 +53,7 @@ for number in itertools.count():
 def start(repo: RepoBuilder, program: str, *arguments: object) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-c", program, *map(str, arguments)],
-        env={**repo.environment, "PYTHONPATH": str(PROJECT), "CHRONOS_LOCK_TIMEOUT_S": "120"},
+        env={**repo.environment, "PYTHONPATH": str(PROJECT), "CHRONOS_LOCK_TIMEOUT": "120"},
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
 
