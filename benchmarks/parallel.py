@@ -1,8 +1,9 @@
 """Many timelines worked in at once: `python -m benchmarks.parallel measure DIR [--timelines 16] [--edits 20]`.
 
 One process for each timeline branches it and works in it: edits of code and of a database, a checkpoint after each.
-Meanwhile another one verifies and collects garbage without a pause. Then the store is verified to the last byte, and
-every checkpoint is restored in its own tree and compared by hash. It ends with 1 when there was any error.
+Then every checkpoint is restored in its own tree, all trees at once, and compared by hash. Meanwhile another process
+verifies and collects garbage without a pause, and at the end the store is verified to the last byte. It ends with 1
+when there was any error.
 """
 
 from __future__ import annotations
@@ -55,15 +56,15 @@ def measure(root: Path, environment: Mapping[str, str], timelines: int, edits: i
     tending = _start(environment, "tend", root, over)
     answers = _finish([_start(environment, "work", root, name, edits) for name in names], report)
     report.work_s = time.monotonic() - start
+    start = time.monotonic()
+    pairs = zip(names, answers, strict=True)
+    _finish([_start(environment, "restore", root, name, lines=lines) for name, lines in pairs], report)
+    report.restore_s = time.monotonic() - start
     over.touch()
     report.rounds = len(_finish([tending], report)[0])
     over.unlink()
     with ChronosEngine(root=root) as engine:
         report.errors += [f"verify: {finding}" for finding in engine.verify(deep=True)]
-    start = time.monotonic()
-    pairs = zip(names, answers, strict=True)
-    _finish([_start(environment, "restore", root, name, lines=lines) for name, lines in pairs], report)
-    report.restore_s = time.monotonic() - start
     report.checkpoints = sum(map(len, answers))
     if report.checkpoints != timelines * edits:
         report.errors.append(f"{report.checkpoints} checkpoints instead of {timelines * edits}")
