@@ -1,8 +1,9 @@
 """Many timelines worked in at once: `python -m benchmarks.parallel measure DIR [--timelines 16] [--edits 20]`.
 
 One process for each timeline branches it and works in it: edits of code and of a database, a checkpoint after each.
-Meanwhile another one verifies and collects garbage without a pause. Then the store is verified to the last byte, and
-every checkpoint is restored in its own tree and compared by hash. It ends with 1 when there was any error.
+Then every checkpoint is restored in its own tree, all trees at once, and compared by hash. Meanwhile another process
+verifies and collects garbage without a pause, and at the end the store is verified to the last byte. It ends with 1
+when there was any error.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ from chronos.errors import LockedError
 
 FILES = 500
 DATABASE = "data/memory/notes.db"
-_PATIENCE_S = {"CHRONOS_LOCK_TIMEOUT_S": "300"}
+_MODULE = "benchmarks.parallel"
+_PATIENCE = {"CHRONOS_LOCK_TIMEOUT": "300"}
 _PAUSE_S = 0.02
 
 
@@ -54,14 +56,15 @@ def measure(root: Path, environment: Mapping[str, str], timelines: int, edits: i
     tending = _start(environment, "tend", root, over)
     answers = _finish([_start(environment, "work", root, name, edits) for name in names], report)
     report.work_s = time.monotonic() - start
+    start = time.monotonic()
+    pairs = zip(names, answers, strict=True)
+    _finish([_start(environment, "restore", root, name, lines=lines) for name, lines in pairs], report)
+    report.restore_s = time.monotonic() - start
     over.touch()
     report.rounds = len(_finish([tending], report)[0])
     over.unlink()
     with ChronosEngine(root=root) as engine:
         report.errors += [f"verify: {finding}" for finding in engine.verify(deep=True)]
-    start = time.monotonic()
-    _finish([_start(environment, "restore", root, *row) for row in zip(names, answers, strict=True)], report)
-    report.restore_s = time.monotonic() - start
     report.checkpoints = sum(map(len, answers))
     if report.checkpoints != timelines * edits:
         report.errors.append(f"{report.checkpoints} checkpoints instead of {timelines * edits}")
@@ -89,12 +92,10 @@ def _files(root: Path) -> Iterator[Path]:
         yield from (Path(folder, name) for name in sorted(names) if name != ".git")
 
 
-def _start(environment: Mapping[str, str], *arguments: object) -> subprocess.Popen[str]:
-    *words, last = arguments
-    lines = last if isinstance(last, list) else []
-    argv = [sys.executable, "-m", __name__, *map(str, words), *([] if lines else [str(last)])]
-    sealed = {**environment, "PYTHONPATH": str(REPOSITORY), **_PATIENCE_S}
-    pipe = subprocess.PIPE
+def _start(environment: Mapping[str, str], *words: object, lines: Sequence[str] = ()) -> subprocess.Popen[str]:
+    """Start one of the processes, with `lines` as its input."""
+    argv, pipe = [sys.executable, "-m", _MODULE, *map(str, words)], subprocess.PIPE
+    sealed = {**environment, "PYTHONPATH": str(REPOSITORY), **_PATIENCE}
     process = subprocess.Popen(argv, env=sealed, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
     assert process.stdin
     with process.stdin as stream:

@@ -11,13 +11,14 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from chronos.errors import LockedError, StorageError
 
 _FIRST_PAUSE_S = 0.002
 _LONGEST_PAUSE_S = 0.05
+_LONGEST_COURTESY_S = 1.0
 
 
 @contextmanager
@@ -34,6 +35,24 @@ def hold(path: Path, *, shared: bool = False, timeout_s: float) -> Iterator[None
         yield
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def hold_in_turn(path: Path, *, shared: bool = False, timeout_s: float) -> Iterator[None]:
+    """`hold` a lock that somebody shares nearly always: whoever wants it alone shuts a gate, and newcomers wait there.
+
+    Not for long, for who shares the lock already may ask for it once more before letting go.
+    """
+    gate = path.with_name(f"{path.name}-gate")
+    with ExitStack() as stack:
+        if shared:
+            with suppress(LockedError), hold(gate, shared=True, timeout_s=min(timeout_s, _LONGEST_COURTESY_S)):
+                pass
+            stack.enter_context(hold(path, shared=True, timeout_s=timeout_s))
+        else:
+            with hold(gate, timeout_s=timeout_s):
+                stack.enter_context(hold(path, timeout_s=timeout_s))
+        yield
 
 
 def _acquire(descriptor: int, path: Path, kind: int, timeout_s: float) -> None:

@@ -162,7 +162,7 @@ class Store:
         """Hold the store lock shared and the lock of `timeline` exclusive, with an up-to-date catalog inside."""
         timeout_s = self.config.lock_timeout_s
         with (
-            locks.hold(self.layout.store_lock, shared=True, timeout_s=timeout_s),
+            locks.hold_in_turn(self.layout.store_lock, shared=True, timeout_s=timeout_s),
             locks.hold(self.layout.timeline_lock(timeline), timeout_s=timeout_s),
         ):
             self._prepare()
@@ -178,7 +178,7 @@ class Store:
             self._prepare()
             yield
             return
-        with locks.hold(self.layout.store_lock, shared=True, timeout_s=self.config.lock_timeout_s):
+        with locks.hold_in_turn(self.layout.store_lock, shared=True, timeout_s=self.config.lock_timeout_s):
             self._prepare()
             yield
 
@@ -189,7 +189,7 @@ class Store:
         Raises LockedError after `timeout_s` seconds, by default those of the configuration.
         """
         timeout_s = self.config.lock_timeout_s if timeout_s is None else timeout_s
-        with locks.hold(self.layout.store_lock, timeout_s=timeout_s):
+        with locks.hold_in_turn(self.layout.store_lock, timeout_s=timeout_s):
             self._prepare()
             yield
 

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from chronos.cli import output
-from chronos.cli.merging import STRATEGIES
 from chronos.cli.options import Json
 from chronos.cli.session import Session
 from chronos.cli.shell_scripts import SCRIPTS
 from chronos.errors import ChronosError
 from chronos.files import display, to_text
+from chronos.merging import Strategy
 
 if TYPE_CHECKING:
     from chronos.engine import ChronosEngine
@@ -150,7 +150,7 @@ def _values(param: Any, session: Session) -> Iterator[Candidate]:
     if param.name == "shell":
         yield from ((shell.value, "") for shell in Shell)
     elif param.name == "strategy":
-        yield from ((name, "") for name in STRATEGIES)
+        yield from ((strategy.value, "") for strategy in Strategy)
     find = next((find for names, find in _FINDERS if param.name in names), None)
     if find is None:
         return

@@ -33,9 +33,12 @@ def add_worktree(repository: Repository, place: Path, branch: str, commit: str |
 
 
 def add_detached_worktree(repository: Repository, place: Path, commit: str) -> None:
-    """Make a worktree at `place`, which may be an empty folder, with HEAD at `commit`. Raises GitFailedError."""
-    command = repository.checkout_command
-    command.run("worktree", "add", "--quiet", "--detach", "--end-of-options", os.fspath(place), commit)
+    """Make a worktree at `place`, which may be an empty folder, with HEAD at `commit`. Raises GitFailedError.
+
+    One that git knows of there, half-made ones included, is gone and is forgotten: `--force` twice.
+    """
+    command, force = repository.checkout_command, ("--force", "--force")
+    command.run("worktree", "add", "--quiet", *force, "--detach", "--end-of-options", os.fspath(place), commit)
 
 
 def _add_unborn(repository: Repository, place: Path, branch: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from chronos import locks
 from chronos.checkpoints import (
     LARGEST_JOURNAL_BYTES,
     Store,
@@ -9,17 +10,17 @@ from chronos.checkpoints import (
     find_record,
     has_inner_repository,
 )
-from chronos.errors import ChronosError, IntegrityError
+from chronos.errors import ChronosError, IntegrityError, LockedError, StorageError
 from chronos.files import read_limited
 from chronos.maintenance.survey import Survey
 from chronos.operations import (
     Operation,
     OperationKind,
     find_ended,
+    find_journal,
     has_torn_end,
     is_unreadable,
     list_interrupted,
-    list_notes,
     read_changes,
     read_operations,
 )
@@ -70,15 +71,25 @@ def _check_journals(survey: Survey, store: Store) -> None:
         )  # fmt: skip
     for path in list_interrupted(store):
         try:
-            journal = decode_journal(read_limited(path, LARGEST_JOURNAL_BYTES), path.name)
+            journal = find_journal(path)
         except ChronosError as cause:
             survey.journals += [path] if isinstance(cause, IntegrityError) else []
             remedy = "its safety checkpoint holds the state before; `chrono recover --abort` sets the journal aside"
             survey.error(f"journal {path.name}", cause.message, remedy)
             continue
-        survey.warn(f"journal {path.name}", f"{journal.summary} was interrupted", "chrono recover")
-    for operation in list_notes(store):
-        survey.warn(f"journal {operation.operation}.tree", f"{operation.summary} was interrupted", "chrono recover")
+        if journal is not None and not _is_at_work(store, journal.timeline) and path.exists():
+            survey.warn(f"journal {path.name}", f"{journal.summary} was interrupted", "chrono recover")
+
+
+def _is_at_work(store: Store, timeline: str) -> bool:
+    """Tell whether somebody works on a timeline just now, so that a journal of it is not one that was cut short."""
+    try:
+        with locks.hold(store.layout.timeline_lock(timeline), timeout_s=0):
+            return False
+    except LockedError:
+        return True
+    except StorageError:  # a store that can only be read
+        return False
 
 
 def _check_operations(survey: Survey, store: Store) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from chronos.operations.hiding import sweep_hiding_drafts
     from chronos.operations.history_graph import Edge, Graph, Node, build_graph
     from chronos.operations.journals import (
+        find_journal,
         list_interrupted,
         list_unfinished,
         read_changes,
@@ -129,6 +130,7 @@ __all__ = [
     "extract_store",
     "find_ended",
     "find_folder",
+    "find_journal",
     "find_repositories",
     "find_tree",
     "get_checkpoint",
@@ -188,7 +190,7 @@ _HOMES = {
     "GRACE_DAYS": "grace", "GRACE_OPERATIONS": "grace", "is_young": "grace", "split_by_grace": "grace",
     "sweep_hiding_drafts": "hiding",
     "Edge": "history_graph", "Graph": "history_graph", "Node": "history_graph", "build_graph": "history_graph",
-    "list_interrupted": "journals", "list_unfinished": "journals",
+    "list_interrupted": "journals", "list_unfinished": "journals", "find_journal": "journals",
     "read_changes": "journals", "set_journal_aside": "journals",
     "settle": "journals", "sweep_leftovers": "journals",
     "History": "lineage", "Link": "lineage", "read_history": "lineage",

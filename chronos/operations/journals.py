@@ -155,12 +155,12 @@ def settle(workspace: Workspace, *, abort: bool = False) -> list[str]:
     store, done = workspace.store, []
     for path in list_interrupted(store):
         try:
-            journal = _read_journal(path)
+            journal = find_journal(path)
         except IntegrityError as cause:
             hint = f"{cause.message}; `chrono recover --abort` sets it aside"
             done.append(set_journal_aside(workspace, path) if abort else hint)
             continue
-        if journal.timeline != workspace.timeline:
+        if journal is None or journal.timeline != workspace.timeline:
             continue
         if any(known.operation == journal.operation for known in read_operations(store, journal.timeline)):
             _archive(store, journal)
@@ -180,8 +180,8 @@ def check_settled(workspace: Workspace) -> None:
     """Raise InterruptedOperationError when an operation of this timeline was cut short: a plan must change nothing."""
     for path in list_interrupted(workspace.store):
         with suppress(IntegrityError):
-            journal = _read_journal(path)
-            if journal.timeline == workspace.timeline:
+            journal = find_journal(path)
+            if journal is not None and journal.timeline == workspace.timeline:
                 raise InterruptedOperationError(f"the {journal.kind} ({journal.summary}) was interrupted")
 
 
@@ -193,8 +193,8 @@ def set_aside_journals(workspace: Workspace) -> list[str]:
     done = []
     for path in list_interrupted(workspace.store):
         with suppress(IntegrityError):
-            journal = _read_journal(path)
-            if journal.timeline == workspace.timeline:
+            journal = find_journal(path)
+            if journal is not None and journal.timeline == workspace.timeline:
                 done.append(set_journal_aside(workspace, path))
     return done
 
@@ -214,6 +214,19 @@ def set_journal_aside(workspace: Workspace, path: Path) -> str:
     safety = [row for row in rows if row.trigger == Trigger.SAFETY.value]
     held = f"; the state before it is checkpoint {safety[0].checkpoint_id}" if safety else ""
     return f"the journal {path.name} is set aside as {aside.name}{held}"
+
+
+def find_journal(path: Path) -> Journal | None:
+    """Return what is in a journal, or None where its operation, in another process, has ended meanwhile.
+
+    Raises DamagedJournalError, StorageError.
+    """
+    try:
+        return _read_journal(path)
+    except StorageError:
+        if path.exists():
+            raise
+        return None
 
 
 def _read_journal(path: Path) -> Journal:

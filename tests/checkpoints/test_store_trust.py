@@ -99,10 +99,12 @@ def test_a_store_that_comes_with_a_clone_is_not_obeyed(work: RepoBuilder) -> Non
     clone.close()
 
 
-def test_a_journal_that_is_pulled_into_a_store_is_not_obeyed(work: RepoBuilder) -> None:
+@pytest.mark.parametrize("ending", ["json", "tree"])
+def test_a_journal_that_is_pulled_into_a_store_is_not_obeyed(work: RepoBuilder, ending: str) -> None:
+    """One of a tree that comes or goes moves folders, wherever it says that they are."""
     with work.engine() as engine:
         engine.create_checkpoint("wanted")
-    work.write("data/timelines/.store/journal/aaaaaaaaaaaa.json", "{}")
+    work.write(f"data/timelines/.store/journal/aaaaaaaaaaaa.{ending}", "{}")
     (work.store / ".git").rename(work.root / "aside")  # git adds nothing from inside another repository
     work.git("add", "-f", "data/timelines/.store/journal")
     (work.root / "aside").rename(work.store / ".git")

@@ -21,6 +21,8 @@ _CHOSEN_STEP = os.environ.get("CHRONO_FAULT_STEP")
 _EMPTIED_AT_NEXT_OPENING = re.compile(r"^(pwrite64|ftruncate) .*-shm$")
 _NEAR = 8  # calls; the orders that were seen differ by less
 _MOVES = re.compile(r"^(rename|syncfs) .*(/data/memory(/facts|/[^/]+\.aside)?|/store-\d+/old)$")
+_WRITTEN_DOWN = re.compile(r"/\.store/journal/")
+_CATALOG = re.compile(r"/\.store/catalog\.sqlite(-\w+)?$")
 Choice = Callable[[Sequence[Call]], list[int]]
 
 
@@ -44,6 +46,24 @@ def every_state(default_step: int, offset: int, *, behind: bool) -> Choice:
             return every(default_step, offset)(calls)
         fresh = [call.number for call in calls if _may_change(calls, call.number - 1 if not behind else call.number)]
         return _spread(fresh, default_step, offset)
+
+    return choose
+
+
+def once_begun(early_step: int) -> Choice:
+    """Choose each disk that a kill can find once the operation is written down, and every k-th of those before.
+
+    Before, a checkpoint is taken, and creates are struck everywhere, as in their writes to the catalog, a cache.
+    """
+
+    def choose(calls: Sequence[Call]) -> list[int]:
+        if _CHOSEN_STEP:
+            return every(early_step, 0)(calls)
+        first = next(call.number for call in calls if _WRITTEN_DOWN.search(call.target))
+        points = every_state(1, 0, behind=False)(calls)
+        early = [point for point in points if point < first]
+        late = [point for point in points if point >= first and not _CATALOG.search(calls[point - 2].target)]
+        return _spread(early, early_step, early_step // 2) + late
 
     return choose
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.faults import points
 from tests.faults.harness import Call
-from tests.faults.points import every_state
+from tests.faults.points import every_state, once_begun
 
 
 @pytest.fixture(autouse=True)
@@ -35,3 +35,14 @@ def test_sampling_takes_every_kth_disk_and_at_least_one() -> None:
     calls = _calls(*[(7, "write", number % 2 == 0) for number in range(20)])
     assert every_state(4, 1, behind=True)(calls) == [3, 11, 19]
     assert every_state(100, 50, behind=True)(calls) == [19]
+
+
+def test_once_it_is_written_down_each_disk_is_met_but_for_the_catalog() -> None:
+    targets = ["/s/.store/tmp/1"] * 6 + [
+        "/s/.store/journal/1.tree",
+        "/s/tree",
+        "/s/.store/catalog.sqlite-wal",
+        "/s/log",
+    ]
+    calls = [Call(number, 7, "write", target) for number, target in enumerate(targets, 1)]
+    assert once_begun(4)(calls) == [3, 7, 8, 9]

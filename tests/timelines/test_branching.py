@@ -199,6 +199,25 @@ def test_submodules_and_embedded_repositories_come_along(
         assert module.read("lib.txt") == b"edited\n"
 
 
+def test_a_submodule_comes_along_again_when_the_name_is_used_again(
+    worked: RepoBuilder, engine: ChronosEngine, tmp_path: Path
+) -> None:
+    """Its repository still has a worktree at that place, and of a killed branch a locked one."""
+    library = RepoBuilder(tmp_path / "library", worked.environment)
+    library.write("lib.txt", "lib\n")
+    library.commit()
+    worked.git("-c", "protocol.file.allow=always", "submodule", "add", "-q", str(library.root), "module")
+    worked.commit("with a submodule")
+    for is_locked in (False, True, False):
+        branched = engine.branch_timeline("nested")
+        assert branched.warnings == ()
+        module = RepoBuilder(branched.path / "module", worked.environment)
+        assert module.git("log", "--format=%H") == library.git("log", "--format=%H")
+        if is_locked:
+            module.git("worktree", "lock", "--reason", "initializing", str(module.root))
+        engine.delete_timeline("nested")
+
+
 def test_the_setting_moves_the_trees(worked: RepoBuilder, tmp_path: Path) -> None:
     engine = worked.engine(CHRONOS_WORKTREES_DIR=str(tmp_path / "trees"))
     branched = engine.branch_timeline("experimental")

@@ -38,6 +38,15 @@ def age(tree: RepoBuilder, engine: ChronosEngine) -> None:
         os.utime(path, (1_000_000_000, 1_000_000_000))
 
 
+def test_a_timeline_is_deleted_once(engine: ChronosEngine, branched: RepoBuilder) -> None:
+    """A second time there is nothing to delete, and nothing that undo would have to take back first."""
+    engine.delete_timeline("experimental")
+    with pytest.raises(StateError, match="deleted already"):
+        engine.delete_timeline("experimental")
+    engine.undo()
+    assert branched.root.is_dir()
+
+
 def test_a_deleted_timeline_comes_back_as_it_was(
     engine: ChronosEngine, branched: RepoBuilder, worked: RepoBuilder
 ) -> None:

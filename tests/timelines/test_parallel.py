@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks.parallel import make_database, measure
-from chronos import ChronosEngine
+from chronos import ChronosEngine, locks
+from chronos.config import Surroundings
+from chronos.errors import LockedError
 from tests.support import RepoBuilder
 from tests.support.databases import add_notes, read_notes, run_sql
 from tests.support.sealing import PROJECT
@@ -53,7 +56,7 @@ for number in itertools.count():
 def start(repo: RepoBuilder, program: str, *arguments: object) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-c", program, *map(str, arguments)],
-        env={**repo.environment, "PYTHONPATH": str(PROJECT), "CHRONOS_LOCK_TIMEOUT_S": "120"},
+        env={**repo.environment, "PYTHONPATH": str(PROJECT), "CHRONOS_LOCK_TIMEOUT": "120"},
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
 
@@ -139,6 +142,25 @@ def test_a_merge_takes_one_moment_of_a_source_that_is_being_written(
     assert engine.verify(deep=True) == []
     engine.undo()
     assert not (worked.root / "busy.txt").exists()
+
+
+def test_who_waits_in_vain_is_told_for_whom_and_nothing_is_begun(
+    engine: ChronosEngine, worked: RepoBuilder, busy: Path
+) -> None:
+    surroundings = Surroundings({**worked.environment, "CHRONOS_LOCK_TIMEOUT": "0.1"}, worked.root)
+    with ChronosEngine(root=worked.root, surroundings=surroundings) as hasty:
+        plan = hasty.plan_delete_timeline("agent")
+        with locks.hold(engine.store_path / ".store/locks/store", timeout_s=10):
+            for begin in (
+                lambda: hasty.branch_timeline("other"),
+                lambda: hasty.delete_timeline("agent", plan_id=plan.plan_id),
+                lambda: hasty.merge_timeline("agent"),
+            ):
+                with pytest.raises(LockedError, match=f"store is held by process {os.getpid()}"):
+                    begin()
+    assert timelines_of(engine) == ["main", "agent"]
+    assert worktrees_of(worked) == 2
+    assert engine.recover() == []
 
 
 def test_a_timeline_is_deleted_while_a_program_runs_in_its_tree(
