@@ -21,6 +21,7 @@ from chronos.operations import (
     has_torn_end,
     is_unreadable,
     list_interrupted,
+    list_notes,
     read_changes,
     read_operations,
 )
@@ -79,6 +80,9 @@ def _check_journals(survey: Survey, store: Store) -> None:
             continue
         if journal is not None and not _is_at_work(store, journal.timeline) and path.exists():
             survey.warn(f"journal {path.name}", f"{journal.summary} was interrupted", "chrono recover")
+    for operation in list_notes(store):
+        if operation.tree is not None and not _is_at_work(store, operation.tree.timeline):
+            survey.warn(f"journal {operation.operation}.tree", f"{operation.summary} was interrupted", "chrono recover")
 
 
 def _is_at_work(store: Store, timeline: str) -> bool:

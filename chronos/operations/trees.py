@@ -22,6 +22,7 @@ from chronos.files import (
     read_limited,
     remove_tree,
     replace_durably,
+    sweep_drafts,
     sync_file_system,
     sync_folder,
     to_text,
@@ -380,6 +381,7 @@ def withdraw(workspace: Workspace, operation: Operation) -> None:
     layout, move = workspace.store.layout, operation.tree
     assert move is not None
     remove_tree(move_aside(workspace, move, operation.operation))
+    sweep_drafts(layout.timeline(move.timeline), TIMELINE)
     if timeline_is_bare(layout, move.timeline):
         remove_tree(layout.timeline(move.timeline))
 

@@ -7,12 +7,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from benchmarks.parallel import make_database, measure
 from chronos import ChronosEngine, locks
 from chronos.config import Surroundings
 from chronos.errors import LockedError
+from chronos.operations import Operation, OperationKind, TreeMove, new_operation_id, stamp
+from chronos.pool import add_check
 from tests.support import RepoBuilder
 from tests.support.databases import add_notes, read_notes, run_sql
 from tests.support.sealing import PROJECT
@@ -142,6 +145,19 @@ def test_a_merge_takes_one_moment_of_a_source_that_is_being_written(
     assert engine.verify(deep=True) == []
     engine.undo()
     assert not (worked.root / "busy.txt").exists()
+
+
+def test_a_branch_in_progress_is_no_finding_and_one_that_was_cut_short_is(engine: ChronosEngine) -> None:
+    engine.create_checkpoint("first")
+    move = TreeMove("agent", True, "agent/.worktree", "chronos/agent", None)
+    begun = Operation(new_operation_id(), OperationKind.BRANCH, "main", stamp(), "branch agent from first", tree=move)
+    note = engine.store_path / ".store/journal" / f"{begun.operation}.tree"
+    note.write_bytes(add_check(msgspec.json.encode(begun)))
+    with locks.hold(engine.store_path / ".store/locks/timeline-agent", timeout_s=10):
+        assert engine.verify() == []
+    assert [finding.problem for finding in engine.verify()] == ["branch agent from first was interrupted"]
+    assert engine.recover() == ["took back the interrupted branch agent from first"]
+    assert engine.verify() == []
 
 
 def test_who_waits_in_vain_is_told_for_whom_and_nothing_is_begun(
