@@ -207,7 +207,8 @@ def prune(
 ) -> None:
     """Take away working trees that nobody uses any more; their checkpoints stay.
 
-    A tree with work that no checkpoint holds stays in any case. Links that git keeps to trees that are gone go, too.
+    A tree with work that no checkpoint holds stays in any case; ignored files go with their tree, which is only moved
+    aside, and come back with `chrono undo`. What git keeps of trees that are gone goes, too.
     """
     session = Session.of(context, as_json)
     with session.engine() as engine:
@@ -220,7 +221,7 @@ def prune(
             if plan_only or not has_work:
                 return
             session.ask("Prune them?")
-        done = engine.prune_timelines(found)
+        done = engine.prune_timelines(found, idle)
         session.show(
             done, timeline_report.pruned_document, lambda rows: timeline_report.pruned(rows, len(found.links))
         )  # fmt: skip

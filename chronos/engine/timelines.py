@@ -114,10 +114,11 @@ class TimelineVerbs(EnginePlace):
         with self._here.workspace() as workspace:
             return timelines.plan_prune(workspace, self.config.timeline_lease_days if idle_days is None else idle_days)
 
-    def prune_timelines(self, plan: LeavingPlan) -> list[Operation]:
-        """Move the trees of a plan aside, each as an operation that can be undone, and drop git's dangling links."""
+    def prune_timelines(self, plan: LeavingPlan, idle_days: int | None = None) -> list[Operation]:
+        """Move the trees of a plan aside, each as an operation that can be undone; one that was used since stays."""
+        days = self.config.timeline_lease_days if idle_days is None else idle_days
         with self._here.workspace() as workspace:
-            return timelines.prune(workspace, plan)
+            return timelines.prune(workspace, plan, days)
 
 
 def _check(expected: str | None, plan: LeavingPlan | None) -> None:

@@ -74,11 +74,7 @@ class Repository(msgspec.Struct, frozen=True, dict=True):
     @property
     def timeline_mark(self) -> str | None:
         """The timeline that this worktree was made for, which its own git folder says; see `mark_worktree`."""
-        path = self.git_dir / TIMELINE_MARK
-        if not os.path.lexists(path):
-            return None
-        name = read_limited(path, _LARGEST_MARK_BYTES, too_large=GitFailedError).decode("ascii", "replace").strip()
-        return name if re.fullmatch(_TIMELINE, name) else None
+        return mark_of(self.git_dir)
 
     def absorbs(self, git_dir: Path) -> bool:
         """Tell whether `git_dir` is the git folder of one of this repository's submodules, kept in its own."""
@@ -103,6 +99,15 @@ class Repository(msgspec.Struct, frozen=True, dict=True):
             if key.startswith(b"filter.") and key.count(b".") >= 2:
                 names[key[len(b"filter.") :].rpartition(b".")[0]] = scope in _TRUSTED_SCOPES
         return [name for name, trusted in names.items() if trusted_too or not trusted]
+
+
+def mark_of(git_dir: Path) -> str | None:
+    """Return the timeline that git's own folder of a worktree is marked with, or None."""
+    path = git_dir / TIMELINE_MARK
+    if not os.path.lexists(path):
+        return None
+    name = read_limited(path, _LARGEST_MARK_BYTES, too_large=GitFailedError).decode("ascii", "replace").strip()
+    return name if re.fullmatch(_TIMELINE, name) else None
 
 
 def open_repository(root: Path, command: GitCommand) -> Repository:

@@ -75,6 +75,18 @@ def mark_worktree(place: Path, timeline: str) -> None:
     sync_folder(admin)
 
 
+def is_checked_out(repository: Repository, branch: str, *, beside: Path | None) -> bool:
+    """Tell whether HEAD of any working tree but that of git's folder `beside` names the branch (a short name)."""
+    wanted = b"ref: refs/heads/" + os.fsencode(branch)
+    linked = repository.common_dir / "worktrees"
+    folders = [repository.common_dir, *(linked.iterdir() if linked.is_dir() else ())]
+    for folder in (folder for folder in folders if folder != beside):
+        with suppress(OSError):
+            if (folder / "HEAD").read_bytes().strip() == wanted:
+                return True
+    return False
+
+
 def find_worktree_folder(repository: Repository, place: Path) -> Path | None:
     """Return git's own folder of the worktree at `place`, finished or not, or None when git knows of none there."""
     folder = repository.common_dir / "worktrees"

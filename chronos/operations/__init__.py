@@ -62,6 +62,23 @@ if TYPE_CHECKING:
     from chronos.operations.shelf import find_folder, move_checkpoints
     from chronos.operations.stack import build_stack, find_ended, skip, step_over
     from chronos.operations.stepping import plan_step, step
+    from chronos.operations.tree_notes import (
+        drop_note,
+        list_notes,
+        write_note,
+    )
+    from chronos.operations.tree_places import (
+        find_tree,
+        is_ours,
+        repair_trees,
+        workspace_at,
+    )
+    from chronos.operations.tree_settling import (
+        settle_timeline,
+        settle_trees,
+        timeline_is_bare,
+        withdraw,
+    )
     from chronos.operations.trees import (
         ASIDE,
         all_moves,
@@ -70,21 +87,10 @@ if TYPE_CHECKING:
         branch_of,
         carry_out_move,
         check_possible,
-        drop_link,
-        drop_note,
-        find_tree,
         hold_tree,
         leaving,
-        list_notes,
         place_of_tree,
-        repair_trees,
-        settle_timeline,
-        settle_trees,
         take_tree_back,
-        timeline_is_bare,
-        withdraw,
-        workspace_at,
-        write_note,
     )
     from chronos.operations.workspace import Workspace
 
@@ -124,7 +130,6 @@ __all__ = [
     "create",
     "delete",
     "diff_stores",
-    "drop_link",
     "drop_note",
     "execute",
     "extract_store",
@@ -136,6 +141,7 @@ __all__ = [
     "get_checkpoint",
     "has_torn_end",
     "hold_tree",
+    "is_ours",
     "is_storable",
     "is_unreadable",
     "is_young",
@@ -183,16 +189,14 @@ __all__ = [
 _HOMES = {
     "annotate": "annotations",
     "check_new_name": "checkpoints", "create": "checkpoints", "delete": "checkpoints", "is_storable": "checkpoints",
-    "get_checkpoint": "checkpoints",
-    "resolve": "checkpoints",
+    "get_checkpoint": "checkpoints", "resolve": "checkpoints",
     "Outcome": "executing", "Prepared": "executing", "Task": "executing", "execute": "executing",
     "carry_out_prepared": "executing",
     "GRACE_DAYS": "grace", "GRACE_OPERATIONS": "grace", "is_young": "grace", "split_by_grace": "grace",
     "sweep_hiding_drafts": "hiding",
     "Edge": "history_graph", "Graph": "history_graph", "Node": "history_graph", "build_graph": "history_graph",
     "list_interrupted": "journals", "list_unfinished": "journals", "find_journal": "journals",
-    "read_changes": "journals", "set_journal_aside": "journals",
-    "settle": "journals", "sweep_leftovers": "journals",
+    "read_changes": "journals", "set_journal_aside": "journals", "settle": "journals", "sweep_leftovers": "journals",
     "History": "lineage", "Link": "lineage", "read_history": "lineage",
     "Operation": "log", "OperationKind": "log", "append": "log", "has_torn_end": "log", "is_unreadable": "log",
     "new_operation_id": "log", "read_operations": "log", "stamp": "log", "TreeMove": "log",
@@ -207,12 +211,14 @@ _HOMES = {
     "find_folder": "shelf", "move_checkpoints": "shelf",
     "build_stack": "stack", "find_ended": "stack", "skip": "stack", "step_over": "stack",
     "plan_step": "stepping", "step": "stepping",
+    "drop_note": "tree_notes", "list_notes": "tree_notes", "write_note": "tree_notes",
+    "is_ours": "tree_places", "find_tree": "tree_places", "repair_trees": "tree_places",
+    "workspace_at": "tree_places",
+    "settle_timeline": "tree_settling", "settle_trees": "tree_settling", "timeline_is_bare": "tree_settling",
+    "withdraw": "tree_settling",
     "ASIDE": "trees", "all_moves": "trees", "arriving": "trees", "aside_of": "trees", "branch_of": "trees",
-    "carry_out_move": "trees", "check_possible": "trees", "drop_link": "trees", "drop_note": "trees",
-    "find_tree": "trees", "hold_tree": "trees", "leaving": "trees", "list_notes": "trees",
-    "place_of_tree": "trees", "repair_trees": "trees", "settle_timeline": "trees", "settle_trees": "trees",
-    "take_tree_back": "trees", "timeline_is_bare": "trees", "withdraw": "trees", "workspace_at": "trees",
-    "write_note": "trees",
+    "carry_out_move": "trees", "check_possible": "trees", "hold_tree": "trees", "leaving": "trees",
+    "place_of_tree": "trees", "take_tree_back": "trees",
     "Workspace": "workspace",
 }  # fmt: skip
 __getattr__ = loader(__name__, _HOMES)

@@ -43,7 +43,8 @@ from chronos.operations.log import (
 )
 from chronos.operations.shelf import move_checkpoints
 from chronos.operations.stack import next_step
-from chronos.operations.trees import hold_tree, settle_trees, take_tree_back
+from chronos.operations.tree_settling import settle_trees
+from chronos.operations.trees import hold_tree, take_tree_back
 from chronos.operations.workspace import Workspace
 from chronos.pool import ContentSink, HashingSink
 

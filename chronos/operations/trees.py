@@ -8,21 +8,13 @@ before the first step and goes after the log has its line, so whoever comes next
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from pathlib import Path
 
-import msgspec
-
 from chronos.checkpoints import CheckpointMove, Store, Trigger, find_record, list_timelines, tree_of
-from chronos.config import load
-from chronos.errors import ChronosError, StateError, UnknownTimelineError
+from chronos.errors import StateError
 from chronos.files import (
-    display,
     move_away,
-    read_limited,
     remove_tree,
-    replace_durably,
-    sweep_drafts,
     sync_file_system,
     sync_folder,
     to_text,
@@ -32,64 +24,29 @@ from chronos.files import (
 from chronos.git import (
     Repository,
     bring_branch,
-    common_dir_of,
     find_branch,
     find_worktree_folder,
+    is_checked_out,
     is_reachable,
-    open_repository,
-    plain_folder,
+    mark_of,
     remove_branch,
-    repair_worktrees,
 )
-from chronos.layout import MAIN_TIMELINE, TIMELINE, WORKTREE, StoreLayout
+from chronos.layout import WORKTREE, StoreLayout
 from chronos.operations.checkpoints import create
-from chronos.operations.journals import NOTE, list_unfinished
 from chronos.operations.log import (
     Operation,
     OperationKind,
     TreeMove,
     append,
     new_operation_id,
-    read_operations,
     stamp,
 )
 from chronos.operations.shelf import move_checkpoints
+from chronos.operations.tree_notes import drop_note, write_note
+from chronos.operations.tree_places import find_tree, is_ours, mend_link, workspace_at
 from chronos.operations.workspace import Workspace
-from chronos.pool import add_check, strip_check
 
-_LARGEST_NOTE_BYTES = 16 * 1024 * 1024
 ASIDE = ".removed-"
-
-
-def workspace_at(workspace: Workspace, timeline: str, root: Path | None = None) -> Workspace:
-    """Return the workspace of another timeline, by default at its recorded tree. Raises UnknownTimelineError."""
-    root = root or find_tree(workspace.store.layout, timeline)
-    if root is None or not root.is_dir():
-        raise UnknownTimelineError(
-            f"timeline {display(timeline)} has no working tree",
-            hint=f"`chrono timeline branch NAME --from {timeline}@` gives its newest state a new one",
-        )
-    if workspace.repository.is_plain:
-        repository = plain_folder(root, workspace.repository.git_dir, workspace.git)
-    else:
-        if common_dir_of(root) is None:
-            repair_worktrees(workspace.repository, [root])
-        repository = open_repository(root, workspace.git)
-    config = load(root, workspace.environment)
-    return msgspec.structs.replace(
-        workspace, root=root, repository=repository, timeline=timeline, config=config, progress=None
-    )
-
-
-def find_tree(layout: StoreLayout, timeline: str) -> Path | None:
-    """Return the recorded working tree of a timeline, which may be gone; None where none is recorded.
-
-    Raises UnknownTimelineError, DamagedStoreError.
-    """
-    if timeline not in list_timelines(layout):
-        raise UnknownTimelineError(f"no timeline is called {display(timeline[:60])!r}")
-    record = find_record(layout, timeline)
-    return tree_of(layout, record) if record is not None else None
 
 
 def branch_of(timeline: str) -> str:
@@ -105,17 +62,32 @@ def arriving(layout: StoreLayout, timeline: str, place: Path, commit: str | None
 
 
 def leaving(workspace: Workspace, timeline: str) -> TreeMove:
-    """Return the move that takes a timeline's tree away, and its branch where no commit is lost with it."""
-    repository = workspace.repository
-    record = find_record(workspace.store.layout, timeline)
-    tree = tree_of(workspace.store.layout, record) if record is not None else None
-    branch, tip = branch_of(timeline), None
-    if not repository.is_plain:
-        tip = find_branch(repository, branch)
-        if tip is not None and not is_reachable(repository, tip, beside=branch):
-            tip = None  # a commit would be lost with it; a base ref of a checkpoint leads to one as well
-    place = record.tree if record is not None and tree is not None and tree.is_dir() else ""
+    """Return the move that takes a timeline's tree away, and its branch where nothing is lost with it.
+
+    What belongs to another repository is not taken, nor is a branch that another tree has checked out.
+    """
+    repository, layout = workspace.repository, workspace.store.layout
+    record = find_record(layout, timeline)
+    tree = tree_of(layout, record) if record is not None else None
+    place = record.tree if record is not None and tree is not None and _is_to_move(workspace, timeline, tree) else ""
+    if repository.is_plain:
+        return TreeMove(timeline, False, place)
+    branch, admin = branch_of(timeline), find_worktree_folder(repository, tree) if tree is not None else None
+    tip = find_branch(repository, branch)
+    if tip is not None and (
+        is_checked_out(repository, branch, beside=admin) or not is_reachable(repository, tip, beside=branch)
+    ):
+        tip = None  # a commit would be lost with it; a base ref of a checkpoint leads to one as well
     return TreeMove(timeline, False, place, branch if tip else "", tip)
+
+
+def _is_to_move(workspace: Workspace, timeline: str, tree: Path) -> bool:
+    """Tell whether a tree is there and ours, or is gone and git still keeps its folder for this timeline."""
+    if tree.is_dir():
+        mend_link(workspace, timeline, tree)
+        return is_ours(workspace.repository, tree)
+    admin = None if workspace.repository.is_plain else find_worktree_folder(workspace.repository, tree)
+    return admin is not None and mark_of(admin) == timeline
 
 
 def hold_tree(workspace: Workspace, timeline: str, name: str) -> str | None:
@@ -167,7 +139,7 @@ def check_possible(workspace: Workspace, move: TreeMove, removed_by: str) -> Non
 def carry_out_move(workspace: Workspace, operation: Operation) -> None:
     """Move a timeline's tree and checkpoints as `operation` says, and log it. Needs the store's exclusive lock."""
     write_note(workspace.store, operation)
-    _finish(workspace, operation)
+    carry_on(workspace, operation)
 
 
 def take_tree_back(workspace: Workspace, operation: Operation, kind: OperationKind, summary: str) -> Operation:
@@ -190,15 +162,8 @@ def take_tree_back(workspace: Workspace, operation: Operation, kind: OperationKi
     return done
 
 
-def drop_link(workspace: Workspace, place: Path) -> None:
-    """Remove git's own folder of a worktree whose tree is gone, unless the user has locked it."""
-    admin = find_worktree_folder(workspace.repository, place)
-    if admin is not None and not os.path.lexists(place) and not (admin / "locked").exists():
-        remove_tree(admin)
-
-
-def _finish(workspace: Workspace, operation: Operation) -> None:
-    """What comes back was moved aside by the operation that this one takes back. May be run again."""
+def carry_on(workspace: Workspace, operation: Operation) -> None:
+    """Do what is noted, and log it; what comes back was moved aside by what is taken back. May be run again."""
     move = operation.tree
     assert move is not None
     if not move.live:
@@ -221,7 +186,8 @@ def move_aside(workspace: Workspace, move: TreeMove, operation: str) -> Path:
         if admin is not None or os.path.lexists(place) or memory.is_dir():
             aside.mkdir(mode=0o700, parents=True, exist_ok=True)
         if admin is not None:
-            move_away(admin, aside / "git")
+            (aside / "git").mkdir(mode=0o700, exist_ok=True)
+            move_away(admin, aside / "git" / admin.name)
         if os.path.lexists(place) and not os.path.lexists(aside / "tree"):
             os.rename(place, aside / "tree")
         if memory.is_dir():
@@ -246,8 +212,8 @@ def _move_back(workspace: Workspace, move: TreeMove, removed_by: str) -> None:
             os.rename(aside / "tree", place)
         if (aside / "memory").is_dir():
             move_away(aside / "memory", layout.timeline_memory(move.timeline))
-        if (aside / "git").is_dir():
-            _link(repository, place, aside / "git")
+        for saved in (aside / "git").iterdir() if (aside / "git").is_dir() else ():
+            _link(repository, place, saved)
         if move.branch and move.tip is not None and find_branch(repository, move.branch) is None:
             bring_branch(repository, move.branch, move.tip)
         sync_file_system(place.parent)
@@ -258,11 +224,11 @@ def _link(repository: Repository, place: Path, saved: Path) -> None:
     """Give git its folder of a worktree back, under a free name, and write both links anew: it may have been moved."""
     folder = repository.common_dir / "worktrees"
     folder.mkdir(exist_ok=True)
-    name = os.path.basename(os.fsdecode((place / ".git").read_bytes().rstrip(b"\r\n")))
-    free = (folder / (f"{name}{number}" if number else name) for number in range(10_000))
+    free = (folder / (f"{saved.name}{number}" if number else saved.name) for number in range(10_000))
     admin = next(path for path in free if not os.path.lexists(path))
     (saved / "gitdir").write_bytes(os.fsencode(place / ".git") + b"\n")
-    (place / ".git").write_bytes(b"gitdir: " + os.fsencode(admin) + b"\n")
+    if place.is_dir():
+        (place / ".git").write_bytes(b"gitdir: " + os.fsencode(admin) + b"\n")
     move_away(saved, admin)
 
 
@@ -281,119 +247,8 @@ def aside_of(layout: StoreLayout, operation: Operation) -> Path | None:
     return path if path.is_dir() else None
 
 
-def repair_trees(workspace: Workspace) -> list[str]:
-    """Mend the links between git and the trees of timelines, broken by a move of the project; return what was done.
-
-    Nothing but these links is written, and only those of trees that are where they are recorded.
-    """
-    repository, layout = workspace.repository, workspace.store.layout
-    if repository.is_plain:
-        return []
-    broken = []
-    for timeline in list_timelines(layout):
-        record = find_record(layout, timeline)
-        tree = tree_of(layout, record) if record is not None else None
-        is_there = tree is not None and (tree / ".git").is_file()
-        if tree is not None and is_there and not (common_dir_of(tree) and find_worktree_folder(repository, tree)):
-            broken.append(tree)
-    if broken:
-        repair_worktrees(repository, broken)
-    return [f"the link between git and {tree} was mended" for tree in broken if common_dir_of(tree) is not None]
-
-
 def _aside(layout: StoreLayout, move: TreeMove, operation: str) -> Path:
     """Return where `operation` puts a tree that goes: beside its place, so that moving it is a rename."""
     place = place_of_tree(layout, move)
     name = f"{ASIDE}{operation}"
     return place.with_name(name if place.name == WORKTREE else f".{place.name}{name}")
-
-
-# the note of an operation in progress
-
-
-def write_note(store: Store, operation: Operation) -> None:
-    """Write down what is about to be done. Its timeline's lock, or the exclusive one, must be held until it is done."""
-    replace_durably(_note(store, operation), add_check(msgspec.json.encode(operation)))
-
-
-def drop_note(store: Store, operation: Operation) -> None:
-    """Remove the note of an operation that is logged, or taken back."""
-    with translate_os_errors(f"cannot remove the note of {operation.operation}"):
-        _note(store, operation).unlink(missing_ok=True)
-    sync_folder(store.layout.journals)
-
-
-def _note(store: Store, operation: Operation) -> Path:
-    return store.layout.journals / f"{operation.operation}{NOTE}"
-
-
-def list_notes(store: Store) -> list[Operation]:
-    """Return the moves of trees that are in progress, or were cut short. What cannot be read is left alone."""
-    found = []
-    for path in (path for path in list_unfinished(store) if path.suffix == NOTE):
-        with suppress(ChronosError, msgspec.MsgspecError, ValueError):
-            operation = msgspec.json.decode(strip_check(read_limited(path, _LARGEST_NOTE_BYTES)), type=Operation)
-            is_own = path.name == f"{operation.operation}{NOTE}"
-            if is_own and operation.tree is not None and _is_plain_name(operation.tree.timeline):
-                found.append(operation)
-    return found
-
-
-def _is_plain_name(timeline: str) -> bool:
-    return bool(timeline) and "/" not in timeline and not timeline.startswith(".")
-
-
-def settle_trees(workspace: Workspace) -> list[str]:
-    """Bring to its end, or take back, what was cut short; return what was done, as sentences.
-
-    Needs the store's exclusive lock: whoever is at such a move holds a lock of the store.
-    """
-    done = []
-    for operation in list_notes(workspace.store):
-        move = operation.tree
-        assert move is not None
-        if any(known.operation == operation.operation for known in read_operations(workspace.store)):
-            drop_note(workspace.store, operation)
-            continue
-        is_half_made = operation.kind is OperationKind.BRANCH and not _has_checkpoints(workspace.store, move.timeline)
-        if is_half_made:
-            withdraw(workspace, operation)
-            drop_note(workspace.store, operation)
-        else:
-            _finish(workspace, operation)
-        done.append(f"{'took back' if is_half_made else 'finished'} the interrupted {operation.summary}")
-    return done
-
-
-def settle_timeline(workspace: Workspace, timeline: str) -> None:
-    """Do the same before a timeline is worked with, if any of it was cut short there. No lock must be held."""
-    if any(one.tree and one.tree.timeline == timeline for one in list_notes(workspace.store)):
-        with workspace.store.exclusively():  # whoever was at it is gone then
-            workspace.notices += settle_trees(workspace)
-
-
-def _has_checkpoints(store: Store, timeline: str) -> bool:
-    return bool(store.catalog.list_checkpoints(timeline, limit=1))
-
-
-def withdraw(workspace: Workspace, operation: Operation) -> None:
-    """Take away what a branch that did not come to its end has made: its tree, its git branch, its record."""
-    layout, move = workspace.store.layout, operation.tree
-    assert move is not None
-    remove_tree(move_aside(workspace, move, operation.operation))
-    sweep_drafts(layout.timeline(move.timeline), TIMELINE)
-    if timeline_is_bare(layout, move.timeline):
-        remove_tree(layout.timeline(move.timeline))
-
-
-def timeline_is_bare(layout: StoreLayout, timeline: str) -> bool:
-    """Tell whether nothing is left of a timeline: no checkpoint and no pack, live or deleted, no tree and no memory."""
-    folder = layout.timeline(timeline)
-    if timeline == MAIN_TIMELINE or not folder.is_dir():
-        return False
-    record = find_record(layout, timeline)
-    tree = tree_of(layout, record) if record is not None else None
-    places = {layout.packs(timeline), layout.deleted(timeline), layout.timeline_memory(timeline)}
-    others = set(os.listdir(folder)) - {place.name for place in places} - {TIMELINE}
-    is_empty = not any(place.is_dir() and os.listdir(place) for place in places)
-    return is_empty and not others and not (tree is not None and tree.is_dir())

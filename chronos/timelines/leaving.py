@@ -14,8 +14,8 @@ import msgspec
 
 from chronos import clock, operations
 from chronos.catalog import CheckpointRow
-from chronos.checkpoints import UNCAPTURED, ReceiptRow, capture_in_memory, list_timelines
-from chronos.errors import ChronosError, RefusedError, StateError
+from chronos.checkpoints import UNCAPTURED, Reason, ReceiptRow, capture_in_memory, list_timelines
+from chronos.errors import ChronosError, ForeignTimelineError, RefusedError, StateError
 from chronos.git import find_worktree_folder
 from chronos.layout import MAIN_TIMELINE
 from chronos.operations import Operation, OperationKind, Workspace, new_operation_id, stamp
@@ -47,7 +47,7 @@ class LeavingPlan(msgspec.Struct, frozen=True):
     @property
     def plan_id(self) -> str:
         """A hash of what would go."""
-        going = sorted((one.name, str(one.path)) for one in self.timelines if one.goes)
+        going = sorted((o.name, str(o.path), o.checkpoints, len(o.uncovered)) for o in self.timelines if o.goes)
         return digest(repr((going, sorted(map(str, self.links)))).encode()).hex()[:16]
 
 
@@ -86,6 +86,13 @@ def _refuse(workspace: Workspace, name: str) -> None:
             f"the working tree of timeline {name} was not made by chrono",
             hint=f"remove it with git worktree remove {summary.path}; then delete the timeline",
         )
+    if summary.is_there and _is_locked(workspace, summary):
+        raise RefusedError(f"the working tree of timeline {name} is locked", hint=f"git worktree unlock {summary.path}")
+    if summary.is_there and summary.path is not None and not operations.leaving(workspace, name).place:
+        raise ForeignTimelineError(
+            f"{summary.path} belongs to another repository, and is not touched",
+            hint=f"remove {workspace.store.layout.timeline_record(name)}, and delete the timeline then",
+        )
 
 
 def _take_away(workspace: Workspace, name: str, kind: OperationKind, summary: str) -> Operation:
@@ -104,7 +111,7 @@ def _uncovered(workspace: Workspace, summary: TimelineSummary) -> Iterable[Recei
     """Return what of a tree a checkpoint would not hold."""
     there = operations.workspace_at(workspace, summary.name)
     capture = capture_in_memory(workspace.store, there.repository, there.policy())
-    return [row for row in capture.state.receipt if row.reason in UNCAPTURED]
+    return [row for row in capture.state.receipt if row.reason in UNCAPTURED or row.reason is Reason.IGNORED]
 
 
 # prune
@@ -123,25 +130,32 @@ def plan_prune(workspace: Workspace, idle_days: int) -> LeavingPlan:
             Leaving(
                 summary.name, summary.path, True, summary.checkpoints, reason is None,
                 reason or f"not used for {idle_days} days",
+                tuple(_uncovered(workspace, summary)) if reason is None else (),
             )
         )  # fmt: skip
     for summary in _summaries(workspace):
-        if summary.path is not None and not summary.is_there and not workspace.repository.is_plain:
-            admin = find_worktree_folder(workspace.repository, summary.path)
-            links += [summary.path] if admin is not None else []
+        is_gone = summary.path is not None and not summary.is_there and is_branched(workspace, summary)
+        if is_gone and operations.leaving(workspace, summary.name).place:
+            links.append(summary.path)
     return LeavingPlan(tuple(found), tuple(links))
 
 
-def prune(workspace: Workspace, plan: LeavingPlan) -> list[Operation]:
-    """Move the trees of a plan aside, and drop the links; their checkpoints stay, so that any can be branched again."""
+def prune(workspace: Workspace, plan: LeavingPlan, idle_days: int) -> list[Operation]:
+    """Move the trees of a plan aside, and git's folders of those that are gone; their checkpoints stay.
+
+    A tree that was used since the plan was made stays, and that is said.
+    """
     done = []
-    for one in plan.timelines:
-        if one.goes:
-            done.append(_take_away(workspace, one.name, OperationKind.PRUNE, f"prune timeline {one.name}"))
     for summary in _summaries(workspace):
-        if summary.path in plan.links:
-            with workspace.store.exclusively():
-                operations.drop_link(workspace, summary.path)
+        wanted = {one.name for one in plan.timelines if one.goes}
+        if summary.name in wanted and summary.is_there:
+            reason = _why_kept(workspace, summary, idle_days)
+            if reason is not None:
+                workspace.notices.append(f"timeline {summary.name} stays: {reason}")
+                continue
+        elif summary.path not in plan.links:
+            continue
+        done.append(_take_away(workspace, summary.name, OperationKind.PRUNE, f"prune timeline {summary.name}"))
     return done
 
 
@@ -160,6 +174,8 @@ def _why_kept(workspace: Workspace, summary: TimelineSummary, idle_days: int) ->
     moment = _last_use(workspace, summary)
     if clock.now() - clock.from_ns(moment) < timedelta(days=idle_days):
         return "used lately"
+    if _is_locked(workspace, summary):
+        return "locked with `git worktree lock`"
     head: CheckpointRow | None = summary.head
     try:
         there = operations.workspace_at(workspace, summary.name)
@@ -171,6 +187,15 @@ def _why_kept(workspace: Workspace, summary: TimelineSummary, idle_days: int) ->
     if any(row.reason in UNCAPTURED for row in state.receipt):
         return "it holds files that no checkpoint takes"
     return None
+
+
+def _is_locked(workspace: Workspace, summary: TimelineSummary) -> bool:
+    admin = (
+        None
+        if workspace.repository.is_plain or summary.path is None
+        else find_worktree_folder(workspace.repository, summary.path)
+    )
+    return admin is not None and (admin / "locked").exists()
 
 
 def _last_use(workspace: Workspace, summary: TimelineSummary) -> int:

@@ -179,7 +179,7 @@ def test_prune_takes_idle_trees_and_never_work_that_no_checkpoint_holds(
 
 def test_a_prune_that_is_redone_leaves_the_checkpoints(engine: ChronosEngine, worked: RepoBuilder) -> None:
     engine.branch_timeline("idle")
-    engine.prune_timelines(engine.plan_prune_timelines(0))
+    engine.prune_timelines(engine.plan_prune_timelines(0), 0)
     engine.undo()
     engine.redo()
     assert [(one.is_there, one.checkpoints) for one in engine.list_timelines() if one.name == "idle"] == [(False, 1)]
