@@ -228,6 +228,11 @@ class Journal(_Struct, frozen=True):
     seals: str | None = None
     parents: tuple[str, ...] = ()
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of it has to be done or none: half a merge is neither side's state."""
+        return self.kind in ("merge", "revert")
+
 
 def encode_journal(journal: Journal) -> bytes:
     """Encode a journal for `.store/journal`."""

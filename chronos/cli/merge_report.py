@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from chronos.cli import documents, output
 from chronos.cli.plans import outcome as show_outcome
 from chronos.cli.plans import plan as show_plan
+from chronos.cli.render import warnings
 from chronos.cli.tables import Cell, Column, Row, write_table
 from chronos.cli.wording import count
 from chronos.files import display, to_text
@@ -89,6 +90,7 @@ def outcome(found: MergeOutcome) -> None:
         _head(found)
         _conflicts(found.conflicts)
         _rows(found)
+        warnings(found.plan.warnings)
         output.write(
             f"{count(len(found.conflicts), 'conflict')}; nothing was changed. Decide with `chrono resolve PATH{into}` "
             "and `--ours`, `--theirs`, `--edit` or `--with CMD`, then run this again"
@@ -97,12 +99,21 @@ def outcome(found: MergeOutcome) -> None:
     if found.outcome is not None:
         _rows(found)
         show_outcome(found.outcome)
-    elif found.checkpoint is not None:
-        output.write(f"{display(found.summary)}: the tree has everything already; now that is known")
     else:
-        output.write(f"{display(found.summary)}: everything is here already")
+        output.write(f"{display(found.summary)}: {_nothing_new(found)}")
+        for row in found.plan.kept:
+            output.write(f"  kept {display(row.path)}: {display(row.reason)}")
+        warnings(found.plan.warnings)
     if found.checkpoint is not None:
         output.write(f"checkpoint {found.checkpoint} has both sides")
+
+
+def _nothing_new(found: MergeOutcome) -> str:
+    if found.checkpoint is not None:
+        return "the tree has everything already; now that is known"
+    if found.base is not None and found.base.checkpoint_id == found.theirs.checkpoint_id:
+        return f"merged already up to {found.theirs.checkpoint_id}; --base ID compares with another checkpoint"
+    return "everything is here already"
 
 
 def _head(found: MergeOutcome) -> None:

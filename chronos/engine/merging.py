@@ -71,13 +71,16 @@ class MergeVerbs(EnginePlace):
         A function is asked about each; where it returns None the conflict stays. Nothing in the tree changes before
         the merge is made again. Raises UnknownConflictError, StateError when nothing waits.
         """
-        with self._here.workspace() as workspace, workspace.store.working_on(timeline or self.timeline):
-            pending = self._pending(workspace, timeline)
-            for conflict in pending.find(subject, table, key):
-                decided = resolution(conflict) if callable(resolution) else resolution
-                if decided is not None:
-                    pending.resolutions[conflict.conflict_id] = timelines.check_resolution(conflict, decided)
-            timelines.write_pending(workspace.store, timeline or self.timeline, pending)
+        with self._here.workspace() as workspace:
+            decided = {}  # whoever is asked may take long, and holds no lock
+            for conflict in self._pending(workspace, timeline).find(subject, table, key):
+                answer = resolution(conflict) if callable(resolution) else resolution
+                if answer is not None:
+                    decided[conflict.conflict_id] = timelines.check_resolution(conflict, answer)
+            with workspace.store.working_on(timeline or self.timeline):
+                pending = self._pending(workspace, timeline)
+                pending.resolutions |= decided
+                timelines.write_pending(workspace.store, timeline or self.timeline, pending)
             return pending
 
     def forget_conflicts(self, timeline: str | None = None) -> PendingMerge:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from chronos import checkpoints, locks
 from chronos.checkpoints import CheckpointMove, Store, Trigger, list_timelines
 from chronos.errors import (
+    ChangedMeanwhileError,
     ChronosError,
     DamagedJournalError,
     IntegrityError,
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
 NOTE = ".tree"
 # What the replacement of a folder notes in its trash, and is nothing of anybody's.
 _MARKS = ("placing", "verified", "placed")
+_NAMED = 10
 
 
 def carry_out(
@@ -76,6 +78,8 @@ def carry_out(
     applier = checkpoints.Applier(repositories, store.pool, trash, seen)
     applied = applier.apply(journal.change_set, workspace.progress)
     _add_stores(applied, stores)
+    if applied.kept and journal.is_whole:
+        _refuse_half(workspace, journal, applied)
     try:
         sealed = _capture(workspace, journal, policy, partial(verify, applied))
     except VerifyFailedError:
@@ -83,6 +87,15 @@ def carry_out(
         raise
     _close(workspace, journal, sealed)
     return applied
+
+
+def _refuse_half(workspace: Workspace, journal: Journal, applied: Applied) -> None:
+    """Take back a merge that could not be made as a whole: somebody wrote to what it was to replace."""
+    _settle_one(workspace, journal, abort=True)
+    paths = ", ".join(display(row.path) for row in applied.kept[:_NAMED])
+    raise ChangedMeanwhileError(
+        f"{paths} changed while the {journal.kind} was made, which was taken back", hint="make it again"
+    )
 
 
 def _capture(
@@ -242,6 +255,8 @@ def _settle_one(workspace: Workspace, journal: Journal, *, abort: bool) -> str:
     applier = checkpoints.Applier(repositories, store.pool, trash, is_last_resort=abort)
     applied = applier.apply(changes)
     _add_stores(applied, stores)
+    if applied.kept and journal.is_whole and not abort:
+        return _settle_one(workspace, journal, abort=True)
     if abort:
         _withdraw(store, journal)
     else:

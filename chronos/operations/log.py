@@ -118,7 +118,17 @@ def read_operations(store: Store, timeline: str | None = None) -> list[Operation
     lost = _derive_lost(store.catalog, written, timeline)
     if not any(map(is_unreadable, written)):  # such a line stands for whatever was lost, and stops undo there
         lost += _find_unlogged(store, written, timeline)
-    return _merge([known for known in written if timeline in (None, known.timeline) or is_unreadable(known)], lost)
+    own = written[_beginning(written, timeline) :]
+    return _merge([known for known in own if timeline in (None, known.timeline) or is_unreadable(known)], lost)
+
+
+def _beginning(written: list[Operation], timeline: str | None) -> int:
+    """Return where the operations of a timeline begin: after an older one of the same name, which is another tree's."""
+    starts = [
+        place for place, one in enumerate(written)
+        if one.kind is OperationKind.BRANCH and one.tree is not None and one.tree.timeline == timeline
+    ]  # fmt: skip
+    return starts[-1] if starts else 0
 
 
 def has_torn_end(store: Store) -> bool:

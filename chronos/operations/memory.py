@@ -20,7 +20,7 @@ from chronos.checkpoints import (
     decode_rows,
     list_changed_stores,
 )
-from chronos.errors import ChronosError, UnknownStoreError, UnreadableStoreError
+from chronos.errors import ChronosError, RefusedError, UnknownStoreError, UnreadableStoreError
 from chronos.files import display, translate_os_errors
 from chronos.memory import (
     MemoryFile,
@@ -75,13 +75,21 @@ def list_stores(workspace: Workspace, *, tables: bool = False) -> list[StoreRepo
             StoreReport(record.name, record.kind, record.path, record.is_found, record.bytes, record.notes, summaries)
         )
     declared = [place for place in workspace.places() if not place.is_found and place.name not in capture.state.memory]
-    workspace.notices += [f"memory store {place.name}: nothing to read at {display(place.path)}" for place in declared]
+    workspace.notices += [
+        f"memory store {place.name}: nothing to read at {display(str(place.place))}" for place in declared
+    ]
     return found
 
 
 def add_store(workspace: Workspace, path: Path, kind: str | None, name: str | None) -> StorePlace:
     """Declare a store on this machine; return it. See `chronos.memory.declare` for the errors."""
     layout = workspace.store.layout
+    is_outside = not Path(os.path.realpath(path)).is_relative_to(workspace.root)
+    if is_outside and layout.timeline_memory(workspace.timeline).is_dir():
+        raise RefusedError(
+            f"timeline {workspace.timeline} has copies of its own of what lies outside of the project",
+            hint="declare it in the first working tree; timelines that are branched after that have copies of it",
+        )
     with workspace.store.exclusively():
         place = declare(workspace.root, layout, path, kind, name)
         try:

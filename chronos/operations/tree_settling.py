@@ -52,6 +52,8 @@ def _is_plausible(workspace: Workspace, move: TreeMove) -> bool:
     place = place_of_tree(workspace.store.layout, move)
     if place == workspace.store.layout.worktree(move.timeline) or not os.path.lexists(place):
         return True
+    if place.is_dir() and not any(place.iterdir()):
+        return True
     return not workspace.repository.is_plain and is_ours(workspace.repository, place)
 
 

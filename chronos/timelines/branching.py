@@ -22,6 +22,7 @@ from chronos.checkpoints import (
     Options,
     Plan,
     State,
+    Store,
     StoreApplier,
     Trigger,
     capture_in_memory,
@@ -29,7 +30,7 @@ from chronos.checkpoints import (
     open_checkpoint,
     write_record,
 )
-from chronos.errors import BadTimelineNameError, TimelineExistsError, UnsupportedError, VerifyFailedError
+from chronos.errors import BadTimelineNameError, ChronosError, TimelineExistsError, UnsupportedError, VerifyFailedError
 from chronos.files import TreePath, display, sync_file_system, translate_os_errors
 from chronos.git import add_worktree, find_branch, is_branch_name, mark_worktree
 from chronos.layout import IMPORT_TIMELINE, MAIN_TIMELINE
@@ -108,6 +109,7 @@ def branch(workspace: Workspace, request: Request) -> Branched:
             target=source.checkpoint_id, tree=move,
         )  # fmt: skip
         operations.write_note(store, operation)
+        _claim(store, operation, place)
         try:
             made = _make(workspace, request, place, source, state, seeds)
         except BaseException:
@@ -117,6 +119,19 @@ def branch(workspace: Workspace, request: Request) -> Branched:
         append(store, operation)
         operations.drop_note(store, operation)
     return made
+
+
+def _claim(store: Store, operation: Operation, place: Path) -> None:
+    """Make the empty folder that becomes the tree, so that nothing of anybody else's can be taken for it later."""
+    try:
+        with translate_os_errors(f"cannot make {place}"):
+            place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            place.mkdir()
+    except ChronosError as cause:
+        if isinstance(cause.__cause__, FileExistsError):
+            cause = TimelineExistsError(f"{place} is there already", hint="give another name, or move that away")
+        operations.drop_note(store, operation)
+        raise cause from None
 
 
 def place_for(workspace: Workspace, name: str) -> Path:
@@ -173,9 +188,6 @@ def _make(
     store, name, repository = workspace.store, request.name, workspace.repository
     with translate_os_errors(f"cannot make {place}"):
         store.layout.timeline_memory(name).mkdir(mode=0o700, parents=True, exist_ok=True)
-        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if repository.is_plain:
-            place.mkdir()
     if not repository.is_plain:
         add_worktree(repository, place, branch_of(name), state.components[b""].head)
         mark_worktree(place, name)

@@ -74,6 +74,10 @@ class Combiner:
                 folder = scratch / f"code-{number}"
                 folder.mkdir()
                 self._combine_code(path, folder)
+        for row in self._theirs.uncaptured():
+            if self._options.covers(row.path.rstrip(b"/")):
+                note = f"{display(row.path)}: not in the other side's checkpoint ({row.reason.value}), so not merged"
+                self._result.notes.append(note)
         stores = StoreCombiner(self._workspace, self._sink, self._strategy, self._resolve, self._options)
         self._result.stores = stores.combine(self._base, self._ours, self._theirs, scratch)
         for name, found in self._result.stores.items():
@@ -94,6 +98,8 @@ class Combiner:
         ours, theirs, base = (set(state.components) for state in (self._ours, self._theirs, self._base))
         for path in sorted(theirs - ours - base):
             self._result.notes.append(f"{display(path)}/: a repository that only the other side has is not merged")
+        for path in sorted((ours & base) - theirs):
+            self._result.notes.append(f"{display(path)}/: a repository that the other side has no more stays")
         return sorted(ours & theirs)
 
     def _combine_code(self, path: TreePath, scratch: Path) -> None:

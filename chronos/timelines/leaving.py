@@ -122,7 +122,7 @@ def plan_prune(workspace: Workspace, idle_days: int) -> LeavingPlan:
 
     Also finds the links that git keeps to trees that are gone.
     """
-    found, links = [], []
+    found, links = [], list[Path]()
     workspace.notices += operations.repair_trees(workspace)
     for summary in _candidates(workspace):
         reason = _why_kept(workspace, summary, idle_days)
@@ -134,8 +134,9 @@ def plan_prune(workspace: Workspace, idle_days: int) -> LeavingPlan:
             )
         )  # fmt: skip
     for summary in _summaries(workspace):
-        is_gone = summary.path is not None and not summary.is_there and is_branched(workspace, summary)
-        if is_gone and operations.leaving(workspace, summary.name).place:
+        if summary.path is None or summary.is_there or not is_branched(workspace, summary):
+            continue
+        if operations.leaving(workspace, summary.name).place:
             links.append(summary.path)
     return LeavingPlan(tuple(found), tuple(links))
 

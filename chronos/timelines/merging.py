@@ -26,7 +26,7 @@ from chronos.checkpoints import (
     open_checkpoint,
     publish_packs,
 )
-from chronos.errors import ChangedMeanwhileError, NoCommonCheckpointError, UsageError
+from chronos.errors import ChangedMeanwhileError, NoCommonCheckpointError, StateError, UsageError
 from chronos.files import TreePath, display, to_text
 from chronos.merging import Choice, Conflict, ConflictKind, Resolution, Resolver, Strategy
 from chronos.operations import (
@@ -125,6 +125,11 @@ def revert(workspace: Workspace, row: CheckpointRow, request: MergeRequest) -> M
     parents = read_history(workspace.store).parents(row.checkpoint_id)
     if not parents:
         raise UsageError(f"nothing is known before {display(row.name)}, so it cannot be taken back")
+    if parents[0].is_bridged:
+        raise StateError(
+            f"the checkpoint before {display(row.name)} is gone, so nobody can tell what this one alone changed",
+            hint="bring it back with `chrono undo`, or restore a path with `chrono checkpoint restore ID --path P`",
+        )
     job = _Job(
         OperationKind.REVERT, f"revert {row.name}", f"chrono revert {row.checkpoint_id}{_options(request)}", row,
         parents[0].row, (),

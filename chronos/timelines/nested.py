@@ -12,7 +12,7 @@ from pathlib import Path
 
 from chronos.checkpoints import ComponentState, State, linked_repository
 from chronos.errors import ChronosError
-from chronos.files import display, translate_os_errors
+from chronos.files import SafeRoot, TreePath, display, translate_os_errors
 from chronos.git import Repository, add_detached_worktree, common_dir_of, open_repository
 from chronos.operations import Workspace
 
@@ -39,8 +39,7 @@ def _bring(source: Workspace, new: Workspace, component: ComponentState) -> str:
         repository = linked_repository(source.repository, component.path, component.git_dir)
         if repository is None or component.head is None:
             return "the submodule's repository is not there"
-        with translate_os_errors(f"cannot make {place}"):
-            place.mkdir(parents=True, exist_ok=True)
+        _make_folder(new.root, component.path)
         add_detached_worktree(repository, place, component.head)
         return ""
     if common_dir_of(old) is None:
@@ -48,8 +47,17 @@ def _bring(source: Workspace, new: Workspace, component: ComponentState) -> str:
     repository = open_repository(old, source.git)
     if repository.git_dir != old / ".git" or repository.common_dir != repository.git_dir:
         return "its git folder lies elsewhere"
+    if repository.setting(b"core.worktree") is not None:
+        return "its settings name another working tree"
+    _make_folder(new.root, component.path)
     _copy_git_folder(repository, place)
     return ""
+
+
+def _make_folder(root: Path, path: TreePath) -> None:
+    """Make a folder of the new tree, through no link: the commit may have one where the source has a folder."""
+    with translate_os_errors(f"cannot make {display(path)}"), SafeRoot(root) as tree:
+        tree.make_parents(path + b"/.git")
 
 
 def _copy_git_folder(repository: Repository, place: Path) -> None:
@@ -65,6 +73,5 @@ def _copy_git_folder(repository: Repository, place: Path) -> None:
         return str(shutil.copy2(name, target))
 
     with translate_os_errors(f"cannot copy {repository.git_dir}"):
-        place.mkdir(parents=True, exist_ok=True)
-        ignored = shutil.ignore_patterns("*.lock", "fsmonitor--daemon*")
+        ignored = shutil.ignore_patterns("*.lock", "fsmonitor--daemon*", "worktrees")
         shutil.copytree(repository.git_dir, place / ".git", symlinks=True, copy_function=copy, ignore=ignored)

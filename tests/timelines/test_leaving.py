@@ -167,7 +167,7 @@ def test_prune_takes_idle_trees_and_never_work_that_no_checkpoint_holds(
     assert {one.name: one.reason for one in plan.timelines}["experimental"] == "it holds work that no checkpoint has"
     later = engine.plan_prune_timelines(1)
     assert not any(one.goes for one in later.timelines), "all were branched just now"
-    engine.prune_timelines(plan)
+    engine.prune_timelines(plan, 0)
     assert branched.read("work.txt") == b"work\n"
     assert {one.name: one.is_there for one in engine.list_timelines()} == {
         "main": True, "experimental": True, "idle": False, "used": False,
