@@ -223,5 +223,5 @@ def prune(
             session.ask("Prune them?")
         done = engine.prune_timelines(found, idle)
         session.show(
-            done, timeline_report.pruned_document, lambda rows: timeline_report.pruned(rows, len(found.links))
+            done, timeline_report.pruned_document, lambda rows: timeline_report.pruned(rows, found)
         )  # fmt: skip

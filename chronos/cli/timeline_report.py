@@ -182,13 +182,17 @@ def pruned_document(found: Sequence[Operation]) -> dict[str, Any]:
     return {"pruned": [one.tree.timeline for one in found if one.tree is not None]}
 
 
-def pruned(found: Sequence[Operation], links: int) -> None:
-    """Say what a prune did; `links` is the number of git's links to trees that are gone."""
-    names = ", ".join(display(one.tree.timeline) for one in found if one.tree is not None)
-    if found:
-        output.write(f"{count(len(found), 'working tree')} taken away: {names}; `chrono undo` brings each back")
-    if links:
-        output.write(f"{count(links, 'link')} of git to trees that are gone removed")
+def pruned(found: Sequence[Operation], plan: LeavingPlan) -> None:
+    """Say what the prune of `plan` did."""
+    had_trees = {one.name for one in plan.timelines if one.goes}
+    names = [one.tree.timeline for one in found if one.tree is not None]
+    trees = [display(name) for name in names if name in had_trees]
+    if trees:
+        output.write(
+            f"{count(len(trees), 'working tree')} taken away: {', '.join(trees)}; `chrono undo` brings each back"
+        )
+    if len(trees) < len(names):
+        output.write(f"{count(len(names) - len(trees), 'link')} of git to trees that are gone removed")
 
 
 def show_memory(session: Session, found: Sequence[StoreDifference]) -> None:
