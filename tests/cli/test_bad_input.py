@@ -140,7 +140,7 @@ def test_an_unknown_timeline_is_named(chrono: Program, words: tuple[str, ...]) -
     chrono.create("one")
     result = chrono.run(*words, "--timeline", "nope", "--json")
     assert (result.code, result.error["code"]) == (2, "unknown_timeline")
-    assert "checkpoint list --all" in result.error["hint"]
+    assert "timeline list" in result.error["hint"]
     assert "'nope'" in chrono.run("checkpoint", "show", "nope@~1", "--json").error["message"]
 
 
