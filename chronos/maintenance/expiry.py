@@ -131,10 +131,22 @@ def remove_trees(store: Store, plan: ExpiryPlan) -> None:
     """Remove the trees of a plan for good, and the folders of timelines that have nothing any more."""
     for path in plan.trees:
         remove_tree(path)
+    remove_bare_timelines(store)
+
+
+def find_bare_timelines(store: Store) -> list[str]:
+    """Return the timelines of which nothing is there, such as those that were cut short at their beginning."""
     noted = {operation.tree.timeline for operation in list_notes(store) if operation.tree is not None}
-    for timeline in list_timelines(store.layout):
-        if timeline not in noted and timeline_is_bare(store.layout, timeline):
-            remove_tree(store.layout.timeline(timeline))
+    names = (name for name in list_timelines(store.layout) if name not in noted)
+    return [name for name in names if timeline_is_bare(store.layout, name)]
+
+
+def remove_bare_timelines(store: Store) -> int:
+    """Remove the folders of timelines of which nothing is there; return how many. Needs the exclusive lock."""
+    found = find_bare_timelines(store)
+    for timeline in found:
+        remove_tree(store.layout.timeline(timeline))
+    return len(found)
 
 
 def sweep_going(store: Store) -> int:

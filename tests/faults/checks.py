@@ -134,13 +134,14 @@ def _check_litter(root: Path) -> Iterator[str]:
     left += [path for path in root.rglob("*.tmp") if path not in left]
     logged = (system / "operations.jsonl").read_text() if (system / "operations.jsonl").exists() else ""
     left += [path for path in (root / STORE).glob("*/.removed-*") if path.name.removeprefix(".removed-") not in logged]
-    left += [path for path in (root / STORE).glob("[!.]*") if path.name != "main" and not _holds_checkpoints(path)]
+    left += [path for path in (root / STORE).glob("[!.]*") if path.name != "main" and not _holds_anything(path)]
     if left:
         yield f"litter after recover: {sorted(path.relative_to(root).as_posix() for path in left)}"
 
 
-def _holds_checkpoints(timeline: Path) -> bool:
-    return any(timeline.glob("*/checkpoint.json")) or any(timeline.glob(".deleted/*/checkpoint.json"))
+def _holds_anything(timeline: Path) -> bool:
+    """Tell whether there are checkpoints, or packs that no checkpoint came to need, which gc takes."""
+    return any(any(timeline.glob(name)) for name in ("*/checkpoint.json", ".deleted/*/checkpoint.json", "packs/*.pack"))
 
 
 def _check_list(workshop: Workshop, root: Path, expected: frozenset[str]) -> tuple[frozenset[str], list[str]]:
