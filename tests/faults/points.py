@@ -50,10 +50,14 @@ def every_state(default_step: int, offset: int, *, behind: bool) -> Choice:
     return choose
 
 
-def once_begun(early_step: int) -> Choice:
-    """Choose each disk that a kill can find once the operation is written down, and every k-th of those before.
+_MOST_LATE = 60
 
-    Before, a checkpoint is taken, and creates are struck everywhere, as in their writes to the catalog, a cache.
+
+def once_begun(early_step: int) -> Choice:
+    """Choose the disks that a kill can find once the operation is written down, and every k-th of those before.
+
+    Before, a checkpoint is taken, and creates are struck everywhere, as in their writes to the catalog, a cache. Where
+    there are very many (a checkout writes every file), evenly spread ones stand for all; a step of 1 takes all of them.
     """
 
     def choose(calls: Sequence[Call]) -> list[int]:
@@ -63,7 +67,7 @@ def once_begun(early_step: int) -> Choice:
         points = every_state(1, 0, behind=False)(calls)
         early = [point for point in points if point < first]
         late = [point for point in points if point >= first and not _CATALOG.search(calls[point - 2].target)]
-        return _spread(early, early_step, early_step // 2) + late
+        return _spread(early, early_step, early_step // 2) + _spread(late, -(-len(late) // _MOST_LATE) or 1, 0)
 
     return choose
 
