@@ -137,7 +137,7 @@ def test_what_must_not_leave_the_machine_is_not_sent_and_said(ask: Asking, more:
         {"id": 7, "t": f"the key is {AWS_KEY}"},
         {"id": 7, "password": "k7Tq2mXw9c"},
         {"id": 7, "t": "password = 'k7Tq2mXw9c'"},
-        {"id": 7, "t": "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASC\n"},
+        {"id": 7, "t": "-----BEGIN " + "PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASC\n"},
         {"id": 7, "t": {"deep": ["x", f"the key is {AWS_KEY}"]}},
         {"id": 7, "t": json.dumps({"api_key": "k7Tq2mXw9cb"})},
     ],
