@@ -156,6 +156,16 @@ def _refuse_personal(table: Mapping[str, Any], name: str) -> None:
             )
 
 
+def expand_home(path: str, environment: Mapping[str, str]) -> str:
+    """Put the home folder in the place of a leading `~`. Raises BadConfigError where none is set."""
+    first, _, rest = path.partition("/")
+    if first != "~":
+        return path
+    if not environment.get("HOME"):
+        raise BadConfigError(f"{path!r} needs HOME, which is not set")
+    return os.path.join(environment["HOME"], rest)
+
+
 def _leads_out(path: str) -> bool:
     normal = os.path.normpath(path)
     return os.path.isabs(normal) or normal.split("/")[0] in ("..", "~")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from chronos.config import Config, Surroundings, load
+from chronos.config import Config, Surroundings, expand_home, load
 from chronos.errors import (
     BadConfigError,
     BadPathError,
@@ -138,7 +138,7 @@ def _plain_root(folder: Path, surroundings: Surroundings, config: Config | None)
     for candidate in (folder, *folder.parents):
         with suppress(ChronosError):  # the settings of a folder above, which may be no project at all
             settings = config or load(candidate, surroundings.environment)
-            is_outside = os.path.isabs(_expand(settings.timelines_dir, surroundings))
+            is_outside = os.path.isabs(expand_home(settings.timelines_dir, surroundings.environment))
             if not is_outside and _find_layout(candidate, candidate, settings, surroundings).is_set_up:
                 return candidate
     return folder
@@ -147,7 +147,7 @@ def _plain_root(folder: Path, surroundings: Surroundings, config: Config | None)
 def _find_layout(home: Path, root: Path, config: Config, surroundings: Surroundings) -> StoreLayout:
     """Return the layout of the store. Raises BadConfigError for a place where a store would do harm."""
     text = config.timelines_dir
-    path = Path(os.path.normpath(home / _expand(text, surroundings)))
+    path = Path(os.path.normpath(home / expand_home(text, surroundings.environment)))
     hint = "give timelines_dir (CHRONOS_TIMELINES_DIR) a folder of its own, such as data/timelines"
     if home.is_relative_to(path) or root.is_relative_to(path):
         raise BadConfigError(f"timelines_dir = {text!r} is or holds the project's own folder", hint=hint)
@@ -166,17 +166,6 @@ def _find_layout(home: Path, root: Path, config: Config, surroundings: Surroundi
     if home.is_relative_to(real) or root.is_relative_to(real):
         raise BadConfigError(f"timelines_dir = {text!r} is or holds the project's own folder", hint=hint)
     return StoreLayout(real)
-
-
-def _expand(text: str, surroundings: Surroundings) -> str:
-    """Put the home folder in the place of a leading `~`."""
-    first, _, rest = text.partition("/")
-    if first != "~":
-        return text
-    user = surroundings.environment.get("HOME")
-    if not user:
-        raise BadConfigError(f"timelines_dir = {text!r} needs HOME, which is not set")
-    return os.path.join(user, rest)
 
 
 def _refuse_dangerous(root: Path, surroundings: Surroundings) -> None:

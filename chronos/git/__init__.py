@@ -78,9 +78,10 @@ if TYPE_CHECKING:
         is_branch_name,
         is_checked_out,
         is_reachable,
+        link_worktree,
+        linked_folder,
         mark_worktree,
         remove_branch,
-        repair_worktrees,
     )
 
 __all__ = [
@@ -136,6 +137,8 @@ __all__ = [
     "is_converting",
     "is_reachable",
     "is_tracked",
+    "link_worktree",
+    "linked_folder",
     "list_base_refs",
     "list_blobs",
     "list_converted",
@@ -157,7 +160,6 @@ __all__ = [
     "read_index_facts",
     "refresh_private_copy",
     "remove_branch",
-    "repair_worktrees",
     "restore_blobs",
     "run_status",
     "settle_conflicts",
@@ -187,7 +189,7 @@ _HOMES = {
     "read_head": "refs", "sweep_base_ref_locks": "refs",
     "Repository": "repository", "common_dir_of": "repository", "find_work_tree": "repository",
     "is_tracked": "repository", "list_ignored": "repository", "open_repository": "repository",
-    "plain_folder": "repository",
+    "plain_folder": "repository", "mark_of": "repository",
     "Difference": "scratch_merge", "MergeMessage": "scratch_merge", "TreeFile": "scratch_merge",
     "TreeMerge": "scratch_merge", "TreeSide": "scratch_merge", "find_renames": "scratch_merge",
     "merge_in_scratch": "scratch_merge",
@@ -195,9 +197,9 @@ _HOMES = {
     "StagedRow": "status", "Status": "status", "parse_status": "status", "run_status": "status",
     "settle_conflicts": "status", "settle_loops": "status",
     "PatchedTree": "trial", "apply_patch": "trial",
-    "is_checked_out": "worktrees", "mark_of": "repository", "add_detached_worktree": "worktrees",
-    "add_worktree": "worktrees", "find_branch": "worktrees", "find_worktree_folder": "worktrees",
-    "is_branch_name": "worktrees", "is_reachable": "worktrees", "mark_worktree": "worktrees",
-    "remove_branch": "worktrees", "repair_worktrees": "worktrees", "bring_branch": "worktrees",
+    "is_checked_out": "worktrees", "add_detached_worktree": "worktrees", "add_worktree": "worktrees",
+    "find_branch": "worktrees", "find_worktree_folder": "worktrees", "is_branch_name": "worktrees",
+    "is_reachable": "worktrees", "mark_worktree": "worktrees", "remove_branch": "worktrees",
+    "link_worktree": "worktrees", "linked_folder": "worktrees", "bring_branch": "worktrees",
 }  # fmt: skip
 __getattr__ = loader(__name__, _HOMES)

@@ -7,7 +7,6 @@ by its place and taken away again. The formats are those of gitrepository-layout
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -47,7 +46,16 @@ def _add_unborn(repository: Repository, place: Path, branch: str) -> None:
         place.mkdir(parents=True, exist_ok=True)
         (admin / "HEAD").write_bytes(b"ref: refs/heads/" + os.fsencode(branch) + b"\n")
         (admin / "commondir").write_bytes(b"../..\n")
-        (admin / "gitdir").write_bytes(os.fsencode(place / ".git") + b"\n")
+        link_worktree(place, admin)
+
+
+def link_worktree(place: Path, admin: Path, *, until_moved: Path | None = None) -> None:
+    """Lead git from the tree at `place` to its own folder `admin` of it, and back. Raises OSError.
+
+    `until_moved` is where that folder is as yet; a tree that is not there gets no link.
+    """
+    ((until_moved or admin) / "gitdir").write_bytes(os.fsencode(place / ".git") + b"\n")
+    if place.is_dir():
         (place / ".git").write_bytes(b"gitdir: " + os.fsencode(admin) + b"\n")
 
 
@@ -65,7 +73,7 @@ def _make(path: Path) -> bool:
 
 def mark_worktree(place: Path, timeline: str) -> None:
     """Note in the worktree's own git folder which timeline it is; git moves and removes the note with it."""
-    admin = _linked_folder(place)
+    admin = linked_folder(place)
     if admin is None:
         raise GitFailedError(f"{place} is no worktree")
     write_new(admin / TIMELINE_MARK, f"{timeline}\n".encode("ascii"))
@@ -95,7 +103,8 @@ def find_worktree_folder(repository: Repository, place: Path) -> Path | None:
     return None
 
 
-def _linked_folder(place: Path) -> Path | None:
+def linked_folder(place: Path) -> Path | None:
+    """Return the git folder that the `.git` file of a worktree names, there or not; None where that is no such file."""
     try:
         first = (place / ".git").read_bytes()[:4200]
     except OSError:
@@ -150,8 +159,3 @@ def is_reachable(repository: Repository, commit: str, *, beside: str) -> bool:
     """Tell whether a ref other than the branch `beside` leads to `commit`, so that nothing is lost without that one."""
     output = repository.command.output("for-each-ref", "--format=%(refname)", f"--contains={commit}")
     return any(name != f"refs/heads/{beside}".encode() for name in output.splitlines())
-
-
-def repair_worktrees(repository: Repository, places: Sequence[Path]) -> None:
-    """Mend the links between a repository and its worktrees at `places`, where either was moved by hand."""
-    repository.command.run("worktree", "repair", "--end-of-options", *map(os.fspath, places), ok=(0, 1), quiet=False)

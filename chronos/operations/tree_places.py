@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import msgspec
@@ -18,6 +17,8 @@ from chronos.git import (
     Repository,
     common_dir_of,
     find_worktree_folder,
+    link_worktree,
+    linked_folder,
     mark_of,
     open_repository,
     plain_folder,
@@ -76,17 +77,16 @@ def mend_link(workspace: Workspace, timeline: str, tree: Path) -> bool:
     this store, or its link lead nowhere: another project's tree is left alone. Returns whether anything was mended.
     """
     repository = workspace.repository
-    if repository.is_plain or not (tree / ".git").is_file():
+    linked = None if repository.is_plain else linked_folder(tree)
+    if linked is None:
         return False
-    link = os.fsdecode((tree / ".git").read_bytes()[:4200].rstrip(b"\r\n"))
-    admin = repository.common_dir / "worktrees" / os.path.basename(link)
+    admin = repository.common_dir / "worktrees" / linked.name
     is_lost = common_dir_of(tree) is None or tree == workspace.store.layout.worktree(timeline)
     is_whole = is_ours(repository, tree) and find_worktree_folder(repository, tree) == admin
     if is_whole or not is_lost or mark_of(admin) != timeline:
         return False
     with translate_os_errors(f"cannot mend the link of {tree}"):
-        (admin / "gitdir").write_bytes(os.fsencode(tree / ".git") + b"\n")
-        (tree / ".git").write_bytes(b"gitdir: " + os.fsencode(admin) + b"\n")
+        link_worktree(tree, admin)
     return True
 
 

@@ -28,6 +28,7 @@ from chronos.git import (
     find_worktree_folder,
     is_checked_out,
     is_reachable,
+    link_worktree,
     mark_of,
     remove_branch,
 )
@@ -153,7 +154,7 @@ def take_tree_back(workspace: Workspace, operation: Operation, kind: OperationKi
     moves = tuple(CheckpointMove(move.checkpoint_id, True) for move in operation.checkpoints)
     if not back.live:
         with_all = operation.kind is OperationKind.BRANCH or bool(operation.checkpoints)  # a prune leaves them
-        back, moves = leaving(workspace, back.timeline), ()
+        back = leaving(workspace, back.timeline)
         moves = all_moves(workspace.store, back.timeline) if with_all else ()
     done = Operation(
         new_operation_id(), kind, workspace.timeline, stamp(), summary, moves, undoes=operation.operation, tree=back
@@ -226,9 +227,7 @@ def _link(repository: Repository, place: Path, saved: Path) -> None:
     folder.mkdir(exist_ok=True)
     free = (folder / (f"{saved.name}{number}" if number else saved.name) for number in range(10_000))
     admin = next(path for path in free if not os.path.lexists(path))
-    (saved / "gitdir").write_bytes(os.fsencode(place / ".git") + b"\n")
-    if place.is_dir():
-        (place / ".git").write_bytes(b"gitdir: " + os.fsencode(admin) + b"\n")
+    link_worktree(place, admin, until_moved=saved)
     move_away(saved, admin)
 
 

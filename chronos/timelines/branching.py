@@ -30,6 +30,7 @@ from chronos.checkpoints import (
     open_checkpoint,
     write_record,
 )
+from chronos.config import expand_home
 from chronos.errors import BadTimelineNameError, ChronosError, TimelineExistsError, UnsupportedError, VerifyFailedError
 from chronos.files import TreePath, display, sync_file_system, translate_os_errors
 from chronos.git import add_worktree, find_branch, is_branch_name, mark_worktree
@@ -144,9 +145,7 @@ def place_for(workspace: Workspace, name: str) -> Path:
             "outside git, and beside a bare repository, the working trees of timelines lie in the store",
             hint="unset CHRONOS_WORKTREES_DIR (worktrees_dir)",
         )
-    home = workspace.environment.get("HOME", "")
-    expanded = os.path.join(home, folder[2:]) if folder.startswith("~/") and home else folder
-    return Path(os.path.realpath(workspace.home / expanded)) / name
+    return Path(os.path.realpath(workspace.home / expand_home(folder, workspace.environment))) / name
 
 
 def _check_free(workspace: Workspace, name: str, place: Path) -> None:
