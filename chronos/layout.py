@@ -14,6 +14,8 @@ import msgspec
 FORMAT_VERSION = 1
 MAIN_TIMELINE = "main"
 IMPORT_TIMELINE = "imported"
+# What a branched timeline can be called: a folder and a git branch have that name as well.
+TIMELINE_NAME = r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,62}[A-Za-z0-9_-])?"
 TIMELINE = "timeline.json"
 WORKTREE = ".worktree"
 MANIFEST = "checkpoint.json"

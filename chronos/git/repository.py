@@ -12,10 +12,10 @@ import msgspec
 from chronos.errors import GitFailedError, UnsupportedRepositoryError
 from chronos.files import TreePath, read_limited
 from chronos.git.command import GitCommand
+from chronos.layout import TIMELINE_NAME
 
 TIMELINE_MARK = "chronos-timeline"
 _LARGEST_MARK_BYTES = 4096
-_TIMELINE = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}"
 _TRUSTED_SCOPES = (b"system", b"global")
 _IN_PROGRESS = (
     ("merge", "MERGE_HEAD"),
@@ -107,7 +107,7 @@ def mark_of(git_dir: Path) -> str | None:
     if not os.path.lexists(path):
         return None
     name = read_limited(path, _LARGEST_MARK_BYTES, too_large=GitFailedError).decode("ascii", "replace").strip()
-    return name if re.fullmatch(_TIMELINE, name) else None
+    return name if re.fullmatch(TIMELINE_NAME, name) else None
 
 
 def open_repository(root: Path, command: GitCommand) -> Repository:

@@ -34,7 +34,7 @@ from chronos.config import expand_home
 from chronos.errors import BadTimelineNameError, ChronosError, TimelineExistsError, UnsupportedError, VerifyFailedError
 from chronos.files import TreePath, display, sync_file_system, translate_os_errors
 from chronos.git import add_worktree, find_branch, is_branch_name, mark_worktree
-from chronos.layout import IMPORT_TIMELINE, MAIN_TIMELINE
+from chronos.layout import IMPORT_TIMELINE, MAIN_TIMELINE, TIMELINE_NAME
 from chronos.operations import (
     Operation,
     OperationKind,
@@ -50,8 +50,6 @@ from chronos.pool import HashingSink
 from chronos.timelines.nested import bring_repositories
 from chronos.timelines.pending import drop_pending
 from chronos.timelines.seeds import copy_seeds, find_seeds
-
-_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,62}[A-Za-z0-9_-])?")
 
 
 class Branched(msgspec.Struct, frozen=True):
@@ -81,7 +79,7 @@ def check_timeline_name(name: str) -> str:
     shown = display(name[:60])
     if name.lower() in (MAIN_TIMELINE, IMPORT_TIMELINE):
         raise BadTimelineNameError(f"{shown!r} is the name of a timeline that every store has or may have")
-    if not _NAME.fullmatch(name) or ".." in name or name.lower().endswith(".lock"):
+    if not re.fullmatch(TIMELINE_NAME, name) or ".." in name or name.lower().endswith(".lock"):
         raise BadTimelineNameError(f"{shown!r} cannot be the name of a timeline")
     return name
 
