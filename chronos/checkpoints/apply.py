@@ -86,8 +86,12 @@ class Applier:
         """Carry everything out and make it durable. Raises StorageError, IntegrityError or GitFailedError half-way."""
         with translate_os_errors(f"cannot write in {self._trash}"):
             self._trash.mkdir(mode=0o700, exist_ok=True)
-        with SafeRoot(self._root.root) as tree, BlobSource(self._repositories) as blobs:
-            to_write = self._clear_paths(tree, change_set.changes)
+        with (
+            SafeRoot(self._root.root) as tree,
+            SafeRoot(self._trash) as trash,
+            BlobSource(self._repositories) as blobs,
+        ):
+            to_write = self._clear_paths(tree, trash, change_set.changes)
             for link in change_set.links:
                 with _named(link.component):
                     self._change_link(tree, link)
@@ -99,13 +103,13 @@ class Applier:
         sync_file_system(self._root.root)
         return self.result
 
-    def _clear_paths(self, tree: SafeRoot, changes: tuple[Change, ...]) -> list[Change]:
+    def _clear_paths(self, tree: SafeRoot, trash: SafeRoot, changes: tuple[Change, ...]) -> list[Change]:
         """Make room at every path; return the changes that still have to write something, in order."""
         to_write = []
         for number, change in enumerate(_deepest_first(changes)):
             with _named(change.path):
                 tree.discard_temporary(change.path)
-                if self._clear(tree, number, change) and change.after.kind is not SideKind.ABSENT:
+                if self._clear(tree, trash, number, change) and change.after.kind is not SideKind.ABSENT:
                     to_write.append(change)
         to_write.sort(
             key=lambda change: (change.after.kind is SideKind.LINK, _is_not_attributes(change.path), change.path)
@@ -115,13 +119,13 @@ class Applier:
     def _write_paths(
         self, tree: SafeRoot, blobs: BlobSource, to_write: list[Change], progress: Progress | None
     ) -> None:
-        for number, change in enumerate(to_write):
+        for number, change in enumerate(self._pool.ahead(to_write, lambda change: change.after.content)):
             with _named(change.path):
                 self._write(tree, blobs, change)
             if progress is not None:
                 progress(number + 1, len(to_write))
 
-    def _clear(self, tree: SafeRoot, number: int, change: Change) -> bool:
+    def _clear(self, tree: SafeRoot, trash: SafeRoot, number: int, change: Change) -> bool:
         """Make room at the path; tell whether what comes after still has to be written."""
         now = side_on_disk(tree, change.path)
         if now is not None and now.is_same(change.after):
@@ -137,8 +141,7 @@ class Applier:
         target.unlink(missing_ok=True)
         tree.move_out(change.path, target)
         self._moved[change.path] = target
-        with SafeRoot(self._trash) as trash:
-            moved = side_on_disk(trash, os.fsencode(target.name))
+        moved = side_on_disk(trash, os.fsencode(target.name))
         if moved is ABSENT:
             self._keep(change.path, "it could not be moved away")
             return False

@@ -14,7 +14,7 @@ from chronos.checkpoints.allowance import Allowance
 from chronos.checkpoints.capture import Capture, capture_state
 from chronos.checkpoints.manifest import Grade, ReceiptRow, Trigger, Unscanned
 from chronos.checkpoints.policy import CapturePolicy
-from chronos.checkpoints.seal import Request, seal
+from chronos.checkpoints.seal import Members, Request, seal
 from chronos.checkpoints.secrets import Findings, FoundSecret, open_scanner, settle
 from chronos.checkpoints.store import Store
 from chronos.errors import BadNameError
@@ -80,6 +80,16 @@ class PendingCheckpoint:
         self._scratch = scratch
         self._writer = writer
         self._scanner = scanner
+        self._members: Members | None = None
+
+    def begin(self) -> None:
+        """Start what takes long in the background, when it is certain that `seal` will be called."""
+        self._members = Members(self._store, self.capture, self._request, self._newest, self._scratch)
+
+    def abandon(self) -> None:
+        """Wait for what was begun: it works in a folder that goes."""
+        if self._members is not None:
+            self._members.wait()
 
     def seal(self) -> Created:
         """Make the checkpoint visible and durable.
@@ -94,7 +104,12 @@ class PendingCheckpoint:
         is_needless = request.trigger is not Trigger.MANUAL and not request.parents and not request.is_needed
         if is_needless and newest is not None and is_held:
             return _outcome(newest.checkpoint_id, newest.name, newest.created_at, False, request, capture, findings)
-        checkpoint_id, manifest = seal(self._store, capture, self._writer, request, newest, self._scratch, findings)
+        if self._members is None:
+            self.begin()
+        assert self._members is not None
+        checkpoint_id, manifest = seal(
+            self._store, capture, self._writer, request, newest, self._members, self._scratch, findings
+        )
         return _outcome(checkpoint_id, manifest.name, manifest.created_at, True, request, capture, findings)
 
 
@@ -115,10 +130,14 @@ def open_checkpoint(
             scratch, store.catalog.has_chunk, find_missing=store.catalog.find_missing, compress=store.config.compress,
             inspector=scanner, spend=spend,
         )  # fmt: skip
+        pending = None
         try:
             capture = capture_state(store, repository, policy, writer)
-            yield PendingCheckpoint(store, request, newest, scratch, writer, capture, scanner)
+            pending = PendingCheckpoint(store, request, newest, scratch, writer, capture, scanner)
+            yield pending
         finally:
+            if pending is not None:
+                pending.abandon()
             writer.abandon()
 
 

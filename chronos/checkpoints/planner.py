@@ -23,13 +23,12 @@ from chronos.checkpoints.changes import (
 )
 from chronos.checkpoints.manifest import UNCAPTURED, ComponentKind, Grade
 from chronos.checkpoints.plan import Kept, Options, Plan
-from chronos.checkpoints.reading import is_clean_blob
 from chronos.checkpoints.rules import ATTRIBUTES_FILE, StateRules
 from chronos.checkpoints.sides import (
     BlobSource,
     Sides,
     absorbed_repositories,
-    content_on_disk,
+    clean_content,
     side_on_disk,
 )
 from chronos.checkpoints.states import ComponentState, State
@@ -264,17 +263,14 @@ class Judge:
             return None
         if present.blob is None:
             return present
-        if not is_clean_blob(self._tree, path, present.blob):
+        content = clean_content(self._tree, path, present.blob)
+        if content is None:
             checked_out = self._blobs.resolve(path, present)
             if side_on_disk(self._tree, path) == checked_out.on_disk():
                 return checked_out
             self._plan.kept.append(Kept(path, "its bytes are neither captured nor git's"))
             return None
-        if present.kind is SideKind.LINK:
-            return self._blobs.resolve(path, present)
-        return Side(
-            present.kind, present.executable, content_on_disk(self._tree, path), present.blob, present.component
-        )
+        return Side(present.kind, present.executable, content, present.blob, present.component)
 
     def _is_left_out_now(self, path: TreePath) -> bool:
         """Tell whether something stands at `path` that the present capture did not take."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -66,8 +67,8 @@ class Request(msgspec.Struct, frozen=True):
 
 
 def seal(
-    store: Store, capture: Capture, writer: PoolWriter, request: Request, parent: CheckpointRow | None, scratch: Path,
-    findings: Findings,
+    store: Store, capture: Capture, writer: PoolWriter, request: Request, parent: CheckpointRow | None,
+    members: Members, scratch: Path, findings: Findings,
 ) -> tuple[str, Manifest]:  # fmt: skip
     """Write the checkpoint and make it visible; return its id and manifest. The timeline's lock must be held.
 
@@ -75,7 +76,6 @@ def seal(
     """
     layout, timeline = store.layout, request.timeline
     seen = read_mark(layout, timeline)
-    members = _Members(store, capture, request, parent, scratch)
     code, receipt = put_lists(writer, capture.state)
     secrets = _put_rows(writer, findings.rows) if findings.rows else None
     packs = writer.finish()
@@ -150,8 +150,8 @@ def _put_rows(sink: ContentSink, rows: list[_Row]) -> ListRef:
     return list_ref(sink.add_bytes(encode_rows(rows), LIST_PROFILE), len(rows))
 
 
-class _Members:
-    """The files beside the manifest. Making the patch starts at once and overlaps with writing the packs.
+class Members:
+    """The files beside the manifest. Making the patch starts at once, in the background.
 
     What the parent has with the same bytes is shared with it by a hard link inside the store; `own_bytes` is the rest.
     """
@@ -171,6 +171,12 @@ class _Members:
         if not self._is_same:
             recall_sizes(store.catalog, capture)
             self._patch = in_background(lambda: render_patch(capture, limit_bytes, scratch / "index"))
+
+    def wait(self) -> None:
+        """Wait until nothing is done in the background any more."""
+        if not self._is_same:
+            with suppress(ChronosError):
+                self._patch()
 
     def write(self, folder: Path) -> dict[str, Member]:
         """Write or share every member and return them."""

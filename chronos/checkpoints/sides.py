@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from io import BytesIO
 from pathlib import Path
 
 from chronos.checkpoints.changes import ABSENT, Side, SideKind
 from chronos.checkpoints.manifest import ComponentKind, Entry, EntryKind, Reason
+from chronos.checkpoints.reading import is_clean_blob
 from chronos.checkpoints.states import State
-from chronos.files import SafeRoot, TreePath, is_inside, unescape
+from chronos.files import PathKind, SafeRoot, TreePath, is_inside, unescape
 from chronos.git import (
     EXECUTABLE_MODE,
     GITLINK_MODE,
@@ -20,8 +22,11 @@ from chronos.git import (
     find_ref,
     find_tree_entries,
     has_tree_path,
+    matches_blob,
 )
 from chronos.pool import Content, ContentSink, HashingSink
+
+_READ_ONCE_BYTES = 4 * 1024 * 1024
 
 
 class Sides:
@@ -165,6 +170,22 @@ def content_on_disk(tree: SafeRoot, path: TreePath) -> Content:
         return HashingSink().add_bytes(b"")
     with tree.reading(path) as descriptor:
         return HashingSink().add_file(descriptor, os.fstat(descriptor).st_size)
+
+
+def clean_content(tree: SafeRoot, path: TreePath, oid: str) -> Content | None:
+    """Return the content at `path` when its bytes are exactly those of the blob: the proof that git holds them."""
+    stat = tree.find_stat(path)
+    if stat is None or stat.kind is not PathKind.FILE or not 0 < stat.size <= _READ_ONCE_BYTES:
+        if not is_clean_blob(tree, path, oid):
+            return None
+        side = side_on_disk(tree, path)
+        return side.content if side is not None else None
+    try:
+        with tree.reading(path) as descriptor, open(descriptor, "rb", closefd=False) as stream:
+            data = stream.read()
+    except OSError:
+        return None
+    return HashingSink().add_bytes(data) if matches_blob(oid, BytesIO(data)) else None
 
 
 def absorbed_repositories(state: State, known: Mapping[TreePath, Repository]) -> dict[TreePath, Repository]:

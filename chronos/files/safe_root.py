@@ -241,6 +241,10 @@ class SafeRoot:
     def make_parents(self, path: TreePath) -> None:
         """Create the folders above `path` that are missing. Raises OSError when something else stands there."""
         parts = path.split(b"/")[:-1]
+        if parts:
+            with suppress(FileNotFoundError):
+                self._open_folder(check_tree_path(b"/".join(parts)))
+                return  # nearly always
         for count in range(1, len(parts) + 1):
             folder, name = self._parent(b"/".join(parts[:count]))
             with suppress(FileExistsError):

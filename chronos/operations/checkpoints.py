@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from chronos import checkpoints
@@ -37,11 +38,17 @@ def create(
     tags: tuple[str, ...] = (),
     *,
     trigger: Trigger = Trigger.MANUAL,
+    on_locked: Callable[[], None] | None = None,
 ) -> Created:
-    """Take a checkpoint; the names have been checked. Raises LockedError, StorageError, GitFailedError."""
+    """Take a checkpoint; the names have been checked. `on_locked` is told when the locks are held.
+
+    Raises LockedError, StorageError, GitFailedError.
+    """
     request = workspace.request(name, trigger, description, tags)
     store = workspace.store
     with store.working_on(workspace.timeline):
+        if on_locked is not None:
+            on_locked()
         workspace.notices += _settle_if_possible(workspace)
         with checkpoints.open_checkpoint(store, workspace.repository, workspace.policy(), request) as pending:
             created = pending.seal()

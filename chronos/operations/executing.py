@@ -148,9 +148,10 @@ def _apply(workspace: Workspace, task: Task, prepared: Prepared, safety: str) ->
 def _lost_chunks(store: Store, plan: Plan) -> list[bytes]:
     """Return the chunks of what the plan replaces or deletes that cannot be read back; git holds clean blobs."""
     lost = []
-    for change in plan.change_set.changes:
-        if change.before.content is not None and change.before.blob is None:
-            lost += store.pool.damaged_chunks(change.before.content)
+    held = (change.before for change in plan.change_set.changes if change.before.blob is None)
+    for side in store.pool.ahead(held, lambda side: side.content):
+        if side.content is not None:
+            lost += store.pool.damaged_chunks(side.content)
     for stores in plan.change_set.stores:
         lost += lost_chunks_of(store, stores)
     return lost
@@ -173,7 +174,7 @@ def _check_contents(workspace: Workspace, prepared: Prepared) -> None:
     """Read everything that will be written before anything is touched. Raises IntegrityError or GitFailedError."""
     pool, plan = workspace.store.pool, prepared.plan
     with BlobSource(prepared.repositories) as blobs:
-        for change in plan.writes:
+        for change in pool.ahead(plan.writes, lambda change: change.after.content):
             if change.after.blob is not None:
                 blobs.read(change.path, change.after)
             elif change.after.content is not None:

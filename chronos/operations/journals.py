@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chronos import checkpoints, locks
+from chronos.background import in_background
 from chronos.checkpoints import CheckpointMove, Store, Trigger, list_timelines
 from chronos.errors import (
     ChangedMeanwhileError,
@@ -108,8 +109,13 @@ def _capture(
         return None
     request = workspace.request(journal.seals, Trigger.AUTOMATIC, parents=journal.parents)
     with checkpoints.open_checkpoint(store, repository, policy, request) as pending:
+        pending.begin()
         look(pending.capture)
-        return pending.seal().checkpoint_id
+        _save_from_trash(store, journal)
+        emptied = in_background(partial(remove_tree, _trash_path(store, journal)))  # checkpoints hold all of it
+        sealed = pending.seal().checkpoint_id
+        emptied()
+        return sealed
 
 
 def read_changes(store: Store, operation: Operation) -> ChangeSet:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple, TypeAlias, TypeVar
 
@@ -16,6 +17,7 @@ from chronos.pool.content import CHUNK_ID_BYTES, Content
 from chronos.pool.pack import ChunkLocation, PackFile
 
 _OPEN_PACKS = 16
+_Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 _IDS_AT_ONCE = 4096
 _BATCH_BYTES = 2 * 1024 * 1024
@@ -35,11 +37,20 @@ class PoolReader:
         self._find_chunks = find_chunks
         self._find_many = find_many or (lambda ids: {chunk_id: find_chunks(chunk_id) for chunk_id in ids})
         self._packs: OrderedDict[Path, PackFile] = OrderedDict()
+        self._expected: dict[bytes, Places] = {}
 
     def close(self) -> None:
         """Close every open pack."""
         while self._packs:
             self._packs.popitem()[1].close()
+
+    def ahead(self, items: Iterable[_Item], content_of: Callable[[_Item], Content | None]) -> Iterator[_Item]:
+        """Yield `items` as they are; what their contents need is looked up for many at once before they come."""
+        left = iter(items)
+        while some := list(islice(left, _IDS_AT_ONCE)):
+            contents = [content for item in some if (content := content_of(item)) is not None and content.size]
+            self._expected = dict(self._find_many([content.chunks or content.id for content in contents]))
+            yield from some
 
     def read_chunk(self, chunk_id: bytes) -> bytes:
         """Return one chunk, from the first pack that has it whole.
@@ -61,13 +72,15 @@ class PoolReader:
     def _first_whole(self, chunk_id: bytes, read: Callable[[PackFile, bytes, ChunkLocation], _Result]) -> _Result:
         failure: ChronosError = MissingChunkError(f"no pack holds chunk {chunk_id.hex()[:16]}")
         tried: set[Path] = set()
-        while places := [place for place in self._find_chunks(chunk_id) if place[0] not in tried]:
+        found = self._expected.pop(chunk_id, None) or self._find_chunks(chunk_id)
+        while places := [place for place in found if place[0] not in tried]:
             for path, location in places:  # a gc may move it meanwhile: then there is a new place to try
                 tried.add(path)
                 try:
                     return read(self._open(path), chunk_id, location)
                 except (DamagedPackError, StorageError) as cause:
                     failure = cause
+            found = self._find_chunks(chunk_id)
         raise failure
 
     def iter_content(self, content: Content) -> Iterator[bytes]:

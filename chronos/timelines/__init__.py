@@ -7,8 +7,9 @@ from chronos.lazy import loader
 if TYPE_CHECKING:
     from chronos.timelines.branching import Branched, Request, branch, check_timeline_name
     from chronos.timelines.combining_memory import StoreResult
+    from chronos.timelines.holding import hold
     from chronos.timelines.leaving import Leaving, LeavingPlan, delete, plan_delete, plan_prune, prune
-    from chronos.timelines.listing import TimelineDetails, TimelineSummary, describe, environment_in, hold, list_all
+    from chronos.timelines.listing import TimelineDetails, TimelineSummary, describe, environment_in, list_all
     from chronos.timelines.merging import MergeOutcome, MergeRequest, merge, revert
     from chronos.timelines.pending import (
         PendingMerge,
@@ -50,10 +51,11 @@ __all__ = [
 _HOMES = {
     "Branched": "branching", "Request": "branching", "branch": "branching", "check_timeline_name": "branching",
     "StoreResult": "combining_memory",
+    "hold": "holding",
     "Leaving": "leaving", "LeavingPlan": "leaving", "delete": "leaving", "plan_delete": "leaving",
     "plan_prune": "leaving", "prune": "leaving",
     "TimelineDetails": "listing", "TimelineSummary": "listing", "describe": "listing", "environment_in": "listing",
-    "hold": "listing", "list_all": "listing",
+    "list_all": "listing",
     "MergeOutcome": "merging", "MergeRequest": "merging", "merge": "merging", "revert": "merging",
     "PendingMerge": "pending", "check_resolution": "pending", "drop_pending": "pending", "read_pending": "pending",
     "write_pending": "pending",

@@ -9,11 +9,11 @@ from pathlib import Path
 import msgspec
 
 from chronos.catalog import CheckpointRow
-from chronos.checkpoints import Store, Trigger, find_record, list_timelines, tree_of
+from chronos.checkpoints import Store, find_record, list_timelines, tree_of
 from chronos.errors import IntegrityError
 from chronos.git import Head, find_worktree_folder, read_head
 from chronos.layout import MAIN_TIMELINE
-from chronos.operations import Workspace, create, find_tree, resolve, workspace_at
+from chronos.operations import Workspace, find_tree, workspace_at
 
 
 class TimelineSummary(msgspec.Struct, frozen=True):
@@ -73,18 +73,6 @@ def describe(workspace: Workspace, name: str) -> TimelineDetails:
     memory = {place.name: place.place for place in there.places()}
     is_adopted = not is_branched(workspace, summary)
     return TimelineDetails(summary, head, memory, is_adopted)
-
-
-def hold(workspace: Workspace, name: str) -> str:
-    """Return the id of the checkpoint that has a timeline's present state, taking an automatic one if need be.
-
-    Of a timeline whose tree is gone it is the newest. Raises UnknownTimelineError, UnknownCheckpointError.
-    """
-    tree = find_tree(workspace.store.layout, name)
-    if tree is None or not tree.is_dir():
-        return resolve(workspace.store, f"{name}@", name).checkpoint_id
-    there = workspace if name == workspace.timeline else workspace_at(workspace, name, tree)
-    return create(there, f"timeline {name} as it was", trigger=Trigger.AUTOMATIC).checkpoint_id
 
 
 def is_branched(workspace: Workspace, summary: TimelineSummary) -> bool:

@@ -45,7 +45,7 @@ from chronos.operations import (
 from chronos.pool import HashingSink, PoolWriter, digest
 from chronos.timelines.combining import Combined, Combiner
 from chronos.timelines.combining_memory import StoreResult
-from chronos.timelines.listing import hold
+from chronos.timelines.holding import holding
 from chronos.timelines.pending import PendingMerge, drop_pending, new_pending, read_pending, write_pending
 
 
@@ -102,19 +102,20 @@ def merge(workspace: Workspace, source: str, request: MergeRequest) -> MergeOutc
     """
     if source == workspace.timeline:
         raise UsageError(f"timeline {display(source)} cannot be merged into itself", hint="name another timeline")
-    theirs = operations.get_checkpoint(workspace.store, hold(workspace, source))
     is_whole = request.options == Options()
     into = f" --into {workspace.timeline}" if workspace.timeline != "main" else ""
     command = f"chrono timeline merge {source}{into}{_options(request)}"
 
     def find_job(head: CheckpointRow) -> _Job:
+        theirs = operations.get_checkpoint(workspace.store, held())
         base = request.base or _common_ancestor(workspace, head, theirs)
         return _Job(
             OperationKind.MERGE, f"merge {source}", command, base, theirs,
             (theirs.checkpoint_id,) if is_whole else (),
         )  # fmt: skip
 
-    return _carry_out(workspace, request, find_job)
+    with holding(workspace, source) as held:
+        return _carry_out(workspace, request, find_job)
 
 
 def revert(workspace: Workspace, row: CheckpointRow, request: MergeRequest) -> MergeOutcome:

@@ -41,6 +41,17 @@ with ChronosEngine(root=sys.argv[1]) as engine:
         engine.gc()
         assert engine.verify() == []
 """
+# Merges into its own tree, again and again, what another one has; the lock is waited for far longer than that takes.
+MERGE = """
+import sys
+from pathlib import Path
+from chronos import ChronosEngine
+root, source, rounds = sys.argv[1], sys.argv[2], int(sys.argv[3])
+with ChronosEngine(root=root) as engine:
+    for number in range(rounds):
+        Path(root, f"of-{engine.timeline}.txt").write_text(f"{number}\\n")
+        engine.merge_timeline(source)
+"""
 # Pairs of files that always say the same, and a database whose tables do.
 WRITE = """
 import itertools, sqlite3, sys
@@ -200,3 +211,13 @@ def test_a_timeline_is_deleted_while_a_program_runs_in_its_tree(
     add_notes(busy / "data/memory/notes.db", "later")
     with engine.open_timeline("agent") as other:
         assert other.create_checkpoint("later")
+
+
+def test_two_timelines_that_merge_each_other_at_once_do_not_block_each_other(
+    worked: RepoBuilder, engine: ChronosEngine
+) -> None:
+    there = engine.branch_timeline("other").path
+    finish(start(worked, MERGE, worked.root, "other", 6), start(worked, MERGE, there, "main", 6))
+    engine.merge_timeline("other")
+    assert (worked.root / "of-other.txt").read_bytes() == (there / "of-other.txt").read_bytes()
+    assert engine.verify() == []
