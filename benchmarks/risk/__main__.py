@@ -12,7 +12,7 @@ from benchmarks.risk.labelled import PARTS, load_part
 from benchmarks.risk.pace import Assess, measure_pace
 from benchmarks.risk.report import judge, list_misses, render
 from benchmarks.risk.scores import Judged, Scores
-from benchmarks.sections import replace_section
+from benchmarks.sections import write_section
 from historian import HistorianAgent
 
 REPORT = REPOSITORY / "docs" / "benchmarks.md"
@@ -40,8 +40,7 @@ def main(arguments: Sequence[str] | None = None, assess: Assess | None = None, r
         if options.misses:
             print(list_misses(scores.misses) + "\n")
         if options.write and part == "test":
-            document = report.read_text("utf-8") if report.exists() else ""
-            report.write_text(replace_section(document, "risk", f"{_INTRODUCTION}\n{tables}"), "utf-8")
+            write_section(report, "risk", f"{_INTRODUCTION}\n{tables}")
         met = met and all(bar.is_met for bar in judge(scores, pace))
     return 0 if met else 1
 

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.risk import labelled
 from benchmarks.risk.__main__ import main
 from benchmarks.risk.labelled import PARTS, LabelError, Labelled, describe, load_part
 from benchmarks.risk.pace import measure_pace
 from benchmarks.risk.scores import Judged, Scores
-from benchmarks.sections import keep_sections, replace_section
+from benchmarks.sections import write_around_sections, write_section
 from chronos.secrets import find_by_form
 from historian.risk import Operation, OperationKind, RiskAssessment, RiskLevel
 
@@ -43,10 +44,10 @@ def words_of(one: Labelled) -> tuple[str, ...]:
 
 def test_both_parts_are_large_and_have_every_level_and_source(parts: dict[str, list[Labelled]]) -> None:
     assert sum(map(len, parts.values())) >= 1_000
-    for labelled in parts.values():
-        assert len(labelled) >= 500
-        assert min(Counter(one.level for one in labelled)[level] for level in RiskLevel) >= 150
-        cells = Counter((one.source, one.level) for one in labelled)
+    for part in parts.values():
+        assert len(part) >= 500
+        assert min(Counter(one.level for one in part)[level] for level in RiskLevel) >= 150
+        cells = Counter((one.source, one.level) for one in part)
         assert {source for source, _ in cells} == SOURCES
         # A change of a file never only reads.
         assert min(cells[source, level] for source in SOURCES - {"file"} for level in RiskLevel) >= 12
@@ -54,15 +55,15 @@ def test_both_parts_are_large_and_have_every_level_and_source(parts: dict[str, l
 
 
 def test_about_half_say_of_what_kind_they_are(parts: dict[str, list[Labelled]]) -> None:
-    for labelled in parts.values():
-        said = Counter(one.operation.kind for one in labelled)
-        assert 0.4 <= said[None] / len(labelled) <= 0.6
+    for part in parts.values():
+        said = Counter(one.operation.kind for one in part)
+        assert 0.4 <= said[None] / len(part) <= 0.6
         assert min(said[kind] for kind in OperationKind) >= 10
 
 
 def test_operations_are_given_in_every_form(parts: dict[str, list[Labelled]]) -> None:
-    for labelled in parts.values():
-        operations = [one.operation for one in labelled]
+    for part in parts.values():
+        operations = [one.operation for one in part]
         assert sum(bool(one.argv) for one in operations) >= 10
         assert sum("\n" in one.text for one in operations) >= 5
         assert len({one.tool for one in operations if one.tool}) >= 15
@@ -79,16 +80,17 @@ def test_nothing_stands_twice_or_in_both_parts(parts: dict[str, list[Labelled]])
 
 
 def test_a_kind_that_is_said_fits_what_is_given(parts: dict[str, list[Labelled]]) -> None:
-    for one in (one for labelled in parts.values() for one in labelled):
+    for one in (one for part in parts.values() for one in part):
         kind, given = one.operation.kind, one.operation
-        assert (kind in (OperationKind.FILE, None)) == bool(given.path) or kind is None, describe(given)
-        assert (kind in (OperationKind.TOOL, None)) == bool(given.tool) or kind is None, describe(given)
+        if kind is not None:
+            assert (kind is OperationKind.FILE) == bool(given.path), describe(given)
+            assert (kind is OperationKind.TOOL) == bool(given.tool), describe(given)
         if kind is OperationKind.GIT:
             assert (given.argv or given.text.split())[0] == "git"
 
 
 def test_no_entry_looks_like_a_secret() -> None:
-    files = sorted(Path("benchmarks/risk").glob("*/*.yaml"))
+    files = sorted(Path(labelled.__file__).parent.glob("*/*.yaml"))
     assert len(files) == len(SOURCES) * len(PARTS)
     assert {path.name: found for path in files if (found := find_by_form(path.read_bytes()))} == {}
 
@@ -177,7 +179,7 @@ def test_the_command_prints_its_tables_and_keeps_those_of_the_test_part(
 def test_the_command_is_content_when_every_level_is_right_and_quick(
     parts: dict[str, list[Labelled]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    right = {describe(one.operation): say(one.level) for labelled in parts.values() for one in labelled}
+    right = {describe(one.operation): say(one.level) for part in parts.values() for one in part}
 
     def answer(operation: Operation) -> RiskAssessment:
         return right.get(describe(operation)) or say(LOW)
@@ -202,13 +204,24 @@ def test_only_the_test_part_is_kept(capsys: pytest.CaptureFixture[str]) -> None:
     assert "--write keeps the test part" in capsys.readouterr().err
 
 
-def test_a_section_outlives_a_new_document_around_it() -> None:
-    first = replace_section("# Old\n", "risk", "one\n")
-    assert first == "# Old\n\n<!-- risk: begin -->\none\n<!-- risk: end -->\n"
-    second = replace_section(first, "lessons", "two")
-    kept = keep_sections("# New\n", second)
-    assert kept == "# New\n" + second.removeprefix("# Old\n")
-    assert keep_sections(kept, kept) != kept
-    assert replace_section(kept, "risk", "three").count("three") == 1
-    assert "two" in replace_section(kept, "risk", "three")
-    assert keep_sections("# New\n", "# Old\n") == "# New\n"
+def test_a_section_outlives_a_new_document_around_it(tmp_path: Path) -> None:
+    path = tmp_path / "report.md"
+    path.write_text("# Old\n")
+    write_section(path, "risk", "one\n")
+    assert path.read_text() == "# Old\n\n<!-- risk: begin -->\none\n<!-- risk: end -->\n"
+    write_section(path, "lessons", "two")
+    sections = path.read_text().removeprefix("# Old\n")
+    for title in ("# New\n", "# Newer\n"):
+        write_around_sections(path, title)
+        assert path.read_text() == title + sections
+    write_section(path, "risk", "three")
+    assert path.read_text() == "# Newer\n" + sections.replace("one", "three")
+
+
+def test_a_document_without_sections_is_replaced_as_a_whole(tmp_path: Path) -> None:
+    path = tmp_path / "docs" / "report.md"
+    write_around_sections(path, "# Old\n")
+    write_around_sections(path, "# New\n")
+    assert path.read_text() == "# New\n"
+    write_section(tmp_path / "only.md", "risk", "one")
+    assert (tmp_path / "only.md").read_text() == "<!-- risk: begin -->\none\n<!-- risk: end -->\n"
