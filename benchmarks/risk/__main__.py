@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import os
+import platform
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.machine import read_load
 from benchmarks.programs import REPOSITORY
 from benchmarks.risk.labelled import PARTS, load_part
 from benchmarks.risk.pace import Assess, measure_pace
@@ -40,7 +43,7 @@ def main(arguments: Sequence[str] | None = None, assess: Assess | None = None, r
         if options.misses:
             print(list_misses(scores.misses) + "\n")
         if options.write and part == "test":
-            write_section(report, "risk", f"{_INTRODUCTION}\n{tables}")
+            write_section(report, "risk", f"{_INTRODUCTION}\n{tables}\n{_describe_conditions()}")
         met = met and all(bar.is_met for bar in judge(scores, pace))
     return 0 if met else 1
 
@@ -54,6 +57,10 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     if options.write and options.part == "development":
         parser.error("--write keeps the test part; it does not go with --part development")
     return options
+
+
+def _describe_conditions() -> str:
+    return f"Measured with Python {platform.python_version()}, {os.cpu_count()} cores, load {read_load():.1f}."
 
 
 def _open_historian() -> Assess:

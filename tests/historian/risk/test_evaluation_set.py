@@ -172,6 +172,7 @@ def test_the_command_prints_its_tables_and_keeps_those_of_the_test_part(
     assert written.startswith("# Benchmarks\n\nolder\n\n<!-- risk: begin -->\n## Assessments of risk\n")
     assert "### The test part" in written
     assert "### The development part" not in written
+    assert "Measured with Python" in written
     assert main(["--write", "--part", "test"], say_by_word, report) == 1
     assert report.read_text().count("risk: begin") == 1
 
