@@ -35,8 +35,8 @@ unit: $(VENV)/installed-dev
 
 bench: $(VENV)/installed-dev
 	$(EDITABLE) '.[bench]'
-	$(BIN)/python -m compileall -q chronos
-	$(BIN)/python -m benchmarks --write
+	$(BIN)/python -m compileall -q chronos historian
+	$(BIN)/python -m benchmarks.risk --write; risk=$$?; $(BIN)/python -m benchmarks --write && exit $$risk
 
 docs: $(VENV)/installed-dev
 	$(BIN)/python -m chronos.cli.reference

@@ -17,6 +17,7 @@ from benchmarks.programs import REPOSITORY, ProgramError, describe_programs, sea
 from benchmarks.report import list_medians, render, summarize
 from benchmarks.results import Missing
 from benchmarks.scale import FULL, QUICK
+from benchmarks.sections import write_around_sections
 from benchmarks.situations import Bench, Outcomes, Situation, list_situations
 
 REPORT = REPOSITORY / "docs" / "benchmarks.md"
@@ -40,8 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     report = render(rows, outcomes, conditions)
     print(report)
     if options.write:
-        REPORT.parent.mkdir(exist_ok=True)
-        REPORT.write_text(report)
+        write_around_sections(REPORT, report)
     _say(f"{summarize(rows)}, in {took}")
     gaps = [one for one in outcomes.values() if isinstance(one, Missing) and not one.is_planned]
     return 1 if gaps or any(row.verdict in (Verdict.MISSED, Verdict.UNKNOWN) for row in rows) else 0

@@ -36,11 +36,11 @@ def render(rows: Sequence[Row], outcomes: Mapping[str, Outcome], conditions: Map
         "Written by `python -m benchmarks --write`; do not edit.\n",
         _NOTES,
         f"## Bars: {summarize(rows)}\n",
-        _table(["work", "chrono", "peer", "ratio", "bar", "result"], judged),
+        table(["work", "chrono", "peer", "ratio", "bar", "result"], judged),
         "## All medians\n",
-        _table(["situation", "program", "median", "fastest", "slowest", "runs"], _medians(outcomes)),
+        table(["situation", "program", "median", "fastest", "slowest", "runs"], _medians(outcomes)),
         "## Measured with\n",
-        _table(["what", "value"], conditions.items()),
+        table(["what", "value"], conditions.items()),
     ]
     return "\n".join(parts)
 
@@ -71,7 +71,8 @@ def _figures(samples: Samples) -> list[str]:
     return [show(value, samples.unit) for value in (samples.median, min(samples.values), max(samples.values))]
 
 
-def _table(head: Sequence[str], rows: Iterable[Iterable[str]]) -> str:
+def table(head: Sequence[str], rows: Iterable[Iterable[str]]) -> str:
+    """Return `rows` under `head` as a table of Markdown."""
     lines = [
         "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
         for cells in (head, ["---"] * len(head), *rows)

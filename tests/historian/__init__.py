@@ -1,0 +1,1 @@
+"""The historian: risk, guard, lessons, failures and bisecting."""

@@ -1,0 +1,1 @@
+"""Risk: how operations are judged."""
