@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from chronos.lazy import loader
 
 if TYPE_CHECKING:
-    from chronos.operations.annotations import annotate, list_verdicts, set_verdict
+    from chronos.operations.annotations import annotate, list_verdicts, set_verdict, shortened
     from chronos.operations.checkpoints import (
         check_new_name,
         create,
@@ -178,6 +178,7 @@ __all__ = [
     "settle",
     "settle_timeline",
     "settle_trees",
+    "shortened",
     "skip",
     "split_by_grace",
     "stamp",
@@ -195,6 +196,7 @@ __all__ = [
 
 _HOMES = {
     "annotate": "annotations", "list_verdicts": "annotations", "set_verdict": "annotations",
+    "shortened": "annotations",
     "check_new_name": "checkpoints", "create": "checkpoints", "delete": "checkpoints", "is_storable": "checkpoints",
     "get_checkpoint": "checkpoints", "resolve": "checkpoints",
     "effects_after": "effects", "effects_since": "effects", "list_remarks": "effects", "record_effects": "effects",
