@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from chronos.errors import GitFailedError, IntegrityError, OutsideError, UnknownCheckpointError
 from chronos.files import translate_os_errors
@@ -128,9 +128,9 @@ class Workers:
             raise _StoppedError
         return code, _read_end(path)
 
-    def _start(self, standing: Standing, environment: dict[str, str], log: object, row: CheckpointRow) -> Logged:
+    def _start(self, standing: Standing, environment: dict[str, str], log: BinaryIO, row: CheckpointRow) -> Logged:
         try:
-            return Logged(self._command, environment=environment, cwd=standing.root, log=log)  # type: ignore[arg-type]
+            return Logged(self._command, environment=environment, cwd=standing.root, log=log)
         except OutsideError as cause:
             raise OutsideError(
                 f"{cause.message} (at checkpoint {row.checkpoint_id}, {row.name})",
