@@ -285,10 +285,10 @@ class GitMissingError(OutsideError):
 
 
 class ToolFailedError(OutsideError):
-    """A program that was to decide a conflict ended without a result."""
+    """A program that was to decide something, such as a conflict, ended without a result."""
 
     code = "tool_failed"
-    default_hint = "the conflict is still there; decide it in another way, or run the command again"
+    default_hint = "nothing is decided; decide it in another way, or run the command again"
 
 
 class CatalogDamagedError(OutsideError):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import BufferedReader
 from pathlib import Path
 from typing import IO, BinaryIO, NoReturn
@@ -61,6 +62,39 @@ def run_attached(argv: Sequence[str], *, environment: Mapping[str, str], cwd: Pa
     """Run a program on this terminal, in the folder `cwd`; return its exit code. Raises OutsideError."""
     with _translate_start(argv):
         return subprocess.run(list(argv), env=dict(environment), cwd=cwd, check=False).returncode
+
+
+class Logged:
+    """A program that runs by itself, with nothing on its input, and writes all it says into a file.
+
+    It leads a group of its own with all that it starts, so that `stop` and the end of `wait` reach whatever it started.
+    """
+
+    def __init__(self, argv: Sequence[str], *, environment: Mapping[str, str], cwd: Path, log: BinaryIO) -> None:
+        with _translate_start(argv):
+            program = argv[0]
+            if "/" not in program:  # looked for where the program itself would look, not where we do
+                program = shutil.which(program, path=environment.get("PATH", os.defpath)) or program
+            self._process = subprocess.Popen(
+                [program, *argv[1:]],
+                env=dict(environment),
+                cwd=cwd,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def wait(self) -> int:
+        """Wait for its end and return the exit code, negative for a signal; what it left running is killed then."""
+        code = self._process.wait()
+        self.stop(signal.SIGKILL)
+        return code
+
+    def stop(self, how: signal.Signals) -> None:
+        """Send a signal to the program and all that it started. Can be called at any time, from any thread."""
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, how)
 
 
 def become(argv: Sequence[str], *, environment: Mapping[str, str], cwd: Path) -> NoReturn:

@@ -5,14 +5,17 @@ It never prints or prompts, and reads no environment: what it has to know of the
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from chronos.config import Surroundings
+from historian import bisecting
 
 if TYPE_CHECKING:
     from chronos.engine import ChronosEngine
+    from historian.bisecting import Bisection, Request, Try
 
 
 class HistorianAgent:
@@ -40,6 +43,14 @@ class HistorianAgent:
 
             self._own = ChronosEngine(self._root, surroundings=Surroundings.current())
         return self._own
+
+    def bisect(self, command: Sequence[str] | Request, on_try: Callable[[Try], None] | None = None) -> Bisection:
+        """Find the first checkpoint at which a command fails, each tried in a throw-away tree with its own memory.
+
+        See `historian.bisecting.Request` for what can be asked, and `run_bisection` for the errors.
+        """
+        request = command if isinstance(command, bisecting.Request) else bisecting.Request(tuple(command))
+        return bisecting.run_bisection(self.engine, request, on_try)
 
     def close(self) -> None:
         """Let go of what was opened here. It can be called twice."""

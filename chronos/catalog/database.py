@@ -37,7 +37,7 @@ _ERRORS: dict[int, type[ChronosError]] = {
 }
 _CHECKPOINT_COLUMNS = (
     "id, timeline, sequence, name, description, parent, created_at, trigger, tags, files_changed, grade, state, "
-    "deleted, other_parents, pinned"
+    "deleted, other_parents, pinned, verdict"
 )
 _NO_SAFETY = "trigger <> 'safety'"
 _CHECKPOINT_FIELDS = CheckpointRow.__struct_fields__
@@ -127,15 +127,15 @@ class Catalog:
         values = (
             row.checkpoint_id, row.timeline, row.sequence, row.name, row.description, row.parent, row.created_at,
             row.trigger, _to_json(row.tags), row.files_changed, row.grade, row.state, int(row.deleted),
-            _to_json(row.other_parents), int(row.pinned), own_bytes,
+            _to_json(row.other_parents), int(row.pinned), row.verdict, own_bytes,
         )  # fmt: skip
         self._run(f"INSERT OR REPLACE INTO checkpoints VALUES ({', '.join('?' * len(values))})", [values])
 
     def set_annotated(self, row: CheckpointRow) -> None:
-        """Record the tags and the pin of a row."""
+        """Record the tags, the pin and the verdict of a row."""
         self._run(
-            "UPDATE checkpoints SET tags = ?, pinned = ? WHERE id = ?",
-            [(_to_json(row.tags), int(row.pinned), row.checkpoint_id)],
+            "UPDATE checkpoints SET tags = ?, pinned = ?, verdict = ? WHERE id = ?",
+            [(_to_json(row.tags), int(row.pinned), row.verdict, row.checkpoint_id)],
         )
 
     def remove_checkpoints(self, checkpoint_ids: Iterable[str]) -> None:
@@ -188,6 +188,12 @@ class Catalog:
         """Return the newest live checkpoint with this name."""
         where, values = "deleted = 0 AND name = ?1 AND (?2 IS NULL OR timeline = ?2)", [name, timeline]
         rows = self._checkpoints(f"{where} ORDER BY created_at DESC, sequence DESC LIMIT 1", values)
+        return rows[0] if rows else None
+
+    def find_by_verdict(self, verdict: str, timeline: str) -> CheckpointRow | None:
+        """Return the newest live checkpoint of a timeline whose newest verdict is this one."""
+        where = "deleted = 0 AND timeline = ? AND verdict = ? ORDER BY sequence DESC LIMIT 1"
+        rows = self._checkpoints(where, [timeline, verdict])
         return rows[0] if rows else None
 
     def search(self, text: str, timeline: str | None) -> list[CheckpointRow]:

@@ -25,7 +25,8 @@ class ChunkRow(msgspec.Struct, frozen=True):
 class CheckpointRow(msgspec.Struct, frozen=True):
     """One checkpoint as lists show it. `parent` is its first parent; `state` tells equal states apart from others.
 
-    `tags` and `pinned` are what the annotations of the log make of those of the manifest.
+    `tags` and `pinned` are what the annotations of the log make of those of the manifest; `verdict` is the newest one,
+    `passed` or `failed`, or nothing.
     """
 
     checkpoint_id: str
@@ -43,6 +44,7 @@ class CheckpointRow(msgspec.Struct, frozen=True):
     deleted: bool = False
     other_parents: tuple[str, ...] = ()
     pinned: bool = False
+    verdict: str = ""
 
     @property
     def timestamp(self) -> str:

@@ -3,13 +3,13 @@
 A file of another version is made anew: it is a cache.
 """
 
-VERSION = 3
+VERSION = 4
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS timelines (name TEXT PRIMARY KEY, folder_ns INT, packs_ns INT, deleted_ns INT) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS checkpoints (
   id TEXT PRIMARY KEY, timeline TEXT, sequence INT, name TEXT, description TEXT, parent TEXT, created_at TEXT,
   trigger TEXT, tags TEXT, files_changed INT, grade TEXT, state TEXT, deleted INT, other_parents TEXT, pinned INT,
-  bytes INT) WITHOUT ROWID;
+  verdict TEXT, bytes INT) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS checkpoints_by_timeline ON checkpoints (timeline, sequence);
 CREATE INDEX IF NOT EXISTS automatic_checkpoints ON checkpoints (timeline, sequence)
   WHERE deleted = 0 AND trigger = 'automatic';

@@ -7,7 +7,13 @@ from chronos.lazy import loader
 if TYPE_CHECKING:
     from chronos.checkpoints.adopt import SealedElsewhere, complete, take_in
     from chronos.checkpoints.allowance import Allowance, kept_bytes, stored_bytes
-    from chronos.checkpoints.annotations import Annotation, AnnotationKind, is_annotation
+    from chronos.checkpoints.annotations import (
+        Annotation,
+        AnnotationKind,
+        VerdictResult,
+        is_annotation,
+        read_annotations,
+    )
     from chronos.checkpoints.apply import Applied, Applier
     from chronos.checkpoints.capture import Capture
     from chronos.checkpoints.changes import (
@@ -159,6 +165,7 @@ __all__ = [
     "TimelineRecord",
     "Trigger",
     "Unscanned",
+    "VerdictResult",
     "absorbed_repositories",
     "cache_only",
     "capture_in_memory",
@@ -198,6 +205,7 @@ __all__ = [
     "publish_packs",
     "put_lists",
     "quarantined",
+    "read_annotations",
     "read_memory_records",
     "read_omissions",
     "replace_packs",
@@ -216,6 +224,7 @@ _HOMES = {
     "SealedElsewhere": "adopt", "complete": "adopt", "take_in": "adopt",
     "Allowance": "allowance", "kept_bytes": "allowance", "stored_bytes": "allowance",
     "Annotation": "annotations", "AnnotationKind": "annotations", "is_annotation": "annotations",
+    "VerdictResult": "annotations", "read_annotations": "annotations",
     "Applied": "apply", "Applier": "apply",
     "Capture": "capture",
     "ABSENT": "changes", "JOURNAL_FORMAT": "changes", "LARGEST_JOURNAL_BYTES": "changes", "Change": "changes",

@@ -1,4 +1,6 @@
-"""What the operation log says about single checkpoints: pins and tags, which a sealed manifest cannot take in.
+"""What the operation log says beside operations.
+
+That is pins, tags and verdicts, which a sealed manifest cannot take in, and what was done that no restore takes back.
 
 An annotation is a line of `operations.jsonl` with the key `annotation`; it is no operation, and undo passes it by. The
 catalog has what they add up to, and remembers how far into the log it has read.
@@ -7,7 +9,7 @@ catalog has what they add up to, and remembers how far into the log it has read.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import Enum
 
 import msgspec
@@ -26,22 +28,43 @@ _SHORT_BYTES = 8 * 1024
 
 
 class AnnotationKind(str, Enum):
-    """What is said of a checkpoint."""
+    """What is said of a checkpoint, or of a timeline since one (`effects`)."""
 
     PIN = "pin"
     UNPIN = "unpin"
     TAG = "tag"
     UNTAG = "untag"
+    VERDICT = "verdict"
+    EFFECTS = "effects"
+
+
+class VerdictResult(str, Enum):
+    """How a checkpoint did when somebody tried it."""
+
+    PASSED = "passed"
+    FAILED = "failed"
 
 
 class Annotation(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One annotation: its id (12 hex digits), what it says of which checkpoint, and when it was said."""
+    """One annotation: its id (12 hex digits), what it says of which checkpoint, and when it was said.
+
+    A verdict has its `result`, `metrics` (numbers by name), a `note`, and the `command` that it is of, where there was
+    one. Effects, in words, were those of `command` on `timeline`, after the checkpoint with the number `sequence`;
+    `checkpoint` is that one, or empty when there was none.
+    """
 
     annotation: str
     kind: AnnotationKind
     checkpoint: str
     at: str
     tags: tuple[str, ...] = ()
+    result: VerdictResult | None = None
+    metrics: Mapping[str, float] = {}
+    note: str = ""
+    command: str = ""
+    effects: tuple[str, ...] = ()
+    timeline: str = ""
+    sequence: int = 0
 
 
 class _Any(msgspec.Struct):
@@ -92,16 +115,18 @@ def read_annotations(layout: StoreLayout, start: int = 0) -> tuple[list[Annotati
 
 def annotate(row: CheckpointRow, annotations: Iterable[Annotation]) -> CheckpointRow:
     """Return `row` with everything that `annotations` say of its checkpoint, in their order."""
-    tags, pinned = list(row.tags), row.pinned
+    tags, pinned, verdict = list(row.tags), row.pinned, row.verdict
     for one in annotations:
         if one.checkpoint != row.checkpoint_id:
             continue
         if one.kind in (AnnotationKind.PIN, AnnotationKind.UNPIN):
             pinned = one.kind is AnnotationKind.PIN
-        else:
+        elif one.kind is AnnotationKind.VERDICT:
+            verdict = one.result.value if one.result is not None else verdict
+        elif one.kind in (AnnotationKind.TAG, AnnotationKind.UNTAG):
             tags = [tag for tag in tags if tag not in one.tags]
             tags += one.tags if one.kind is AnnotationKind.TAG else ()
-    return msgspec.structs.replace(row, tags=tuple(tags), pinned=pinned)
+    return msgspec.structs.replace(row, tags=tuple(tags), pinned=pinned, verdict=verdict)
 
 
 def apply_annotations(catalog: Catalog, layout: StoreLayout) -> None:

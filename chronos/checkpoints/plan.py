@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import msgspec
 
 from chronos.checkpoints.changes import Change, ChangeSet, SideKind
 from chronos.checkpoints.manifest import Grade
 from chronos.files import TreePath, is_inside, unescape
 from chronos.pool import digest
+
+if TYPE_CHECKING:
+    from chronos.checkpoints.annotations import Annotation
 
 
 class Options(msgspec.Struct, frozen=True):
@@ -54,13 +59,14 @@ class Kept(msgspec.Struct, frozen=True):
 
 
 class Plan(msgspec.Struct):
-    """What a restore or undo would do."""
+    """What a restore or undo would do. `effects` are those recorded since that it does not take back."""
 
     change_set: ChangeSet
     kept: list[Kept] = msgspec.field(default_factory=list)
     warnings: list[str] = msgspec.field(default_factory=list)
     grade: Grade = Grade.COMPLETE
     operation: str = ""
+    effects: list[Annotation] = msgspec.field(default_factory=list)
     made_of: str = ""
 
     @property

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
+from itertools import count
 from pathlib import Path
 
 from chronos import locks
@@ -203,9 +204,10 @@ class Store:
             yield self.layout.indexes / key
 
     @contextmanager
-    def temporary_folder(self) -> Iterator[Path]:
+    def temporary_folder(self, name: str = "") -> Iterator[Path]:
         """Give a scratch folder on the store's file system; folders whose owner died are swept first.
 
+        With a `name` it is the first free one of NAME-0, NAME-1, …, so that caches remember few places.
         A store that cannot be written is only looked at, and the system's temporary folder does for that.
         """
         if not self.is_writable:
@@ -215,10 +217,10 @@ class Store:
                 yield Path(name)
             return
         self.sweep_temporary()
-        descriptor = None
+        descriptor, names = None, (f"{name}-{number}" for number in count())
         while descriptor is None:  # another sweep may take the folder away before it is locked
-            folder = self.layout.temporary / os.urandom(8).hex()
-            with translate_os_errors(f"cannot write in {self.layout.temporary}"):
+            folder = self.layout.temporary / (next(names) if name else os.urandom(8).hex())
+            with translate_os_errors(f"cannot write in {self.layout.temporary}"), suppress(FileExistsError):
                 folder.mkdir(mode=0o700)
                 descriptor = locks.take_folder(folder)
         try:

@@ -1,4 +1,4 @@
-"""`chrono checkpoint`: take, list, show, compare, restore, delete, pin, tag, search, export and import checkpoints."""
+"""`chrono checkpoint`: take, list, show, compare, restore, delete, pin, tag, judge, search, export and import them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import typer
 from chronos.cli import documents, plans, render, transfers
 from chronos.cli.options import CheckpointId, Json, OtherId, Paths, PlanOnly, Stores, Timeline, Yes
 from chronos.cli.session import Session
-from chronos.cli.views import Comparison, Page, WrittenOut
+from chronos.cli.views import Comparison, Judged, Page, WrittenOut
 from chronos.errors import UsageError
 from chronos.files import display
 
@@ -206,6 +206,31 @@ def tag(
 
 
 @app.command()
+def verdict(
+    context: typer.Context,
+    checkpoint: CheckpointId,
+    result: Annotated[str, typer.Argument(metavar="passed|failed", show_default=False, help="How it did.")],
+    metric: Annotated[
+        list[str] | None,
+        typer.Option("--metric", metavar="NAME=VALUE", show_default=False, help="A number; repeatable."),
+    ] = None,
+    note: Annotated[str, typer.Option("--note", metavar="TEXT", help="What there is to say of it.")] = "",
+    command: Annotated[str, typer.Option("--command", metavar="TEXT", help="The command that found it.")] = "",
+    as_json: Json = False,
+) -> None:  # fmt: skip
+    """Say whether a checkpoint passed or failed; the newest verdict counts.
+
+    `last-green` means the newest checkpoint that passed, which retention also keeps.
+    """
+    session = Session.of(context, as_json)
+    metrics = dict(map(_metric, metric or ()))
+    with session.engine() as engine:
+        row = engine.set_verdict(checkpoint, result, metrics=metrics, note=note, command=command)
+        found = Judged(row, engine.get_verdicts(row.checkpoint_id, row.timeline))
+        session.show(found, documents.verdict_set, render.judged)
+
+
+@app.command()
 def search(
     context: typer.Context,
     text: Annotated[
@@ -274,6 +299,14 @@ def import_(
                 return
             session.ask("Import it?")
         session.show(engine.import_checkpoint(file, timeline), transfers.imported_document, transfers.imported)
+
+
+def _metric(text: str) -> tuple[str, float]:
+    name, _, value = text.partition("=")
+    try:
+        return name, float(value)
+    except ValueError:
+        raise UsageError(f"'{display(text[:60])}' is no metric", hint="a metric is NAME=VALUE with a number") from None
 
 
 def _restore(

@@ -13,6 +13,7 @@ from chronos.files import to_text
 if TYPE_CHECKING:
     from chronos.catalog import CheckpointRow
     from chronos.checkpoints import (
+        Annotation,
         Change,
         Created,
         Difference,
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
         StoreChange,
         Unscanned,
     )
-    from chronos.cli.views import Comparison, History, Page, Setup, Step, Verified, WrittenOut
+    from chronos.cli.views import Comparison, History, Judged, Page, Setup, Step, Verified, WrittenOut
     from chronos.engine import Details
     from chronos.maintenance import Finding, RepairOutcome, RepairPlan, RepairStep, StatusReport
     from chronos.operations import Operation, Outcome
@@ -75,7 +76,30 @@ def checkpoint(row: CheckpointRow) -> Document:
         "grade": row.grade,
         "sequence": row.sequence,
         "pinned": row.pinned,
+        "verdict": row.verdict or None,
     }
+
+
+def verdict(found: Annotation) -> Document:
+    """Describe a verdict on a checkpoint."""
+    return {
+        "checkpoint_id": found.checkpoint, "result": found.result.value if found.result is not None else None,
+        "at": found.at, "metrics": dict(found.metrics), "note": found.note, "command": found.command,
+    }  # fmt: skip
+
+
+def effects(rows: Iterable[Annotation]) -> list[Document]:
+    """Describe what was done that no restore takes back; `checkpoint_id` is the one after which it was done."""
+    return [
+        {"effects": list(row.effects), "operation": row.command, "at": row.at, "timeline": row.timeline,
+         "checkpoint_id": row.checkpoint or None}
+        for row in rows
+    ]  # fmt: skip
+
+
+def verdict_set(found: Judged) -> Document:
+    """Describe a checkpoint after it was given a verdict."""
+    return {**checkpoint(found.row), "verdicts": list(map(verdict, found.verdicts))}
 
 
 def page(found: Page) -> Document:
@@ -109,6 +133,7 @@ def details(found: Details) -> Document:
         "memory": memory(found.memory),
         "receipt": receipt(found.receipt),
         "left_out": dict(manifest.left_out),
+        "verdicts": list(map(verdict, found.verdicts)),
         "warnings": list(manifest.warnings),
         "secrets": [secret(item) for item in found.secrets],
         "unscanned": unscanned(manifest.unscanned),
@@ -137,6 +162,7 @@ def plan(found: Plan) -> Document:
         "stores": [_store(store) for store in change_set.stores],
         "kept": kept(found.kept),
         "warnings": list(found.warnings),
+        "effects": effects(found.effects),
         "links": [{"path": to_text(link.component), "made": link.is_made} for link in change_set.links],
         "indexes": [to_text(change.component) for change in change_set.indexes],
         "head": dict(zip(("from", "to"), ({"branch": b, "commit": c} for b, c in ends), strict=False)) or None,
@@ -159,6 +185,7 @@ def outcome(found: Outcome) -> Document:
         "stores": list(found.stores),
         "kept": kept(found.kept),
         "warnings": list(found.warnings),
+        "effects": effects(found.plan.effects),
         "plan_id": found.plan.plan_id,
     }
 
@@ -188,7 +215,12 @@ def history(found: History) -> Document:
          "safety": item.safety, "target": item.target, "undoes": item.undoes, "state": found.mark(item)}
         for item in found.operations
     ]  # fmt: skip
-    return {"timeline": found.timeline, "operations": rows, "undo": found.next_undo, "redo": found.next_redo}
+    remarks = [
+        {"kind": one.kind.value, "at": one.at, **(effects([one])[0] if one.effects else verdict(one))}
+        for one in found.annotations
+    ]  # fmt: skip
+    steps = {"undo": found.next_undo, "redo": found.next_redo}
+    return {"timeline": found.timeline, "operations": rows, **steps, "annotations": remarks}
 
 
 def comparison(found: Comparison) -> Document:

@@ -13,7 +13,9 @@ from chronos.cli.views import History, Step
 from chronos.errors import UsageError
 
 if TYPE_CHECKING:
+    from chronos.checkpoints import Annotation
     from chronos.engine import ChronosEngine
+    from chronos.operations import Operation
 
 app = typer.Typer()
 
@@ -33,7 +35,8 @@ def log(
 ) -> None:
     """List what was done, the newest first.
 
-    Says what can be undone and redone. --graph shows checkpoints instead, those of every timeline.
+    Says what can be undone and redone, which verdicts were given, and what was done that no restore takes back. --graph
+    shows checkpoints instead, those of every timeline.
     """
     from chronos.operations import build_stack
 
@@ -54,8 +57,15 @@ def log(
             operations[:limit],
             [operation.operation for operation in reversed(stack.undoable)],
             [operation.operation for operation in reversed(stack.undone)],
+            _of_that_time(engine.list_annotations(timeline), operations, limit),
         )
         session.show(found, documents.history, render.history)
+
+
+def _of_that_time(found: list[Annotation], operations: list[Operation], limit: int) -> list[Annotation]:
+    """Return the annotations that are no older than the oldest operation that is shown, and no more than `limit`."""
+    start = operations[limit - 1].at if len(operations) > limit else ""
+    return [one for one in found if one.at >= start][:limit]
 
 
 @app.command()

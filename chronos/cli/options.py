@@ -7,7 +7,10 @@ from typing import Annotated
 import typer
 
 CheckpointId = Annotated[
-    str, typer.Argument(metavar="ID", show_default=False, help="An id, a unique prefix, a name, @, @~2 or main@~1.")
+    str,
+    typer.Argument(
+        metavar="ID", show_default=False, help="An id, a unique prefix, a name, @, @~2, main@~1 or last-green."
+    ),
 ]
 OtherId = Annotated[
     str | None,

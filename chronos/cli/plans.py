@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from chronos.cli import output
 from chronos.cli.render import warnings
 from chronos.cli.tables import Cell, Column, Row, write_table
-from chronos.cli.wording import count, size
+from chronos.cli.wording import count, size, when
 from chronos.files import display
 
 if TYPE_CHECKING:
-    from chronos.checkpoints import Kept, Plan, StoreChange
+    from chronos.checkpoints import Annotation, Kept, Plan, StoreChange
     from chronos.cli.views import Step, WrittenOut
     from chronos.operations import Operation, Outcome
 
@@ -37,6 +37,7 @@ def plan(found: Plan) -> None:
         + (f", {count(len(found.change_set.stores), 'memory store')}" if found.change_set.stores else "")
     )
     warnings(found.warnings)
+    _effects(found.effects)
 
 
 def step(found: Step) -> None:
@@ -95,6 +96,18 @@ def _outcome(found: Outcome, way_back: str) -> None:
     if found.operation is not None and found.safety:
         output.write(f"the state before is checkpoint {found.safety}; `chrono {way_back}` goes back to it")
     warnings(found.warnings)
+    _effects(found.plan.effects)
+
+
+def _effects(found: Sequence[Annotation]) -> None:
+    """Say what stays as it is in the world outside, which no restore reaches."""
+    rows: list[Row] = [
+        (Cell("done", "yellow"), display(effect), ", by ".join(filter(None, (when(one.at), display(one.command)))))
+        for one in found for effect in one.effects
+    ]  # fmt: skip
+    if rows:
+        output.write("not taken back:")
+        write_table(_COLUMNS, rows, titles=False, indent="  ", is_brief=True)
 
 
 def _writes(found: Plan) -> list[Row]:

@@ -29,11 +29,11 @@ app = typer.Typer(
 )
 # In the order of the help text: in which module of this room each command is.
 _VERBS = {
-    "init": "store", "status": "store", "log": "history", "undo": "history", "redo": "history", "revert": "merging",
-    "conflicts": "merging", "resolve": "merging", "doctor": "store", "verify": "store",
+    "init": "store", "status": "store", "log": "history", "restore": "checkpoint", "undo": "history", "redo": "history",
+    "revert": "merging", "conflicts": "merging", "resolve": "merging", "doctor": "store", "verify": "store",
     "recover": "store", "gc": "space", "du": "space", "completion": "completion", "_complete": "completion",
 }  # fmt: skip
-_NOUNS = ("checkpoint", "timeline", "memory")
+_NOUNS = ("checkpoint", "timeline", "memory", "bisect")
 
 
 def _show_version(context: typer.Context, wanted: bool) -> None:

@@ -19,8 +19,8 @@ _CLI_HEAD = f"""{_WRITTEN_BY}
 
 Every command takes `--json`: one document on standard output, errors as `{{"error": {{code, message, hint}}}}` on
 standard error. A checkpoint is named by its id, a unique prefix of it, its name (the newest one with that name), `@`
-for the newest, `@~2` for the second before it, or `main@~1`. Whatever overwrites or deletes shows its plan and asks on
-a terminal; without a terminal it needs `--yes`.
+for the newest, `@~2` for the second before it, `main@~1`, or `last-green` (`main@last-green`) for the newest that
+passed. Whatever overwrites or deletes shows its plan and asks on a terminal; without a terminal it needs `--yes`.
 
 | exit code | meaning |
 |---|---|

@@ -17,8 +17,8 @@ from chronos.files import display
 
 if TYPE_CHECKING:
     from chronos.catalog import CheckpointRow
-    from chronos.checkpoints import Created, Difference, FoundSecret, ReceiptRow
-    from chronos.cli.views import Comparison, History, Page, Setup, Verified
+    from chronos.checkpoints import Annotation, Created, Difference, FoundSecret, ReceiptRow
+    from chronos.cli.views import Comparison, History, Judged, Page, Setup, Verified
     from chronos.engine import Details
     from chronos.maintenance import Finding, StatusReport
 
@@ -33,6 +33,7 @@ _CHECKPOINT_COLUMNS = (
 _OPERATION_COLUMNS = (
     Column("operation", may_wrap=False), Column("when", may_wrap=False), Column("what"), Column("state", may_wrap=False)
 )  # fmt: skip
+_VERDICT_STYLES = {"passed": "green", "failed": "red"}
 _MOST_SECRETS = 20
 _MARKS = {"undoable": "", "redoable": "undone", "past": ""}
 
@@ -147,6 +148,27 @@ def details(found: Details) -> None:
     for name, missed in manifest.unscanned.items():
         output.write(f"not looked at by {display(name)}: {count(missed.count, 'new text')}, {size(missed.bytes)}")
     warnings(manifest.warnings)
+    if found.verdicts:
+        output.write("verdicts:")
+        verdicts(found.verdicts)
+
+
+def judged(found: Judged) -> None:
+    """Show a checkpoint after it was given a verdict."""
+    annotated(found.row)
+    verdicts(found.verdicts[:1])
+
+
+def verdicts(found: Iterable[Annotation]) -> None:
+    """Show verdicts, the newest first."""
+    rows: list[Row] = []
+    for one in found:
+        numbers = ", ".join(f"{display(name)}={value:g}" for name, value in one.metrics.items())
+        said = "; ".join(filter(None, (numbers, display(one.note), display(one.command))))
+        result = one.result.value if one.result is not None else ""
+        rows.append((Cell(result, _VERDICT_STYLES.get(result, "")), when(one.at), said))
+    columns = (Column("verdict", may_wrap=False), Column("when", may_wrap=False), Column("what"))
+    write_table(columns, rows, titles=False, indent="  ", is_brief=True)
 
 
 def differences(found: Comparison) -> None:
@@ -185,7 +207,7 @@ def patches(found: Comparison) -> None:
 
 def history(found: History) -> None:
     """Show operations, and which come next for undo and redo."""
-    if not found.operations:
+    if not found.operations and not found.annotations:
         output.write(f"no operations on timeline {found.timeline}")
         return
     rows: list[Row] = []
@@ -198,8 +220,28 @@ def history(found: History) -> None:
         elif item.kind.value == "unreadable":
             state = Cell("stops undo", "red")
         rows.append((item.operation, when(item.at), display(item.summary), state))
-    write_table(_OPERATION_COLUMNS, rows)
+    write_table(_OPERATION_COLUMNS, _with_annotations(found, rows))
     output.write(f"{len(found.undoable)} can be undone, {len(found.redoable)} redone")
+
+
+def _with_annotations(found: History, rows: list[Row]) -> list[Row]:
+    """Put verdicts and effects between the rows of the operations, in the order of their times."""
+    merged, left = list[Row](), list(found.annotations)
+    for item, row in zip(found.operations, rows, strict=True):
+        while left and left[0].at > item.at:
+            merged.append(_annotation(left.pop(0)))
+        merged.append(row)
+    return [*merged, *map(_annotation, left)]
+
+
+def _annotation(found: Annotation) -> Row:
+    by = f", by {display(found.command)}" if found.command else ""
+    if found.effects:
+        what = f"{', '.join(map(display, found.effects))}{by}"
+        return found.annotation, when(found.at), what, Cell("not taken back", "yellow")
+    result = found.result.value if found.result is not None else ""
+    what = f"{found.checkpoint[:8]} {result}{by}"
+    return found.annotation, when(found.at), what, Cell("verdict", _VERDICT_STYLES.get(result, ""))
 
 
 def status(found: StatusReport) -> None:
@@ -297,7 +339,7 @@ def _checkpoint(row: CheckpointRow) -> Row:
 
 
 def _kind(row: CheckpointRow) -> str:
-    return f"{row.trigger}, pinned" if row.pinned else row.trigger
+    return ", ".join(filter(None, (row.trigger, "pinned" if row.pinned else "", row.verdict)))
 
 
 def _setting(value: Any) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from chronos.catalog import CheckpointRow
-    from chronos.checkpoints import Difference, Plan, ReceiptRow
+    from chronos.checkpoints import Annotation, Difference, Plan, ReceiptRow
     from chronos.git import TextPatch
     from chronos.maintenance import Finding
     from chronos.operations import Operation, StoreDifference
@@ -21,6 +21,13 @@ class Page(msgspec.Struct, frozen=True):
 
     rows: Sequence[CheckpointRow]
     total: int | None = None
+
+
+class Judged(msgspec.Struct, frozen=True):
+    """A checkpoint with the verdicts on it, the newest first."""
+
+    row: CheckpointRow
+    verdicts: Sequence[Annotation]
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -72,12 +79,16 @@ class Verified(msgspec.Struct, frozen=True):
 
 
 class History(msgspec.Struct, frozen=True):
-    """Operations, the newest first. `undoable` and `redoable` hold ids in the order in which they would be taken."""
+    """Operations, the newest first. `undoable` and `redoable` hold ids in the order in which they would be taken.
+
+    `annotations` are the verdicts and effects of that time, the newest first.
+    """
 
     timeline: str
     operations: Sequence[Operation]
     undoable: Sequence[str]
     redoable: Sequence[str]
+    annotations: Sequence[Annotation] = ()
 
     @property
     def next_undo(self) -> str | None:

@@ -1,7 +1,7 @@
 """ChronosEngine: the verbs of the product, each a short call downward; one module for each group of verbs.
 
 It never prints or prompts. Ids are accepted as ids, unique prefixes, names (the newest with that name), `@` for the
-newest checkpoint, `@~2` for the second before it, or `main@~1`.
+newest checkpoint, `@~2` for the second before it, `main@~1`, or `last-green` for the newest that passed.
 """
 
 from chronos.engine.checkpoints import CheckpointVerbs, Details

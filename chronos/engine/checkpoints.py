@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from chronos import checkpoints, maintenance, operations
-from chronos.checkpoints import AnnotationKind, Trigger
+from chronos.checkpoints import AnnotationKind, Trigger, VerdictResult
 from chronos.engine.place import EnginePlace
 from chronos.errors import LowSpaceError, NothingToUndoError, QuotaExceededError, UsageError
-from chronos.files import TreePath, parse_tree_path
+from chronos.files import TreePath, display, parse_tree_path
 from chronos.operations import OperationKind
 
 if TYPE_CHECKING:
     from chronos.catalog import CheckpointRow
     from chronos.checkpoints import (
+        Annotation,
         Created,
         Difference,
         FoundSecret,
@@ -37,7 +38,7 @@ _Result = TypeVar("_Result")
 
 
 class Details(msgspec.Struct, frozen=True):
-    """One checkpoint with everything that its manifest and receipt say."""
+    """One checkpoint with everything that its manifest and receipt say, and the verdicts on it, the newest first."""
 
     row: CheckpointRow
     manifest: Manifest
@@ -45,6 +46,7 @@ class Details(msgspec.Struct, frozen=True):
     memory: tuple[MemoryRecord, ...]
     folder: Path
     secrets: tuple[FoundSecret, ...] = ()
+    verdicts: tuple[Annotation, ...] = ()
 
 
 class CheckpointVerbs(EnginePlace):
@@ -119,7 +121,8 @@ class CheckpointVerbs(EnginePlace):
         state = store.read_state(manifest, folder)
         secrets = checkpoints.find_secrets(store, manifest, state, scan=scan)
         memory = tuple(part.record for part in state.memory.values())
-        return Details(row, manifest, tuple(state.receipt), memory, folder, tuple(secrets))
+        verdicts = tuple(operations.list_verdicts(store, row.checkpoint_id))
+        return Details(row, manifest, tuple(state.receipt), memory, folder, tuple(secrets), verdicts)
 
     def search_checkpoints(self, text: str, timeline: str | None = None) -> list[CheckpointRow]:
         """Return checkpoints with `text` in name, description or tags, the newest first."""
@@ -145,6 +148,44 @@ class CheckpointVerbs(EnginePlace):
         Raises BadNameError.
         """
         return self._annotate(checkpoint, timeline, AnnotationKind.UNTAG if remove else AnnotationKind.TAG, tags)
+
+    def set_verdict(
+        self,
+        checkpoint: str,
+        result: VerdictResult | str,
+        timeline: str | None = None,
+        *,
+        metrics: Mapping[str, float] | None = None,
+        note: str = "",
+        command: str = "",
+    ) -> CheckpointRow:
+        """Say that a checkpoint `passed` or `failed`, with numbers and the command that found it; return its row.
+
+        The newest verdict counts, and the newest green checkpoint is `last-green`. Raises UsageError, BadNameError.
+        """
+        if result not in (VerdictResult.PASSED, VerdictResult.FAILED):
+            raise UsageError(f"a verdict is passed or failed, not {display(str(result)[:40])!r}")
+        row = self.find_checkpoint(checkpoint, timeline)
+        with self._here.workspace() as workspace:
+            return operations.set_verdict(workspace, row, VerdictResult(result), metrics, note, command)
+
+    def get_verdicts(self, checkpoint: str, timeline: str | None = None) -> list[Annotation]:
+        """Return the verdicts on a checkpoint, the newest first. Raises UnknownCheckpointError."""
+        row = self.find_checkpoint(checkpoint, timeline)
+        return operations.list_verdicts(self._here.get_store(), row.checkpoint_id)
+
+    def record_effects(
+        self, effects: Sequence[str], operation: str, timeline: str | None = None, checkpoint: str | None = None
+    ) -> Annotation:
+        """Write down, durably, what `operation` (a command, in words) did that no restore takes back, such as a push.
+
+        It belongs to a timeline (this one by default) and came after `checkpoint` there, by default the newest; plans
+        of restores to that one and older ones list it. Raises UsageError when `effects` are none.
+        """
+        row = self.find_checkpoint(checkpoint, timeline) if checkpoint is not None else None
+        with self._here.workspace() as workspace:
+            self._find_store(timeline)
+            return operations.record_effects(workspace, effects, operation, timeline or self.timeline, row)
 
     # restore, undo, redo
 
@@ -247,6 +288,11 @@ class CheckpointVerbs(EnginePlace):
             return []
         found = operations.read_operations(store, timeline or self.timeline)[::-1]
         return found if limit is None else found[:limit]
+
+    def list_annotations(self, timeline: str | None = None) -> list[Annotation]:
+        """Return the verdicts and effects of a timeline, the newest first."""
+        store, wanted = self._find_store(timeline), timeline or self.timeline
+        return operations.list_remarks(store, wanted) if store is not None else []
 
     def read_graph(self, *, everything: bool = False, limit: int | None = None) -> Graph:
         """Return the newest checkpoints of all timelines, and from which each of them comes. Takes no lock.

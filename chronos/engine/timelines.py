@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING, Self
 import msgspec
 
 from chronos import operations, timelines
+from chronos.checkpoints import Trigger
 from chronos.engine.place import EnginePlace
 from chronos.errors import ChangedMeanwhileError, UnknownTimelineError
 from chronos.files import parse_tree_path
 
 if TYPE_CHECKING:
+    from chronos.catalog import CheckpointRow
     from chronos.checkpoints import Difference
     from chronos.operations import Operation
-    from chronos.timelines import Branched, LeavingPlan, TimelineDetails, TimelineSummary
+    from chronos.timelines import Branched, LeavingPlan, TimelineDetails, TimelineSummary, Trial
 
 
 class TimelineVerbs(EnginePlace):
@@ -75,6 +77,35 @@ class TimelineVerbs(EnginePlace):
                     f"{engine.root} is timeline {engine.timeline} of {engine.store_path}, not {name}"
                 )
             yield engine
+
+    @contextmanager
+    def open_trial(self, seeds: Sequence[str] = ()) -> Iterator[Trial]:
+        """Give a throw-away working tree that takes on one checkpoint after the other, with its memory.
+
+        It is no timeline, and nothing of it is left at the end. `seeds` are as in `branch_timeline`. Nothing of this
+        engine is used, so that threads may each open one. Raises BadPathError, StorageError.
+        """
+        with (
+            type(self)(self.root, config=self._config, surroundings=self._surroundings) as engine,
+            engine._here.workspace() as workspace,
+            timelines.open_trial(workspace, seeds) as trial,
+        ):
+            yield trial
+
+    def list_line(self, checkpoint: str = "@", timeline: str | None = None) -> list[CheckpointRow]:
+        """Return a checkpoint and what it comes from, first parents only, the newest first; over timelines as well.
+
+        Safety checkpoints are left out, but for the first. Raises UnknownCheckpointError.
+        """
+        row = self.find_checkpoint(checkpoint, timeline)
+        history = operations.read_history(self._here.get_store())
+        line, seen = [row], {row.checkpoint_id}
+        while parents := history.parents(line[-1].checkpoint_id):
+            if parents[0].row.checkpoint_id in seen:
+                break
+            line.append(parents[0].row)
+            seen.add(line[-1].checkpoint_id)
+        return [row, *(one for one in line[1:] if one.trigger != Trigger.SAFETY.value)]
 
     def hold_timeline(self, name: str) -> str:
         """Return the checkpoint that has a timeline's present state, taking an automatic one if need be.

@@ -199,5 +199,18 @@ def _is_alive(process_id: int) -> bool:
 
 
 def remove_tree(path: Path) -> None:
-    """Remove a folder of our own store with all its content; it may be gone already."""
+    """Remove a folder of our own store with all in it, whatever modes its folders have; it may be gone already."""
     shutil.rmtree(path, ignore_errors=True)
+    if path.is_dir() and not path.is_symlink():
+        _open_up(path)
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _open_up(folder: Path) -> None:
+    """Give ourselves back the right to change a folder and those in it, as far as that is ours to give."""
+    with suppress(OSError):
+        os.chmod(folder, 0o700)
+        with os.scandir(folder) as found:
+            for item in found:
+                if item.is_dir(follow_symlinks=False):
+                    _open_up(Path(item.path))

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from chronos.lazy import loader
 
 if TYPE_CHECKING:
+    from chronos.git.borrowing import borrow_repository, stand_at
     from chronos.git.bundle import check_bundle, create_bundle, has_commit, take_bundle
     from chronos.git.command import GitCommand
     from chronos.git.conversion import attributes_fingerprint, converts_any, is_converting, list_converted
@@ -110,6 +111,7 @@ __all__ = [
     "add_worktree",
     "apply_patch",
     "attributes_fingerprint",
+    "borrow_repository",
     "bring_branch",
     "check_bundle",
     "common_dir_of",
@@ -165,6 +167,7 @@ __all__ = [
     "settle_conflicts",
     "settle_intents",
     "settle_loops",
+    "stand_at",
     "sweep_base_ref_locks",
     "take_bundle",
     "wait_for_index",
@@ -172,6 +175,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "borrow_repository": "borrowing", "stand_at": "borrowing",
     "check_bundle": "bundle", "create_bundle": "bundle", "has_commit": "bundle", "take_bundle": "bundle",
     "GitCommand": "command",
     "attributes_fingerprint": "conversion", "converts_any": "conversion", "is_converting": "conversion",

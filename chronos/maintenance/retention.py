@@ -13,7 +13,7 @@ import msgspec
 
 from chronos import clock
 from chronos.catalog import CheckpointRow
-from chronos.checkpoints import Trigger
+from chronos.checkpoints import Trigger, VerdictResult
 from chronos.config import Config
 from chronos.operations import GRACE_DAYS, is_young
 
@@ -72,10 +72,11 @@ def judge(rows: Sequence[CheckpointRow], ties: Ties, rules: Rules) -> list[Verdi
     by_rule = _keep_by_rule(counted, rules.config)
     places = {row.checkpoint_id: place for place, row in enumerate(counted)}
     newest = ordered[0].checkpoint_id if ordered else ""
+    green = next((row.checkpoint_id for row in ordered if row.verdict == VerdictResult.PASSED.value), "")
     found = []
     for row in ordered:
         against = _reasons_to_go(row, places.get(row.checkpoint_id), rules)
-        kept = _ties(row, ties, row.checkpoint_id == newest) + by_rule.get(row.checkpoint_id, ())
+        kept = _ties(row, ties, newest, green) + by_rule.get(row.checkpoint_id, ())
         if against and not kept:
             found.append(Verdict(row, True, against))
         else:
@@ -143,9 +144,10 @@ def _keep_by_rule(counted: Sequence[CheckpointRow], config: Config) -> Mapping[s
     return kept
 
 
-def _ties(row: CheckpointRow, ties: Ties, is_newest: bool) -> tuple[str, ...]:
+def _ties(row: CheckpointRow, ties: Ties, newest: str, green: str) -> tuple[str, ...]:
     reasons = {
-        "newest of its timeline": is_newest,
+        "newest of its timeline": row.checkpoint_id == newest,
+        "the newest that passed": row.checkpoint_id == green,
         "pinned": row.pinned,
         "tagged": bool(row.tags),
         "another timeline goes on from it": row.checkpoint_id in ties.forks,

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from chronos.lazy import loader
 
 if TYPE_CHECKING:
-    from chronos.operations.annotations import annotate
+    from chronos.operations.annotations import annotate, list_verdicts, set_verdict, shortened
     from chronos.operations.checkpoints import (
         check_new_name,
         create,
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         is_storable,
         resolve,
     )
+    from chronos.operations.effects import effects_after, effects_since, list_remarks, record_effects
     from chronos.operations.executing import Outcome, Prepared, Task, carry_out_prepared, execute
     from chronos.operations.grace import GRACE_DAYS, GRACE_OPERATIONS, is_young, split_by_grace
     from chronos.operations.hiding import sweep_hiding_drafts
@@ -131,6 +132,8 @@ __all__ = [
     "delete",
     "diff_stores",
     "drop_note",
+    "effects_after",
+    "effects_since",
     "execute",
     "extract_store",
     "find_ended",
@@ -148,8 +151,10 @@ __all__ = [
     "leaving",
     "list_interrupted",
     "list_notes",
+    "list_remarks",
     "list_stores",
     "list_unfinished",
+    "list_verdicts",
     "move_checkpoints",
     "new_operation_id",
     "open_diff",
@@ -162,15 +167,18 @@ __all__ = [
     "read_changes",
     "read_history",
     "read_operations",
+    "record_effects",
     "remove_store",
     "repair_trees",
     "resolve",
     "restore",
     "restore_into",
     "set_journal_aside",
+    "set_verdict",
     "settle",
     "settle_timeline",
     "settle_trees",
+    "shortened",
     "skip",
     "split_by_grace",
     "stamp",
@@ -187,9 +195,11 @@ __all__ = [
 ]
 
 _HOMES = {
-    "annotate": "annotations",
+    "annotate": "annotations", "list_verdicts": "annotations", "set_verdict": "annotations",
+    "shortened": "annotations",
     "check_new_name": "checkpoints", "create": "checkpoints", "delete": "checkpoints", "is_storable": "checkpoints",
     "get_checkpoint": "checkpoints", "resolve": "checkpoints",
+    "effects_after": "effects", "effects_since": "effects", "list_remarks": "effects", "record_effects": "effects",
     "Outcome": "executing", "Prepared": "executing", "Task": "executing", "execute": "executing",
     "carry_out_prepared": "executing",
     "GRACE_DAYS": "grace", "GRACE_OPERATIONS": "grace", "is_young": "grace", "split_by_grace": "grace",

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from chronos.checkpoints import Created
 
 _RELATIVE = r"(?:(?P<timeline>[\w.-]+))?@(?:~(?P<steps>\d{1,9}))?"
+_LAST_GREEN = r"(?:(?P<timeline>[\w.-]+)@)?last-green"
 _HEX = r"[0-9a-f]{1,16}"
 
 
@@ -84,6 +85,8 @@ def check_new_name(name: str) -> str:
     """Return `name` when a new checkpoint may have it: a name, and no position. Raises BadNameError."""
     if re.fullmatch(_RELATIVE, checkpoints.check_name(name)):
         raise BadNameError(f"'{display(name)}' would be read as a position, like main@~1", hint="leave out the @")
+    if re.fullmatch(_LAST_GREEN, name):
+        raise BadNameError(f"'{display(name)}' always means the newest checkpoint that passed", hint="use another name")
     return name
 
 
@@ -104,8 +107,10 @@ def get_checkpoint(store: Store, checkpoint_id: str) -> CheckpointRow:
 def resolve(store: Store | None, text: str, timeline: str, *, damaged: bool = False) -> CheckpointRow:
     """Return the checkpoint that `text` means: an id, a unique prefix, a name (the newest), `@`, `@~2` or `main@~1`.
 
-    Relative positions count what was asked for, not the safety checkpoints that restores took. With `damaged`, the
-    full id of a checkpoint whose manifest cannot be read is an answer too.
+    `last-green`, or `main@last-green`, is the newest on the timeline whose newest verdict is `passed`; one that was
+    given this very name by an older release is found by its id. Relative positions count what was asked for, not the
+    safety checkpoints that restores took. With `damaged`, the full id of a checkpoint whose manifest cannot be read is
+    an answer too.
 
     Raises UnknownCheckpointError or AmbiguousCheckpointError.
     """
@@ -115,10 +120,13 @@ def resolve(store: Store | None, text: str, timeline: str, *, damaged: bool = Fa
             f"no checkpoint {shown!r}: there are none here yet", hint="run `chrono checkpoint create NAME`"
         )
     relative = re.fullmatch(_RELATIVE, text)
-    if relative:
-        named = relative["timeline"]
+    position = relative or re.fullmatch(_LAST_GREEN, text)
+    if position:
+        named = position["timeline"]
         if named and named not in list_timelines(store.layout):
             raise UnknownCheckpointError(f"{shown!r}: no timeline is called {named!r}")
+        if relative is None:
+            return _find_last_green(store, named or timeline)
         return _resolve_relative(store, named or timeline, int(relative["steps"] or 0), shown)
     if not text or len(text) > 200 or not is_storable(text):
         raise UnknownCheckpointError(f"{shown!r} is no checkpoint id or name")
@@ -149,6 +157,16 @@ def _find_unlisted(store: Store, text: str) -> CheckpointRow | None:
     """A checkpoint whose manifest is damaged is not in the catalog; all that is known of it is where it lies."""
     timeline, is_live = (find_folder(store, text) if is_checkpoint_id(text) else None) or ("", False)
     return CheckpointRow(text, timeline, 0, text, "", None, "", "", (), 0, "damaged", "") if is_live else None
+
+
+def _find_last_green(store: Store, timeline: str) -> CheckpointRow:
+    found = store.catalog.find_by_verdict("passed", timeline)
+    if found is None:
+        raise UnknownCheckpointError(
+            f"no checkpoint of timeline {timeline} has the verdict passed",
+            hint="give one with `chrono checkpoint verdict ID passed`, or name a checkpoint",
+        )
+    return found
 
 
 def _resolve_relative(store: Store, timeline: str, steps: int, shown: str) -> CheckpointRow:

@@ -122,6 +122,16 @@ def read_operations(store: Store, timeline: str | None = None) -> list[Operation
     return _merge([known for known in own if timeline in (None, known.timeline) or is_unreadable(known)], lost)
 
 
+def find_end(store: Store, operation: Operation) -> int | None:
+    """Return where in the log the line of an operation ends, in bytes; None when it has none. Raises StorageError."""
+    wanted, end = f'"operation":"{operation.operation}"'.encode(), 0
+    for line in _split(store):
+        end += len(line) + 1
+        if wanted in line and not is_annotation(line):
+            return end
+    return None
+
+
 def _beginning(written: list[Operation], timeline: str | None) -> int:
     """Return where the operations of a timeline begin: after an older one of the same name, which is another tree's."""
     starts = [
@@ -150,10 +160,14 @@ def is_unreadable(operation: Operation) -> bool:
 
 
 def _lines(store: Store) -> list[bytes]:
-    """The whole lines; what follows the last newline was never finished."""
+    return [line for line in _split(store) if line]
+
+
+def _split(store: Store) -> list[bytes]:
+    """The whole lines, empty ones too; what follows the last newline was never finished."""
     try:
         with translate_os_errors("cannot read the operation log"), open(store.layout.operations, "rb") as stream:
-            return [line for line in stream.read(_LARGEST_LOG_BYTES).split(b"\n")[:-1] if line]
+            return stream.read(_LARGEST_LOG_BYTES).split(b"\n")[:-1]
     except StorageError as error:
         if isinstance(error.__cause__, FileNotFoundError):
             return []

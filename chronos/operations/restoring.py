@@ -16,6 +16,7 @@ from chronos.checkpoints import (
     StorePlanner,
     capture_in_memory,
 )
+from chronos.operations.effects import effects_since
 from chronos.operations.executing import Outcome, Prepared, Task, execute
 from chronos.operations.journals import check_settled, settle
 from chronos.operations.memory import check_stores, places_of
@@ -31,7 +32,9 @@ def plan_restore(workspace: Workspace, row: CheckpointRow, options: Options) -> 
         check_stores(state, options)
         policy = workspace.policy(options.forced, places_of(workspace, state))
         capture = capture_in_memory(workspace.store, workspace.repository, policy)
-        return _prepare_restore(workspace, state, options, capture, HashingSink()).plan
+        plan = _prepare_restore(workspace, state, options, capture, HashingSink()).plan
+        plan.effects = effects_since(workspace.store, workspace.timeline, row)
+        return plan
 
 
 def restore(workspace: Workspace, row: CheckpointRow, options: Options, expected: str | None = None) -> Outcome:
@@ -46,7 +49,10 @@ def restore(workspace: Workspace, row: CheckpointRow, options: Options, expected
         task = Task("restore", f"restore {row.name}", f"before restore of {row.name}", target=row.checkpoint_id)
         prepare = partial(_prepare_restore, workspace, state, options)
         policy = workspace.policy(options.forced, places_of(workspace, state))
-        return execute(workspace, task, policy, prepare, expected)
+        effects = effects_since(workspace.store, workspace.timeline, row)
+        outcome = execute(workspace, task, policy, prepare, expected)
+        outcome.plan.effects = effects
+        return outcome
 
 
 def plan_towards(

@@ -32,6 +32,7 @@ from chronos.checkpoints import (
 from chronos.errors import IntegrityError, StateError
 from chronos.files import SafeRoot, TreePath, display
 from chronos.git import Repository
+from chronos.operations.effects import effects_after
 from chronos.operations.executing import Outcome, Prepared, Task, check_expected, execute, inside_places
 from chronos.operations.journals import check_settled, read_changes, settle
 from chronos.operations.log import (
@@ -61,7 +62,9 @@ def plan_step(workspace: Workspace, kind: OperationKind, options: Options) -> tu
             return operation, _plan_tree(operation)
         policy = _policy_of_step(workspace, operation)
         capture = capture_in_memory(workspace.store, workspace.repository, policy)
-        return operation, _prepare_step(workspace, operation, options, capture, HashingSink()).plan
+        plan = _prepare_step(workspace, operation, options, capture, HashingSink()).plan
+        plan.effects = effects_after(workspace.store, workspace.timeline, operation)
+        return operation, plan
 
 
 def step(workspace: Workspace, kind: OperationKind, options: Options, expected: str | None = None) -> Outcome:
@@ -89,7 +92,10 @@ def step(workspace: Workspace, kind: OperationKind, options: Options, expected: 
         verb: JournalKind = "undo" if kind is OperationKind.UNDO else "redo"
         task = Task(verb, summary, f"before {summary}", undoes=operation.operation, checkpoints=moves)
         prepare = partial(_prepare_step, workspace, operation, options)
-        return execute(workspace, task, _policy_of_step(workspace, operation), prepare, expected)
+        effects = effects_after(store, workspace.timeline, operation)
+        outcome = execute(workspace, task, _policy_of_step(workspace, operation), prepare, expected)
+        outcome.plan.effects = effects
+        return outcome
 
 
 def _plan_tree(operation: Operation) -> Plan:

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 class Workspace(msgspec.Struct):
     """Everything an operation needs to know about where it works.
 
-    `home` is the working tree that has the store (the first one of a repository); `notices` are for the front door.
+    `home` is the working tree that has the store (the first one of a repository); `notices` are for the front door. A
+    folder `own_memory` has copies of the memory stores outside of the root, by default where its timeline keeps them.
     """
 
     root: Path
@@ -35,6 +36,7 @@ class Workspace(msgspec.Struct):
     environment: Mapping[str, str]
     notices: list[str] = msgspec.field(default_factory=list)
     progress: Callable[[int, int], None] | None = None
+    own_memory: Path | None = None
 
     def policy(self, forced: frozenset[TreePath] = frozenset(), stores: Iterable[StorePlace] = ()) -> CapturePolicy:
         """Return the capture rules that hold now.
@@ -56,9 +58,8 @@ class Workspace(msgspec.Struct):
     def places(self) -> list[StorePlace]:
         """Return the memory stores that are declared, or lie under `data/memory`. Raises BadConfigError."""
         layout = self.store.layout
-        return memory.list_places(
-            self.root, layout, self.config.memory, self.store.catalog, own_memory=layout.timeline_memory(self.timeline)
-        )
+        own_memory = self.own_memory or layout.timeline_memory(self.timeline)
+        return memory.list_places(self.root, layout, self.config.memory, self.store.catalog, own_memory=own_memory)
 
     def place_of(self, path: str) -> Path:
         """Return where the memory store with this `path` (from the root, or absolute) is on this timeline."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         read_pending,
         write_pending,
     )
+    from chronos.timelines.trials import Standing, Trial, open_trial
 
 __all__ = [
     "Branched",
@@ -27,9 +28,11 @@ __all__ = [
     "MergeRequest",
     "PendingMerge",
     "Request",
+    "Standing",
     "StoreResult",
     "TimelineDetails",
     "TimelineSummary",
+    "Trial",
     "branch",
     "check_resolution",
     "check_timeline_name",
@@ -40,6 +43,7 @@ __all__ = [
     "hold",
     "list_all",
     "merge",
+    "open_trial",
     "plan_delete",
     "plan_prune",
     "prune",
@@ -59,5 +63,6 @@ _HOMES = {
     "MergeOutcome": "merging", "MergeRequest": "merging", "merge": "merging", "revert": "merging",
     "PendingMerge": "pending", "check_resolution": "pending", "drop_pending": "pending", "read_pending": "pending",
     "write_pending": "pending",
+    "Standing": "trials", "Trial": "trials", "open_trial": "trials",
 }  # fmt: skip
 __getattr__ = loader(__name__, _HOMES)

@@ -18,6 +18,7 @@ from chronos import operations
 from chronos.catalog import CheckpointRow
 from chronos.checkpoints import (
     Applier,
+    Capture,
     Kept,
     Options,
     Plan,
@@ -191,7 +192,7 @@ def _make(
     write_record(store.layout, store.id, name, place, workspace.home)
     new = operations.workspace_at(workspace, name, place)
     notes = bring_repositories(workspace, new, state)
-    plan, warnings = _fill(new, state, Options(memory=request.memory))
+    plan, warnings = fill(new, state, Options(memory=request.memory))
     seed = partial(copy_seeds, workspace, place, seeds)
     head, seeded = _seal(new, state, Options(memory=request.memory), source, seed)
     branch_name = "" if repository.is_plain else branch_of(name)
@@ -201,10 +202,15 @@ def _make(
     )  # fmt: skip
 
 
-def _fill(new: Workspace, state: State, options: Options) -> tuple[Plan, list[str]]:
-    """Put the checkpoint's state into the new tree: what git has checked out there is replaced, and nothing else is."""
+def fill(
+    new: Workspace, state: State, options: Options, forced: frozenset[TreePath] = frozenset()
+) -> tuple[Plan, list[str]]:
+    """Put the checkpoint's state into a tree of ours: what git has checked out there is replaced, and nothing else is.
+
+    `forced` paths are looked at even where git ignores them.
+    """
     store = new.store
-    present = capture_in_memory(store, new.repository, new.policy(stores=places_of(new, state)))
+    present = capture_in_memory(store, new.repository, new.policy(forced, places_of(new, state)))
     plan, planner = plan_towards(new, state, options, present, None)
     with store.temporary_folder() as trash:
         stores = StoreApplier(store, new.policy(), trash)
@@ -212,6 +218,14 @@ def _fill(new: Workspace, state: State, options: Options) -> tuple[Plan, list[st
         seen = {path: part.index_identity for path, part in present.components.items()}
         applied = Applier(planner.repositories, store.pool, trash, seen).apply(plan.change_set, new.progress)
     return plan, [*applied.warnings, *stores.notes, *(f"{display(row.path)}: {row.reason}" for row in applied.kept)]
+
+
+def check_filled(new: Workspace, state: State, options: Options, capture: Capture) -> None:
+    """Raise VerifyFailedError unless what was captured in a new tree is the state that it was given."""
+    left = plan_towards(new, state, options, capture, HashingSink())[0].change_set
+    if not left.is_empty:
+        paths = [display(change.path) for change in left.changes] + [store.path for store in left.stores]
+        raise VerifyFailedError(f"the new tree is not as the checkpoint: {', '.join(paths[:10]) or 'its index'}")
 
 
 def _seal(
@@ -222,10 +236,7 @@ def _seal(
     request = new.request(f"branch {new.timeline}", Trigger.AUTOMATIC, f"from {source.name}", parents=parents)
     policy = new.policy(stores=places_of(new, state))
     with open_checkpoint(new.store, new.repository, policy, request) as pending:
-        left = plan_towards(new, state, options, pending.capture, HashingSink())[0].change_set
-        if not left.is_empty:
-            paths = [display(change.path) for change in left.changes] + [store.path for store in left.stores]
-            raise VerifyFailedError(f"the new tree is not as the checkpoint: {', '.join(paths[:10]) or 'its index'}")
+        check_filled(new, state, options, pending.capture)
         seeded = seed()
         sync_file_system(new.root)
         return pending.seal().checkpoint_id, seeded

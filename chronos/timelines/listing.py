@@ -92,7 +92,12 @@ def environment_in(workspace: Workspace, name: str) -> dict[str, str]:
     whatever a variable cannot have.
     """
     there = workspace if name == workspace.timeline else workspace_at(workspace, name)
-    found = {"CHRONOS_TIMELINE": name, "CHRONOS_ROOT": os.fspath(there.root)}
+    return {"CHRONOS_TIMELINE": name, **variables_in(there)}
+
+
+def variables_in(there: Workspace) -> dict[str, str]:
+    """Return CHRONOS_ROOT and CHRONOS_MEMORY_<STORE> for a program that is run in a tree."""
+    found = {"CHRONOS_ROOT": os.fspath(there.root)}
     for place in there.places():
         found[f"CHRONOS_MEMORY_{re.sub('[^A-Za-z0-9]', '_', place.name).upper()}"] = os.fspath(place.place)
     return found

@@ -75,7 +75,7 @@ def test_annotations_are_no_operations_and_undo_passes_them_by(work: RepoBuilder
 
 def test_an_annotation_of_a_later_release_stops_nothing(work: RepoBuilder) -> None:
     with open(work.store / ".store/operations.jsonl", "a") as log:
-        log.write('{"annotation": "0123456789ab", "kind": "verdict", "of": {"by": "a later release"}}\n')
+        log.write('{"annotation": "0123456789ab", "kind": "mood", "of": {"by": "a later release"}}\n')
     engine = work.engine()
     assert engine.verify() == []
     engine.undo()
