@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         read_operations,
         stamp,
     )
+    from chronos.operations.lessons_place import claim_lessons
     from chronos.operations.looking import (
         find_repositories,
         open_diff,
@@ -127,6 +128,7 @@ __all__ = [
     "check_new_name",
     "check_outside",
     "check_possible",
+    "claim_lessons",
     "create",
     "delete",
     "diff_stores",
@@ -193,6 +195,7 @@ _HOMES = {
     "Outcome": "executing", "Prepared": "executing", "Task": "executing", "execute": "executing",
     "carry_out_prepared": "executing",
     "GRACE_DAYS": "grace", "GRACE_OPERATIONS": "grace", "is_young": "grace", "split_by_grace": "grace",
+    "claim_lessons": "lessons_place",
     "sweep_hiding_drafts": "hiding",
     "Edge": "history_graph", "Graph": "history_graph", "Node": "history_graph", "build_graph": "history_graph",
     "list_interrupted": "journals", "list_unfinished": "journals", "find_journal": "journals",
