@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,14 @@ from benchmarks.machine import describe_load, describe_machine, read_load
 from historian.lessons import LessonsStore
 from historian.risk import Operation
 
-_VERBS = "migrate delete refactor deploy restore rename merge rebuild upgrade truncate patch rotate".split()
-_THINGS = "database schema table cache queue index module service pipeline certificate bucket cluster".split()
+_VERBS = (
+    "migrate", "delete", "refactor", "deploy", "restore", "rename", "merge", "rebuild", "upgrade", "truncate", "patch",
+    "rotate",
+)  # fmt: skip
+_THINGS = (
+    "database", "schema", "table", "cache", "queue", "index", "module", "service", "pipeline", "certificate", "bucket",
+    "cluster",
+)  # fmt: skip
 _QUERIES = 200
 
 
@@ -34,15 +41,18 @@ def make_lines(count: int) -> Iterator[bytes]:
     for number in range(count):
         some = chance.choices(words, weights, k=24)
         verb, thing = chance.choice(_VERBS), chance.choice(_THINGS)
-        yield json.dumps(
-            {
-                "situation": f"{verb} the {thing} {some[0]} in {some[1]}",
-                "action": f"{verb}_{thing} number {number:x} with {' '.join(some[2:8])}",
-                "result": f"FAILURE: Error{number % 50}: {some[8]} is gone" if number % 3 == 0 else "SUCCESS",
-                "feedback": " ".join(some[9:]),
-                "tags": [verb, thing],
-            }
-        ).encode() + b"\n"
+        yield (
+            json.dumps(
+                {
+                    "situation": f"{verb} the {thing} {some[0]} in {some[1]}",
+                    "action": f"{verb}_{thing} number {number:x} with {' '.join(some[2:8])}",
+                    "result": f"FAILURE: Error{number % 50}: {some[8]} is gone" if number % 3 == 0 else "SUCCESS",
+                    "feedback": " ".join(some[9:]),
+                    "tags": [verb, thing],
+                }
+            ).encode()
+            + b"\n"
+        )
 
 
 def look(folder: Path) -> dict[str, Any]:
@@ -95,12 +105,16 @@ def _once(work: Callable[[], object]) -> float:
     return round((time.perf_counter() - start) * 1000, 3)
 
 
+def _times(work: Callable[[int], object], times: int = _QUERIES) -> list[float]:
+    return sorted(_once(partial(work, number)) for number in range(times))
+
+
 def _median(work: Callable[[int], object], times: int = _QUERIES) -> float:
-    return round(statistics.median(_once(lambda: work(number)) for number in range(times)), 3)
+    return round(statistics.median(_times(work, times)), 3)
 
 
 def _spread(work: Callable[[int], object]) -> list[float]:
-    spent = sorted(_once(lambda: work(number)) for number in range(_QUERIES))
+    spent = _times(work)
     return [round(statistics.median(spent), 2), round(spent[int(_QUERIES * 0.95)], 2), round(spent[-1], 2)]
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         settle,
         sweep_leftovers,
     )
+    from chronos.operations.lessons_place import claim_lessons
     from chronos.operations.lineage import History, Link, read_history
     from chronos.operations.log import (
         Operation,
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
         read_operations,
         stamp,
     )
-    from chronos.operations.lessons_place import claim_lessons
     from chronos.operations.looking import (
         find_repositories,
         open_diff,

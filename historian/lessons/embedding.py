@@ -33,7 +33,10 @@ class Embedding:
 
     def embed(self, texts: Sequence[str]) -> list[list[float]]:
         """Return the vectors of texts that are searched."""
-        return [list(map(float, row)) for row in _asked(self.setting, lambda: self._load().compute_source_embeddings(list(texts)))]
+        return [
+            list(map(float, row))
+            for row in _asked(self.setting, lambda: self._load().compute_source_embeddings(list(texts)))
+        ]
 
     def embed_query(self, text: str) -> list[float]:
         """Return the vector of a text that is searched for."""
@@ -45,9 +48,12 @@ class Embedding:
 
             name, _, options = self.setting.partition("?")
             try:
-                self._function = get_registry().get(name).create(**dict(parse_qsl(options, keep_blank_values=True)))
+                kind: Any = get_registry().get(name)
+                self._function = kind.create(**dict(parse_qsl(options, keep_blank_values=True)))
             except KeyError as cause:
-                raise BadConfigError(f"lessons_embedding: LanceDB knows no embedding function {name!r}", hint=_HINT) from cause
+                raise BadConfigError(
+                    f"lessons_embedding: LanceDB knows no embedding function {name!r}", hint=_HINT
+                ) from cause
             except (TypeError, ValueError, ImportError) as cause:
                 raise BadConfigError(f"lessons_embedding = {self.setting!r}: {cause}", hint=_HINT) from cause
         return self._function

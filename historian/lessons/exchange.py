@@ -8,7 +8,7 @@ import msgspec
 
 from chronos import clock
 from chronos.errors import BadLessonError
-from historian.lessons.lesson import Lesson, Learned, as_event, id_of
+from historian.lessons.lesson import Learned, Lesson, as_event, id_of
 from historian.lessons.making import check_lesson
 
 _LARGEST_LINE_BYTES = 64 * 1024 * 1024
@@ -66,7 +66,13 @@ def decode_lessons(lines: Iterable[bytes]) -> list[Learned]:
 def _event(line: _Line) -> Learned:
     """The id is made anew, for another program may have written the line, and times that are none are now."""
     checked = check_lesson(
-        line.situation, line.action, line.result, line.feedback, line.tags, line.checkpoint_before, line.checkpoint_after
+        line.situation,
+        line.action,
+        line.result,
+        line.feedback,
+        line.tags,
+        line.checkpoint_before,
+        line.checkpoint_after,
     )
     now = clock.to_text(clock.now())
     times = [_moment(text) or now for text in (line.learned_at or line.updated_at, line.updated_at or line.learned_at)]

@@ -97,10 +97,13 @@ class LessonIndex:
         if vector is not None:
             from lancedb.rerankers import RRFReranker
 
-            asked = table.search(query_type="hybrid", fts_columns="text").vector(vector).text(words).rerank(RRFReranker())
+            asked = (
+                table.search(query_type="hybrid", fts_columns="text").vector(vector).text(words).rerank(RRFReranker())
+            )
             found = (asked.where(where, prefilter=True) if where else asked).limit(limit).to_list()
             return [dict(row) for row in found]
-        asked = table.search(MatchQuery(words, "text"), query_type="fts")
+        match: Any = MatchQuery  # type checkers do not see its defaults
+        asked = table.search(match(words, "text"), query_type="fts")
         asked = asked.where(where, prefilter=True) if where else asked
         return [dict(row) for row in asked.select(["lesson", "_score"]).limit(limit).to_list()]
 

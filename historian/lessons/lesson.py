@@ -13,11 +13,12 @@ from chronos.pool import digest
 FORMAT_VERSION = 1
 LARGEST_TEXT_CHARS = 2 * 1024 * 1024
 _ID_DIGITS = 16
-_SUCCESSES = frozenset("success succeeded successful ok okay passed pass worked works done fixed good green".split())
-_FAILURES = frozenset(
+_SAYS_SUCCESS = "success succeeded successful ok okay passed pass worked works done fixed good green"
+_SAYS_FAILURE = (
     "failure failed failing fail fails error errors broke broken breaks crash crashed exception lost bad red aborted "
-    "rejected reverted restored timeout".split()
+    "rejected reverted restored timeout"
 )
+_SUCCESSES, _FAILURES = frozenset(_SAYS_SUCCESS.split()), frozenset(_SAYS_FAILURE.split())
 _KIND_OF_ERROR = re.compile(r"[A-Za-z_][\w.:-]{0,79}")
 _NO_WORD = re.compile(r"[\W_]+")
 
@@ -34,8 +35,8 @@ class Lesson(msgspec.Struct, frozen=True, kw_only=True):
     """What was learned: in which situation somebody did what, and how it went.
 
     `count` says how often it was learned, `standing` how often somebody confirmed it. Times are those of
-    `chronos.clock.to_text`. One that was forgotten is kept, and found by nobody, until a purge. `score` says how well it
-    fits what was searched for; it compares within one search only.
+    `chronos.clock.to_text`. One that was forgotten is kept, and found by nobody, until a purge. `score` says how well
+    it fits what was searched for; it compares within one search only.
     """
 
     lesson_id: str
@@ -141,8 +142,8 @@ def fold(known: Lesson | None, event: Event) -> Lesson | None:
     """Return what a lesson is after one more line of the log says something of it.
 
     What is learned again counts once more, unites the tags, and has the newest result, feedback and checkpoints; it
-    comes back when it was forgotten. What is imported counts as often as on the side that learned it more often, so that
-    the same import twice changes nothing, and stays forgotten.
+    comes back when it was forgotten. What is imported counts as often as on the side that learned it more often, so
+    that the same import twice changes nothing, and stays forgotten.
     """
     if isinstance(event, Learned):
         return _begin(event) if known is None else _learn_again(known, event)

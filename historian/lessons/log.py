@@ -26,7 +26,9 @@ INDEX = "index"
 SET_ASIDE = "set-aside"
 _LOCK = "lock"
 _INNER = ".git"
-_OWN = frozenset({LOG, REGISTER, INDEX, SET_ASIDE, _LOCK, _INNER, *(f"{REGISTER}-{tail}" for tail in ("wal", "shm", "journal"))})
+_OWN = frozenset(
+    {LOG, REGISTER, INDEX, SET_ASIDE, _LOCK, _INNER, *(f"{REGISTER}-{tail}" for tail in ("wal", "shm", "journal"))}
+)
 _LARGEST_LINE_BYTES = 64 * 1024 * 1024
 _FIRST_LINE_BYTES = 4096
 
@@ -149,9 +151,10 @@ def _line(event: Event) -> bytes:
 
 def _parse(line: bytes) -> Event | None:
     try:
-        return msgspec.json.decode(strip_check(line.rstrip(b"\n")), type=Event)
+        event: Event = msgspec.json.decode(strip_check(line.rstrip(b"\n")), type=Event)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
+    return event
 
 
 def _whole(descriptor: int) -> int:

@@ -27,7 +27,8 @@ def check_lesson(
     if sum(map(len, clean.values())) > LARGEST_TEXT_CHARS:
         raise BadLessonError(f"a lesson has at most {LARGEST_TEXT_CHARS:,} characters", hint="shorten it")
     return Learned(
-        lesson=id_of(clean["situation"], clean["action"], clean["result"]), at=clock.to_text(clock.now()), **clean,
+        lesson=id_of(clean["situation"], clean["action"], clean["result"]), at=clock.to_text(clock.now()),
+        situation=clean["situation"], action=clean["action"], result=clean["result"], feedback=clean["feedback"],
         tags=_tags(tags), before=_text("checkpoint_before", before or "") or None,
         after=_text("checkpoint_after", after or "") or None,
     )  # fmt: skip

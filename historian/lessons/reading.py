@@ -1,7 +1,7 @@
 """The log and its register together: catching up, and going on when one of them cannot be read.
 
-The log is the truth and the register its sum. What a damaged log has lost is taken from the register, as far as that had
-read it; a damaged register is set aside and made again. Nothing is removed.
+The log is the truth and the register its sum. What a damaged log has lost is taken from the register, as far as that
+had read it; a damaged register is set aside and made again. Nothing is removed.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextlib import nullcontext
-from pathlib import Path
 from typing import TypeVar
 
 from historian.lessons.asides import set_aside
@@ -124,4 +123,3 @@ class LessonBook:
                 if os.path.lexists(path.with_name(name)):
                     set_aside(path.with_name(name), self._log.folder / SET_ASIDE, f"it cannot be read: {error}")
         self._warn(f"the register of lessons could not be read ({error}); it was set aside and is made anew")
-

@@ -28,7 +28,8 @@ _IDS_AT_ONCE = 900
 _SCHEMA = (
     "CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
     "CREATE TABLE lessons (number INTEGER PRIMARY KEY, lesson TEXT NOT NULL UNIQUE, changed INTEGER NOT NULL, "
-    "standing INTEGER NOT NULL, updated TEXT NOT NULL, forgotten INTEGER NOT NULL, outcome TEXT NOT NULL, data BLOB NOT NULL)",
+    "standing INTEGER NOT NULL, updated TEXT NOT NULL, forgotten INTEGER NOT NULL, outcome TEXT NOT NULL, "
+    "data BLOB NOT NULL)",
     "CREATE INDEX by_change ON lessons (changed)",
     "CREATE INDEX by_standing ON lessons (forgotten, standing DESC, updated DESC)",
     "CREATE TABLE words (word TEXT NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (word, number)) WITHOUT ROWID",
@@ -54,6 +55,7 @@ class Register:
             self._connection = sqlite3.connect(path or ":memory:", timeout=_BUSY_S, isolation_level=None)
             try:
                 self._connection.execute("PRAGMA synchronous=NORMAL")
+                self._connection.execute("PRAGMA cache_size=-32768")  # 32 MiB: a first reading of 100,000 lessons
                 version = self._connection.execute("PRAGMA user_version").fetchone()[0]
                 if version == 0:
                     self._make_schema()
@@ -163,16 +165,14 @@ class Register:
     def failures_like(self, words: frozenset[str]) -> list[Lesson]:
         """Return failures that share the most of these words."""
         shared: Counter[int] = Counter()
+        newest = "SELECT number FROM words WHERE word = ? ORDER BY number DESC LIMIT ?"
         with _translated():
             for word in words:
-                shared.update(
-                    number
-                    for (number,) in self._connection.execute(
-                        "SELECT number FROM words WHERE word = ? ORDER BY number DESC LIMIT ?", (word, _NEWEST_OF_A_WORD)
-                    )
-                )
+                rows = self._connection.execute(newest, (word, _NEWEST_OF_A_WORD))
+                shared.update(number for (number,) in rows)
         likely = [number for number, _ in shared.most_common(_LIKELIEST)]
-        return self._lessons(f"WHERE number IN ({','.join('?' * len(likely))}) AND NOT forgotten", likely) if likely else []
+        marks = ",".join("?" * len(likely))
+        return self._lessons(f"WHERE number IN ({marks}) AND NOT forgotten", likely)
 
     def _lessons(self, rest: str, values: Sequence[object]) -> list[Lesson]:
         with _translated():

@@ -15,7 +15,7 @@ from chronos.errors import BadLessonError, LockedError, OutsideError, StorageErr
 from historian.lessons.asides import set_aside
 from historian.lessons.embedding import Embedding
 from historian.lessons.index import BrokenIndexError, LessonIndex
-from historian.lessons.lesson import Event, Forgotten, Learned, Lesson, Outcome, Promoted, fold
+from historian.lessons.lesson import Event, Forgotten, Lesson, Outcome, Promoted, fold
 from historian.lessons.log import INDEX, SET_ASIDE, LessonLog
 from historian.lessons.making import check_lesson
 from historian.lessons.reading import LessonBook
@@ -37,8 +37,8 @@ _EVENTS_AT_ONCE = 10_000
 class LessonsStore:
     """The lessons in `folder`, which is made with the first one. Nothing is opened before it is needed.
 
-    `embedding` names a function of LanceDB's registry (`lessons_embedding`); `notices` collects what a front door should
-    show, such as something that was set aside. `prepare` is called before the first lesson is written. Several
+    `embedding` names a function of LanceDB's registry (`lessons_embedding`); `notices` collects what a front door
+    should show, such as something that was set aside. `prepare` is called before the first lesson is written. Several
     processes may use the folder at once; one instance belongs to one thread.
     """
 
@@ -85,8 +85,8 @@ class LessonsStore:
         """Learn a lesson and return it as it is now. It is durable when this returns.
 
         The same situation and action (without case, punctuation and spacing) with the same class of result (success or
-        failure by the result's first words, and the kind of error in `FAILURE: KindOfError: …`) are one lesson: it counts
-        once more, its tags are united, and result, feedback and checkpoints are the newest ones that were given.
+        failure by the result's first words, and the kind of error in `FAILURE: KindOfError: …`) are one lesson: it
+        counts once more, its tags are united, and result, feedback and checkpoints are the newest ones that were given.
         Raises BadLessonError, BadConfigError, LockedError, StorageError, NewerFormatError.
         """
         event = check_lesson(situation, action, result, feedback, tags, checkpoint_before, checkpoint_after)
@@ -119,7 +119,9 @@ class LessonsStore:
         if self._book.is_empty:
             return 0
         with self._log.hold():
-            gone = {lesson.lesson_id for lesson in self._ask(lambda book: book.list_lessons(-1, forgotten=True), held=True)}
+            gone = {
+                lesson.lesson_id for lesson in self._ask(lambda book: book.list_lessons(-1, forgotten=True), held=True)
+            }
             if gone:
                 events = (event for _, event in self._log.read() if event is not None)
                 self._log.rewrite([one for one in events if getattr(one, "lesson", None) not in {None, *gone}])
@@ -146,7 +148,9 @@ class LessonsStore:
         """
         outcome = _outcome(result)
         has_filter = bool(tags) or outcome is not None
-        found = self._ask(lambda book: book.list_lessons(-1 if limit is None or has_filter else limit, forgotten=forgotten))
+        found = self._ask(
+            lambda book: book.list_lessons(-1 if limit is None or has_filter else limit, forgotten=forgotten)
+        )
         return [lesson for lesson in found if _fits(lesson, tags, outcome)][:limit]
 
     def count(self) -> int:

@@ -15,15 +15,16 @@ _PIECES = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_a-zA-Z]+")
 _PLACES = re.compile(r"[\w.@~+-]*/[\w./@~+-]+|\b[\w-]+\.[A-Za-z]\w{0,9}\b")
 _ENDINGS = ("ments", "ment", "ions", "ion", "ings", "ing", "ers", "ed", "es", "er", "al", "e", "s")
 _SHORTEST_STEM = 3
-_EMPTY = frozenset(
+_SAYS_NOTHING = (
     "a about after again all also an and any are as at be because been before being but by can could did do does doing "
-    "done during each either every execute executed few first for from full get gets had has have having he her here his "
-    "how i if in into is it its just last let made make makes many me more most must my need needs new next no not now of "
-    "off on once one only or other our out over own perform performed please put ran run running runs same should so some "
-    "such than that the their them then there these they this those through to too try two under until up upon us use "
-    "used using v very want was we were what when where which while who whole why will with within without would you "
-    "your true false none null via per etc".split()
+    "done during each either every execute executed few first for from full get gets had has have having he her here "
+    "his how i if in into is it its just last let made make makes many me more most must my need needs new next no not "
+    "now of off on once one only or other our out over own perform performed please put ran run running runs same should "
+    "so some such than that the their them then there these they this those through to too try two under until up upon "
+    "us use used using v very want was we were what when where which while who whole why will with within without would "
+    "you your true false none null via per etc"
 )
+_EMPTY = frozenset(_SAYS_NOTHING.split())
 _GENERIC_WEIGHT = 0.4
 _ELSEWHERE = 0.6
 
@@ -68,14 +69,12 @@ def stem(word: str) -> str:
 
 
 # They are in many operations of every kind, so that sharing them says little.
-_GENERIC = frozenset(
-    stem(word)
-    for word in (
-        "app application code core css data dev dir directory file filename folder go home html item java js json lib "
-        "local main md mod module name path project py rs rb src sql sudo system test tests tmp toml ts txt usr value var "
-        "work yaml yml"
-    ).split()
+_IN_EVERY_PROJECT = (
+    "app application code core css data dev dir directory file filename folder go home html item java js json lib local "
+    "main md mod module name path project py rs rb src sql sudo system test tests tmp toml ts txt usr value var work "
+    "yaml yml"
 )
+_GENERIC = frozenset(map(stem, _IN_EVERY_PROJECT.split()))
 
 
 def resemblance(one: frozenset[str], other: frozenset[str]) -> float:

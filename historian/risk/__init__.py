@@ -12,7 +12,8 @@ __all__ = ["Operation", "OperationKind", "Precedent", "RiskAssessment", "RiskLev
 
 _HOMES = {
     "Operation": "operations", "OperationKind": "operations",
-    "Precedent": "verdicts", "RiskAssessment": "verdicts", "RiskLevel": "verdicts", "Signal": "verdicts", "Target": "verdicts",
+    "Precedent": "verdicts", "RiskAssessment": "verdicts", "RiskLevel": "verdicts", "Signal": "verdicts",
+    "Target": "verdicts",
 }  # fmt: skip
 
 __getattr__ = loader(__name__, _HOMES)
