@@ -34,21 +34,11 @@ def open_engine(
     return ChronosEngine(root, surroundings=surroundings or Surroundings.current(), progress=progress)
 
 
-@contextmanager
-def open_historian(
-    root: Path | None = None,
-    *,
-    surroundings: Surroundings | None = None,
-    progress: Callable[[int, int], None] | None = None,
-) -> Iterator[HistorianAgent]:
-    """Give the historian of the working tree that holds `root`, with an engine as `open_engine` opens it."""
-    from historian import HistorianAgent  # a checkpoint needs none
+def open_historian(root: Path | None = None, *, engine: ChronosEngine | None = None) -> HistorianAgent:
+    """Return a historian for the working tree that holds `root`; see HistorianAgent. Close it, or use it in a block."""
+    from historian import HistorianAgent  # most commands need none
 
-    with (
-        open_engine(root, surroundings=surroundings, progress=progress) as engine,
-        HistorianAgent(engine=engine) as historian,
-    ):
-        yield historian
+    return HistorianAgent(root=root, engine=engine)
 
 
 def run_in(command: Sequence[str], variables: Mapping[str, str]) -> NoReturn:

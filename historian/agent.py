@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from chronos.config import Surroundings
 from chronos.errors import ChronosError
@@ -102,10 +102,11 @@ class HistorianAgent:
         """
         from historian.answering import Sources, answer
 
+        historian: Any = self
         return answer(
             text,
             Sources(
-                assess=self.assess,
+                assess=historian.assess,
                 find_lessons=lambda about: self.lessons.search(about, 5),
                 list_lessons=lambda: self.lessons.list_lessons(20),
                 list_history=self.get_checkpoint_history,

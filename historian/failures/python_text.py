@@ -67,7 +67,7 @@ def _sections(lines: Sequence[str]) -> Iterator[_Section]:
                 error = _ERROR.match(text)
                 if error:
                     section.kind, section.message = error[1], [error[2] or ""]
-            elif not text or text.startswith(_BETWEEN) or (margin and not text.strip("-+ |")):
+            elif not text or text.startswith((*_BETWEEN, "====", "____")) or (margin and not text.strip("-+ |")):
                 yield section
                 section = None
             elif len(section.message) < _MOST_MESSAGE_LINES:

@@ -21,7 +21,8 @@ _LARGE_LINES = 200
 _QUOTED = re.compile(r"['\"`‘“]([^'\"`’”\n]{1,200})['\"`’”]")
 _AFTER = re.compile(
     r"(?:no such (?:table|column)|has no column named|relation|column|table|cannot find module|no module named|"
-    r"undefined:|undefined reference to|cannot find symbol|unresolved import|name)[: ]+['\"`‘“]?([\w./@$-]{1,200})", re.IGNORECASE,
+    r"undefined:|undefined reference to|cannot find symbol|unresolved import|name)[: ]+['\"`‘“]?([\w./@$-]{1,200})",
+    re.IGNORECASE,
 )  # fmt: skip
 _PATH = re.compile(r"[\w.@+~-]*(?:/[\w.@+~-]+)+|\b[\w-]+\.[A-Za-z]\w{0,5}\b")
 _SCHEMA_ERROR = re.compile(

@@ -19,10 +19,10 @@ _SAYS_NOTHING = (
     "a about after again all also an and any are as at be because been before being but by can could did do does doing "
     "done during each either every execute executed few first for from full get gets had has have having he her here "
     "his how i if in into is it its just last let made make makes many me more most must my need needs new next no not "
-    "now of off on once one only or other our out over own perform performed please put ran run running runs same should "
-    "so some such than that the their them then there these they this those through to too try two under until up upon "
-    "us use used using v very want was we were what when where which while who whole why will with within without would "
-    "you your true false none null via per etc"
+    "now of off on once one only or other our out over own perform performed please put ran run running runs same "
+    "should so some such than that the their them then there these they this those through to too try two under until up "
+    "upon us use used using v very want was we were what when where which while who whole why will with within without "
+    "would you your true false none null via per etc"
 )
 _EMPTY = frozenset(_SAYS_NOTHING.split())
 _GENERIC_WEIGHT = 0.4
@@ -70,9 +70,9 @@ def stem(word: str) -> str:
 
 # They are in many operations of every kind, so that sharing them says little.
 _IN_EVERY_PROJECT = (
-    "app application code core css data dev dir directory file filename folder go home html item java js json lib local "
-    "main md mod module name path project py rs rb src sql sudo system test tests tmp toml ts txt usr value var work "
-    "yaml yml"
+    "app application code core css data dev dir directory file filename folder go home html item java js json lib "
+    "local main md mod module name path project py rs rb src sql sudo system test tests tmp toml ts txt usr value var "
+    "work yaml yml"
 )
 _GENERIC = frozenset(map(stem, _IN_EVERY_PROJECT.split()))
 
