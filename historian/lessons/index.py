@@ -10,14 +10,15 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import msgspec
 
-from chronos.errors import OutsideError
+from chronos.errors import ChronosError, OutsideError
 from historian.lessons.embedding import Embedding
 from historian.lessons.lesson import Lesson, Outcome
-from historian.lessons.register import Register
+from historian.lessons.register import DamagedRegisterError, Register
 from historian.lessons.words import spelled_out
 
 _TABLE = "lessons"
@@ -30,8 +31,8 @@ _MOST_QUERY_CHARS = 2000
 _MOST_UNINDEXED = 2000
 _MOST_FRAGMENTS = 64
 _KEPT_VERSIONS = timedelta(hours=1)
-# What LanceDB and Arrow raise for a damaged or newer table, and for everything else.
-_FAILURES = (OSError, RuntimeError, ValueError, LookupError, TypeError, AssertionError)
+# A panic of LanceDB arrives as one of these, which no module offers.
+_PANICS = frozenset({"PanicException", "RustPanic"})
 
 
 class BrokenIndexError(Exception):
@@ -64,7 +65,7 @@ class LessonIndex:
         """Take in what has changed. The lock must be held. Raises BrokenIndexError, OutsideError, BadConfigError."""
         mark = self._read_mark(register)
         vectors = self._embedding.setting if self._embedding else ""
-        try:
+        with _Translated(self._judge):
             if not self._has(mark) or self._is_made_otherwise(mark, vectors) or self._open_name() != mark.table:
                 mark = _Mark(self._make(), vectors)
             while changed := register.changed_since(mark.changed, _BATCH):
@@ -73,8 +74,6 @@ class LessonIndex:
                 mark = msgspec.structs.replace(mark, changed=changed[-1][0], embedding=embedding)
                 register.set_fact(_FACT, msgspec.json.encode(mark).decode())
             self._tidy()
-        except _FAILURES as cause:
-            raise self._judge(cause) from cause
 
     def search(
         self, query: str, limit: int, *, tags: Sequence[str] = (), outcome: Outcome | None = None
@@ -82,10 +81,8 @@ class LessonIndex:
         """Return ids with scores, the best first. Raises BrokenIndexError."""
         where = [f"array_has(tags, {_quoted(tag)})" for tag in tags]
         where += [f"outcome = {_quoted(outcome.value)}"] if outcome is not None else []
-        try:
+        with _Translated(self._judge):
             rows = self._ask(query[:_MOST_QUERY_CHARS], limit, " AND ".join(where))
-        except _FAILURES as cause:
-            raise self._judge(cause) from cause
         return [(row["lesson"], float(row.get("_relevance_score", row.get("_score")) or 0.0)) for row in rows]
 
     def _ask(self, query: str, limit: int, where: str) -> list[dict[str, Any]]:
@@ -216,16 +213,34 @@ class LessonIndex:
         if is_large or table.stats()["fragment_stats"]["num_fragments"] > _MOST_FRAGMENTS:
             table.optimize(cleanup_older_than=_KEPT_VERSIONS)
 
-    def _judge(self, cause: Exception) -> Exception:
+    def _judge(self, cause: BaseException) -> Exception:
         """Return the error for what LanceDB said: another table is the answer only when this one cannot be read."""
         self._table = None
         try:
-            table = self._database().open_table(_TABLE)
-            if table.to_arrow().num_rows and table.list_indices():
-                table.search("anything", query_type="fts", fts_columns="text").limit(1).to_list()
-        except _FAILURES:
-            return BrokenIndexError(str(cause))
+            with _Translated(lambda error: BrokenIndexError(str(error))):
+                table = self._database().open_table(_TABLE)
+                if table.to_arrow().num_rows and table.list_indices():
+                    table.search("anything", query_type="fts", fts_columns="text").limit(1).to_list()
+        except BrokenIndexError as broken:
+            return broken
         return OutsideError(f"LanceDB refused to work on the search index of lessons: {cause}")
+
+
+class _Translated:
+    """Turns whatever LanceDB or Arrow raises in the block, panics too, into what `judge` makes of it."""
+
+    def __init__(self, judge: Callable[[BaseException], Exception]) -> None:
+        self._judge = judge
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        is_ours = isinstance(error, ChronosError | DamagedRegisterError)
+        if error is not None and not is_ours and (isinstance(error, Exception) or type(error).__name__ in _PANICS):
+            raise self._judge(error) from error
 
 
 def text_of(lesson: Lesson) -> str:
