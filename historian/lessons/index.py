@@ -206,7 +206,7 @@ class LessonIndex:
             return
         names = {index.name for index in table.list_indices()}
         if "text_idx" not in names:
-            table.create_index("text", config=FTS())
+            table.create_index("text", config=FTS(remove_stop_words=False))
             return
         found = table.index_stats("text_idx")
         is_large = found is not None and found.num_unindexed_rows > _MOST_UNINDEXED

@@ -21,8 +21,8 @@ _SAYS_NOTHING = (
     "his how i if in into is it its just last let made make makes many me more most must my need needs new next no not "
     "now of off on once one only or other our out over own perform performed please put ran run running runs same "
     "should so some such than that the their them then there these they this those through to too try two under until "
-    "up upon us use used using v very want was we were what when where which while who whole why will with within without "
-    "would you your true false none null via per etc"
+    "up upon us use used using v very want was we were what when where which while who whole why will with within "
+    "without would you your true false none null via per etc"
 )
 _EMPTY = frozenset(_SAYS_NOTHING.split())
 _GENERIC_WEIGHT = 0.4

@@ -167,7 +167,8 @@ def test_what_is_no_lesson_is_refused(store: LessonsStore) -> None:
 
 
 def test_two_processes_that_add_at_once_lose_nothing(store: LessonsStore) -> None:
-    source = "for n in range(25): store.add_lesson(f'thing {sys.argv[1]} {n}', 'did', 'SUCCESS'); store.add_lesson('same', 'did', 'OK')"
+    source = "for n in range(25):\n    store.add_lesson(f'thing {sys.argv[1]} {n}', 'did', 'SUCCESS')\n"
+    source += "    store.add_lesson('same', 'did', 'OK')"
     head = f"import sys; sys.path.insert(0, {str(PROJECT)!r})\nfrom historian.lessons import LessonsStore\n"
     command = [sys.executable, "-c", f"{head}store = LessonsStore({str(store.folder)!r})\n{source}"]
     running = [subprocess.Popen([*command, str(number)]) for number in range(3)]
