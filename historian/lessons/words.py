@@ -26,7 +26,7 @@ _SAYS_NOTHING = (
 )
 _EMPTY = frozenset(_SAYS_NOTHING.split())
 _GENERIC_WEIGHT = 0.4
-_ELSEWHERE = 0.6
+_ELSEWHERE = 0.5
 
 
 def words_of(text: str) -> frozenset[str]:

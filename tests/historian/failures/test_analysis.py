@@ -1,4 +1,4 @@
-"""What failed is compared with a checkpoint: the change to blame comes first, and the lesson is kept and found again."""
+"""What failed is compared with a checkpoint: the change to blame comes first, and the lesson is kept and found."""
 
 from __future__ import annotations
 

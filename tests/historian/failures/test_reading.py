@@ -31,7 +31,10 @@ for work in (one, two):
 raise ExceptionGroup("many", errors)
 """
 TESTS = "from lib import add\ndef test_add():\n    assert add(1, 2) == 4\ndef test_boom():\n    add(None, 1)\n"
-NODE_LIB = "exports.load = (name) => {\n  try { null.x } catch (e) { throw new Error(`cannot load ${name}`, { cause: e }) }\n}\n"
+NODE_LIB = """exports.load = (name) => {
+  try { null.x } catch (e) { throw new Error(`cannot load ${name}`, { cause: e }) }
+}
+"""
 JAVA = """package com.acme;
 public class App {
   static void inner() { Object o = null; o.toString(); }
@@ -207,7 +210,10 @@ def test_recorded_texts(text: str, source: Source, kind: str, place: tuple[str, 
 
 def test_rust_that_is_installed_says_the_same(tmp_path: Path) -> None:
     (tmp_path / "n.rs").write_text('fn main() { let x: i32 = "a"; }\n')
-    found = read_error(output_of(tmp_path, "rustc", "n.rs"))
+    text = output_of(tmp_path, "rustc", "n.rs")
+    if "rustup" in text:
+        pytest.skip("rustup keeps its toolchains in a home that is sealed here")
+    found = read_error(text)
     assert (found.kind, found.frames) == ("error[E0308]", (Frame("n.rs", 1),))
 
 
