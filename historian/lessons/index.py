@@ -55,18 +55,20 @@ class LessonIndex:
         self._embedding = embedding
         self._warn = warn
         self._table: Any = None
+        self._can_embed: bool | None = None
 
     def is_behind(self, register: Register) -> bool:
         """Tell whether there are lessons that the index does not have."""
         mark = self._read_mark(register)
-        return not self._has(mark) or bool(register.changed_since(mark.changed, 1))
+        is_other = not self._has(mark) or self._is_made_otherwise(mark)
+        return is_other or bool(register.changed_since(mark.changed, 1))
 
     def refresh(self, register: Register) -> None:
         """Take in what has changed. The lock must be held. Raises BrokenIndexError, OutsideError, BadConfigError."""
         mark = self._read_mark(register)
         vectors = self._embedding.setting if self._embedding else ""
         with _Translated(self._judge):
-            if not self._has(mark) or self._is_made_otherwise(mark, vectors) or self._open_name() != mark.table:
+            if not self._has(mark) or self._is_made_otherwise(mark) or self._open_name() != mark.table:
                 mark = _Mark(self._make(), vectors)
             while changed := register.changed_since(mark.changed, _BATCH):
                 is_whole = self._put([lesson for _, lesson in changed])
@@ -123,11 +125,14 @@ class LessonIndex:
 
     # the table
 
-    def _is_made_otherwise(self, mark: _Mark, vectors: str) -> bool:
-        """Tell whether the vectors are others' than those that are wanted; missing ones only when they can be made."""
-        if mark.embedding == vectors + _INCOMPLETE:
-            return self._query_vector("a lesson") is not None
-        return mark.embedding != vectors
+    def _is_made_otherwise(self, mark: _Mark) -> bool:
+        """Tell whether the vectors are others than those that are wanted, or missing ones can be made by now."""
+        vectors = self._embedding.setting if self._embedding else ""
+        if mark.embedding != vectors + _INCOMPLETE:
+            return mark.embedding != vectors
+        if self._can_embed is None:  # asked once: a provider that is down may take its time to say so
+            self._can_embed = self._query_vector("a lesson") is not None
+        return self._can_embed
 
     def _has(self, mark: _Mark) -> bool:
         return bool(mark.table) and os.path.isdir(self.folder / f"{_TABLE}.lance")

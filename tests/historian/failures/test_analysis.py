@@ -13,6 +13,8 @@ from historian import HistorianAgent
 from historian.risk import Operation, OperationKind, RiskAssessment, RiskLevel
 from tests.support import RepoBuilder
 
+FORTY = "NameError: name 'forty' is not defined"
+
 
 @pytest.fixture
 def historian(repo: RepoBuilder) -> Iterator[HistorianAgent]:
@@ -31,14 +33,14 @@ def test_a_changed_line_where_it_failed_is_the_first_suspect(historian: Historia
     repo.write("app/users.py", "def load():\n    return 2\n" * 100)
     repo.write("README.md", "other words\n")
     error = f'Traceback (most recent call last):\n  File "{repo.root}/app/users.py", line 90, in load\n    x\n'
-    error += "  File \"/elsewhere/app/core.py\", line 41, in <module>\n    line_40 = forty\nNameError: name 'forty' is not defined\n"
+    error += f'  File "/elsewhere/app/core.py", line 41, in <module>\n    line_40 = forty\n{FORTY}\n'
     found = historian.analyze_failure("hot_patch on core.py", error, before)
     assert [one.path for one in found.suspects] == ["app/core.py", "app/users.py", "README.md"]
     assert found.suspects[0].score > 0.7 and "line 41 is a changed one" in found.suspects[0].reasons[0]
     assert found.restore == f"chrono checkpoint restore {before}"
     assert "--path app/core.py" in found.advice and "before" in found.advice
     assert found.lesson is not None and found.lesson.checkpoint_before == before
-    assert found.lesson.result == "FAILURE: NameError: name 'forty' is not defined"
+    assert found.lesson.result == f"FAILURE: {FORTY}"
     historian.engine.restore_checkpoint(before, paths=["app/core.py"])
     assert b"forty" not in repo.read("app/core.py")
 

@@ -41,31 +41,31 @@ def meaning() -> Any:
 
 
 def test_a_lesson_is_found_by_what_it_means(tmp_path: Path, meaning: Any) -> None:
-    words = LessonsStore(tmp_path)
+    words = LessonsStore(tmp_path / "lessons")
     words.add_lesson("the feline escaped", "closed it", "SUCCESS")
     words.add_lesson("the ship sank", "pumped", "FAILURE")
     assert words.search("cat") == []
-    store = LessonsStore(tmp_path, embedding="meaning?size=3")
+    store = LessonsStore(tmp_path / "lessons", embedding="meaning?size=3")
     assert store.search("cat", 1)[0].situation == "the feline escaped"
     store.add_lesson("another boat", "rowed", "SUCCESS")
     assert {one.situation for one in store.search("ship", 2)} == {"the ship sank", "another boat"}
     assert store.search("ship", 5, result="failure")[0].situation == "the ship sank"
     assert store.notices == []
-    assert LessonsStore(tmp_path).search("cat") == []
+    assert LessonsStore(tmp_path / "lessons").search("cat") == []
 
 
 def test_what_an_embedding_function_misses_is_made_up_for(tmp_path: Path, meaning: Any) -> None:
     meaning.is_down = True
-    store = LessonsStore(tmp_path, embedding="meaning")
+    store = LessonsStore(tmp_path / "lessons", embedding="meaning")
     store.add_lesson("the feline escaped", "closed it", "SUCCESS")
     assert store.search("feline")[0].situation == "the feline escaped"
     assert "by words only" in store.notices[0]
     meaning.is_down = False
-    assert LessonsStore(tmp_path, embedding="meaning").search("cat")[0].situation == "the feline escaped"
+    assert LessonsStore(tmp_path / "lessons", embedding="meaning").search("cat")[0].situation == "the feline escaped"
 
 
 def test_a_function_that_is_not_known_is_said(tmp_path: Path) -> None:
-    store = LessonsStore(tmp_path, embedding="nothing-of-that-name")
+    store = LessonsStore(tmp_path / "lessons", embedding="nothing-of-that-name")
     store.add_lesson("a", "b", "c")
     with pytest.raises(BadConfigError, match="nothing-of-that-name"):
         store.search("a")

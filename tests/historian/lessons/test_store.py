@@ -187,7 +187,8 @@ def test_a_writer_that_is_killed_loses_no_lesson(store: LessonsStore, point: str
         elif point == "os.write":
             patch = (
                 "import chronos.files.durable as d, historian.lessons.log as g\n"
-                f"def half(fd, data):\n    os.write(fd, data[:len(data) // 2]); {kill}\nd.write_all = g.write_all = half"
+                f"def half(fd, data):\n    os.write(fd, data[:len(data) // 2]); {kill}\n"
+                "d.write_all = g.write_all = half"
             )
         else:
             patch = (
