@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import msgspec
 
 from chronos import clock
-from chronos.errors import BadLessonError
+from historian.errors import BadLessonError
 from historian.lessons.lesson import Learned, Lesson, as_event, id_of
 from historian.lessons.making import check_lesson
 

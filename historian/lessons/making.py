@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from chronos import clock
-from chronos.errors import BadLessonError
+from historian.errors import BadLessonError
 from historian.lessons.lesson import LARGEST_TEXT_CHARS, Learned, id_of
 
 _MOST_TAGS = 64

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Self, TypeVar
 import msgspec
 
 from chronos import clock
-from chronos.errors import BadLessonError, LockedError, OutsideError, StorageError, UnknownLessonError
+from chronos.errors import LockedError, OutsideError, StorageError
+from historian.errors import BadLessonError, UnknownLessonError
 from historian.lessons.asides import set_aside
 from historian.lessons.embedding import Embedding
 from historian.lessons.index import BrokenIndexError, LessonIndex

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from chronos.errors import BadConfigError, BadLessonError, NewerFormatError, UnknownLessonError
+from chronos.errors import BadConfigError, NewerFormatError
+from historian.errors import BadLessonError, UnknownLessonError
 from historian.lessons import LessonsStore
 from historian.lessons.lesson import class_of, id_of
 from historian.risk import Operation
