@@ -48,6 +48,8 @@ class Config(msgspec.Struct, frozen=True):
 
     enabled: bool = True
     timelines_dir: str = "data/timelines"
+    lessons_dir: str = "data/lessons"
+    lessons_embedding: str = ""
     worktrees_dir: str = ""
     timeline_lease_days: int = 14
     compress: bool = True
@@ -91,6 +93,8 @@ class Surroundings(msgspec.Struct, frozen=True):
 ENVIRONMENT_NAMES = {
     "enabled": "ENABLE_CHRONOS",
     "timelines_dir": "CHRONOS_TIMELINES_DIR",
+    "lessons_dir": "CHRONOS_LESSONS_DIR",
+    "lessons_embedding": "CHRONOS_LESSONS_EMBEDDING",
     "worktrees_dir": "CHRONOS_WORKTREES_DIR",
     "timeline_lease_days": "CHRONOS_TIMELINE_LEASE_DAYS",
     "compress": "CHRONOS_COMPRESS_SNAPSHOTS",
@@ -118,7 +122,7 @@ ENVIRONMENT_NAMES = {
 }
 # To whom contents go is never for a file that may have come with a clone to say; the model's name decides it too, where
 # one endpoint passes on to many.
-_ENVIRONMENT_ONLY = "merge_resolver_"
+_ENVIRONMENT_ONLY = ("merge_resolver_", "lessons_embedding")
 
 
 def load(root: Path, environment: Mapping[str, str]) -> Config:
@@ -128,7 +132,7 @@ def load(root: Path, environment: Mapping[str, str]) -> Config:
         table = _read_table(root / name)
         _refuse_personal(table, name)
         config = _apply(config, {key: value for key, value in table.items() if key != "memory"}, f"{name}: ")
-        for key in {"timelines_dir", "worktrees_dir"} & table.keys():
+        for key in {"timelines_dir", "worktrees_dir", "lessons_dir"} & table.keys():
             if _leads_out(getattr(config, key)):
                 raise BadConfigError(
                     f"{name}: {key} = {getattr(config, key)!r} leads out of the project",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -88,6 +89,11 @@ def find_place(folder: Path, surroundings: Surroundings, git: GitCommand, config
     home = _store_home(repository)
     layout = _find_layout(home, repository.root, config, surroundings)
     return Place(repository.root, home, repository, layout, _timeline_of(repository, layout), config)
+
+
+def find_lessons(place: Place, environment: Mapping[str, str]) -> Path:
+    """Return the folder of the lessons, which all working trees of a store share. It may not exist."""
+    return Path(os.path.normpath(place.home / expand_home(place.config.lessons_dir, environment)))
 
 
 def _is_worktree_place(root: Path) -> bool:

@@ -20,7 +20,6 @@ from chronos.checkpoints.policy import CapturePolicy
 from chronos.checkpoints.reading import Budget
 from chronos.checkpoints.states import State
 from chronos.checkpoints.store import Store
-from chronos.config import Config
 from chronos.errors import GitFailedError
 from chronos.files import TreePath, display
 from chronos.git import Repository, open_repository
@@ -78,13 +77,11 @@ def capture_state(store: Store, repository: Repository, policy: CapturePolicy, s
     return capture
 
 
-def _own_folders(store: Store, repository: Repository) -> tuple[list[TreePath], list[TreePath]]:
+def _own_folders(store: Store, repository: Repository, lessons: Path | None) -> tuple[list[TreePath], list[TreePath]]:
     """Return the paths of the root that are never captured or written: of the store, and of the lessons."""
     data = store.layout.root.parent
     of_store = [store.layout.root, *([data / ".gitignore"] if repository.is_plain else [])]
-    # Elsewhere a folder of that name beside the store is the user's.
-    lessons = [data / "lessons"] if store.config.timelines_dir == Config().timelines_dir else []
-    return _inside(repository.root, of_store), _inside(repository.root, lessons)
+    return _inside(repository.root, of_store), _inside(repository.root, [lessons] if lessons else [])
 
 
 def _inside(root: Path, paths: list[Path]) -> list[TreePath]:
@@ -95,7 +92,7 @@ def _capture_code(
     store: Store, repository: Repository, policy: CapturePolicy, sink: ContentSink, memory: MemoryCapture
 ) -> Capture:
     budget = Budget(policy.config.max_capture_bytes)
-    own = _own_folders(store, repository)
+    own = _own_folders(store, repository, policy.lessons)
     context = CaptureContext(store, policy, sink, budget, *own, memory.tree_paths)
     kind = ComponentKind.FOLDER if repository.is_plain else ComponentKind.REPOSITORY
     pending = [_Found(b"", kind, repository)]

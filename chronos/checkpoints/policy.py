@@ -25,7 +25,7 @@ _WILD = frozenset("*?[")
 class CapturePolicy(msgspec.Struct, frozen=True):
     """The rules of one capture. `forced` paths (from the root) are taken whatever the other rules say.
 
-    `places` are the memory stores that are known before the code is looked at.
+    `places` are the memory stores that are known before the code is looked at; `lessons` is the historian's folder.
     """
 
     root: Path
@@ -33,11 +33,13 @@ class CapturePolicy(msgspec.Struct, frozen=True):
     patterns: tuple[str, ...] = ()
     forced: frozenset[TreePath] = msgspec.field(default=frozenset())
     places: tuple[StorePlace, ...] = ()
+    lessons: Path | None = None
 
     @classmethod
     def load(
-        cls, root: Path, config: Config, forced: Sequence[TreePath] = (), places: Sequence[StorePlace] = ()
-    ) -> CapturePolicy:
+        cls, root: Path, config: Config, forced: Sequence[TreePath] = (), places: Sequence[StorePlace] = (),
+        lessons: Path | None = None,
+    ) -> CapturePolicy:  # fmt: skip
         """Read `.chronoinclude` and the configuration. Raises StorageError, or BadConfigError when it is too large."""
         path = root / INCLUDE_FILE
         lines: list[str] = []
@@ -46,7 +48,7 @@ class CapturePolicy(msgspec.Struct, frozen=True):
             lines = data.decode("utf-8", "surrogateescape").splitlines()
         rules = [line.rstrip() for line in (*lines, *config.include)]
         patterns = tuple(rule for rule in rules if rule and not rule.startswith("#"))
-        return cls(root, config, patterns, frozenset(forced), tuple(places))
+        return cls(root, config, patterns, frozenset(forced), tuple(places), lessons)
 
     def included(self, repository: Repository, index: Path, component: TreePath) -> set[TreePath]:
         """Return every path of the repository at `component` that an include rule names, ignored or not.

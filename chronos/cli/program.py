@@ -33,7 +33,7 @@ _VERBS = {
     "revert": "merging", "conflicts": "merging", "resolve": "merging", "doctor": "store", "verify": "store",
     "recover": "store", "gc": "space", "du": "space", "completion": "completion", "_complete": "completion",
 }  # fmt: skip
-_NOUNS = ("checkpoint", "timeline", "memory", "bisect")
+_NOUNS = ("checkpoint", "timeline", "memory", "lessons", "bisect")
 
 
 def _show_version(context: typer.Context, wanted: bool) -> None:

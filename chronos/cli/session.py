@@ -17,6 +17,7 @@ from chronos.files import display
 
 if TYPE_CHECKING:
     from chronos.engine import ChronosEngine
+    from historian import HistorianAgent
 
 _Value = TypeVar("_Value")
 FOUND_SOMETHING = 1
@@ -59,6 +60,14 @@ class Session:
                 if not self.as_json:
                     for notice in engine.notices:
                         output.write_error(f"chrono: {output.harmless(notice)}")
+
+    @contextmanager
+    def historian(self) -> Iterator[HistorianAgent]:
+        """Open a historian with its engine, and show what both have to tell afterwards."""
+        from chronos.app import open_historian
+
+        with self.engine() as engine, open_historian(engine=engine) as historian:
+            yield historian
 
     def from_root(self, engine: ChronosEngine, paths: Sequence[str] | None) -> list[str]:
         """Return paths as they were typed, relative to the working folder inside the tree, as paths from the root.

@@ -73,6 +73,13 @@ class EnginePlace:
         """The settings in force."""
         return self._here.place.config
 
+    def claim_lessons(self, *, hide: bool = False) -> Path:
+        """Return the folder of the historian's lessons, which all timelines share; it may not exist.
+
+        With `hide` git sees nothing of it from now on. Raises BadConfigError, UntrustedStoreError.
+        """
+        return operations.claim_lessons(self._here.place, self._here.git, self._surroundings.environment, hide=hide)
+
     def close(self) -> None:
         """Close the store."""
         self._here.close()

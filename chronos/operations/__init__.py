@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         settle,
         sweep_leftovers,
     )
+    from chronos.operations.lessons_place import claim_lessons
     from chronos.operations.lineage import History, Link, read_history
     from chronos.operations.log import (
         Operation,
@@ -128,6 +129,7 @@ __all__ = [
     "check_new_name",
     "check_outside",
     "check_possible",
+    "claim_lessons",
     "create",
     "delete",
     "diff_stores",
@@ -203,6 +205,7 @@ _HOMES = {
     "Outcome": "executing", "Prepared": "executing", "Task": "executing", "execute": "executing",
     "carry_out_prepared": "executing",
     "GRACE_DAYS": "grace", "GRACE_OPERATIONS": "grace", "is_young": "grace", "split_by_grace": "grace",
+    "claim_lessons": "lessons_place",
     "sweep_hiding_drafts": "hiding",
     "Edge": "history_graph", "Graph": "history_graph", "Node": "history_graph", "build_graph": "history_graph",
     "list_interrupted": "journals", "list_unfinished": "journals", "find_journal": "journals",

@@ -19,6 +19,7 @@ PLAIN_FOLDER_EXCLUDES = (
     ".tox/", ".nox/", "target/debug/", "target/release/", ".gradle/", ".cache/", ".DS_Store",
 )  # fmt: skip
 _MARK = "# chronomancer keeps its checkpoints here"
+_LESSONS_MARK = "# chronomancer keeps its lessons here"
 
 
 def hide_store(home: Path, repository: Repository, layout: StoreLayout) -> None:
@@ -36,11 +37,20 @@ def hide_store(home: Path, repository: Repository, layout: StoreLayout) -> None:
     _add_lines(_exclude_file(repository), lines)
 
 
+def hide_lessons(home: Path, repository: Repository, folder: Path) -> None:
+    """Keep the folder of the lessons out of git's sight by a line in `info/exclude`, where it lies in a repository."""
+    if folder.is_relative_to(home) and not repository.is_plain:
+        _add_lines(_exclude_file(repository), [_LESSONS_MARK, _folder_line(home, folder)])
+
+
+def are_lessons_hidden(home: Path, repository: Repository, folder: Path) -> bool:
+    """Tell whether `info/exclude` hides the folder of the lessons already, so that they were learned here."""
+    return folder.is_relative_to(home) and _has_line(_exclude_file(repository), _folder_line(home, folder))
+
+
 def is_hidden(home: Path, repository: Repository, layout: StoreLayout) -> bool:
     """Tell whether `info/exclude` hides the store already."""
-    path = _exclude_file(repository)
-    with translate_os_errors(f"cannot read {path}"):
-        return path.exists() and os.fsencode(_line(home, layout)) in path.read_bytes().splitlines()
+    return _has_line(_exclude_file(repository), _line(home, layout))
 
 
 def hide_beside_store(home: Path, repository: Repository, layout: StoreLayout) -> list[str]:
@@ -68,7 +78,16 @@ def _exclude_file(repository: Repository) -> Path:
 
 
 def _line(home: Path, layout: StoreLayout) -> str:
-    return f"/{_as_pattern(layout.root.relative_to(home).as_posix())}/"
+    return _folder_line(home, layout.root)
+
+
+def _folder_line(home: Path, folder: Path) -> str:
+    return f"/{_as_pattern(folder.relative_to(home).as_posix())}/"
+
+
+def _has_line(path: Path, line: str) -> bool:
+    with translate_os_errors(f"cannot read {path}"):
+        return path.exists() and os.fsencode(line) in path.read_bytes().splitlines()
 
 
 def _ignore_beside_store(layout: StoreLayout) -> bool:
@@ -90,7 +109,7 @@ def _add_lines(path: Path, lines: list[str]) -> bool:
         old = path.read_bytes() if path.exists() else b""
         have = set(old.splitlines())
         missing = [os.fsencode(line) for line in lines if os.fsencode(line) not in have]
-        if not missing or missing == [_MARK.encode()]:
+        if not missing or missing in ([_MARK.encode()], [_LESSONS_MARK.encode()]):
             return False
         path.parent.mkdir(parents=True, exist_ok=True)
         text = old + (b"" if not old or old.endswith(b"\n") else b"\n") + b"\n".join(missing) + b"\n"

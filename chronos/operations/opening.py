@@ -17,7 +17,7 @@ from chronos.errors import (
 )
 from chronos.files import is_our_own
 from chronos.git import GitCommand, is_tracked
-from chronos.locate import Place
+from chronos.locate import Place, find_lessons
 from chronos.operations.hiding import hide_store, is_hidden
 from chronos.operations.journals import list_unfinished, set_aside_journals
 from chronos.operations.workspace import Workspace
@@ -85,7 +85,7 @@ class OpenPlace:
         workspace = Workspace(
             place.root, place.home, place.repository, place.timeline, store, place.config, self.git,
             _git_version(store, self.git),
-            self._environment, self._notices, self.progress,
+            self._environment, self._notices, self.progress, find_lessons(place, self._environment),
         )  # fmt: skip
         if self._is_new_here:
             self._is_new_here = False

@@ -23,6 +23,7 @@ class Workspace(msgspec.Struct):
 
     `home` is the working tree that has the store (the first one of a repository); `notices` are for the front door. A
     folder `own_memory` has copies of the memory stores outside of the root, by default where its timeline keeps them.
+    `lessons` is the folder that no checkpoint holds.
     """
 
     root: Path
@@ -37,6 +38,7 @@ class Workspace(msgspec.Struct):
     notices: list[str] = msgspec.field(default_factory=list)
     progress: Callable[[int, int], None] | None = None
     own_memory: Path | None = None
+    lessons: Path | None = None
 
     def policy(self, forced: frozenset[TreePath] = frozenset(), stores: Iterable[StorePlace] = ()) -> CapturePolicy:
         """Return the capture rules that hold now.
@@ -53,7 +55,7 @@ class Workspace(msgspec.Struct):
             if not any(memory.overlap(place.path, other.path) for other in known):
                 name = memory.free_name(place.name, place.path, {other.name for other in known})
                 known.append(msgspec.structs.replace(place, name=name))
-        return checkpoints.CapturePolicy.load(self.root, self.config, tuple(forced), known)
+        return checkpoints.CapturePolicy.load(self.root, self.config, tuple(forced), known, self.lessons)
 
     def places(self) -> list[StorePlace]:
         """Return the memory stores that are declared, or lie under `data/memory`. Raises BadConfigError."""

@@ -6,13 +6,14 @@ from chronos.lazy import loader
 
 if TYPE_CHECKING:
     from historian.risk.operations import Operation, OperationKind
-    from historian.risk.verdicts import RiskAssessment, RiskLevel, Signal, Target
+    from historian.risk.verdicts import Precedent, RiskAssessment, RiskLevel, Signal, Target
 
-__all__ = ["Operation", "OperationKind", "RiskAssessment", "RiskLevel", "Signal", "Target"]
+__all__ = ["Operation", "OperationKind", "Precedent", "RiskAssessment", "RiskLevel", "Signal", "Target"]
 
 _HOMES = {
     "Operation": "operations", "OperationKind": "operations",
-    "RiskAssessment": "verdicts", "RiskLevel": "verdicts", "Signal": "verdicts", "Target": "verdicts",
+    "Precedent": "verdicts", "RiskAssessment": "verdicts", "RiskLevel": "verdicts", "Signal": "verdicts",
+    "Target": "verdicts",
 }  # fmt: skip
 
 __getattr__ = loader(__name__, _HOMES)

@@ -37,6 +37,14 @@ class Target(msgspec.Struct, frozen=True):
     is_covered: bool
 
 
+class Precedent(msgspec.Struct, frozen=True):
+    """A failure of the past that an operation resembles: the lesson about it, in one line, and how alike (0 to 1)."""
+
+    lesson_id: str
+    summary: str
+    similarity: float
+
+
 class RiskAssessment(msgspec.Struct, frozen=True, kw_only=True):
     """The verdict on one operation.
 

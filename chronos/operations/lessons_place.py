@@ -1,0 +1,56 @@
+"""The folder of the lessons: which it is, whether it may be used, and hiding it from git before the first one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from chronos.errors import BadConfigError, UntrustedStoreError
+from chronos.files import is_our_own
+from chronos.git import GitCommand, is_tracked
+from chronos.locate import Place, find_lessons
+from chronos.operations.hiding import are_lessons_hidden, hide_lessons
+
+_HINT = "give lessons_dir (CHRONOS_LESSONS_DIR) a folder of its own, such as data/lessons"
+
+
+def claim_lessons(place: Place, git: GitCommand, environment: Mapping[str, str], *, hide: bool = False) -> Path:
+    """Return the folder of the lessons, which may not exist; with `hide` git sees nothing of it from now on.
+
+    Raises BadConfigError for a place where lessons would do harm or be rewound, and UntrustedStoreError for lessons
+    that came with a clone or belong to another user: agents act on what they say.
+    """
+    folder = find_lessons(place, environment)
+    _refuse_harmful(place, folder)
+    if os.path.isdir(folder):
+        if not is_our_own(folder):
+            raise UntrustedStoreError(f"{folder} belongs to another user", hint=_HINT)
+        _refuse_tracked(place, folder, git)
+    if hide:
+        hide_lessons(place.home, place.repository, folder)
+    return folder
+
+
+def _refuse_harmful(place: Place, folder: Path) -> None:
+    text, taken = place.config.lessons_dir, (place.layout.root, place.home / "data" / "memory")
+    if any(other.is_relative_to(folder) for other in (place.home, place.root, *taken)):
+        raise BadConfigError(f"lessons_dir = {text!r} is or holds the project, checkpoints or memory", hint=_HINT)
+    if any(map(folder.is_relative_to, (*taken, place.home / ".git"))):
+        raise BadConfigError(f"lessons_dir = {text!r} lies in checkpoints, memory or git's own folder", hint=_HINT)
+    for part in (folder, *folder.parents):
+        if part != place.home and part.is_relative_to(place.home) and os.path.islink(part):
+            raise BadConfigError(
+                f"lessons_dir = {text!r} leads through the link {part}",
+                hint="a link in a project may lead anywhere; set CHRONOS_LESSONS_DIR to the folder behind it",
+            )
+
+
+def _refuse_tracked(place: Place, folder: Path, git: GitCommand) -> None:
+    if place.repository.is_plain or not folder.is_relative_to(place.home):
+        return
+    if not are_lessons_hidden(place.home, place.repository, folder) and is_tracked(folder, git):
+        raise UntrustedStoreError(
+            f"{folder} is tracked by git, so somebody else may have written the lessons",
+            hint=f"run git rm -r --cached {folder}; take over what you trust with `chrono lessons import`",
+        )
