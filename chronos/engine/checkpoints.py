@@ -66,8 +66,14 @@ class CheckpointVerbs(EnginePlace):
         *,
         tags: Sequence[str] = (),
         trigger: Trigger = Trigger.MANUAL,
+        needed: bool = False,
+        include: Sequence[Path | str] = (),
     ) -> Created:
         """Take a checkpoint and return all about it. It is durable when this returns.
+
+        An automatic one is not taken when the newest has this state, unless it is `needed`. What stands at the paths
+        of `include` (absolute, or from the root) is taken in this once although it is ignored or lies outside of the
+        root; what cannot be is said in `not_included`.
 
         Raises BadNameError, UnknownTimelineError, DisabledError, LockedError, StorageError, GitFailedError, and
         QuotaExceededError or LowSpaceError when it does not fit, also after retention and gc.
@@ -78,11 +84,15 @@ class CheckpointVerbs(EnginePlace):
             checkpoints.check_name(tag)
         description = checkpoints.check_description(description)
         with self._here.workspace() as workspace:
-            create = partial(operations.create, workspace, name, description, tuple(tags), trigger=trigger)
+            inclusion = operations.plan_inclusion(workspace, include) if include else None
+            create = partial(
+                operations.create, workspace, name, description, tuple(tags), trigger=trigger, needed=needed,
+                inclusion=inclusion,
+            )  # fmt: skip
             created = _fitting(workspace, create)
             if created.created and maintenance.is_due(workspace.store, workspace.timeline, trigger):
                 maintenance.look_after(workspace)
-            return created
+            return msgspec.structs.replace(created, not_included=inclusion.left_out) if inclusion else created
 
     def list_checkpoints(
         self,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from chronos.operations.grace import GRACE_DAYS, GRACE_OPERATIONS, is_young, split_by_grace
     from chronos.operations.hiding import sweep_hiding_drafts
     from chronos.operations.history_graph import Edge, Graph, Node, build_graph
+    from chronos.operations.including import Inclusion, plan_inclusion
     from chronos.operations.journals import (
         find_journal,
         list_interrupted,
@@ -101,6 +102,7 @@ __all__ = [
     "Edge",
     "Graph",
     "History",
+    "Inclusion",
     "Link",
     "Node",
     "OpenPlace",
@@ -156,6 +158,7 @@ __all__ = [
     "open_repositories",
     "place_of_tree",
     "places_of",
+    "plan_inclusion",
     "plan_restore",
     "plan_step",
     "plan_towards",
@@ -187,6 +190,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Inclusion": "including", "plan_inclusion": "including",
     "annotate": "annotations",
     "check_new_name": "checkpoints", "create": "checkpoints", "delete": "checkpoints", "is_storable": "checkpoints",
     "get_checkpoint": "checkpoints", "resolve": "checkpoints",

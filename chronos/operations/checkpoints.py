@@ -25,6 +25,7 @@ from chronos.operations.workspace import Workspace
 
 if TYPE_CHECKING:
     from chronos.checkpoints import Created
+    from chronos.operations.including import Inclusion
 
 _RELATIVE = r"(?:(?P<timeline>[\w.-]+))?@(?:~(?P<steps>\d{1,9}))?"
 _HEX = r"[0-9a-f]{1,16}"
@@ -37,13 +38,19 @@ def create(
     tags: tuple[str, ...] = (),
     *,
     trigger: Trigger = Trigger.MANUAL,
+    needed: bool = False,
+    inclusion: Inclusion | None = None,
 ) -> Created:
-    """Take a checkpoint; the names have been checked. Raises LockedError, StorageError, GitFailedError."""
-    request = workspace.request(name, trigger, description, tags)
+    """Take a checkpoint; the names have been checked. Raises LockedError, StorageError, GitFailedError.
+
+    One that is `needed` is taken whatever its trigger; `inclusion` is what it takes in besides.
+    """
+    request = workspace.request(name, trigger, description, tags, needed=needed)
+    policy = workspace.policy(inclusion.forced, inclusion.places) if inclusion else workspace.policy()
     store = workspace.store
     with store.working_on(workspace.timeline):
         workspace.notices += _settle_if_possible(workspace)
-        with checkpoints.open_checkpoint(store, workspace.repository, workspace.policy(), request) as pending:
+        with checkpoints.open_checkpoint(store, workspace.repository, policy, request) as pending:
             created = pending.seal()
         if created.created and trigger is Trigger.MANUAL:
             move = (CheckpointMove(created.checkpoint_id, True),)
