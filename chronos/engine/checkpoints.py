@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from chronos import checkpoints, maintenance, operations
+from chronos import checkpoints, locks, maintenance, operations
 from chronos.checkpoints import AnnotationKind, Trigger
 from chronos.engine.place import EnginePlace
 from chronos.errors import LowSpaceError, NothingToUndoError, QuotaExceededError, UsageError
@@ -249,6 +249,22 @@ class CheckpointVerbs(EnginePlace):
         """Yield what `diff` returns, each with its patch."""
         with self._diff(old, new) as found:
             yield from found.patches(found.differences(_selection(paths)))
+
+    def find_unheard(self, paths: Sequence[TreePath]) -> set[TreePath]:
+        """Return those of `paths` (from the root) that no checkpoint would look at, so that their changes are none.
+
+        Those are git's own, the store's, and what is ignored, but for memory stores and what include rules name.
+        """
+        with self._here.workspace() as workspace:
+            return operations.find_unheard(workspace, paths)
+
+    @contextmanager
+    def hold_watch(self) -> Iterator[None]:
+        """Be the only one that watches this working tree. Raises LockedError when somebody does already."""
+        with self._here.workspace() as workspace:
+            lock = workspace.store.layout.watch_lock(workspace.timeline)
+        with locks.hold(lock, timeout_s=0):
+            yield
 
     def list_operations(self, timeline: str | None = None, *, limit: int | None = None) -> list[Operation]:
         """Return the operations of a timeline, the newest first."""

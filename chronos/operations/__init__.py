@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from chronos.operations.grace import GRACE_DAYS, GRACE_OPERATIONS, is_young, split_by_grace
     from chronos.operations.hiding import sweep_hiding_drafts
     from chronos.operations.history_graph import Edge, Graph, Node, build_graph
-    from chronos.operations.including import Inclusion, plan_inclusion
+    from chronos.operations.including import Inclusion, find_unheard, plan_inclusion
     from chronos.operations.journals import (
         find_journal,
         list_interrupted,
@@ -140,6 +140,7 @@ __all__ = [
     "find_journal",
     "find_repositories",
     "find_tree",
+    "find_unheard",
     "get_checkpoint",
     "has_torn_end",
     "hold_tree",
@@ -190,7 +191,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Inclusion": "including", "plan_inclusion": "including",
+    "Inclusion": "including", "find_unheard": "including", "plan_inclusion": "including",
     "annotate": "annotations",
     "check_new_name": "checkpoints", "create": "checkpoints", "delete": "checkpoints", "is_storable": "checkpoints",
     "get_checkpoint": "checkpoints", "resolve": "checkpoints",

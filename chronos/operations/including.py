@@ -47,6 +47,36 @@ def plan_inclusion(workspace: Workspace, paths: Sequence[Path | str]) -> Inclusi
     return Inclusion(frozenset(found.forced), tuple(found.places.values()), tuple(found.left_out))
 
 
+def find_unheard(workspace: Workspace, paths: Sequence[TreePath]) -> set[TreePath]:
+    """Return those of `paths` (from the root) that a capture would not look at.
+
+    With include rules in force every ignored path counts as looked at: which of them the rules name only git can tell,
+    and for less than all of them it would have to walk the tree.
+    """
+    own = [workspace.store.layout.root, workspace.store.layout.root.parent / "lessons"]
+    own_paths = [_from_root(workspace.root, folder) for folder in own if folder.is_relative_to(workspace.root)]
+    heard = [path for path in paths if is_tree_path(path) and not any(is_inside(path, folder) for folder in own_paths)]
+    ignored = set() if workspace.policy().patterns else _list_ignored(workspace, heard)
+    places = [os.fsencode(place.path) for place in workspace.places() if place.is_inside] if ignored else []
+    memory_paths = {path for path in ignored if any(_belongs(path, place) for place in places)}
+    return (set(paths) - set(heard)) | (ignored - memory_paths)
+
+
+def _belongs(path: TreePath, place: TreePath) -> bool:
+    return is_inside(path, place) or path in [place + ending for ending in COMPANION_ENDINGS]
+
+
+def _from_root(root: Path, path: Path) -> TreePath:
+    return os.fsencode(path.relative_to(root).as_posix())
+
+
+def _list_ignored(workspace: Workspace, paths: list[TreePath]) -> set[TreePath]:
+    try:
+        return list_ignored(workspace.repository, workspace.root, paths) if paths else set()
+    except GitFailedError:  # git says nothing of what lies in a submodule
+        return set()
+
+
 class _Finder:
     def __init__(self, workspace: Workspace) -> None:
         self.forced: set[TreePath] = set()
@@ -59,7 +89,7 @@ class _Finder:
 
     def take_inside(self, tree: SafeRoot, path: Path) -> None:
         """Take what stands at a path of the root, a folder with all that is in it."""
-        where = os.fsencode(path.relative_to(self._workspace.root).as_posix())
+        where = _from_root(self._workspace.root, path)
         try:
             files = [] if where in (b"", b".") else [one for one in tree.list_files(where) if self._is_users(one)]
         except BadPathError:
@@ -118,7 +148,7 @@ class _Finder:
             return False
         if not store.is_relative_to(self._workspace.root):
             return True
-        return not is_inside(path, os.fsencode(store.relative_to(self._workspace.root).as_posix()))
+        return not is_inside(path, _from_root(self._workspace.root, store))
 
     def _ignored(self, files: list[TreePath]) -> set[TreePath]:
         try:
