@@ -26,7 +26,8 @@ class HistorianAgent:
 
     `kernel` is a Semantic Kernel for those who have one: the historian needs none, and keeps it at hand. With no
     `engine` it opens its own for the tree that holds `root`, when something needs one, and closes that again. `asker`
-    is asked by the policy `confirm`: it gets the operation and its assessment and says whether it may go on.
+    is asked by the policy `confirm`: it gets the operation and its assessment and says whether it may go on. `notify`
+    is told at once what a guard has to say, which otherwise goes to the engine's notices.
 
     Guards can be entered by any thread and task; everything else belongs to the thread that made the historian.
     """
@@ -34,12 +35,14 @@ class HistorianAgent:
     def __init__(
         self, kernel: object | None = None, *, root: Path | str | None = None, engine: ChronosEngine | None = None,
         asker: Callable[[Operation, RiskAssessment], bool] | None = None,
+        notify: Callable[[str], None] | None = None,
     ) -> None:  # fmt: skip
         self.kernel = kernel
         self._root = Path(root) if root is not None else None
         self._given = engine
         self._own: ChronosEngine | None = None
         self._asker = asker
+        self._told = notify
         self._thread = threading.get_ident()
         self._asking = threading.Lock()
 
@@ -173,6 +176,9 @@ class HistorianAgent:
             ours.notices += engine.notices
 
     def _notify(self, message: str) -> None:
+        if self._told is not None:
+            self._told(message)
+            return
         try:
             self.engine.notices.append(message)
         except ChronosError:

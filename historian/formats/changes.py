@@ -46,7 +46,8 @@ def change_content(path: str, old: bytes | None, change: Change) -> bytes:
     if change.content is not None:
         if isinstance(change.content, bytes):
             return change.content
-        return (style or TextStyle()).encode(change.content)
+        style = style or TextStyle()
+        return style.encode(change.content.removeprefix("\ufeff") if style.mark else change.content)
     if change.diff is not None:
         return _patched(path, old, style, change.diff)
     if old is None:
