@@ -68,7 +68,7 @@ def _until_signal() -> Iterator[threading.Event]:
         stop.set()
         signal.signal(number, before[number])
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (int(signal.SIGINT), int(signal.SIGTERM)):
         before[number] = signal.signal(number, end)
     try:
         yield stop

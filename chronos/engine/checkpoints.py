@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -13,8 +13,8 @@ import msgspec
 from chronos import checkpoints, locks, maintenance, operations
 from chronos.checkpoints import AnnotationKind, Trigger
 from chronos.engine.place import EnginePlace
-from chronos.errors import LowSpaceError, NothingToUndoError, QuotaExceededError, UsageError
-from chronos.files import TreePath, parse_tree_path
+from chronos.errors import LockedError, LowSpaceError, NothingToUndoError, QuotaExceededError, UsageError
+from chronos.files import TreePath, display, parse_tree_path
 from chronos.operations import OperationKind
 
 if TYPE_CHECKING:
@@ -263,7 +263,12 @@ class CheckpointVerbs(EnginePlace):
         """Be the only one that watches this working tree. Raises LockedError when somebody does already."""
         with self._here.workspace() as workspace:
             lock = workspace.store.layout.watch_lock(workspace.timeline)
-        with locks.hold(lock, timeout_s=0):
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(locks.hold(lock, timeout_s=0))
+            except LockedError as cause:
+                shown = display(str(self.root))
+                raise LockedError(f"{shown} is watched already: {cause.message}", hint="one watch is enough") from cause
             yield
 
     def list_operations(self, timeline: str | None = None, *, limit: int | None = None) -> list[Operation]:

@@ -21,7 +21,7 @@ from chronos.checkpoints import Trigger
 from chronos.config import GuardPolicy, GuardRules
 from chronos.errors import BlockedError, ChronosError, NotConfirmedError, UnprotectedError
 from chronos.files import display
-from historian.guard.naming import checkpoint_name, words_of
+from historian.guard.naming import checkpoint_name, public_words_of, words_of
 from historian.guard.policies import goes_on_without, is_idle, policy_for
 from historian.risk import RiskLevel
 
@@ -99,7 +99,7 @@ class Gate(msgspec.Struct, kw_only=True):
         if self.record_failure is None or passage is None:
             return None
         try:
-            return self.record_failure(words_of(passage.operation), error, passage.checkpoint_id)
+            return self.record_failure(public_words_of(passage.operation), error, passage.checkpoint_id)
         except BaseException as problem:  # noqa: BLE001 - the operation's own error wins
             self._warn(passage, f"the failure could not be recorded: {problem or type(problem).__name__}")
             return None
@@ -159,7 +159,7 @@ class Gate(msgspec.Struct, kw_only=True):
         """Note what no restore takes back before it happens: what is killed half-way may have sent its e-mail."""
         if not assessment.effects:
             return
-        what = words_of(passage.operation)
+        what = public_words_of(passage.operation)
         try:
             with self.open_engine() as engine:
                 record = getattr(engine, "record_effects", None)
