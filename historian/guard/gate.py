@@ -34,6 +34,8 @@ _LOG = logging.getLogger("historian.guard")
 _SHOWN_REASONS = 3
 # Targets of these kinds are files that a checkpoint can be made to hold; the others are git's own, or far away.
 _EXTENDABLE = ("ignored", "outside")
+# Drafts of files of the store are named after the process, so its threads take turns.
+_TAKING = threading.Lock()
 # The passages that this task, or this thread, is inside of, with who entered them; the innermost comes last.
 _OPEN: ContextVar[tuple[tuple[object, Passage], ...]] = ContextVar("historian_passages", default=())
 
@@ -122,7 +124,7 @@ class Gate(msgspec.Struct, kw_only=True):
                 where = {"history": "git's own history", "remote": "somewhere else"}.get(target.coverage, "unknown")
                 self._warn(passage, f"no checkpoint holds {display(target.what)} ({where})")
         try:
-            with self.open_engine() as engine:
+            with _TAKING, self.open_engine() as engine:
                 passage.root = engine.root
                 outer = _find_outer(engine.root, frozenset(wanted))
                 if outer is not None:
@@ -161,7 +163,7 @@ class Gate(msgspec.Struct, kw_only=True):
             return
         what = public_words_of(passage.operation)
         try:
-            with self.open_engine() as engine:
+            with _TAKING, self.open_engine() as engine:
                 record = getattr(engine, "record_effects", None)
                 if record is not None:
                     record(assessment.effects, what)

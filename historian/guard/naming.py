@@ -32,7 +32,7 @@ def words_of(operation: Operation) -> str:
 
 def public_words_of(operation: Operation) -> str:
     """Return an operation as it may be written down: without what looks like a secret, and not too long."""
-    text = re.sub(_VALUES, "", words_of(operation))
+    text = re.sub(_VALUES, "", words_of(operation)).rstrip()
     if is_secret_text(text.encode("utf-8", "replace")):
         text = f"{text.partition(' ')[0]} …"
     return text if len(text) <= _LONGEST_WORDS else f"{text[:_LONGEST_WORDS]}…"
