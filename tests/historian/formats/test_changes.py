@@ -13,7 +13,9 @@ def patched(old: str, *operations: dict[str, object], path: str = "x.json") -> s
 
 
 def keyed(path: str, old: str, **values: object) -> str:
-    return change_content(path, old.encode(), Change(keys={k.replace("__", "."): v for k, v in values.items()})).decode()
+    return change_content(
+        path, old.encode(), Change(keys={k.replace("__", "."): v for k, v in values.items()})
+    ).decode()
 
 
 def test_a_json_patch_keeps_indent_order_digits_and_the_end() -> None:

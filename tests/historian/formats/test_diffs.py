@@ -92,7 +92,10 @@ def test_what_git_writes_is_applied_as_git_applies_it(tmp_path: Path, seed: int)
     for name, text in zip(("old", "new"), texts, strict=True):
         (tmp_path / name).write_bytes(text.encode())
     done = subprocess.run(
-        ["git", "diff", "--no-index", f"-U{dice.randrange(4)}", "old", "new"], cwd=tmp_path, capture_output=True, check=False
+        ["git", "diff", "--no-index", f"-U{dice.randrange(4)}", "old", "new"],
+        cwd=tmp_path,
+        capture_output=True,
+        check=False,
     )
     if done.stdout:
         assert apply(texts[0].encode(), done.stdout, path="new") == texts[1].encode()

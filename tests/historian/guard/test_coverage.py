@@ -101,7 +101,9 @@ def test_an_inner_guard_takes_what_the_outer_one_does_not_have(tree: RepoBuilder
     assert inner.checkpoint_id != outer.checkpoint_id
 
 
-def test_a_checkpoint_that_includes_nothing_new_is_the_newest_one(tree: RepoBuilder, historian: JudgedHistorian) -> None:
+def test_a_checkpoint_that_includes_nothing_new_is_the_newest_one(
+    tree: RepoBuilder, historian: JudgedHistorian
+) -> None:
     tree.write("build/out", "x")
     engine = historian.engine
     first = engine.take_checkpoint("one", trigger=Trigger.AUTOMATIC, include=["build"])

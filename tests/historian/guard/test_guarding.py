@@ -103,7 +103,10 @@ def test_settings_say_which_policy_holds(tree: RepoBuilder) -> None:
             assert passage.was_taken
         with pytest.raises(BlockedError), historian.guard("high destroy"):
             pass
-    with JudgedHistorian(engine=tree.engine(CHRONOS_GUARD="high=advise")) as historian, historian.guard("high x") as one:
+    with (
+        JudgedHistorian(engine=tree.engine(CHRONOS_GUARD="high=advise")) as historian,
+        historian.guard("high x") as one,
+    ):
         assert one.checkpoint_id is None
     quiet = tree.engine(CHRONOS_GUARD="auto", CHRONOS_AUTO_CHECKPOINT="false")
     with JudgedHistorian(engine=quiet) as historian, historian.guard("high x") as one:
