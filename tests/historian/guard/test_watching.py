@@ -183,7 +183,7 @@ def test_a_timeline_is_watched_by_itself(tree: RepoBuilder, start: Start) -> Non
             stop = threading.Event()
             side = watch(there, QUICK, stop)
             assert next(side).kind.value == "started"
-            (there.root / "new.txt").write_text("x")
+            threading.Timer(1.0, (there.root / "new.txt").write_text, ["x"]).start()  # when it has begun
             found = next(one for one in side if one.paths)
             assert found.paths == (b"new.txt",)
             side.close()
