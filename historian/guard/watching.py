@@ -106,8 +106,7 @@ class _Watch:
                 self._last_s = now
             if self._paths and self._is_time(now):
                 yield from self._within_quota(now)
-        if self._paths:
-            yield from self._take("watch ends")
+        yield from self._take("watch ends")  # also of what the system had no time to tell of
         yield Watched(WatchedKind.STOPPED)
 
     def _changes(self) -> Iterator[set[TreePath]]:

@@ -91,7 +91,8 @@ def test_text_takes_on_how_the_file_is_written_and_bytes_do_not() -> None:
     new = "a\nb\n"
     for old, expected in (
         (b"x\r\n", b"a\r\nb\r\n"), (b"x\n", b"a\nb\n"), (b"x\r\ny\n", b"a\nb\n"), (None, b"a\nb\n"),
-        (b"\xef\xbb\xbfx\n", b"\xef\xbb\xbfa\nb\n"), ("\ufeffx\r\n".encode("utf-16-le"), "\ufeffa\r\nb\r\n".encode("utf-16-le")),
+        (b"\xef\xbb\xbfx\n", b"\xef\xbb\xbfa\nb\n"),
+        ("\ufeffx\r\n".encode("utf-16-le"), "\ufeffa\r\nb\r\n".encode("utf-16-le")),
     ):  # fmt: skip
         assert change_content("f", old, Change(content=new)) == expected
         assert change_content("f", old, Change(content=new.encode())) == new.encode()
@@ -109,7 +110,8 @@ def test_a_change_is_said_in_one_way() -> None:
     [
         ("a.json", b'{"a": 1}', b'{"a": 1,}'), ("a.json", b"[1]", b"[NaN]"), ("a.ipynb", b"{}", b"{"),
         ("a.toml", b"a = 1", b"a = "), ("a.yaml", b"a: !x 1\n---\nb: 2", b"a: [1"), ("a.yml", b"on: x", b"\tx: 1"),
-        ("a.py", b"import os; os._exit(9)", b"def f(:"), ("a.py", "# coding: latin-1\nx = 'é'".encode("latin-1"), b"x = '\xe9'"),
+        ("a.py", b"import os; os._exit(9)", b"def f(:"),
+        ("a.py", "# coding: latin-1\nx = 'é'".encode("latin-1"), b"x = '\xe9'"),
         ("a.svg", b"<a/>", b"<a>"), ("a.xml", b"<?xml version='1.0'?><a/>", b"<a/><b/>"), ("a.json", b"1", b"\0"),
         ("a.json", b"[" * 50 + b"]" * 50, b"[" * 100_000), ("a.py", b"x = 1", b"(" * 5000),
     ],

@@ -60,7 +60,8 @@ def test_mode_and_links_stay(tree: RepoBuilder, historian: JudgedHistorian) -> N
 
 @pytest.mark.parametrize(
     "path",
-    ["../x", "/etc/passwd", ".git/config", "sub/.git/hooks/x", "data/timelines/x", "data/lessons/x", ".", "", "out/x", "x\0y"],
+    ["../x", "/etc/passwd", ".git/config", "sub/.git/hooks/x", "data/timelines/x",
+     "data/lessons/x", ".", "", "out/x", "x\0y"],
 )  # fmt: skip
 def test_nothing_is_written_outside_or_into_what_is_not_the_users(
     tmp_path: Path, tree: RepoBuilder, historian: JudgedHistorian, path: str
