@@ -12,7 +12,9 @@ from typing import Any
 
 from chronos import errors
 from chronos.cli.program import PROGRAM, command_tree
+from historian import errors as historian_errors
 
+_ERROR_MODULES = (errors, historian_errors)
 _WRITTEN_BY = "<!-- Written by `python -m chronos.cli.reference`; change the code instead. -->"
 _CLI_HEAD = f"""{_WRITTEN_BY}
 # The command line
@@ -51,11 +53,12 @@ def cli_reference() -> str:
 def error_reference() -> str:
     """Return the text of `docs/errors.md`."""
     rows = []
-    for _, found in inspect.getmembers(errors, inspect.isclass):
+    classes = {kind for module in _ERROR_MODULES for _, kind in inspect.getmembers(module, inspect.isclass)}
+    for found in classes:
         if issubclass(found, errors.ChronosError):
             row = (f"`{found.code}`", str(found.exit_code), str(found.http_status), _meaning(found), found.default_hint)
-            rows.append((found.exit_code, inspect.getsourcelines(found)[1], row))
-    return _ERRORS_HEAD + "".join(f"| {' | '.join(_cell(text) for text in row)} |\n" for _, _, row in sorted(rows))
+            rows.append((found.exit_code, found.__module__, inspect.getsourcelines(found)[1], row))
+    return _ERRORS_HEAD + "".join(f"| {' | '.join(_cell(text) for text in row)} |\n" for *_, row in sorted(rows))
 
 
 def main() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from chronos.errors import PatchRejectedError, UnsupportedError
+from chronos.errors import UnsupportedError
 from chronos.files import TreePath
 from chronos.merging.keys import DocumentError, Edit, apply_edits, find_edits
 
@@ -40,7 +40,7 @@ def set_key(path: TreePath, data: bytes, keys: Sequence[str], value: Any) -> byt
     """Return a document with `value` (as JSON has values) at `keys`, and all else as it is written, comments too.
 
     Mappings that are missing on the way are made; a new key comes last. Raises UnsupportedError for what has no keys,
-    is too large or cannot be edited without loss, PatchRejectedError where something without keys is on the way.
+    also on the way to the last one, is too large or cannot be edited without loss.
     """
     largest = _LARGEST_BYTES.get(_ending_of(path))
     if largest is None:
@@ -80,7 +80,9 @@ def _with_key(path: TreePath, text: str, keys: tuple[str, ...], value: Any) -> s
             break
         level = level[key]
         if not isinstance(level, dict):
-            raise PatchRejectedError(f"{'.'.join(keys[: number + 1])} has no keys in it")
+            raise UnsupportedError(
+                f"{'.'.join(keys[: number + 1])} has no keys in it", hint="set that itself, or give the whole content"
+            )
         inner[key] = inner = {}
     other = read(_written(path, sketch))
     edited: str = document.edited([edit], other)

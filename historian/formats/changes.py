@@ -9,8 +9,9 @@ from typing import Any
 
 import msgspec
 
-from chronos.errors import PatchRejectedError, UnsupportedError, UsageError
+from chronos.errors import UnsupportedError, UsageError
 from chronos.merging import merge_structured, set_key
+from historian.errors import PatchRejectedError
 from historian.formats.diffs import apply_diff, creates, deletes, is_about, parse_diff
 from historian.formats.texts import TextStyle
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from chronos.errors import PatchRejectedError
+from historian.errors import PatchRejectedError
 
 _HEADER = re.compile(r"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
 _NOTHING = "/dev/null"

@@ -19,8 +19,9 @@ import msgspec
 
 from chronos.checkpoints import Trigger
 from chronos.config import GuardPolicy, GuardRules
-from chronos.errors import BlockedError, ChronosError, NotConfirmedError, UnprotectedError
+from chronos.errors import ChronosError
 from chronos.files import display
+from historian.errors import BlockedError, NotConfirmedError, UnprotectedError
 from historian.guard.naming import checkpoint_name, public_words_of, words_of
 from historian.guard.policies import goes_on_without, is_idle, policy_for
 from historian.risk import RiskLevel

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from chronos.config import GuardRules
-from chronos.errors import BadPathError, BrokenContentError, ChangedMeanwhileError, StorageError, UnsupportedError
+from chronos.errors import BadPathError, ChangedMeanwhileError, StorageError, UnsupportedError
 from chronos.files import (
     FileStat,
     PathKind,
@@ -27,6 +27,7 @@ from chronos.files import (
     to_text,
     translate_os_errors,
 )
+from historian.errors import BrokenContentError
 from historian.formats import Change, change_content, find_fault
 from historian.guard.gate import Gate, Passage, inside
 from historian.risk import Operation, OperationKind

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from chronos.errors import PatchRejectedError
+from historian.errors import PatchRejectedError
 from historian.formats import Change, change_content
 
 TEXT = b"one\ntwo\nthree\nfour\nfive\n"

@@ -9,7 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from chronos.errors import BadConfigError, BlockedError, NotConfirmedError, RefusedError, UnprotectedError, UsageError
+from chronos.errors import BadConfigError, RefusedError, UsageError
+from historian.errors import BlockedError, NotConfirmedError, UnprotectedError
 from historian.risk import Operation, RiskAssessment
 from tests.historian.guard.judging import JudgedHistorian
 from tests.support import RepoBuilder

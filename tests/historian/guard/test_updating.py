@@ -10,15 +10,13 @@ import pytest
 
 from chronos.errors import (
     BadPathError,
-    BlockedError,
-    BrokenContentError,
     ChangedMeanwhileError,
     ChronosError,
-    PatchRejectedError,
     StorageError,
     UnsupportedError,
 )
 from chronos.files import SafeRoot
+from historian.errors import BlockedError, BrokenContentError, PatchRejectedError
 from tests.historian.guard.judging import JudgedHistorian
 from tests.support import RepoBuilder
 from tests.support.databases import make_notes
