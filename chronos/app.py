@@ -15,6 +15,7 @@ from chronos.process import become
 
 if TYPE_CHECKING:
     from historian import HistorianAgent
+    from historian.risk import Operation, RiskAssessment
 
 __all__ = ["editor_argv", "open_engine", "open_historian", "run_in", "tool_resolver"]
 # What git sets for its hooks would lead a program in another tree to this repository's index.
@@ -34,11 +35,17 @@ def open_engine(
     return ChronosEngine(root, surroundings=surroundings or Surroundings.current(), progress=progress)
 
 
-def open_historian(root: Path | None = None, *, engine: ChronosEngine | None = None) -> HistorianAgent:
+def open_historian(
+    root: Path | None = None,
+    *,
+    engine: ChronosEngine | None = None,
+    asker: Callable[[Operation, RiskAssessment], bool] | None = None,
+    notify: Callable[[str], None] | None = None,
+) -> HistorianAgent:
     """Return a historian for the working tree that holds `root`; see HistorianAgent. Close it, or use it in a block."""
     from historian import HistorianAgent  # most commands need none
 
-    return HistorianAgent(root=root, engine=engine)
+    return HistorianAgent(root=root, engine=engine, asker=asker, notify=notify)
 
 
 def run_in(command: Sequence[str], variables: Mapping[str, str]) -> NoReturn:

@@ -39,6 +39,36 @@ class SecretScan(str, Enum):
     FULL = "full"
 
 
+class GuardPolicy(str, Enum):
+    """What a guard does before an operation: nothing, say so, take a checkpoint, ask first, refuse."""
+
+    OFF = "off"
+    ADVISE = "advise"
+    AUTO = "auto"
+    CONFIRM = "confirm"
+    BLOCK = "block"
+
+
+class GuardRules(msgspec.Struct, frozen=True):
+    """The policy for each level of danger."""
+
+    low: GuardPolicy = GuardPolicy.OFF
+    medium: GuardPolicy = GuardPolicy.AUTO
+    high: GuardPolicy = GuardPolicy.AUTO
+
+    def changed(self, wanted: str | Mapping[str, Any], where: str = "policy") -> GuardRules:
+        """Return these rules with others for some levels: `confirm`, `medium=advise,high=block`, or a mapping.
+
+        A word alone stands for medium and high: what only reads needs no guard. Raises BadConfigError.
+        """
+        found = _parse_guard(wanted, where) if isinstance(wanted, str) else dict(wanted)
+        unknown = found.keys() - set(self.__struct_fields__)
+        if unknown:
+            raise BadConfigError(f"{where}: {min(unknown)!r} is no level of danger", hint="known: low, medium, high")
+        policies = {level: _choice(GuardPolicy, str(word), f"{where}: {level}") for level, word in found.items()}
+        return msgspec.structs.replace(self, **policies)
+
+
 class Config(msgspec.Struct, frozen=True):
     """What can be set. Sizes are bytes, durations seconds.
 
@@ -71,6 +101,9 @@ class Config(msgspec.Struct, frozen=True):
     secret_scan: SecretScan = SecretScan.FULL
     secret_skip: tuple[str, ...] = ()
     environment_variables: tuple[str, ...] = ("CI", "LANG", "LC_ALL", "NODE_ENV", "PYTHONHASHSEED", "TZ", "VIRTUAL_ENV")
+    auto_checkpoint: bool = True
+    guard: GuardRules = GuardRules()
+    guard_include_bytes: int = 256 * _MIB
     merge_resolver_url: str = ""
     merge_resolver_model: str = ""
     merge_resolver_timeout_s: float = 60.0
@@ -116,6 +149,9 @@ ENVIRONMENT_NAMES = {
     "secret_scan": "CHRONOS_SECRET_SCAN",
     "secret_skip": "CHRONOS_SECRET_SKIP",
     "environment_variables": "CHRONOS_ENVIRONMENT_VARIABLES",
+    "auto_checkpoint": "CHRONOS_AUTO_CHECKPOINT",
+    "guard": "CHRONOS_GUARD",
+    "guard_include_bytes": "CHRONOS_GUARD_INCLUDE_BYTES",
     "merge_resolver_url": "CHRONOS_MERGE_RESOLVER_URL",
     "merge_resolver_model": "CHRONOS_MERGE_RESOLVER_MODEL",
     "merge_resolver_timeout_s": "CHRONOS_MERGE_RESOLVER_TIMEOUT",
@@ -123,6 +159,7 @@ ENVIRONMENT_NAMES = {
 # To whom contents go is never for a file that may have come with a clone to say; the model's name decides it too, where
 # one endpoint passes on to many.
 _ENVIRONMENT_ONLY = ("merge_resolver_", "lessons_embedding")
+_TABLES = ("memory", "guard")  # others belong to whoever reads them
 
 
 def load(root: Path, environment: Mapping[str, str]) -> Config:
@@ -192,7 +229,7 @@ def _read_table(path: Path) -> Mapping[str, Any]:
         table = table.get(name, {})
         if not isinstance(table, dict):
             raise BadConfigError(f"{path.name}: [tool.chronos] is not a table")
-    return {key: value for key, value in table.items() if key == "memory" or not isinstance(value, dict)}
+    return {key: value for key, value in table.items() if key in _TABLES or not isinstance(value, dict)}
 
 
 def _apply_memory(config: Config, table: Any, where: str) -> Config:
@@ -218,6 +255,10 @@ def _apply(config: Config, values: Mapping[str, Any], where: str) -> Config:
 
 
 def _convert(key: str, value: Any, default: Any, where: str) -> Any:
+    if isinstance(default, GuardRules):
+        if not isinstance(value, str | dict):
+            raise BadConfigError(f"{where}{key} = {value!r} is neither a policy nor a table of them")
+        return default.changed(value, f"{where}{key}")
     problem = BadConfigError(f"{where}{key} = {value!r} is not a {type(default).__name__}")
     if isinstance(default, bool):
         if isinstance(value, bool):
@@ -243,6 +284,15 @@ def _convert(key: str, value: Any, default: Any, where: str) -> Any:
     if not isinstance(value, str) or not value or "\0" in value:
         raise problem
     return _choice(type(default), value, f"{where}{key}") if isinstance(default, Enum) else value
+
+
+def _parse_guard(text: str, where: str) -> dict[str, str]:
+    if "=" not in text:
+        return {"medium": text, "high": text}
+    pairs = [part.partition("=") for part in text.split(",")]
+    if len({level.strip() for level, _, _ in pairs}) < len(pairs):
+        raise BadConfigError(f"{where}: {text!r} says one level twice")
+    return {level.strip(): word for level, _, word in pairs}
 
 
 def _choice(kind: type[Enum], value: str, what: str) -> Enum:

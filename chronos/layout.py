@@ -124,6 +124,10 @@ class StoreLayout(msgspec.Struct, frozen=True, dict=True):
         """The exclusive lock of one timeline."""
         return self.locks / f"timeline-{timeline}"
 
+    def watch_lock(self, timeline: str) -> Path:
+        """Held by whoever watches the working tree of a timeline."""
+        return self.locks / f"watch-{timeline}"
+
     def timeline(self, timeline: str) -> Path:
         """The folder of a timeline."""
         return self.root / timeline

@@ -6,15 +6,20 @@ import os
 import shutil
 import signal
 import subprocess
+import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from io import BufferedReader
 from pathlib import Path
-from typing import IO, BinaryIO, NoReturn
+from typing import IO, Any, BinaryIO, NoReturn
 
 import msgspec
 
 from chronos.errors import OutsideError
+
+_OUTPUT, _ERRORS = 1, 2
+_TAIL_BYTES = 64 * 1024
+_SILENCE_S = 0.5
 
 
 class Completed(msgspec.Struct, frozen=True):
@@ -95,6 +100,141 @@ class Logged:
         """Send a signal to the program and all that it started. Can be called at any time, from any thread."""
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, how)
+
+
+class Ended(msgspec.Struct, frozen=True):
+    """How a program in the foreground ended: its exit code, or 128 and the number of the signal that ended it.
+
+    `tail` is the last that it said on standard error, where that could be kept. `is_heard` is false when something that
+    the program left behind still holds its output.
+    """
+
+    code: int
+    tail: str = ""
+    is_heard: bool = True
+
+
+def run_in_foreground(
+    argv: Sequence[str], *, environment: Mapping[str, str], cwd: Path, output_to_errors: bool = False
+) -> Ended:
+    r"""Run a program with our own input and output, as if we were not there. Raises OutsideError when it cannot start.
+
+    Ctrl-C and Ctrl-\ go to the program and leave us alone; Ctrl-Z stops both. SIGTERM and SIGHUP, and SIGINT where no
+    terminal sends it to both, are passed on. A standard error that is no terminal is copied on its way, and with it a
+    standard output that is the same file, so that their order stays; a terminal is never read along, the program would
+    not find one. With `output_to_errors` standard output goes there, too.
+    """
+    is_kept = not os.isatty(_ERRORS)
+    are_same = output_to_errors or (is_kept and _file_of(_OUTPUT) == _file_of(_ERRORS))
+    errors = subprocess.PIPE if is_kept else None
+    output = (subprocess.STDOUT if is_kept else _ERRORS) if are_same else None
+    if is_kept and are_same:
+        output, errors = subprocess.PIPE, subprocess.STDOUT
+    with _translate_start(argv), _Signals() as signals:
+        child = subprocess.Popen(list(argv), env=dict(environment), cwd=cwd, stdout=output, stderr=errors)
+        signals.pass_on_to(child)
+        pipe = child.stdout or child.stderr
+        copy = _Copy(pipe, _ERRORS) if pipe is not None else None
+        code = child.wait()
+        is_heard = copy.finish() if copy is not None else True
+    return Ended(code if code >= 0 else 128 - code, copy.tail if copy is not None else "", is_heard)
+
+
+class _Copy:
+    """Copies a pipe to a descriptor in a thread, and keeps the last of it."""
+
+    def __init__(self, pipe: IO[bytes], target: int) -> None:
+        self._pipe = pipe
+        self._target = target
+        self._kept = bytearray()
+        self._passed = 0
+        self._thread = threading.Thread(target=self._work, daemon=True)
+        self._thread.start()
+
+    @property
+    def tail(self) -> str:
+        """The last that passed, from the beginning of a line where it was cut."""
+        text = bytes(self._kept[-_TAIL_BYTES:]).decode("utf-8", "replace")
+        return text.partition("\n")[2] if len(self._kept) > _TAIL_BYTES else text
+
+    def finish(self) -> bool:
+        """Wait for the end, once the program is gone; give up when something else holds the pipe and says nothing."""
+        passed = -1
+        while self._thread.is_alive() and passed != self._passed:
+            passed = self._passed
+            self._thread.join(_SILENCE_S)
+        return not self._thread.is_alive()
+
+    def _work(self) -> None:
+        is_writable = True
+        while data := os.read(self._pipe.fileno(), 65536):
+            self._passed += len(data)
+            self._kept += data
+            if len(self._kept) > 4 * _TAIL_BYTES:
+                del self._kept[: -2 * _TAIL_BYTES]
+            view = memoryview(data)
+            while view and is_writable:
+                try:
+                    view = view[os.write(self._target, view) :]
+                except OSError:  # whoever read it is gone; the program goes on
+                    is_writable = False
+
+
+class _Signals:
+    """What a process does about signals while a program has the foreground; in another than the main thread nothing."""
+
+    def __init__(self) -> None:
+        self._before: dict[int, Any] = {}
+        self._child: subprocess.Popen[bytes] | None = None
+
+    def pass_on_to(self, child: subprocess.Popen[bytes]) -> None:
+        """Send on to `child` what comes for us."""
+        self._child = child
+
+    def __enter__(self) -> _Signals:
+        if threading.current_thread() is threading.main_thread():
+            has_terminal = _is_foreground()
+            for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP):
+                known = signal.getsignal(number)
+                if known in (signal.SIG_IGN, None):  # started in the background or by nohup: the child inherits that
+                    continue
+                is_for_both = has_terminal and number in (signal.SIGINT, signal.SIGQUIT)
+                self._before[number] = signal.signal(number, _ignore if is_for_both else self._pass_on)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _pass_on(self, number: int, _: object) -> None:
+        if self._child is not None and self._child.poll() is None:
+            self._child.send_signal(number)
+
+
+def _ignore(number: int, frame: object) -> None:
+    """Do nothing. A handler, unlike SIG_IGN, is not inherited by the program (execve(2))."""
+
+
+def _is_foreground() -> bool:
+    """Tell whether a terminal sends its signals to us."""
+    try:
+        terminal = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        return os.tcgetpgrp(terminal) == os.getpgrp()
+    except OSError:
+        return False
+    finally:
+        os.close(terminal)
+
+
+def _file_of(descriptor: int) -> tuple[int, int] | None:
+    try:
+        about = os.fstat(descriptor)
+    except OSError:
+        return None
+    return about.st_dev, about.st_ino
 
 
 def become(argv: Sequence[str], *, environment: Mapping[str, str], cwd: Path) -> NoReturn:

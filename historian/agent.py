@@ -5,12 +5,14 @@ It never prints or prompts, and reads no environment: what it has to know of the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from chronos.config import Surroundings
+from chronos.config import Config, GuardRules, Surroundings, load
 from chronos.errors import ChronosError
 from historian import bisecting
 
@@ -20,25 +22,36 @@ if TYPE_CHECKING:
     from historian.answering import Answer
     from historian.bisecting import Bisection, Request, Try
     from historian.failures import FailureAnalysis
+    from historian.guard import CommandRun, FileChange, FileUpdate, Gate, Guard, Pace, Wanted, Watched
     from historian.lessons import LessonsStore
-    from historian.risk import Operation, Precedent
+    from historian.risk import Operation, OperationKind, Precedent, RiskAssessment
 
 
 class HistorianAgent:
     """The historian of one working tree. Close it, or use it in a `with` block, to let go of its files.
 
     `kernel` is a Semantic Kernel for those who have one: the historian needs none, and keeps it at hand. With no
-    `engine` it opens its own for the tree that holds `root`, when something needs one, and closes that again.
+    `engine` it opens its own for the tree that holds `root`, when something needs one, and closes that again. `asker`
+    is asked by the policy `confirm`: it gets the operation and its assessment and says whether it may go on. `notify`
+    is told at once what a guard has to say, which otherwise goes to the engine's notices.
+
+    Guards can be entered by any thread and task; everything else belongs to the thread that made the historian.
     """
 
     def __init__(
-        self, kernel: object | None = None, *, root: Path | str | None = None, engine: ChronosEngine | None = None
-    ) -> None:
+        self, kernel: object | None = None, *, root: Path | str | None = None, engine: ChronosEngine | None = None,
+        asker: Callable[[Operation, RiskAssessment], bool] | None = None,
+        notify: Callable[[str], None] | None = None,
+    ) -> None:  # fmt: skip
         self.kernel = kernel
         self._root = Path(root) if root is not None else None
         self._given = engine
         self._own: ChronosEngine | None = None
         self._lessons: LessonsStore | None = None
+        self._asker = asker
+        self._told = notify
+        self._thread = threading.get_ident()
+        self._asking = threading.Lock()
 
     @property
     def engine(self) -> ChronosEngine:
@@ -122,6 +135,133 @@ class HistorianAgent:
                 list_history=self.get_checkpoint_history,
             ),
         )
+
+    # guard
+
+    def guard(self, operation: str | Operation, *, policy: Wanted = None) -> Guard:
+        """Return a guard for `operation`: a context manager and a decorator, for plain and for async code.
+
+        `policy` is one of off, advise, auto, confirm and block, for medium and high risk, or says so by level
+        (`high=block`, a mapping); by default the settings hold. Entering raises BlockedError, NotConfirmedError or
+        UnprotectedError, all of them RefusedError, before anything has happened.
+        """
+        from historian.guard import Guard, as_operation
+
+        return Guard(self._gate(), as_operation(operation), self._rules(policy))
+
+    def create_safety_checkpoint(
+        self, name: str, description: str = "", *, include: Sequence[Path | str] = (), tags: Sequence[str] = ()
+    ) -> str:
+        """Take a checkpoint before something risky and return its id. It is an automatic one: retention may take it.
+
+        What stands at the paths of `include` is taken in although it is ignored or lies outside of the root.
+        """
+        from chronos.checkpoints import Trigger
+
+        with self._engine_here() as engine:
+            created = engine.take_checkpoint(
+                name, description, tags=tags, trigger=Trigger.AUTOMATIC, needed=True, include=include
+            )
+        return created.checkpoint_id
+
+    def run_command(
+        self, argv: Sequence[str], *, policy: Wanted = None, kind: OperationKind | None = None,
+        restore_on_failure: bool = False, output_to_errors: bool = False,
+    ) -> CommandRun:  # fmt: skip
+        """Run a command under the guard, in the foreground and in the working folder; return how it ended."""
+        from historian.guard import run_command
+
+        now = Surroundings.current()
+        return run_command(
+            self._gate(), self._rules(policy), argv, environment=now.environment, cwd=now.folder, kind=kind,
+            restore_on_failure=restore_on_failure, output_to_errors=output_to_errors,
+        )  # fmt: skip
+
+    def plan_update(
+        self, path: Path | str, *, content: str | bytes | None = None, diff: str | bytes | None = None,
+        json_patch: str | Sequence[Mapping[str, Any]] | None = None, yaml_keys: Mapping[str, Any] | None = None,
+        check: bool = True,
+    ) -> FileChange:  # fmt: skip
+        """Return what `update_file` with the same arguments would write."""
+        from historian.formats import Change
+        from historian.guard import plan_update
+
+        change = Change(content=content, diff=diff, json_patch=json_patch, keys=yaml_keys)
+        with self._engine_here() as engine:
+            return plan_update(engine, path, change, check=check)
+
+    def update_file(
+        self, path: Path | str, *, content: str | bytes | None = None, diff: str | bytes | None = None,
+        json_patch: str | Sequence[Mapping[str, Any]] | None = None, yaml_keys: Mapping[str, Any] | None = None,
+        policy: Wanted = None, check: bool = True,
+    ) -> FileUpdate:  # fmt: skip
+        """Change one file of the tree under the guard, in one step, or leave everything as it was.
+
+        Say how in exactly one way: the whole content, a unified diff, a JSON Patch (RFC 6902), or values by keys such
+        as `a.b` in YAML, JSON or TOML. The result must be valid in the file's format, unless `check` is off.
+        """
+        plan = self.plan_update(
+            path, content=content, diff=diff, json_patch=json_patch, yaml_keys=yaml_keys, check=check
+        )
+        return self.apply_update(plan, policy=policy)
+
+    def apply_update(self, change: FileChange, *, policy: Wanted = None) -> FileUpdate:
+        """Carry out what `plan_update` returned, while the file still is as it was read."""
+        from historian.guard import apply_update
+
+        with self._engine_here() as engine:
+            return apply_update(engine, self._gate(), self._rules(policy), change)
+
+    def watch(self, pace: Pace | None = None, *, stop: threading.Event | None = None) -> Iterator[Watched]:
+        """Take a checkpoint after each burst of changes, by whatever tool, until `stop` is set; yield what happens."""
+        from historian.guard import Pace, watch
+
+        yield from watch(self.engine, pace or Pace(), stop or threading.Event())
+
+    def _gate(self) -> Gate:
+        from historian.guard import Gate
+
+        return Gate(
+            assess=self._assess, open_engine=self._engine_here, notify=self._notify, asker=self._asker,
+            record_failure=getattr(self, "record_failure", None), lock=self._asking,
+        )  # fmt: skip
+
+    def _rules(self, policy: Wanted) -> GuardRules:
+        from historian.guard import find_rules
+
+        return find_rules(self._config(), policy)
+
+    def _config(self) -> Config:
+        """The settings, also where no engine can be had: what to do then is for them to say."""
+        try:
+            return self.engine.config
+        except ChronosError:
+            now = Surroundings.current()
+            return load(self._root or now.folder, now.environment)
+
+    def _assess(self, operation: Operation) -> RiskAssessment:
+        assess: Callable[[Operation], RiskAssessment] = getattr(self, "assess")  # noqa: B009 - the risk room's verb
+        return assess(operation)
+
+    @contextmanager
+    def _engine_here(self) -> Iterator[ChronosEngine]:
+        """Give an engine to this thread: the historian's own, or in another thread one more for the same tree."""
+        if threading.get_ident() == self._thread:
+            yield self.engine
+            return
+        ours = self.engine
+        with ours.open_timeline(ours.timeline) as engine:
+            yield engine
+            ours.notices += engine.notices
+
+    def _notify(self, message: str) -> None:
+        if self._told is not None:
+            self._told(message)
+            return
+        try:
+            self.engine.notices.append(message)
+        except ChronosError:
+            return  # no engine can be had: the log of `logging` and the passage say it
 
     def close(self) -> None:
         """Let go of what was opened here. It can be called twice."""

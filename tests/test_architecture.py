@@ -30,17 +30,17 @@ OWNERS = {
     "typer": {"chronos.cli"},
     "click": {"chronos.cli"},
     "rich": {"chronos.cli"},
-    "tomllib": {"chronos.config", "chronos.merging"},
+    "tomllib": {"chronos.config", "chronos.merging", "historian.formats"},
     "httpx": {"chronos.merging"},
     "lancedb": {"chronos.memory", "historian.lessons"},
-    "yaml": {"chronos.merging"},
+    "yaml": {"chronos.merging", "historian.formats"},
     "tomlkit": {"chronos.merging"},
     "psutil": {"chronos.process"},
-    "jsonpatch": set(),
+    "jsonpatch": {"historian.formats"},
     "sqlglot": {"historian.risk"},
     "tree_sitter": {"historian.risk"},
     "tree_sitter_bash": {"historian.risk"},
-    "watchfiles": set(),
+    "watchfiles": {"historian.guard"},
 }
 FORBIDDEN = {"pickle", "marshal", "shelve", "dill", "tarfile", "zipfile"}
 VAGUE_NAMES = {"utils", "util", "helpers", "helper", "common", "misc", "manager", "base"}

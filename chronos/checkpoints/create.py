@@ -29,7 +29,10 @@ _NAME = re.compile(r"[^\W_][\w .:@/+#,()\-]*|_[\w .:@/+#,()\-]*")
 
 
 class Created(msgspec.Struct, frozen=True):
-    """What came of a request: the checkpoint that has the state, and whether it is a new one."""
+    """What came of a request: the checkpoint that has the state, and whether it is a new one.
+
+    `not_included` says what was asked for by path and is not in it.
+    """
 
     checkpoint_id: str
     name: str
@@ -43,6 +46,7 @@ class Created(msgspec.Struct, frozen=True):
     secrets: tuple[FoundSecret, ...]
     unscanned: dict[str, Unscanned]
     store_is_visible: bool = False
+    not_included: tuple[ReceiptRow, ...] = ()
 
 
 def check_name(name: str) -> str:

@@ -31,7 +31,8 @@ app = typer.Typer(
 _VERBS = {
     "init": "store", "status": "store", "log": "history", "restore": "checkpoint", "undo": "history", "redo": "history",
     "revert": "merging", "conflicts": "merging", "resolve": "merging", "doctor": "store", "verify": "store",
-    "recover": "store", "gc": "space", "du": "space", "completion": "completion", "_complete": "completion",
+    "recover": "store", "run": "guarding", "update": "guarding", "watch": "watching",
+    "gc": "space", "du": "space", "completion": "completion", "_complete": "completion",
 }  # fmt: skip
 _NOUNS = ("checkpoint", "timeline", "memory", "lessons", "bisect")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -12,12 +12,13 @@ import typer
 
 from chronos.cli import output
 from chronos.cli.progress import ProgressBar
-from chronos.errors import BadPathError, ConfirmationNeededError, RefusedError
+from chronos.errors import BadPathError, ChronosError, ConfirmationNeededError, RefusedError
 from chronos.files import display
 
 if TYPE_CHECKING:
     from chronos.engine import ChronosEngine
     from historian import HistorianAgent
+    from historian.risk import Operation, RiskAssessment
 
 _Value = TypeVar("_Value")
 FOUND_SOMETHING = 1
@@ -62,12 +63,35 @@ class Session:
                         output.write_error(f"chrono: {output.harmless(notice)}")
 
     @contextmanager
-    def historian(self) -> Iterator[HistorianAgent]:
-        """Open a historian with its engine, and show what both have to tell afterwards."""
+    def historian(self, *, yes: bool = False) -> Iterator[HistorianAgent]:
+        """Open a historian, with the engine if there can be one: the policy of its guard says what to do without.
+
+        It asks here before what the policy `confirm` is about, unless `yes`; with nobody to ask nothing is confirmed.
+        """
+        import logging
+
         from chronos.app import open_historian
 
-        with self.engine() as engine, open_historian(engine=engine) as historian:
-            yield historian
+        logging.getLogger("historian").addHandler(logging.NullHandler())  # what it says there is shown here anyway
+        asker = (lambda *_: True) if yes else self._confirm if self.is_interactive else None
+        with ExitStack() as stack:
+            try:
+                engine = stack.enter_context(self.engine())
+            except ChronosError:
+                engine = None
+            yield stack.enter_context(open_historian(self.root, engine=engine, asker=asker, notify=self._tell))
+
+    def _tell(self, message: str) -> None:
+        if self.as_json:
+            self.notices.append(message)
+        else:
+            output.write_error(f"chrono: warning: {output.harmless(message)}")
+
+    def _confirm(self, operation: Operation, assessment: RiskAssessment) -> bool:
+        from chronos.cli.guard_report import judged
+
+        output.write_error(judged(operation, assessment))
+        return output.ask("Go on?")
 
     def from_root(self, engine: ChronosEngine, paths: Sequence[str] | None) -> list[str]:
         """Return paths as they were typed, relative to the working folder inside the tree, as paths from the root.

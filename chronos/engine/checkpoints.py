@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from chronos import checkpoints, maintenance, operations
+from chronos import checkpoints, locks, maintenance, operations
 from chronos.checkpoints import AnnotationKind, Trigger, VerdictResult
 from chronos.engine.place import EnginePlace
-from chronos.errors import LowSpaceError, NothingToUndoError, QuotaExceededError, UsageError
+from chronos.errors import LockedError, LowSpaceError, NothingToUndoError, QuotaExceededError, UsageError
 from chronos.files import TreePath, display, parse_tree_path
 from chronos.operations import OperationKind
 
@@ -68,8 +68,14 @@ class CheckpointVerbs(EnginePlace):
         *,
         tags: Sequence[str] = (),
         trigger: Trigger = Trigger.MANUAL,
+        needed: bool = False,
+        include: Sequence[Path | str] = (),
     ) -> Created:
         """Take a checkpoint and return all about it. It is durable when this returns.
+
+        An automatic one is not taken when the newest has this state, unless it is `needed`. What stands at the paths
+        of `include` (absolute, or from the root) is taken in this once although it is ignored or lies outside of the
+        root; what cannot be is said in `not_included`.
 
         Raises BadNameError, UnknownTimelineError, DisabledError, LockedError, StorageError, GitFailedError, and
         QuotaExceededError or LowSpaceError when it does not fit, also after retention and gc.
@@ -80,11 +86,15 @@ class CheckpointVerbs(EnginePlace):
             checkpoints.check_name(tag)
         description = checkpoints.check_description(description)
         with self._here.workspace() as workspace:
-            create = partial(operations.create, workspace, name, description, tuple(tags), trigger=trigger)
+            inclusion = operations.plan_inclusion(workspace, include) if include else None
+            create = partial(
+                operations.create, workspace, name, description, tuple(tags), trigger=trigger, needed=needed,
+                inclusion=inclusion,
+            )  # fmt: skip
             created = _fitting(workspace, create)
             if created.created and maintenance.is_due(workspace.store, workspace.timeline, trigger):
                 maintenance.look_after(workspace)
-            return created
+            return msgspec.structs.replace(created, not_included=inclusion.left_out) if inclusion else created
 
     def list_checkpoints(
         self,
@@ -280,6 +290,27 @@ class CheckpointVerbs(EnginePlace):
         """Yield what `diff` returns, each with its patch."""
         with self._diff(old, new) as found:
             yield from found.patches(found.differences(_selection(paths)))
+
+    def find_unheard(self, paths: Sequence[TreePath]) -> set[TreePath]:
+        """Return those of `paths` (from the root) that no checkpoint would look at, so that their changes are none.
+
+        Those are git's own, the store's, and what is ignored, but for memory stores and what include rules name.
+        """
+        with self._here.workspace() as workspace:
+            return operations.find_unheard(workspace, paths)
+
+    @contextmanager
+    def hold_watch(self) -> Iterator[None]:
+        """Be the only one that watches this working tree. Raises LockedError when somebody does already."""
+        with self._here.workspace() as workspace:
+            lock = workspace.store.layout.watch_lock(workspace.timeline)
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(locks.hold(lock, timeout_s=0))
+            except LockedError as cause:
+                shown = display(str(self.root))
+                raise LockedError(f"{shown} is watched already: {cause.message}", hint="one watch is enough") from cause
+            yield
 
     def list_operations(self, timeline: str | None = None, *, limit: int | None = None) -> list[Operation]:
         """Return the operations of a timeline, the newest first."""

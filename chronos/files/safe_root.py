@@ -167,6 +167,49 @@ class SafeRoot:
         with self._placing(path) as (folder, temporary):
             os.symlink(target, temporary, dir_fd=folder)
 
+    def create_file(self, path: TreePath, data: bytes, *, executable: bool = False) -> None:
+        """Put a new file at `path` durably, with the folders above it. Raises FileExistsError, OSError."""
+        self.make_parents(path)
+        self.write_file(path, [data], executable=executable)
+        folder, name = self._parent(path)
+        descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        os.fsync(folder)
+
+    def replace_file(self, path: TreePath, data: bytes, expected: FileStat) -> None:
+        """Put other content into the regular file `path` in one step, durably: a crash leaves the old or the new one.
+
+        Permission bits stay, and the owner where that is allowed. Raises FileExistsError when the file is not as
+        `expected` any more, and OSError; it is as it was then.
+        """
+        folder, name = self._parent(path)
+        temporary = temporary_name(name)
+        with suppress(FileNotFoundError):
+            os.unlink(temporary, dir_fd=folder)
+        try:
+            about = os.stat(name, dir_fd=folder, follow_symlinks=False)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+            descriptor = os.open(temporary, flags, 0o600, dir_fd=folder)
+            try:
+                write_all(descriptor, data)
+                with suppress(PermissionError):
+                    os.fchown(descriptor, about.st_uid, about.st_gid)
+                os.fchmod(descriptor, stat.S_IMODE(about.st_mode))
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            if stat_of(os.stat(name, dir_fd=folder, follow_symlinks=False)) != expected:
+                raise FileExistsError(errno.EEXIST, "it was changed meanwhile")
+            os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(temporary, dir_fd=folder)
+            raise
+        os.fsync(folder)
+
     def move_out(self, path: TreePath, target: Path) -> None:
         """Move the file, link or folder `path` to `target` outside the tree (copied when on another file system)."""
         folder, name = self._parent(path)

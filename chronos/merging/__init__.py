@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from chronos.merging.conflicts import Choice, Conflict, ConflictKind, Resolution, Resolver, Strategy, parse_strategy
     from chronos.merging.contents import MergedFile, Origin
     from chronos.merging.resolvers import ResolverSettings, list_resolvers, open_resolver
-    from chronos.merging.structured import merge_structured
+    from chronos.merging.structured import merge_structured, set_key
     from chronos.merging.tools import ToolResolver
     from chronos.merging.trees import MergedTree, Settled, merge_trees
 
@@ -30,6 +30,7 @@ __all__ = [
     "merge_trees",
     "open_resolver",
     "parse_strategy",
+    "set_key",
 ]
 
 _HOMES = {
@@ -37,7 +38,7 @@ _HOMES = {
     "Resolver": "conflicts", "Strategy": "conflicts", "parse_strategy": "conflicts",
     "MergedFile": "contents", "Origin": "contents",
     "ResolverSettings": "resolvers", "list_resolvers": "resolvers", "open_resolver": "resolvers",
-    "merge_structured": "structured",
+    "merge_structured": "structured", "set_key": "structured",
     "ToolResolver": "tools",
     "MergedTree": "trees", "Settled": "trees", "merge_trees": "trees",
 }  # fmt: skip

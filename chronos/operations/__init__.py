@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from chronos.operations.grace import GRACE_DAYS, GRACE_OPERATIONS, is_young, split_by_grace
     from chronos.operations.hiding import sweep_hiding_drafts
     from chronos.operations.history_graph import Edge, Graph, Node, build_graph
+    from chronos.operations.including import Inclusion, find_unheard, plan_inclusion
     from chronos.operations.journals import (
         find_journal,
         list_interrupted,
@@ -103,6 +104,7 @@ __all__ = [
     "Edge",
     "Graph",
     "History",
+    "Inclusion",
     "Link",
     "Node",
     "OpenPlace",
@@ -143,6 +145,7 @@ __all__ = [
     "find_journal",
     "find_repositories",
     "find_tree",
+    "find_unheard",
     "get_checkpoint",
     "has_torn_end",
     "hold_tree",
@@ -163,6 +166,7 @@ __all__ = [
     "open_repositories",
     "place_of_tree",
     "places_of",
+    "plan_inclusion",
     "plan_restore",
     "plan_step",
     "plan_towards",
@@ -197,6 +201,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Inclusion": "including", "find_unheard": "including", "plan_inclusion": "including",
     "annotate": "annotations", "list_verdicts": "annotations", "set_verdict": "annotations",
     "shortened": "annotations",
     "check_new_name": "checkpoints", "create": "checkpoints", "delete": "checkpoints", "is_storable": "checkpoints",

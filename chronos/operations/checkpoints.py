@@ -26,6 +26,7 @@ from chronos.operations.workspace import Workspace
 
 if TYPE_CHECKING:
     from chronos.checkpoints import Created
+    from chronos.operations.including import Inclusion
 
 _RELATIVE = r"(?:(?P<timeline>[\w.-]+))?@(?:~(?P<steps>\d{1,9}))?"
 _LAST_GREEN = r"(?:(?P<timeline>[\w.-]+)@)?last-green"
@@ -39,19 +40,23 @@ def create(
     tags: tuple[str, ...] = (),
     *,
     trigger: Trigger = Trigger.MANUAL,
+    needed: bool = False,
+    inclusion: Inclusion | None = None,
     on_locked: Callable[[], None] | None = None,
 ) -> Created:
-    """Take a checkpoint; the names have been checked. `on_locked` is told when the locks are held.
+    """Take a checkpoint; the names have been checked. Raises LockedError, StorageError, GitFailedError.
 
-    Raises LockedError, StorageError, GitFailedError.
+    One that is `needed` is taken whatever its trigger; `inclusion` is what it takes in besides. `on_locked` is told
+    when the locks are held.
     """
-    request = workspace.request(name, trigger, description, tags)
+    request = workspace.request(name, trigger, description, tags, needed=needed)
+    policy = workspace.policy(inclusion.forced, inclusion.places) if inclusion else workspace.policy()
     store = workspace.store
     with store.working_on(workspace.timeline):
         if on_locked is not None:
             on_locked()
         workspace.notices += _settle_if_possible(workspace)
-        with checkpoints.open_checkpoint(store, workspace.repository, workspace.policy(), request) as pending:
+        with checkpoints.open_checkpoint(store, workspace.repository, policy, request) as pending:
             created = pending.seal()
         if created.created and trigger is Trigger.MANUAL:
             move = (CheckpointMove(created.checkpoint_id, True),)

@@ -70,14 +70,14 @@ class Workspace(msgspec.Struct):
 
     def request(
         self, name: str, trigger: Trigger, description: str = "", tags: tuple[str, ...] = (),
-        parents: tuple[str, ...] = (),
+        parents: tuple[str, ...] = (), *, needed: bool = False,
     ) -> Request:  # fmt: skip
         """Return a request for a checkpoint of this workspace."""
         versions = {"git": self.git_version}
         environment = checkpoints.describe_environment(
             self.root, self.environment, self.config.environment_variables, versions
         )
-        return checkpoints.Request(name, description, self.timeline, trigger, environment, tags, parents)
+        return checkpoints.Request(name, description, self.timeline, trigger, environment, tags, parents, needed)
 
     def expand(self, paths: tuple[TreePath, ...]) -> frozenset[TreePath]:
         """Return the files at and below `paths`, but for git's own, for taking ignored ones in by force."""

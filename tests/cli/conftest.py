@@ -47,6 +47,8 @@ class Result:
 class Program:
     """`chrono` in a folder, with a sealed environment."""
 
+    command: Sequence[str] = COMMAND
+
     def __init__(self, folder: Path, environment: dict[str, str]) -> None:
         self.folder = folder
         self.environment = {**environment, "PYTHONPATH": str(PROJECT)}
@@ -54,7 +56,7 @@ class Program:
     def run(self, *words: str | bytes, folder: Path | None = None, **variables: str) -> Result:
         """Run to the end, with nothing on standard input."""
         done = subprocess.run(
-            [*COMMAND, *words], cwd=folder or self.folder, env={**self.environment, **variables},
+            [*self.command, *words], cwd=folder or self.folder, env={**self.environment, **variables},
             stdin=subprocess.DEVNULL, capture_output=True, timeout=_TIME_LIMIT_S, check=False,
         )  # fmt: skip
         out, err = done.stdout.decode("utf-8", "surrogateescape"), done.stderr.decode("utf-8", "surrogateescape")
@@ -74,7 +76,7 @@ class Program:
 
     def on_terminal(self, *words: str, answers: Sequence[tuple[str, str]] = (), **variables: str) -> Result:
         """Run on a pseudo-terminal; type each answer when its prompt has appeared. Both outputs come back as `out`."""
-        return self._on_terminal([*COMMAND, *words], answers, variables)
+        return self._on_terminal([*self.command, *words], answers, variables)
 
     def python_on_terminal(self, source: str) -> Result:
         """Run a piece of Python on a pseudo-terminal."""

@@ -1,0 +1,46 @@
+"""What an operation is called: in messages, and in the name of its checkpoint, which never takes a secret along."""
+
+from __future__ import annotations
+
+import re
+import shlex
+
+from chronos.files import display
+from chronos.secrets import is_secret_text
+from historian.risk import Operation, OperationKind
+
+_LONGEST = 60
+_LONGEST_WORDS = 500
+_NO_NAME = r"[^\w .:@/+#,()\-]+"
+# `password=…`, `--token …` and the user part of an address: more than the forms of keys that are known.
+_VALUES = r"(?i)(?<=://)[^/\s@]+@|(?<=[\w-]=)\S+|(?<=password )\S+|(?<=token )\S+|(?<=secret )\S+|(?<=\s-p)\S+"
+
+
+def as_operation(operation: str | Operation) -> Operation:
+    """Return the operation that was described in words or otherwise."""
+    return operation if isinstance(operation, Operation) else Operation(text=operation)
+
+
+def words_of(operation: Operation) -> str:
+    """Return an operation as people read it, in one line."""
+    if operation.kind is OperationKind.FILE or (operation.path and not operation.text):
+        text = f"{operation.change} {operation.path}"
+    else:
+        text = operation.text or shlex.join(operation.argv) or operation.tool
+    return " ".join(display(text).split())
+
+
+def public_words_of(operation: Operation) -> str:
+    """Return an operation as it may be written down: without what looks like a secret, and not too long."""
+    text = re.sub(_VALUES, "", words_of(operation)).rstrip()
+    if is_secret_text(text.encode("utf-8", "replace")):
+        text = f"{text.partition(' ')[0]} …"
+    return text if len(text) <= _LONGEST_WORDS else f"{text[:_LONGEST_WORDS]}…"
+
+
+def checkpoint_name(operation: Operation) -> str:
+    """Return a name for the checkpoint that is taken before an operation."""
+    text = " ".join(re.sub(_NO_NAME, " ", public_words_of(operation)).split())
+    text = re.sub(r"\.{2,}", ".", text)
+    short = text if len(text) <= _LONGEST else text[:_LONGEST].rpartition(" ")[0] or text[:_LONGEST]
+    return f"before {short}".rstrip()
