@@ -1,0 +1,344 @@
+"""SQL: each statement by its kind, as sqlglot parses it; by its first words where it does not.
+
+A SELECT reads whatever it names, unless a part of it writes; DELETE and UPDATE are judged by whether a condition can
+leave a row out. What stands between BEGIN and ROLLBACK is a rehearsal, but for statements that commit by themselves.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from historian.risk.arguments import verb_of
+from historian.risk.case import Case
+
+if TYPE_CHECKING:
+    from sqlglot import Expression
+
+LONGEST_PARSED = 64 * 1024
+_MOST_STATEMENTS = 500
+_GUESSES = ("", "postgres", "mysql", "tsql", "bigquery", "oracle", "sqlite")
+_COMMITS_BY_ITSELF = frozenset(("mysql", "mariadb", "oracle"))
+_NOISE = re.compile(r"--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'", re.S)
+_BODY = re.compile(r"\$(\w*)\$(.*?)\$\1\$", re.S)
+_FIRST = {
+    "select": "reads", "show": "reads", "describe": "reads", "desc": "reads", "explain": "reads", "with": "reads", "use": "reads",
+    "values": "reads", "table": "reads", "help": "reads", "list": "reads", "fetch": "reads", "declare": "reads", "print": "reads",
+    "go": "reads", "begin": "reads", "start": "reads", "commit": "reads", "rollback": "reads", "end": "reads", "savepoint": "reads",
+    "release": "reads", "delimiter": "reads", "close": "reads", "check": "reads", "checksum": "reads", "abort": "reads", "status": "reads",
+    "insert": "changes", "replace": "changes", "merge": "changes", "upsert": "changes", "create": "changes", "comment": "changes",
+    "set": "changes", "reset": "changes", "grant": "changes", "vacuum": "changes", "analyze": "changes", "reindex": "changes",
+    "refresh": "changes", "cluster": "changes", "copy": "changes", "load": "changes", "lock": "changes", "unlock": "changes",
+    "attach": "changes", "detach": "changes", "optimize": "changes", "kill": "changes", "import": "changes", "export": "changes",
+    "call": "runs", "exec": "runs", "execute": "runs", "do": "runs", "prepare": "runs", "deallocate": "reads", "source": "runs",
+    "delete": "where", "update": "where", "drop": "destroys", "truncate": "destroys", "purge": "destroys", "flush": "changes",
+    "alter": "migrates", "rename": "migrates", "revoke": "permits", "deny": "permits", "shutdown": "stops", "backup": "changes",
+    "restore": "destroys", "undrop": "changes", "put": "changes", "get": "reads", "remove": "destroys", "pragma": "pragma",
+    "reassign": "permits", "security": "changes", "discard": "reads", "notify": "changes", "listen": "reads", "cache": "reads",
+    "msck": "changes", "repair": "changes", "expire": "destroys", "kill_query": "changes", "checkpoint": "changes", "dbcc": "changes",
+}  # fmt: skip
+_INNER = re.compile(r"\b(drop|truncate|alter|delete|update|insert|revoke|execute)\b", re.I)
+_SAID = {
+    "destroys": "removes data", "migrates": "changes the schema", "permits": "takes rights away", "stops": "stops the server",
+}  # fmt: skip
+
+
+def judge_sql(case: Case, text: str, dialect: str = "") -> None:
+    """Judge statements in a dialect of sqlglot, or in whichever of the common ones they parse."""
+    if len(text) > LONGEST_PARSED:
+        case.add("runs", "bounds", f"longer than {LONGEST_PARSED:,} characters, so judged by the first words of statements")
+        for statement in _split(text):
+            _judge_plain(case, statement)
+        return
+    parsed = _parse(text, dialect)
+    if parsed is None:
+        statements: list[tuple[Case, Callable[[Case], None], str]] = [
+            (Case(case.rules), lambda own, statement=statement: _judge_plain(own, statement), statement)  # type: ignore[misc]
+            for statement in _split(text)
+        ]
+    else:
+        statements = [
+            (Case(case.rules), lambda own, tree=tree: _judge_tree(own, tree, dialect), _first_words(tree, dialect))  # type: ignore[misc]
+            for tree in parsed
+        ]
+    for own, judge, _ in statements:
+        judge(own)
+    _settle_transactions(case, [(own, words) for own, _, words in statements], dialect)
+    if not statements:
+        case.add("reads", "sql.empty", "no statement")
+
+
+def _parse(text: str, dialect: str) -> list[Expression] | None:
+    import sqlglot
+    from sqlglot.errors import SqlglotError
+
+    logging.getLogger("sqlglot").setLevel(logging.ERROR)  # it warns of what it takes as a plain command
+    for guess in (dialect,) if dialect else _GUESSES:
+        try:
+            found = sqlglot.parse(text, read=guess or None)
+        except (SqlglotError, ValueError, RecursionError):
+            continue
+        return [tree for tree in found[:_MOST_STATEMENTS] if tree is not None]
+    return None
+
+
+def _settle_transactions(case: Case, statements: list[tuple[Case, str]], dialect: str) -> None:
+    """Give the findings on, those of a transaction that is rolled back as rehearsals."""
+    opened: int | None = None
+    rehearsed: set[int] = set()
+    for number, (_, words) in enumerate(statements):
+        if re.match(r"begin\b|start transaction\b", words) and "atomic" not in words:
+            opened = number
+        elif re.match(r"commit\b|end\b", words):
+            opened = None
+        elif re.match(r"rollback\b(?! to\b)|abort\b", words) and opened is not None:
+            rehearsed |= set(range(opened, number))
+            opened = None
+    for number, (own, words) in enumerate(statements):
+        commits = dialect in _COMMITS_BY_ITSELF and re.match(r"drop|alter|truncate|create|rename", words)
+        for finding in own.findings:
+            if number in rehearsed and finding.action != "reads" and not commits:
+                case.add("rehearses", "sql.rolled_back", f"{finding.reason}, and rolls it back")
+            else:
+                case.add(finding.action, finding.rule, finding.reason, weight=finding.weight)
+        for hit in own.hits:
+            if number not in rehearsed:
+                case.hit(hit.kind, hit.what, hit.folder)
+
+
+def _first_words(tree: Expression, dialect: str) -> str:
+    name = type(tree).__name__.lower()
+    if name == "transaction":
+        return "begin"
+    if name in ("commit", "rollback"):
+        return f"{name} to" if tree.args.get("savepoint") else name
+    return f"{tree.this} {tree.expression}".lower()[:60] if name == "command" else name.removesuffix("table")
+
+
+def _judge_tree(case: Case, tree: Expression, dialect: str) -> None:
+    from sqlglot import expressions as exp
+
+    if isinstance(tree, exp.Command | exp.Alias | exp.Column | exp.Identifier):
+        _judge_plain(case, tree.sql() if not isinstance(tree, exp.Command) else f"{tree.this} {tree.expression or ''}")
+        return
+    if isinstance(tree, exp.Describe):
+        inner = tree.this
+        runs = "ANALYZE" in str(tree.args.get("style") or tree.args.get("kind") or "").upper()
+        if runs and isinstance(inner, exp.Expression) and not isinstance(inner, exp.Table):
+            _judge_tree(case, inner, dialect)
+        else:
+            case.add("reads", "sql.explain", "only explains or describes")
+        return
+    writes = [node for node in tree.find_all(exp.Delete, exp.Update, exp.Insert, exp.Merge, exp.Drop, exp.TruncateTable)]
+    for node in (tree, *(node for node in writes if node is not tree)):
+        _judge_node(case, node, exp)
+
+
+def _judge_node(case: Case, node: Any, exp: Any) -> None:
+    tables = [table.sql() for table in node.find_all(exp.Table)][:5]
+    shown = tables[0] if tables else ""
+    if isinstance(node, exp.Delete | exp.Update):
+        _judge_rows(case, node, shown, exp)
+    elif isinstance(node, exp.Drop):
+        kind = str(node.args.get("kind") or "").lower()
+        case.add("destroys", "sql.drop", f"drops {kind} {_name(node)}".replace("  ", " "))
+        case.hit("table", _name(node))
+    elif isinstance(node, exp.TruncateTable):
+        case.add("destroys", "sql.truncate", f"empties {', '.join(tables)}")
+        for table in tables:
+            case.hit("table", table)
+    elif isinstance(node, exp.Alter):
+        case.add("migrates", "sql.alter", f"alters {_name(node)}")
+        case.hit("table", _name(node))
+    elif isinstance(node, exp.Create):
+        _judge_create(case, node, shown)
+    elif isinstance(node, exp.Insert):
+        action = "destroys" if node.args.get("overwrite") else "changes"
+        case.add(action, "sql.insert", f"inserts into {shown}" if action == "changes" else f"overwrites {shown}")
+        case.hit("table", shown)
+    elif isinstance(node, exp.Merge):
+        case.add("changes", "sql.merge", f"merges into {shown}")
+        case.hit("table", shown)
+    elif isinstance(node, exp.Query):
+        _judge_query(case, node, exp)
+    else:
+        _judge_other(case, node, exp)
+
+
+def _name(node: Any) -> str:
+    return node.this.sql()[:80] if hasattr(node.this, "sql") else str(node.this or "")[:80]
+
+
+def _judge_create(case: Case, node: Any, shown: str) -> None:
+    kind = str(node.args.get("kind") or "").lower()
+    if node.args.get("replace") and kind in ("table", "schema", "database"):
+        case.add("destroys", "sql.replace", f"replaces {kind} {shown}")
+    else:
+        case.add("changes", "sql.create", f"creates {kind} {shown}".rstrip())
+    case.hit("table", shown)
+
+
+def _judge_rows(case: Case, node: Any, shown: str, exp: Any) -> None:
+    verb = "deletes" if isinstance(node, exp.Delete) else "updates"
+    where = node.args.get("where")
+    if where is None and not isinstance(node.parent, exp.When):
+        case.add("destroys", f"sql.{verb}_all", f"{verb} every row of {shown}: no WHERE")
+    elif where is not None and _is_always_true(where.this, exp):
+        case.add("destroys", f"sql.{verb}_all", f"{verb} every row of {shown}: its WHERE is always true")
+    else:
+        case.add("changes", f"sql.{verb}", f"{verb} rows of {shown}")
+    case.hit("table", shown)
+
+
+def _judge_query(case: Case, node: Any, exp: Any) -> None:
+    if node.find(exp.Into) is not None:
+        case.add("changes", "sql.select_into", "writes the result of a SELECT into a table")
+    for call in node.find_all(exp.Anonymous):
+        name = str(call.this)
+        action = verb_of(name, case.rules.verbs)
+        if action not in ("", "reads") and (name.lower().startswith(("pg_", "lo_", "dblink", "sys_")) or action == "destroys"):
+            case.add(action, "sql.function", f"calls {name[:60]}, which {case.rules.says(action)}")
+        elif name.lower() in ("setval", "nextval", "pg_notify", "pg_advisory_lock", "lo_import", "lo_export"):
+            case.add("changes", "sql.function", f"calls {name}")
+    case.add("reads", "sql.select", "a SELECT only reads")
+
+
+def _judge_other(case: Case, node: Any, exp: Any) -> None:
+    name = type(node).__name__.lower()
+    text = node.sql()
+    if name in ("transaction", "commit", "rollback", "use", "show", "summarize", "cache", "uncache"):
+        case.add("reads", f"sql.{name}", f"a {name.upper()} changes no data")
+    elif name == "grant":
+        case.add("changes", "sql.grant", "grants rights")
+    elif name == "revoke":
+        case.add("permits", "sql.revoke", "revokes rights")
+    elif name == "pragma":
+        _judge_plain(case, text)
+    elif name == "kill":
+        case.add("changes", "sql.kill", "ends a connection")
+    else:
+        _judge_plain(case, text)
+
+
+def _is_always_true(node: Any, exp: Any) -> bool:
+    """Tell whether a condition leaves no row out: a true literal, x = x, an OR with such a side, an id above nothing."""
+    if isinstance(node, exp.Paren):
+        return _is_always_true(node.this, exp)
+    if isinstance(node, exp.Or):
+        return _is_always_true(node.left, exp) or _is_always_true(node.right, exp)
+    if isinstance(node, exp.And):
+        return _is_always_true(node.left, exp) and _is_always_true(node.right, exp)
+    if isinstance(node, exp.Boolean):
+        return bool(node.this)
+    if isinstance(node, exp.Literal):
+        return node.is_string is False and node.this not in ("0", "0.0")
+    if isinstance(node, exp.Not):
+        inner = node.this.this if isinstance(node.this, exp.Paren) else node.this
+        if isinstance(inner, exp.Is) and isinstance(inner.expression, exp.Null):
+            return _is_key(inner.this, exp)
+        return _is_never_true(inner, exp)
+    if isinstance(node, exp.Exists):
+        return node.find(exp.From) is None
+    if isinstance(node, exp.Like | exp.ILike):
+        return isinstance(node.expression, exp.Literal) and set(str(node.expression.this)) == {"%"}
+    if isinstance(node, exp.EQ | exp.GTE | exp.LTE | exp.GT | exp.LT | exp.NEQ | exp.NullSafeEQ):
+        return _compare(node, exp)
+    return False
+
+
+def _is_never_true(node: Any, exp: Any) -> bool:
+    if isinstance(node, exp.Boolean):
+        return not node.this
+    if isinstance(node, exp.EQ) and isinstance(node.left, exp.Literal) and isinstance(node.right, exp.Literal):
+        return bool(node.left.this != node.right.this)
+    return isinstance(node, exp.Literal) and node.this == "0"
+
+
+def _is_key(node: Any, exp: Any) -> bool:
+    return isinstance(node, exp.Column) and re.fullmatch(r"(?i)(?:.*_)?(?:id|pk|key|rowid|uuid|guid)", node.name) is not None
+
+
+def _compare(node: Any, exp: Any) -> bool:
+    left, right = node.left, node.right
+    if left.sql() == right.sql():
+        return isinstance(node, exp.EQ | exp.GTE | exp.LTE | exp.NullSafeEQ)
+    if isinstance(left, exp.Literal) and isinstance(right, exp.Literal):
+        try:
+            first, second = float(left.this), float(right.this)
+        except ValueError:
+            return isinstance(node, exp.NEQ)
+        return {
+            "EQ": first == second, "GT": first > second, "GTE": first >= second, "LT": first < second,
+            "LTE": first <= second, "NEQ": first != second,
+        }.get(type(node).__name__, False)  # fmt: skip
+    is_low = isinstance(right, exp.Literal) and right.this in ("0", "-1") or isinstance(right, exp.Neg)
+    return isinstance(node, exp.GT | exp.GTE | exp.NEQ) and is_low and _is_key(left, exp)
+
+
+def _split(text: str) -> Iterator[str]:
+    """Yield statements of a text that is not parsed: parts between semicolons that stand in no string or comment."""
+    start = 0
+    for match in re.finditer(r"--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'|\"[^\"]*\"|\$(\w*)\$.*?\$\1\$|;", text, re.S):
+        if match[0] == ";":
+            if text[start : match.start()].strip():
+                yield text[start : match.start()].strip()
+            start = match.end()
+    if text[start:].strip():
+        yield text[start:].strip()
+
+
+def _judge_plain(case: Case, statement: str) -> None:
+    """Judge a statement by its first words, and by whether there is a WHERE."""
+    bodies = [match[2] for match in _BODY.finditer(statement)]
+    bare = re.sub(r"\s+", " ", _NOISE.sub(" ", _BODY.sub(" ", statement))).strip(" (;")
+    words = re.findall(r"\w+", bare.lower())[:60]
+    if not words:
+        return
+    first = words[0]
+    if first == "explain":
+        is_run = "analyze" in words[:4]
+        inner = next((at for at, word in enumerate(words[:8]) if _FIRST.get(word) in ("where", "changes") and word != "analyze"), None)
+        if is_run and inner is not None:
+            _judge_plain(case, bare[bare.lower().find(words[inner]) :])
+            return
+    action = _FIRST.get(first, "runs")
+    shown = bare[:60]
+    if action == "where":
+        condition = re.search(r"\bwhere\b(.*)", bare, re.I | re.S)
+        all_rows = condition is None or re.fullmatch(r"\s*(?:\(?\s*)?(?:1\s*=\s*1|true|1)\s*\)?\s*", condition[1], re.I)
+        action = "destroys" if all_rows else "changes"
+        case.add(action, f"sql.{first}", f"{shown}: " + ("every row" if all_rows else "some rows"))
+    elif action == "pragma":
+        _judge_pragma(case, bare)
+    elif first == "with" and (inner_word := _INNER.search(bare)):
+        _judge_plain(case, bare[inner_word.start() :])
+    elif first == "alter" and len(words) > 1 and words[1] in ("session",):
+        case.add("changes", "sql.set", shown)
+    elif first == "create" and words[1:3] == ["or", "replace"] and "table" in words[3:5]:
+        case.add("destroys", "sql.replace", f"{shown}: replaces a table")
+    elif first in ("call", "exec", "execute") and len(words) > 1:
+        said = verb_of(words[2] if words[1] in ("procedure", "immediate", "dbo", "sys") and len(words) > 2 else words[1], case.rules.verbs)
+        action = said if said in ("destroys", "migrates", "stops") else "runs"
+        case.add(action, "sql.call", f"{shown}: a procedure")
+    elif first == "copy" and "program" in words:
+        case.add("foreign", "sql.copy_program", "COPY … PROGRAM runs a program on the server")
+    elif first == "reset" and words[1:2] in (["master"], ["slave"], ["replica"]):
+        case.add("destroys", "sql.reset", shown)
+    else:
+        case.add(action, f"sql.{first}", f"{shown}: {_SAID.get(action, case.rules.says(action))}")
+    for body in (*bodies, *([" ".join(words[1:])] if first in ("do", "begin", "declare", "if") and len(words) > 2 else [])):
+        if first != "create":
+            for inner_statement in _INNER.finditer(body):
+                _judge_plain(case, body[inner_statement.start() :].split(";")[0])
+
+
+def _judge_pragma(case: Case, text: str) -> None:
+    name = text.lower().removeprefix("pragma").strip()
+    if "writable_schema" in name and "=" in name:
+        case.add("migrates", "sql.pragma", "lets the schema be written")
+    elif "=" in name or re.match(r"(?:wal_checkpoint|optimize|incremental_vacuum|shrink_memory)", name):
+        case.add("changes", "sql.pragma", f"sets {name[:40]}")
+    else:
+        case.add("reads", "sql.pragma", f"asks for {name[:40]}")
