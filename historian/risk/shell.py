@@ -8,6 +8,7 @@ tolerates errors; a command that does not parse is judged by its words as well, 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -59,6 +60,13 @@ def judge_shell(case: Case, text: str, folder: str = "", state: ShellState | Non
             if name not in state.called:
                 Shell(case, state).run(body, Flow())
     return flow
+
+
+def judge_arguments(case: Case, argv: Sequence[str], folder: str = "") -> None:
+    """Judge a program that is started with these arguments, which no shell sees."""
+    state = ShellState(folder)
+    words = [Word(text, is_quoted=True) for text in argv]
+    Shell(case, state).program(words, Flow())
 
 
 def _judge_by_words(case: Case, text: str) -> None:
