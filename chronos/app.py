@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from chronos import merging
 from chronos.config import Surroundings
@@ -13,7 +13,10 @@ from chronos.engine import ChronosEngine
 from chronos.errors import UsageError
 from chronos.process import become
 
-__all__ = ["editor_argv", "open_engine", "run_in", "tool_resolver"]
+if TYPE_CHECKING:
+    from historian.agent import HistorianAgent
+
+__all__ = ["editor_argv", "open_engine", "open_historian", "run_in", "tool_resolver"]
 # What git sets for its hooks would lead a program in another tree to this repository's index.
 _NOT_PASSED_ON = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR", "PWD", "OLDPWD")
 
@@ -29,6 +32,13 @@ def open_engine(
     `progress` is told (done, total) during long work. Close the engine, or use it in a `with` block.
     """
     return ChronosEngine(root, surroundings=surroundings or Surroundings.current(), progress=progress)
+
+
+def open_historian(root: Path | None = None) -> HistorianAgent:
+    """Return a historian for the working tree that holds `root`, or the folder that the front door was called in."""
+    from historian.agent import HistorianAgent
+
+    return HistorianAgent(root=root)
 
 
 def run_in(command: Sequence[str], variables: Mapping[str, str]) -> NoReturn:

@@ -13,6 +13,7 @@ from chronos.config import Surroundings
 
 if TYPE_CHECKING:
     from chronos.engine import ChronosEngine
+    from historian.risk import Assessor, Operation, RiskAssessment
 
 
 class HistorianAgent:
@@ -29,6 +30,7 @@ class HistorianAgent:
         self._root = Path(root) if root is not None else None
         self._given = engine
         self._own: ChronosEngine | None = None
+        self._assessors: dict[bool, Assessor] = {}
 
     @property
     def engine(self) -> ChronosEngine:
@@ -40,6 +42,19 @@ class HistorianAgent:
 
             self._own = ChronosEngine(self._root, surroundings=Surroundings.current())
         return self._own
+
+    def assess(self, operation: str | Operation, *, probe: bool = True) -> RiskAssessment:
+        """Return how dangerous an operation is, why, what it would hit, and what no checkpoint would cover.
+
+        With `probe` it is looked what is there: read-only, at most 50 ms. Raises UsageError when nothing is given, and
+        BadConfigError for wrong rules of the project.
+        """
+        from historian.risk import Assessor, load_rules
+
+        if probe not in self._assessors:
+            root = self.engine.root if probe else self._root
+            self._assessors[probe] = Assessor(load_rules(root), engine=self.engine if probe else None)
+        return self._assessors[probe].assess(operation)
 
     def close(self) -> None:
         """Let go of what was opened here. It can be called twice."""

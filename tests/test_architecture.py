@@ -33,7 +33,7 @@ OWNERS = {
     "tomllib": {"chronos.config", "chronos.merging"},
     "httpx": {"chronos.merging"},
     "lancedb": {"chronos.memory"},
-    "yaml": {"chronos.merging"},
+    "yaml": {"chronos.merging", "historian.risk"},
     "tomlkit": {"chronos.merging"},
     "psutil": {"chronos.process"},
     "jsonpatch": set(),

@@ -33,7 +33,7 @@ _VERBS = {
     "conflicts": "merging", "resolve": "merging", "doctor": "store", "verify": "store",
     "recover": "store", "gc": "space", "du": "space", "completion": "completion", "_complete": "completion",
 }  # fmt: skip
-_NOUNS = ("checkpoint", "timeline", "memory")
+_NOUNS = ("checkpoint", "timeline", "memory", "risk")
 
 
 def _show_version(context: typer.Context, wanted: bool) -> None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         is_storable,
         resolve,
     )
+    from chronos.operations.covering import Coverage, find_coverage, find_git_settings, is_ref, list_unsaved
     from chronos.operations.executing import Outcome, Prepared, Task, carry_out_prepared, execute
     from chronos.operations.grace import GRACE_DAYS, GRACE_OPERATIONS, is_young, split_by_grace
     from chronos.operations.hiding import sweep_hiding_drafts
@@ -98,6 +99,7 @@ __all__ = [
     "ASIDE",
     "GRACE_DAYS",
     "GRACE_OPERATIONS",
+    "Coverage",
     "Edge",
     "Graph",
     "History",
@@ -133,8 +135,10 @@ __all__ = [
     "drop_note",
     "execute",
     "extract_store",
+    "find_coverage",
     "find_ended",
     "find_folder",
+    "find_git_settings",
     "find_journal",
     "find_repositories",
     "find_tree",
@@ -142,6 +146,7 @@ __all__ = [
     "has_torn_end",
     "hold_tree",
     "is_ours",
+    "is_ref",
     "is_storable",
     "is_unreadable",
     "is_young",
@@ -150,6 +155,7 @@ __all__ = [
     "list_notes",
     "list_stores",
     "list_unfinished",
+    "list_unsaved",
     "move_checkpoints",
     "new_operation_id",
     "open_diff",
@@ -187,6 +193,8 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Coverage": "covering", "find_coverage": "covering", "find_git_settings": "covering", "is_ref": "covering",
+    "list_unsaved": "covering",
     "annotate": "annotations",
     "check_new_name": "checkpoints", "create": "checkpoints", "delete": "checkpoints", "is_storable": "checkpoints",
     "get_checkpoint": "checkpoints", "resolve": "checkpoints",

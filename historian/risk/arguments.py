@@ -8,12 +8,13 @@ from fnmatch import fnmatchcase
 
 import msgspec
 
+from historian.risk.listing import listed
 from historian.risk.rules import CommandRule
 
 _LONGEST_CLUSTER = 7
-_NO_CLUSTERS = frozenset(
-    "find terraform tofu terragrunt java javac openssl ffmpeg ffprobe convert magick go gcc g++ clang xdotool mvn ant packer "
-    "kafka-topics kafka-topics.sh nomad consul vault qemu-img xcodebuild".split()
+_NO_CLUSTERS = listed(
+    "find terraform tofu terragrunt java javac openssl ffmpeg ffprobe convert magick go gcc g++ clang xdotool "
+    "mvn ant packer kafka-topics kafka-topics.sh nomad consul vault qemu-img xcodebuild"
 )
 _PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|\*")
 

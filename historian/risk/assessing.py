@@ -53,7 +53,8 @@ class Assessor:
         best: RiskAssessment | None = None
         for kind in kinds:
             found = self._assess(operation, kind)
-            if best is None or found.score > best.score:
+            fits = best is None or [signal.rule for signal in found.signals] != ["words.unknown"]
+            if best is None or (fits and found.score > best.score):
                 best = found
         assert best is not None
         return best
@@ -76,7 +77,12 @@ class Assessor:
         return self._engine
 
     def _verdict(
-        self, case: Case, kind: OperationKind, targets: tuple, covered: bool | None, precedents: Sequence[Precedent]  # type: ignore[type-arg]
+        self,
+        case: Case,
+        kind: OperationKind,
+        targets: tuple,
+        covered: bool | None,
+        precedents: Sequence[Precedent],  # type: ignore[type-arg]
     ) -> RiskAssessment:
         findings = sorted(case.findings, key=lambda finding: -finding.weight)
         score = findings[0].weight if findings else self.rules.weight("reads")

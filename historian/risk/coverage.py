@@ -27,7 +27,7 @@ def resolve_targets(case: Case) -> tuple[tuple[Target, ...], bool | None]:
     paths = paths[:_MOST_TARGETS]
     found = case.probe.coverage([path for path, _ in paths]) if case.probe is not None and paths else ()
     for number, (path, hit) in enumerate(paths):
-        place = found[number] if found else "unknown"
+        place = found[number].value if found else "unknown"
         if place == "absent":
             if hit.kind != "overwritten":
                 targets.append(Target(str(path), "absent", True))
@@ -62,7 +62,9 @@ def advise(level: RiskLevel, targets: tuple[Target, ...], effects: tuple[str, ..
     files = [target.what for target in missed if target.coverage in ("ignored", "secret", "too-large")]
     databases = [target.what for target in missed if target.coverage == "outside"]
     if files:
-        parts.append(f"no checkpoint holds {_few(files)}: name it in .chronoinclude, or declare it with chrono memory add")
+        parts.append(
+            f"no checkpoint holds {_few(files)}: name it in .chronoinclude, or declare it with chrono memory add"
+        )
     if databases:
         parts.append(f"{_few(databases)} is outside the project: chrono memory add it, or copy it away")
     if any(target.coverage == "history" for target in missed):

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import re
 
+from historian.risk.listing import listed
 from historian.risk.operations import Operation, OperationKind
 from historian.risk.rules import Rules
+from historian.risk.sql_clients import CLIENTS
+from historian.risk.wrappers import WRAPPERS
 
 _SQL = re.compile(
     r"""(?xis)\s*(?:(?:--[^\n]*\n|/\*.*?\*/)\s*)*(?:
@@ -19,24 +22,27 @@ _SQL = re.compile(
     |grant\s.+\s(?:on|to)\s|revoke\s.+\sfrom\s+\w+\s*;?\s*$|with\s+(?:recursive\s+)?[\w"]+\s*(?:\([^)]*\)\s*)?as\s+(?:not\s+)?(?:materialized\s+)?\(|merge\s+into\s+\S+\s+(?:as\s+\w+\s+|\w+\s+)?using\b
     |explain\s+(?:\(.*?\)\s*)?(?:analyze\s+|verbose\s+)*(?:select|insert|update|delete|with)\s|explain\s+query\s+plan\s|begin\s*(?:transaction|work)?\s*;|start\s+transaction\s*;|(?:commit|rollback)\s*;|pragma\s+\w+|vacuum(?:\s+full)?(?:\s+[\w.]+)?\s*;?\s*$|analyze\s+\w+\s*;|reindex\s+(?:table|index|database)\s
     |call\s+[\w.]+\s*\(|exec(?:ute)?\s+(?:[\w.]*sp_\w+|dbo\.\w+|immediate\b|procedure\b|\w+\.\w+)|copy\s+[\w."(]+.*\s(?:from|to)\s|comment\s+on\s+(?:table|column)\s|show\s+(?:tables|databases|columns|create\s+table|processlist|index|grants|variables|full|status)\b|describe\s+\w+\s*;|desc\s+\w+\s*;|set\s+\w+\s*=\s*\S+\s*;|load\s+data\s|do\s+\$|declare\s+@|use\s+\w+\s*;|optimize\s+table\s|rename\s+table\s|kill\s+(?:query\s+|connection\s+)?\d+\s*;|lock\s+tables?\s|refresh\s+materialized|attach\s+database|detach\s+database|undrop\s|values\s*\(|reassign\s+owned|drop\s+all\s+tables\s*;)"""
-)  # fmt: skip
+)
 _STRONG_SHELL = re.compile(
     r"\|\s*\w|&&|\|\||\$\(|\$\{|\$\w|(?:^|\s)\d?>{1,2}\s*[\w./&$~\"'-]|<<|(?:^|\s)--?[A-Za-z][\w-]*|(?:^|\s)[A-Z_][A-Z0-9_]*=|;\s*\w+\s+-|(?:^|\s)(?:~|\.{1,2})?/\w|\*\.\w|(?:^|\s)\*(?:\s|$)|&\s*$"
 )
-_STOPWORDS = frozenset(
-    "the a an all any of to from and then with for in into our my your this that these those is are it its them please on at by "
-    "be was were not should would could will if when what how why which where who i we you they every each".split()
+_STOPWORDS = listed(
+    "the a an all any of to from and then with for in into our my your this that these those is are it its "
+    "them please on at by be was were not should would could will if when what how why which where who i we "
+    "you they every each"
 )
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"|`[^`]*`")
 _HEAD = 4096
 _FIRST_WORD = re.compile(r"[^\s;|&<>()]+")
 _PREFIX = re.compile(r"\s*(?:[A-Za-z_]\w*=(?:'[^']*'|\"[^\"]*\"|\S*)\s+)*(?:[({!]\s+|\()?")
 _KEYWORDS = frozenset(("if", "for", "while", "until", "case", "function", "[", "[[", "{", "(", "!", "time"))
-_PLAIN_WORDS = frozenset(
-    "make find sort test kill install split join cut patch link file watch time which who head more less touch host expand "
-    "clear reset history diff format wait type read set let date look write fold service mount at print source yes command "
-    "trash move copy rename open start stop erase wipe purge undo show list help convert import fetch apply scan shutdown reboot halt "
-    "clean up go truncate rename deploy unlink strip locate last column sync script trap export alias just task drop switch merge push pull release publish upgrade update migrate".split()
+_PLAIN_WORDS = listed(
+    "make find sort test kill install split join cut patch link file watch time which who head more less touch "
+    "host expand clear reset history diff format wait type read set let date look write fold service mount at "
+    "print source yes command trash move copy rename open start stop erase wipe purge undo show list help "
+    "convert import fetch apply scan shutdown reboot halt clean up go truncate rename deploy unlink strip "
+    "locate last column sync script trap export alias just task drop switch merge push pull release publish "
+    "upgrade update migrate"
 )
 
 
@@ -64,9 +70,18 @@ def _words_or_shell(rules: Rules, first: str, bare: str, *, has_prefix: bool) ->
     spoken = sum(word.strip(",.:;?!") in _STOPWORDS for word in words)
     name = first.rsplit("/", 1)[-1]
     is_path = first.startswith(("./", "../", "/", "~/", "$", "\\")) or ("'" in first and len(words) > 1)
-    is_program = name in rules.commands or is_path or first in _KEYWORDS or name in _MORE_PROGRAMS or name.endswith((".sh", ".py", ".ps1"))
+    is_program = (
+        name in rules.commands
+        or (name.lower() in rules.commands and "-" in name)
+        or is_path
+        or first in _KEYWORDS
+        or name in _MORE_PROGRAMS
+        or name in CLIENTS
+        or name in WRAPPERS
+        or name.endswith((".sh", ".py", ".ps1"))
+    )
     strong = _STRONG_SHELL.search(bare) is not None
-    is_said = name in rules.words or name in _PLAIN_WORDS
+    is_said = name in _PLAIN_WORDS or (name in rules.words and bool(rules.words[name].action))
     if has_prefix and (is_program or strong):
         return (OperationKind.SHELL,)
     if is_program and (not is_said or strong):
@@ -76,20 +91,22 @@ def _words_or_shell(rules: Rules, first: str, bare: str, *, has_prefix: bool) ->
             return (OperationKind.SHELL, OperationKind.WORDS)
         return (OperationKind.SHELL,)
     if is_program:
-        if spoken or first[:1].isupper() or bare.rstrip().endswith((".", "?", "!")) and len(words) > 2:
+        if spoken or first[:1].isupper() or (bare.rstrip().endswith((".", "?", "!")) and len(words) > 2):
             return (OperationKind.WORDS,)
         return (OperationKind.SHELL, OperationKind.WORDS)
     if spoken or first[:1].isupper() or first.lower() in rules.words:
         return (OperationKind.WORDS,)
-    if strong:
-        return (OperationKind.SHELL, OperationKind.WORDS) if len(words) > 1 else (OperationKind.WORDS,)
     looks_like_program = re.fullmatch(r"[a-z][a-z0-9]*(?:[-_.][a-z0-9]+)*", first) is not None and 1 < len(words) <= 8
+    if strong and looks_like_program:
+        return (OperationKind.SHELL,)
+    if strong and len(words) > 1:
+        return (OperationKind.SHELL, OperationKind.WORDS)
     return (OperationKind.WORDS, OperationKind.SHELL) if looks_like_program else (OperationKind.WORDS,)
 
 
-_MORE_PROGRAMS = frozenset(
-    "sudo doas env nohup timeout nice ionice xargs ssh busybox su eval source . npx bunx poetry uv pipenv bundle parallel watch "
-    "strace flock chroot exec stdbuf setsid unshare pwsh powershell cmd psql mysql mongosh mongo turso cockroach".split()
+_MORE_PROGRAMS = listed(
+    "sudo doas env nohup timeout nice ionice xargs ssh busybox su eval source . npx bunx poetry uv pipenv "
+    "bundle parallel watch strace flock chroot exec stdbuf setsid unshare pwsh powershell cmd"
 )
 
 

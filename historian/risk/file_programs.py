@@ -13,13 +13,49 @@ from historian.risk.shell_text import decode_base64, decode_hex, translate_lette
 
 _MODE = re.compile(r"^(?:[0-7]{3,4}|[ugoa]*[-+=][rwxXst]*(?:,[ugoa]*[-+=][rwxXst]*)*)$")
 _WRITES_HTTP = ("POST", "PUT", "PATCH", "DELETE", "MKCOL", "MOVE", "COPY", "PURGE")
-_DATA_FLAGS = ("-d", "--data", "--data-raw", "--data-binary", "--data-urlencode", "--json", "-F", "--form", "-T", "--upload-file", "--form-string")
+_DATA_FLAGS = (
+    "-d",
+    "--data",
+    "--data-raw",
+    "--data-binary",
+    "--data-urlencode",
+    "--json",
+    "-F",
+    "--form",
+    "-T",
+    "--upload-file",
+    "--form-string",
+)
 _LOCAL_HOSTS = re.compile(r"(?:\w+://)?(?:localhost|127\.0\.0\.1|\[::1\]|0\.0\.0\.0|host\.docker\.internal)(?=[:/]|$)")
-_CURL_VALUED = ("-X", "--request", "-o", "--output", "-H", "--header", "-u", "--user", "-A", "-e", "-b", "-c", "-m", "--max-time", "--retry", "--url", "-w", "-x", "--connect-timeout", "--cacert", "--cert", "--key", *_DATA_FLAGS)
+_CURL_VALUED = (
+    "-X",
+    "--request",
+    "-o",
+    "--output",
+    "-H",
+    "--header",
+    "-u",
+    "--user",
+    "-A",
+    "-e",
+    "-b",
+    "-c",
+    "-m",
+    "--max-time",
+    "--retry",
+    "--url",
+    "-w",
+    "-x",
+    "--connect-timeout",
+    "--cacert",
+    "--cert",
+    "--key",
+    *_DATA_FLAGS,
+)
 
 
 def _remove(call: Invocation) -> Flow:
-    """rm and its kin: high, unless all of it is temporary."""
+    """Rm and its kin: high, unless all of it is temporary."""
     arguments = Arguments(call.name, call.words[1:], ("-n", "-s", "-u") if call.name in ("shred", "truncate") else ())
     for word in arguments.positionals:
         judge_change(call.case, word.text, call.state.folder, "delete", call.name)
@@ -32,7 +68,9 @@ def _truncate(call: Invocation) -> Flow:
     arguments = Arguments("truncate", call.words[1:], ("-s", "--size", "-r", "--reference"))
     size = arguments.values.get("-s", arguments.values.get("--size", ""))
     for word in arguments.positionals:
-        judge_change(call.case, word.text, call.state.folder, "update" if size.startswith("+") else "delete", "truncate")
+        judge_change(
+            call.case, word.text, call.state.folder, "update" if size.startswith("+") else "delete", "truncate"
+        )
     return Flow(sources=(call.name,))
 
 
@@ -45,7 +83,9 @@ def _move(call: Invocation) -> Flow:
         return Flow()
     for word in names[:-1]:
         judge_change(call.case, word.text, call.state.folder, "rename", "mv")
-    judge_change(call.case, target, call.state.folder, "append" if call.arguments.has("-n", "--no-clobber") else "update", "mv")
+    judge_change(
+        call.case, target, call.state.folder, "append" if call.arguments.has("-n", "--no-clobber") else "update", "mv"
+    )
     return Flow()
 
 
@@ -62,7 +102,13 @@ def _copy(call: Invocation) -> Flow:
 def _link(call: Invocation) -> Flow:
     names = call.arguments.positionals
     if names:
-        judge_change(call.case, names[-1].text, call.state.folder, "update" if call.arguments.has("-f", "--force") else "create", "ln")
+        judge_change(
+            call.case,
+            names[-1].text,
+            call.state.folder,
+            "update" if call.arguments.has("-f", "--force") else "create",
+            "ln",
+        )
     call.case.add("changes", "path.link", "ln makes a link")
     return Flow()
 
@@ -78,7 +124,7 @@ def _tee(call: Invocation) -> Flow:
 
 
 def _modes(call: Invocation) -> Flow:
-    """chmod and chown: high when they go through very much."""
+    """Chmod and chown: high when they go through very much."""
     positionals = [word for word in call.arguments.positionals if word.text]
     targets = positionals[1:] if not call.arguments.has("--reference") else positionals
     is_deep = call.arguments.has("-R", "--recursive")
@@ -114,7 +160,14 @@ def _curl(call: Invocation) -> Flow:
     arguments = Arguments("curl", call.words[1:], _CURL_VALUED)
     method = arguments.values.get("-X", arguments.values.get("--request", "")).upper()
     sends = arguments.has(*_DATA_FLAGS) and not arguments.has("-G", "--get")
-    url = next((word.text for word in arguments.positionals if "." in word.text or "/" in word.text or "localhost" in word.text), "")
+    url = next(
+        (
+            word.text
+            for word in arguments.positionals
+            if "." in word.text or "/" in word.text or "localhost" in word.text
+        ),
+        "",
+    )
     if method == "DELETE" or method == "PURGE":
         case.add("destroys", "http.delete", f"{call.name} sends a {method} to {url[:60]}")
     elif method in _WRITES_HTTP or (sends and method not in ("GET", "HEAD")):
@@ -136,7 +189,24 @@ def _curl(call: Invocation) -> Flow:
 
 
 def _wget(call: Invocation) -> Flow:
-    arguments = Arguments("wget", call.words[1:], ("-O", "-o", "-P", "--output-document", "--header", "--method", "--post-data", "--post-file", "--body-data", "-U", "-t", "-T"))
+    arguments = Arguments(
+        "wget",
+        call.words[1:],
+        (
+            "-O",
+            "-o",
+            "-P",
+            "--output-document",
+            "--header",
+            "--method",
+            "--post-data",
+            "--post-file",
+            "--body-data",
+            "-U",
+            "-t",
+            "-T",
+        ),
+    )
     method = arguments.values.get("--method", "").upper()
     if arguments.has("--post-data", "--post-file") or method in _WRITES_HTTP:
         action = "destroys" if method == "DELETE" else "sends"
@@ -179,7 +249,13 @@ def _find(call: Invocation) -> Flow:
             acts = True
             end = next((at for at in range(number + 1, len(words)) if words[at].text in (";", "+", "\\;")), len(words))
             found = _roots(words)[0] if _roots(words) else "."
-            _start(call, [Word(found if other.text == "{}" else other.text, other.is_sure, other.is_quoted) for other in words[number + 1 : end]])
+            _start(
+                call,
+                [
+                    Word(found if other.text == "{}" else other.text, other.is_sure, other.is_quoted)
+                    for other in words[number + 1 : end]
+                ],
+            )
         elif word.text in ("-fprint", "-fls", "-fprintf", "-fprint0"):
             acts = True
             call.case.add("changes", "path.find", "find writes a list into a file")
@@ -220,7 +296,9 @@ def _start(call: Invocation, words: list[Word]) -> None:
 
 def _sed(call: Invocation) -> Flow:
     arguments = call.arguments
-    in_place = any(flag.startswith(("-i", "--in-place")) for flag in arguments.flags) or (arguments.has("-i") and not arguments.has("--posix"))
+    in_place = any(flag.startswith(("-i", "--in-place")) for flag in arguments.flags) or (
+        arguments.has("-i") and not arguments.has("--posix")
+    )
     texts = arguments.names()
     if in_place:
         scripts = arguments.values.get("-e", "") or (texts[0] if texts else "")
@@ -242,7 +320,11 @@ def _awk(call: Invocation) -> Flow:
     if "system(" in text or re.search(r"\|\s*\"?(?:sh|bash)\"?", text) or "|getline" in text.replace(" ", ""):
         call.case.add("runs", "code.awk", "awk starts commands")
         call.inner(" ".join(re.findall(r"\"((?:[^\"\\]|\\.)*)\"", text)))
-    elif re.search(r">\s*[\"$\w]", re.sub(r"\"[^\"]*\"|/[^/]*/|\$?\w+\s*>\s*=?\s*[\d$]\S*", "", text)) and "print" in text and re.search(r"print[^;}]*>\s*(?:\"|\()", text):
+    elif (
+        re.search(r">\s*[\"$\w]", re.sub(r"\"[^\"]*\"|/[^/]*/|\$?\w+\s*>\s*=?\s*[\d$]\S*", "", text))
+        and "print" in text
+        and re.search(r"print[^;}]*>\s*(?:\"|\()", text)
+    ):
         call.case.add("changes", "code.awk", "awk writes files")
     elif call.arguments.has("-i", "--include"):
         call.case.add("changes", "code.awk", "awk changes files in place")
@@ -268,7 +350,13 @@ def _decode(call: Invocation) -> Flow | None:
         made = "\n".join(line[::-1] for line in text.split("\n"))
     elif call.name == "tr":
         names = arguments.names()
-        made = translate_letters(text, names[0], names[1]) if len(names) == 2 else text.replace(names[0], "") if names and arguments.has("-d") else None
+        made = (
+            translate_letters(text, names[0], names[1])
+            if len(names) == 2
+            else text.replace(names[0], "")
+            if names and arguments.has("-d")
+            else None
+        )
     elif call.name == "cat":
         made = text if not arguments.positionals or arguments.names() == ["-"] else None
     call.case.add("reads", "shell.filter", f"{call.name} only passes on")
@@ -343,16 +431,76 @@ def _change_folder(call: Invocation) -> Flow:
     names = call.arguments.names()
     call.case.add("reads", "shell.folder", "goes into another folder")
     if names and call.arguments.positionals[0].is_sure:
-        call.state.folder = os.path.normpath(os.path.join(call.state.folder, names[0])) if call.state.folder or names[0].startswith("/") else names[0]
+        call.state.folder = (
+            os.path.normpath(os.path.join(call.state.folder, names[0]))
+            if call.state.folder or names[0].startswith("/")
+            else names[0]
+        )
     return Flow()
 
 
 JUDGES: dict[str, Callable[[Invocation], Flow | None]] = {
-    **dict.fromkeys(("rm", "rmdir", "unlink", "shred", "srm", "rimraf", "trash", "del", "erase", "rd", "Remove-Item", "ri", "trash-put", "wipe", "safe-rm"), _remove),
-    "truncate": _truncate, "mv": _move, "cp": _copy, "install": _copy, "ln": _link, "tee": _tee, "sponge": _tee,
-    "chmod": _modes, "chown": _modes, "chgrp": _modes, "setfacl": _modes, "dd": _dd, "curl": _curl, "wget": _wget,
-    "http": _httpie, "https": _httpie, "xh": _httpie, "find": _find, "fd": _fd, "fdfind": _fd, "sed": _sed, "gsed": _sed,
-    "awk": _awk, "gawk": _awk, "mawk": _awk, "nawk": _awk, "base64": _decode, "xxd": _decode, "rev": _decode, "tr": _decode, "openssl": _decode, "cat": _cat,
-    "tar": _tar, "bsdtar": _tar, "at": _text_queue, "batch": _text_queue, "crontab": _text_queue, "kill": _kill, "pkill": _kill,
-    "killall": _kill, "trap": _trap, "cd": _change_folder, "pushd": _change_folder,
-}  # fmt: skip
+    **dict.fromkeys(
+        (
+            "rm",
+            "rmdir",
+            "unlink",
+            "shred",
+            "srm",
+            "rimraf",
+            "trash",
+            "del",
+            "erase",
+            "rd",
+            "Remove-Item",
+            "ri",
+            "trash-put",
+            "wipe",
+            "safe-rm",
+        ),
+        _remove,
+    ),
+    "truncate": _truncate,
+    "mv": _move,
+    "cp": _copy,
+    "install": _copy,
+    "ln": _link,
+    "tee": _tee,
+    "sponge": _tee,
+    "chmod": _modes,
+    "chown": _modes,
+    "chgrp": _modes,
+    "setfacl": _modes,
+    "dd": _dd,
+    "curl": _curl,
+    "wget": _wget,
+    "http": _httpie,
+    "https": _httpie,
+    "xh": _httpie,
+    "find": _find,
+    "fd": _fd,
+    "fdfind": _fd,
+    "sed": _sed,
+    "gsed": _sed,
+    "awk": _awk,
+    "gawk": _awk,
+    "mawk": _awk,
+    "nawk": _awk,
+    "base64": _decode,
+    "xxd": _decode,
+    "rev": _decode,
+    "tr": _decode,
+    "openssl": _decode,
+    "cat": _cat,
+    "tar": _tar,
+    "bsdtar": _tar,
+    "at": _text_queue,
+    "batch": _text_queue,
+    "crontab": _text_queue,
+    "kill": _kill,
+    "pkill": _kill,
+    "killall": _kill,
+    "trap": _trap,
+    "cd": _change_folder,
+    "pushd": _change_folder,
+}

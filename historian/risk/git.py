@@ -13,7 +13,16 @@ if TYPE_CHECKING:
     from historian.risk.probing import Unsaved
     from historian.risk.shell_flow import Flow, ShellState
 
-_GLOBAL_VALUED = ("-C", "-c", "--git-dir", "--work-tree", "--namespace", "--exec-path", "--config-env", "--super-prefix")
+_GLOBAL_VALUED = (
+    "-C",
+    "-c",
+    "--git-dir",
+    "--work-tree",
+    "--namespace",
+    "--exec-path",
+    "--config-env",
+    "--super-prefix",
+)
 _MOST_NAMED = 20
 _RUNS_TEXT = {"rebase": ("-x", "--exec"), "filter-branch": (), "submodule": (), "bisect": ()}
 
@@ -27,7 +36,12 @@ def judge_git(
         case.add("reads", "git.help", "git says what it can do")
         return
     verb = rest[0].text
-    if any(word.text in ("--help", "-h") for word in rest[:3]) or verb in ("--version", "--help", "--exec-path", "--html-path"):
+    if any(word.text in ("--help", "-h") for word in rest[:3]) or verb in (
+        "--version",
+        "--help",
+        "--exec-path",
+        "--html-path",
+    ):
         case.add("reads", "git.help", "only shows help")
         return
     alias = settings.get(f"alias.{verb}") or _alias_of(case, verb)
@@ -39,7 +53,9 @@ def judge_git(
             inner_words = [words[0], *(Word(part) for part in alias.split()), *rest[1:]]
             judge_git(case, inner_words, state, inner, (*seen, verb))
         return
-    arguments = Arguments("git", [*rest], _GLOBAL_VALUED if verb not in ("switch", "branch", "checkout", "commit", "clean") else ())
+    arguments = Arguments(
+        "git", [*rest], _GLOBAL_VALUED if verb not in ("switch", "branch", "checkout", "commit", "clean") else ()
+    )
     _judge_verb(case, verb, arguments, rest, os.path.join(state.folder, folder) if folder else state.folder, inner)
 
 
@@ -67,7 +83,9 @@ def _take_global(words: list[Word]) -> tuple[str, dict[str, str], list[Word]]:
 
 
 def _alias_of(case: Case, verb: str) -> str:
-    if case.probe is None or any(verb in part for rule in case.rules.commands.get("git", ()) for part in rule.parts[:1]):
+    if case.probe is None or any(
+        verb in part for rule in case.rules.commands.get("git", ()) for part in rule.parts[:1]
+    ):
         return ""
     return case.probe.git_aliases().get(verb, "")
 
@@ -84,9 +102,9 @@ def _judge_verb(
         action = _push(case, arguments, rehearsed)
     elif verb == "checkout" and action == "changes":
         action = _checkout(case, arguments, folder)
-    elif verb == "clean" and action == "discards" and not arguments.has("-f", "--force", "-i"):
-        action = "changes"
-    elif verb == "restore" and arguments.has("--staged", "-S") and not arguments.has("--worktree", "-W"):
+    elif (verb == "clean" and action == "discards" and not arguments.has("-f", "--force", "-i")) or (
+        verb == "restore" and arguments.has("--staged", "-S") and not arguments.has("--worktree", "-W")
+    ):
         action = "changes"
     elif verb in ("bisect", "rebase", "submodule") and action != "reads":
         _judge_started(verb, arguments, rest, inner)
@@ -110,7 +128,25 @@ def _judge_verb(
 
 def _is_rehearsed(verb: str, arguments: Arguments) -> bool:
     if arguments.has("--dry-run"):
-        return verb in ("add", "rm", "mv", "push", "fetch", "clean", "commit", "prune", "gc", "stash", "pull", "send-email", "prune-packed", "worktree", "remote", "lfs", "svn")
+        return verb in (
+            "add",
+            "rm",
+            "mv",
+            "push",
+            "fetch",
+            "clean",
+            "commit",
+            "prune",
+            "gc",
+            "stash",
+            "pull",
+            "send-email",
+            "prune-packed",
+            "worktree",
+            "remote",
+            "lfs",
+            "svn",
+        )
     return arguments.has("-n") and verb in ("add", "rm", "mv", "push", "clean", "prune", "prune-packed", "worktree")
 
 
@@ -130,11 +166,11 @@ def _push(case: Case, arguments: Arguments, rehearsed: bool) -> str:
     names = arguments.names()[1:]
     refs = names[1:]
     action = "sends"
-    if arguments.has("-f", "--force", "--mirror", "--delete", "-d", "--prune") or any(
-        flag.startswith("--force") for flag in arguments.flags
+    if (
+        arguments.has("-f", "--force", "--mirror", "--delete", "-d", "--prune")
+        or any(flag.startswith("--force") for flag in arguments.flags)
+        or any(ref.startswith(("+", ":")) for ref in refs)
     ):
-        action = "rewrites"
-    elif any(ref.startswith(("+", ":")) for ref in refs):
         action = "rewrites"
     if not rehearsed:
         case.hit("remote", names[0] if names else "origin")
@@ -171,9 +207,7 @@ def _judge_discard(case: Case, verb: str, arguments: Arguments, folder: str, sho
     _judge_unsaved(case, verb, arguments, folder, shown, unsaved)
 
 
-def _judge_unsaved(
-    case: Case, verb: str, arguments: Arguments, folder: str, shown: str, unsaved: Unsaved
-) -> None:
+def _judge_unsaved(case: Case, verb: str, arguments: Arguments, folder: str, shown: str, unsaved: Unsaved) -> None:
     if verb == "clean":
         with_ignored = arguments.has("-x", "-X")
         found = [] if arguments.has("-X") else list(unsaved.untracked)

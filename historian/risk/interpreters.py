@@ -14,6 +14,7 @@ from collections.abc import Callable
 import msgspec
 
 from historian.risk.case import Case
+from historian.risk.listing import listed
 from historian.risk.shell_text import decode_base64
 from historian.risk.sql import judge_sql
 
@@ -26,7 +27,10 @@ _REMOVES = re.compile(
     |drop_all|drop_database|dropDatabase|drop_collection|drop_table|flushall|flushdb|delete_all|destroy_all|truncate_all|delete_many\(\s*\{\s*\}|deleteMany\(\s*\{?\s*\}?\s*\)|objects\.all\(\)\.delete|delete_bucket|terminate_instances|delete_table|delete_object\w*|delete_db_instance|delete_stack)\b"""
     r"|\.\s*(?:unlink|rmdir|rmtree|unlink!)\s*\(|\bunlink\s*[\( ]|\brmdir\s*[\( ]|\.delete\(recursive|\.drop\(\)|\.destroy!?\b|\.truncate\(\s*0?\s*\)|::delete\b"
 )
-_MIGRATES = re.compile(r"\b(?:call_command\(\s*['\"]migrate|command\.upgrade\(|migrate\.latest|runMigrations|migrator\b|create_all\(|ALTER\s+TABLE)", re.I)
+_MIGRATES = re.compile(
+    r"\b(?:call_command\(\s*['\"]migrate|command\.upgrade\(|migrate\.latest|runMigrations|migrator\b|create_all\(|ALTER\s+TABLE)",
+    re.I,
+)
 _STARTS = re.compile(
     r"(?:os\.system|os\.popen|os\.exec\w+|os\.spawn\w+|subprocess\.\w+|commands\.getoutput|\bsystem|\bexec(?:Sync|File|FileSync)?|\bspawn(?:Sync)?|\bpopen\w*|"
     r"\bpassthru|\bshell_exec|\bproc_open|IO\.popen|Open3\.\w+|Process\.\w+|\$|execa(?:Sync)?|shelljs\.exec|Runtime\.getRuntime\(\)\.exec|do shell script|iex|Invoke-Expression|"
@@ -35,26 +39,82 @@ _STARTS = re.compile(
 )
 _BACKQUOTED = re.compile(r"`([^`]+)`|%x[\{\(\[](.+?)[\}\)\]]|qx[\{\(/](.+?)[\}\)/]")
 _LITERAL = re.compile(r"'''(.*?)'''|\"\"\"(.*?)\"\"\"|'((?:[^'\\\n]|\\.)*)'|\"((?:[^\"\\\n]|\\.)*)\"|`([^`]*)`", re.S)
-_SQL = re.compile(r"\s*(?:delete\s+from|update\s+\S+\s+set|drop\s+(?:table|database|index|view|schema|column|user|role)|truncate\s|alter\s+(?:table|database|user|role)|insert\s+into|create\s+(?:table|index|view|database|unique)|replace\s+into|select\s.+\sfrom|select\s+\d|grant\s|revoke\s|pragma\s|vacuum)\b", re.I | re.S)
-_WRITES = re.compile(r"open\([^)]*,\s*(?:mode\s*=\s*)?['\"][rb]*[wax+]|\.write(?:_text|_bytes|lines|File|FileSync)?\(|writeFile|appendFile|\.save\(|\.to_(?:csv|sql|json|parquet|excel)\(|os\.(?:rename|replace|chmod|chown|makedirs|mkdir|symlink|link|kill)|shutil\.(?:copy\w*|move|make_archive)|\.rename\(|\.mkdir\(|\.touch\(|File\.write|file_put_contents|fwrite|Set-Content|Out-File|\.commit\(|setattr|\.put\(|\.insert\w*\(|\.update\w*\(|\.create\w*\(|mkdirSync|copyFile\w*|Add-Content|New-Item|Copy-Item|Move-Item")
-_SENDS = re.compile(r"requests\.(?:post|put|patch|delete)|httpx\.(?:post|put|patch|delete)|urlopen\([^)]*data\s*=|fetch\([^)]*method\s*:\s*['\"](?:POST|PUT|PATCH|DELETE)|axios\.(?:post|put|patch|delete)|smtplib|sendmail|send_mail|\.send_message\(|Net::HTTP\.(?:post|put|delete)|Invoke-RestMethod.*-Method\s+(?:Post|Put|Delete|Patch)")
+_SQL = re.compile(
+    r"\s*(?:delete\s+from|update\s+\S+\s+set|drop\s+(?:table|database|index|view|schema|column|user|role)|truncate\s|alter\s+(?:table|database|user|role)|insert\s+into|create\s+(?:table|index|view|database|unique)|replace\s+into|select\s.+\sfrom|select\s+\d|grant\s|revoke\s|pragma\s|vacuum)\b",
+    re.I | re.S,
+)
+_WRITES = re.compile(
+    r"open\([^)]*,\s*(?:mode\s*=\s*)?['\"][rb]*[wax+]|\.write(?:_text|_bytes|lines|File|FileSync)?\(|writeFile|appendFile|\.save\(|\.to_(?:csv|sql|json|parquet|excel)\(|os\.(?:rename|replace|chmod|chown|makedirs|mkdir|symlink|link|kill)|shutil\.(?:copy\w*|move|make_archive)|\.rename\(|\.mkdir\(|\.touch\(|File\.write|file_put_contents|fwrite|Set-Content|Out-File|\.commit\(|setattr|\.put\(|\.insert\w*\(|\.update\w*\(|\.create\w*\(|mkdirSync|copyFile\w*|Add-Content|New-Item|Copy-Item|Move-Item"
+)
+_SENDS = re.compile(
+    r"requests\.(?:post|put|patch|delete)|httpx\.(?:post|put|patch|delete)|urlopen\([^)]*data\s*=|fetch\([^)]*method\s*:\s*['\"](?:POST|PUT|PATCH|DELETE)|axios\.(?:post|put|patch|delete)|smtplib|sendmail|send_mail|\.send_message\(|Net::HTTP\.(?:post|put|delete)|Invoke-RestMethod.*-Method\s+(?:Post|Put|Delete|Patch)"
+)
 _DELETES_REMOTE = re.compile(r"(?:requests|httpx|axios)\.delete|method\s*:\s*['\"]DELETE|-Method\s+Delete")
-_DECODES = re.compile(r"b64decode|base64|fromhex|unhexlify|atob\(|Buffer\.from|rot13|FromBase64String|decode64|unpack", re.I)
+_DECODES = re.compile(
+    r"b64decode|base64|fromhex|unhexlify|atob\(|Buffer\.from|rot13|FromBase64String|decode64|unpack", re.I
+)
 _RUNS_CODE = re.compile(r"\b(?:exec|eval|compile|__import__|Function|iex|Invoke-Expression)\b\s*[\( ]|importlib")
 _CALL = re.compile(r"([\w.:!?]+)\s*\(")
-_HARMLESS = frozenset(
-    "print println puts log p pp echo printf write_line len open read readlines read_text readFile readFileSync load loads dumps dump parse stringify sorted sum min max abs round str int float bool list dict "
-    "set tuple range zip map filter enumerate any all type isinstance repr getattr hasattr dir vars help id hash ord chr hex bin format join split strip lower upper replace startswith endswith "
-    "get items keys values count index find listdir getcwd environ walk glob iglob rglob iterdir exists isfile isdir stat getsize is_file is_dir path Path resolve absolute basename dirname version "
-    "version_info platform system machine node_name now today time date strftime isoformat fromtimestamp utcnow perf_counter sleep random randint choice head tail describe info shape read_csv read_json read_parquet "
-    "token_hex token_urlsafe uuid4 md5 sha1 sha256 sha512 hexdigest digest encode decode pprint require import cwd argv compile match search findall sub group groups Counter most_common memoryUsage uptime cpus exit where "
-    "getenv getLogger copyright inspect getsource signature cpu_count virtual_memory disk_usage gethostname gethostbyname find_spec metadata Decimal Fraction sqrt pow floor ceil reduce slice concat includes forEach entries from of toString toFixed toISOString Date require_relative phpinfo phpversion var_dump print_r json_encode ini_get php_sapi_name extension_loaded cat paste mean median sessionInfo installed.packages packageVersion nrow ncol str summary colnames fromkeys urlparse quote unquote b64encode stdin argv if for while elif return and or not in assert lambda".split()
+_HARMLESS = listed(
+    "print println puts log p pp echo printf write_line len open read readlines read_text readFile "
+    "readFileSync load loads dumps dump parse stringify sorted sum min max abs round str int float bool list "
+    "dict set tuple range zip map filter enumerate any all type isinstance repr getattr hasattr dir vars help "
+    "id hash ord chr hex bin format join split strip lower upper replace startswith endswith get items keys "
+    "values count index find listdir getcwd environ walk glob iglob rglob iterdir exists isfile isdir stat "
+    "getsize is_file is_dir path Path resolve absolute basename dirname version version_info platform system "
+    "machine node_name now today time date strftime isoformat fromtimestamp utcnow perf_counter sleep random "
+    "randint choice head tail describe info shape read_csv read_json read_parquet token_hex token_urlsafe "
+    "uuid4 md5 sha1 sha256 sha512 hexdigest digest encode decode pprint require import cwd argv compile match "
+    "search findall sub group groups Counter most_common memoryUsage uptime cpus exit where getenv getLogger "
+    "copyright inspect getsource signature cpu_count virtual_memory disk_usage gethostname gethostbyname "
+    "find_spec metadata Decimal Fraction sqrt pow floor ceil reduce slice concat includes forEach entries from "
+    "of toString toFixed toISOString Date require_relative phpinfo phpversion var_dump print_r json_encode "
+    "ini_get php_sapi_name extension_loaded cat paste mean median sessionInfo installed.packages "
+    "packageVersion nrow ncol str summary colnames fromkeys urlparse quote unquote b64encode stdin argv if for "
+    "while elif return and or not in assert lambda"
 )
 INTERPRETERS: dict[str, tuple[str, ...]] = {
-    "python": ("-c",), "python2": ("-c",), "python3": ("-c",), "pypy": ("-c",), "pypy3": ("-c",), "ipython": ("-c",), "node": ("-e", "--eval", "-p", "--print", "-pe"), "nodejs": ("-e", "-p", "--eval", "--print"), "bun": ("-e", "--eval"), "tsx": ("-e",), "ts-node": ("-e",), "deno": (),
-    "ruby": ("-e",), "perl": ("-e", "-E"), "php": ("-r",), "lua": ("-e",), "Rscript": ("-e",), "julia": ("-e",), "groovy": ("-e",), "elixir": ("-e", "--eval"), "scala": ("-e",), "osascript": ("-e",), "swift": ("-e",), "tclsh": (), "expect": ("-c",), "guile": ("-c",), "racket": ("-e",),
-    "pwsh": ("-c", "-command", "-Command"), "powershell": ("-c", "-command", "-Command"), "java": (), "awk": (), "irb": ("-e",), "bb": ("-e",), "clojure": ("-e",), "sbcl": ("--eval",), "octave": ("--eval",), "matlab": ("-batch", "-r"), "fish": (), "octave-cli": ("--eval",), "jshell": (),
-}  # fmt: skip
+    "python": ("-c",),
+    "python2": ("-c",),
+    "python3": ("-c",),
+    "pypy": ("-c",),
+    "pypy3": ("-c",),
+    "ipython": ("-c",),
+    "node": ("-e", "--eval", "-p", "--print", "-pe"),
+    "nodejs": ("-e", "-p", "--eval", "--print"),
+    "bun": ("-e", "--eval"),
+    "tsx": ("-e",),
+    "ts-node": ("-e",),
+    "deno": (),
+    "ruby": ("-e",),
+    "perl": ("-e", "-E"),
+    "php": ("-r",),
+    "lua": ("-e",),
+    "Rscript": ("-e",),
+    "julia": ("-e",),
+    "groovy": ("-e",),
+    "elixir": ("-e", "--eval"),
+    "scala": ("-e",),
+    "osascript": ("-e",),
+    "swift": ("-e",),
+    "tclsh": (),
+    "expect": ("-c",),
+    "guile": ("-c",),
+    "racket": ("-e",),
+    "pwsh": ("-c", "-command", "-Command"),
+    "powershell": ("-c", "-command", "-Command"),
+    "java": (),
+    "awk": (),
+    "irb": ("-e",),
+    "bb": ("-e",),
+    "clojure": ("-e",),
+    "sbcl": ("--eval",),
+    "octave": ("--eval",),
+    "matlab": ("-batch", "-r"),
+    "fish": (),
+    "octave-cli": ("--eval",),
+    "jshell": (),
+}
 
 
 class Code(msgspec.Struct, frozen=True):

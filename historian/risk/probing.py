@@ -6,13 +6,18 @@ import glob
 import os
 import stat
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import msgspec
 
-from chronos.errors import ChronosError
+from chronos.errors import ChronosError, OutsideError
+
+if TYPE_CHECKING:
+    from chronos.operations import Coverage
+
+_Answer = TypeVar("_Answer")
 
 BUDGET_S = 0.05
 _LARGEST_SCRIPT = 64 * 1024
@@ -35,7 +40,7 @@ class Surveyor(Protocol):
     @property
     def root(self) -> Path: ...  # noqa: D102
 
-    def coverage(self, paths: Sequence[Path], *, timeout_s: float | None = None) -> Sequence[str]: ...  # noqa: D102
+    def coverage(self, paths: Sequence[Path], *, timeout_s: float | None = None) -> Sequence[Coverage]: ...  # noqa: D102
 
     def list_unsaved(self, *, timeout_s: float | None = None) -> tuple[list[str], list[str], list[str]]: ...  # noqa: D102
 
@@ -49,18 +54,33 @@ class Probe:
 
     def __init__(self, engine: Surveyor, budget_s: float = BUDGET_S) -> None:
         self._engine = engine
-        self._end = time.monotonic() + budget_s
+        self._left_s = budget_s
         self.root = str(engine.root)
         self.was_cut = False
         self._unsaved: Unsaved | None = None
 
     def _left(self) -> float | None:
         """The seconds that are left, None when there are none."""
-        left = self._end - time.monotonic()
-        if left <= 0:
+        if self._left_s <= 0:
             self.was_cut = True
             return None
-        return left
+        return self._left_s
+
+    def _ask(self, question: Callable[..., _Answer], *given: Any) -> _Answer | None:
+        """Ask the engine within the time that is left; None where there is none, or it cannot tell."""
+        left = self._left()
+        if left is None:
+            return None
+        start = time.monotonic()
+        try:
+            return question(*given, timeout_s=left)
+        except OutsideError:
+            self.was_cut = True
+            return None
+        except (ChronosError, OSError, ValueError):
+            return None
+        finally:
+            self._left_s -= time.monotonic() - start
 
     def place(self, path: str, folder: str = "") -> Path:
         """Return where a path leads that was written in `folder`."""
@@ -111,47 +131,22 @@ class Probe:
         if not place.is_relative_to(self.root):
             return None
         if self._unsaved is None:
-            left = self._left()
-            if left is None:
+            found = self._ask(self._engine.list_unsaved)
+            if found is None:
                 return None
-            try:
-                changed, untracked, ignored = self._engine.list_unsaved(timeout_s=left)
-            except (ChronosError, OSError):
-                self.was_cut = True
-                return None
+            changed, untracked, ignored = found
             self._unsaved = Unsaved(self.root, tuple(changed), tuple(untracked), tuple(ignored))
         prefix = os.path.relpath(place, self.root)
         return msgspec.structs.replace(self._unsaved, prefix="" if prefix == "." else prefix)
 
     def git_aliases(self) -> Mapping[str, str]:
         """Return the aliases of git that hold here."""
-        left = self._left()
-        if left is None:
-            return {}
-        try:
-            return self._engine.git_settings("alias.", timeout_s=left)
-        except (ChronosError, OSError):
-            self.was_cut = True
-            return {}
+        return self._ask(self._engine.git_settings, "alias.") or {}
 
     def is_ref(self, name: str) -> bool:
-        """Tell whether a name is a branch, tag or commit; True where there was no time."""
-        left = self._left()
-        if left is None:
-            return True
-        try:
-            return self._engine.is_ref(name, timeout_s=left)
-        except (ChronosError, OSError):
-            self.was_cut = True
-            return True
+        """Tell whether a name is a branch, tag or commit; True where it cannot be told."""
+        return self._ask(self._engine.is_ref, name) is not False
 
-    def coverage(self, paths: Sequence[Path]) -> Sequence[str] | None:
+    def coverage(self, paths: Sequence[Path]) -> Sequence[Coverage] | None:
         """Return where a checkpoint has each path, None where it cannot be told."""
-        left = self._left()
-        if left is None:
-            return None
-        try:
-            return self._engine.coverage(paths, timeout_s=left)
-        except (ChronosError, OSError):
-            self.was_cut = True
-            return None
+        return self._ask(self._engine.coverage, paths)

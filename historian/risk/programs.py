@@ -17,24 +17,28 @@ from historian.risk.file_programs import JUDGES
 from historian.risk.git import judge_git
 from historian.risk.interpreters import INTERPRETERS
 from historian.risk.invocation import Invocation
+from historian.risk.listing import listed
 from historian.risk.shell_flow import NETWORK, Flow, ShellState
 from historian.risk.sql_clients import judge_client
 from historian.risk.wrappers import find_wrapped
 
-_SHELLS = frozenset("sh bash zsh dash ksh ash fish csh tcsh mksh rbash bash.exe sh.exe git-bash".split())
+_SHELLS = listed("sh bash zsh dash ksh ash fish csh tcsh mksh rbash bash.exe sh.exe git-bash")
 _ENDINGS = (".exe", ".cmd", ".bat", ".com", ".ps1")
-_PACKAGE_RUNNERS = frozenset("npm yarn pnpm bun".split())
-_TASK_RUNNERS = frozenset("make gmake just task rake invoke inv mage nx turbo grunt gulp ant doit thor lage moon fab earthly composer nox tox".split())
-_SAFE_SCRIPTS = frozenset("lint typecheck type-check check-types check format:check fmt:check lint:check audit".split())
+_PACKAGE_RUNNERS = listed("npm yarn pnpm bun")
+_TASK_RUNNERS = listed(
+    "make gmake just task rake invoke inv mage nx turbo grunt gulp ant doit thor lage moon fab earthly composer nox tox"
+)
+_SAFE_SCRIPTS = listed("lint typecheck type-check check-types check format:check fmt:check lint:check audit")
 _STRONG = ("destroys", "migrates", "stops", "publishes", "permits", "disks", "rewrites", "discards")
-_PASSES_ON = frozenset("cat tee tr sed awk grep rev base64 xxd openssl gunzip zcat gzip xz tar head tail sort uniq cut tac dos2unix iconv jq yq pv envsubst unxz zstd gpg perl unzip funzip bzcat".split())
+_PASSES_ON = listed(
+    "cat tee tr sed awk grep rev base64 xxd openssl gunzip zcat gzip xz tar head tail sort uniq cut tac "
+    "dos2unix iconv jq yq pv envsubst unxz zstd gpg perl unzip funzip bzcat"
+)
 _SETTINGS = frozenset(("--version", "-version", "-V"))
 _HELP = frozenset(("--help", "-help", "-?", "/?"))
 
 
-def judge_program(
-    case: Case, words: list[Word], flow: Flow, state: ShellState, inner: Callable[..., Flow]
-) -> Flow:
+def judge_program(case: Case, words: list[Word], flow: Flow, state: ShellState, inner: Callable[..., Flow]) -> Flow:
     """Judge a program with its arguments and what flows into it; return what flows out."""
     name = program_name(words[0].text)
     case_call = Invocation(case, name, words, flow, state, inner)
@@ -43,8 +47,6 @@ def judge_program(
         if wrapped.host:
             case.hit("remote", wrapped.host)
             case.effect(f"command on another machine ({wrapped.host})"[:80])
-            case.add("changes", "shell.remote", f"{name} runs a command elsewhere")
-            case.findings.pop()
         if wrapped.text:
             return inner(wrapped.text, flow)
         if wrapped.words and state.depth < 30:
@@ -85,12 +87,26 @@ def _judge(call: Invocation) -> Flow:
     case, name, words = call.case, call.name, call.words
     if not words[0].is_sure and re.search(r"[$`]", words[0].text):
         foreign = call.flow.is_foreign or Flow.from_network(words[0].sources)
-        case.add("foreign" if foreign else "runs", "shell.unknown", f"what {words[0].text[:40]} is, is known only when it runs")
+        case.add(
+            "foreign" if foreign else "runs",
+            "shell.unknown",
+            f"what {words[0].text[:40]} is, is known only when it runs",
+        )
         return Flow(sources=("$",))
     rest = [word.text for word in words[1:]]
     is_shell = name in _SHELLS or name in INTERPRETERS
-    if any(text in _HELP for text in rest) or (rest and rest[0] in ("--version", "-version", "version", "help")) or rest == ["-h"] or rest == ["-V"]:
-        if not is_shell or rest[0] in _HELP or rest[0] in _SETTINGS or not any(text.startswith(("-c", "-e")) for text in rest):
+    if (
+        any(text in _HELP for text in rest)
+        or (rest and rest[0] in ("--version", "-version", "version", "help"))
+        or rest == ["-h"]
+        or rest == ["-V"]
+    ):
+        if (
+            not is_shell
+            or rest[0] in _HELP
+            or rest[0] in _SETTINGS
+            or not any(text.startswith(("-c", "-e")) for text in rest)
+        ):
             case.add("reads", "shell.help", f"{name} only says what it is or can do")
             return Flow(sources=(name,))
     if name in ("echo", "printf"):
@@ -100,7 +116,9 @@ def _judge(call: Invocation) -> Flow:
         return Flow(sources=(name,))
     if name in ("eval", "source", "."):
         return scripts.judge_eval(call)
-    if name in INTERPRETERS and scripts.judge_interpreter(call):
+    if name == ":" or (name == "true" and not rest):
+        return Flow(sources=(name,), is_empty=True)
+    if name in INTERPRETERS and name not in JUDGES and scripts.judge_interpreter(call):
         return Flow(sources=(name,))
     if name == "git":
         judge_git(case, words, call.state, call.inner)
@@ -117,7 +135,9 @@ def _judge(call: Invocation) -> Flow:
     passes = name in _PASSES_ON
     return Flow(
         sources=(name, *(call.flow.sources if passes else ())),
-        is_foreign=name in NETWORK or (passes and call.flow.is_foreign) or any(Flow.from_network(word.sources) for word in words),
+        is_foreign=name in NETWORK
+        or (passes and call.flow.is_foreign)
+        or any(Flow.from_network(word.sources) for word in words),
     )
 
 
@@ -128,7 +148,7 @@ def _client_values(name: str) -> tuple[str, ...]:
 
 
 def _print(call: Invocation) -> Flow:
-    """echo and printf print: what they print is known when their words are."""
+    """Echo and printf print: what they print is known when their words are."""
     from historian.risk.shell_text import unescape_ansi
 
     words = list(call.words[1:])
@@ -155,7 +175,9 @@ def judge_by_rules(call: Invocation) -> None:
     rules = case.rules.commands.get(name.lower(), ())
     rule = best_rule(rules, arguments)
     shown = " ".join(word.text for word in call.words)[:80]
-    plain = rule is not None and not rule.parts and not any(other.parts for other in rules if other.action != rule.action)
+    plain = (
+        rule is not None and not rule.parts and not any(other.parts for other in rules if other.action != rule.action)
+    )
     action = rule.action if rule is not None else ""
     if rule is None or (not rule.parts and not plain and rule.action == "changes"):
         action = _by_verbs(call) or action or "runs"
@@ -240,7 +262,9 @@ def _by_task(call: Invocation, action: str) -> str:
     if call.name in _PACKAGE_RUNNERS:
         if names[:1] in (["run"], ["run-script"]):
             names = names[1:2]
-        elif action != "changes" or (call.name == "npm" or (names and best_rule(call.case.rules.commands[call.name], call.arguments).parts)):  # type: ignore[union-attr]
+        elif action != "changes" or (
+            call.name == "npm" or (names and best_rule(call.case.rules.commands[call.name], call.arguments).parts)
+        ):  # type: ignore[union-attr]
             return action
         else:
             names = names[:1]

@@ -72,7 +72,7 @@ def read_package_rules() -> RuleTable:
     values: dict[str, Any] = {}
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     for name in _PACKAGE_FILES:
-        values |= yaml.load(resources.files("historian.risk").joinpath(name).read_bytes(), Loader=loader)  # noqa: S506
+        values |= yaml.load(resources.files("historian.risk").joinpath(name).read_bytes(), Loader=loader)
     return msgspec.convert(values, RuleTable)
 
 

@@ -7,11 +7,15 @@ import re
 from historian.risk.arguments import Word, verb_of
 from historian.risk.interpreters import INTERPRETERS, Code, decode_powershell, judge_code
 from historian.risk.invocation import Invocation
+from historian.risk.listing import listed
 from historian.risk.shell_flow import Flow
 
 _STRONG = ("destroys", "migrates", "stops", "publishes")
 _SHELL_ENDINGS = (".sh", ".bash", ".zsh", "")
-_PYTHON_MODULES_READ = frozenset("json.tool site sysconfig platform this pydoc tabnanny dis tokenize ast calendar timeit trace py_compile compileall inspect".split())
+_PYTHON_MODULES_READ = listed(
+    "json.tool site sysconfig platform this pydoc tabnanny dis tokenize ast calendar timeit trace py_compile "
+    "compileall inspect"
+)
 _SERVERS = frozenset(("http.server", "SimpleHTTPServer", "uvicorn", "gunicorn", "flask", "streamlit", "jupyter"))
 
 
@@ -56,7 +60,12 @@ def judge_incoming(call: Invocation, judge: object) -> None:
     if flow.text is not None and callable(judge):
         judge(flow.text)
     elif flow.is_foreign or Flow.from_network(flow.sources):
-        call.case.add("foreign", "shell.foreign", f"{name} runs what comes from elsewhere ({', '.join(flow.sources[:3])})")
+        call.case.add(
+            "foreign", "shell.foreign", f"{name} runs what comes from elsewhere ({', '.join(flow.sources[:3])})"
+        )
+    elif flow.sources[:1] == ("<",) and flow.guess:
+        call.case.add("runs", "shell.script", f"{name} runs what stands in {flow.guess[:60]}")
+        judge_name(call, flow.guess)
     elif flow.guess and callable(judge):
         judge(flow.guess)
     elif flow.sources:
@@ -87,7 +96,9 @@ def judge_name(call: Invocation, path: str) -> None:
     stem = path.rpartition("/")[2].partition(".")[0]
     action = verb_of(stem, call.case.rules.verbs)
     if action in _STRONG:
-        call.case.add(action, "shell.script_name", f"the script's name says that it {call.case.rules.says(action)}: {stem[:60]}")
+        call.case.add(
+            action, "shell.script_name", f"the script's name says that it {call.case.rules.says(action)}: {stem[:60]}"
+        )
 
 
 def judge_eval(call: Invocation) -> Flow:
@@ -125,7 +136,9 @@ def judge_interpreter(call: Invocation) -> bool:
             return True
         if flag in options or (name in ("perl", "ruby") and re.fullmatch(r"-[a-zA-Z0-9.]*[eE]", flag)):
             code = value if equals else " ".join(word.text for word in words[number + 1 : number + 2])
-            if name in ("perl", "ruby") and "i" in flag[1:] or any(re.match(r"-i", other.text) for other in words[:number]):
+            if (name in ("perl", "ruby") and "i" in flag[1:]) or any(
+                re.match(r"-i", other.text) for other in words[:number]
+            ):
                 call.case.add("changes", "code.in_place", f"{name} changes files in place")
             if Flow.from_network(x for other in words[number + 1 : number + 2] for x in other.sources):
                 call.case.add("foreign", "shell.foreign", f"{name} runs what comes from elsewhere")
@@ -144,7 +157,10 @@ def judge_interpreter(call: Invocation) -> bool:
 
 def _judge_powershell(call: Invocation, text: str) -> None:
     judge_code(call.case, Code(call.name, text), call.inner)
-    if re.search(r"(?i)(?:iwr|irm|invoke-webrequest|invoke-restmethod|downloadstring|curl)\b.*(?:iex|invoke-expression)|iex\W.*(?:iwr|irm|downloadstring|invoke-webrequest)", text):
+    if re.search(
+        r"(?i)(?:iwr|irm|invoke-webrequest|invoke-restmethod|downloadstring|curl)\b.*(?:iex|invoke-expression)|iex\W.*(?:iwr|irm|downloadstring|invoke-webrequest)",
+        text,
+    ):
         call.case.add("foreign", "shell.foreign", "PowerShell runs what comes from elsewhere")
     call.inner(text)
 
@@ -167,7 +183,11 @@ def _judge_file(call: Invocation, words: list[Word]) -> bool:
 
     case, path = call.case, words[0].text
     name = program_name(path)
-    if call.name in ("php", "deno", "bun", "java", "ruby", "node", "elixir", "scala", "swift", "dotnet") and name.isalpha() and name in ("run", "test", "install", "task", "compile", "build", "add", "package"):
+    if (
+        call.name in ("php", "deno", "bun", "java", "ruby", "node", "elixir", "scala", "swift", "dotnet")
+        and name.isalpha()
+        and name in ("run", "test", "install", "task", "compile", "build", "add", "package")
+    ):
         return False
     own = Invocation(case, name, words, call.flow, call.state, call.inner)
     if name.lower() in case.rules.commands:

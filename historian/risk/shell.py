@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from historian.risk.arguments import Word
 from historian.risk.case import DEEPEST, Case
+from historian.risk.listing import listed
 from historian.risk.paths import is_device, judge_change
 from historian.risk.programs import judge_program
 from historian.risk.shell_flow import Flow, ShellState
@@ -25,9 +26,9 @@ if TYPE_CHECKING:
 
 LONGEST_COMMAND = 64 * 1024
 _MOST_LOOPS = 4
-_BLOCKS = frozenset(
-    "program list compound_statement do_group if_statement elif_clause else_clause while_statement case_statement "
-    "case_item subshell negated_command ERROR".split()
+_BLOCKS = listed(
+    "program list compound_statement do_group if_statement elif_clause else_clause while_statement "
+    "case_statement case_item subshell negated_command ERROR"
 )
 
 
@@ -118,8 +119,11 @@ class Shell:
             if not self._case.step():
                 break
             if node.type in ("if_statement", "while_statement", "case_statement", "case_item") and child.type in (
-                "word", "string", "raw_string", "simple_expansion",
-            ):  # fmt: skip
+                "word",
+                "string",
+                "raw_string",
+                "simple_expansion",
+            ):
                 self._substitutions(child)
                 continue
             outputs.append(self.run(child, flow))
@@ -138,7 +142,9 @@ class Shell:
                 flow = self._herestring(child)
             elif child.type == "file_redirect":
                 operator = next((part.type for part in child.children if not part.is_named), ">")
-                words = [word for part in child.named_children if part.type != "file_descriptor" for word in self.words(part)]
+                words = [
+                    word for part in child.named_children if part.type != "file_descriptor" for word in self.words(part)
+                ]
                 descriptor = child.named_children[0].text if child.named_children[0].type == "file_descriptor" else b"1"
                 if operator == "<" and words:
                     flow = self._file_in(words[0])
@@ -168,7 +174,9 @@ class Shell:
         known = self._state.files.get(word.text)
         if known is None and self._case.probe is not None and word.is_sure:
             known = self._case.probe.read_text(word.text, self._state.folder)
-        return Flow(text=known, sources=("<", *word.sources), is_foreign=Flow.from_network(word.sources))
+        return Flow(
+            text=known, sources=("<", *word.sources), is_foreign=Flow.from_network(word.sources), guess=word.text
+        )
 
     def _write(self, operator: str, word: Word, made: Flow, *, is_bare: bool, is_errors: bool) -> None:
         path, folder = word.text, self._state.folder
@@ -179,7 +187,7 @@ class Shell:
         if made.text is not None:
             before = self._state.files.get(path, "") if ">>" in operator else ""
             self._state.files[path] = before + made.text
-        is_empty = is_bare or (made.text is not None and not made.text.strip()) or made.is_empty
+        is_empty = is_bare or made.is_empty or (made.text is not None and not made.text.strip())
         if ">>" in operator:
             judge_change(self._case, path, folder, "append", "the redirection")
         elif is_empty and not is_errors and not is_device(path):
@@ -334,7 +342,9 @@ class _Expansion:
         elif kind == "command_substitution":
             flow = self._shell.output_of(node)
             self._sources += flow.sources
-            self._take_value(flow.text.rstrip("\n") if flow.text is not None else text, flow.text is not None, is_quoted)
+            self._take_value(
+                flow.text.rstrip("\n") if flow.text is not None else text, flow.text is not None, is_quoted
+            )
         elif kind == "process_substitution":
             self._sources += self._shell.output_of(node).sources
             self._take_value("/dev/fd/63", False, is_quoted)

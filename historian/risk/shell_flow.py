@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from historian.risk.listing import listed
 from historian.risk.shell_text import Heredoc
 
 if TYPE_CHECKING:
     from tree_sitter import Node
 
-NETWORK = frozenset("curl wget http https xh fetch aria2c lynx w3m iwr irm nc ncat ftp scp aws gsutil gh".split())
+NETWORK = listed("curl wget http https xh fetch aria2c lynx w3m iwr irm nc ncat ftp scp aws gsutil gh")
 _LARGEST_TEXT = 64 * 1024
 
 

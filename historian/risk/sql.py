@@ -48,7 +48,9 @@ _SAID = {
 def judge_sql(case: Case, text: str, dialect: str = "") -> None:
     """Judge statements in a dialect of sqlglot, or in whichever of the common ones they parse."""
     if len(text) > LONGEST_PARSED:
-        case.add("runs", "bounds", f"longer than {LONGEST_PARSED:,} characters, so judged by the first words of statements")
+        case.add(
+            "runs", "bounds", f"longer than {LONGEST_PARSED:,} characters, so judged by the first words of statements"
+        )
         for statement in _split(text):
             _judge_plain(case, statement)
         return
@@ -60,7 +62,7 @@ def judge_sql(case: Case, text: str, dialect: str = "") -> None:
         ]
     else:
         statements = [
-            (Case(case.rules), lambda own, tree=tree: _judge_tree(own, tree, dialect), _first_words(tree, dialect))  # type: ignore[misc]
+            (Case(case.rules), lambda own, tree=tree: _judge_tree(own, tree, dialect), _first_words(tree))  # type: ignore[misc]
             for tree in parsed
         ]
     for own, judge, _ in statements:
@@ -108,20 +110,28 @@ def _settle_transactions(case: Case, statements: list[tuple[Case, str]], dialect
                 case.hit(hit.kind, hit.what, hit.folder)
 
 
-def _first_words(tree: Expression, dialect: str) -> str:
+def _first_words(tree: Any) -> str:
     name = type(tree).__name__.lower()
     if name == "transaction":
         return "begin"
     if name in ("commit", "rollback"):
         return f"{name} to" if tree.args.get("savepoint") else name
-    return f"{tree.this} {tree.expression}".lower()[:60] if name == "command" else name.removesuffix("table")
+    return _words_of(tree).lower()[:60] if name == "command" else name.removesuffix("table")
+
+
+def _words_of(tree: Any) -> str:
+    """Return a statement that sqlglot keeps as text, or wrote anew."""
+    if type(tree).__name__ != "Command":
+        return str(tree.sql())
+    rest = tree.args.get("expression")
+    return f"{tree.this} {rest.name if hasattr(rest, 'name') else rest or ''}"
 
 
 def _judge_tree(case: Case, tree: Expression, dialect: str) -> None:
     from sqlglot import expressions as exp
 
     if isinstance(tree, exp.Command | exp.Alias | exp.Column | exp.Identifier):
-        _judge_plain(case, tree.sql() if not isinstance(tree, exp.Command) else f"{tree.this} {tree.expression or ''}")
+        _judge_plain(case, _words_of(tree))
         return
     if isinstance(tree, exp.Describe):
         inner = tree.this
@@ -131,7 +141,9 @@ def _judge_tree(case: Case, tree: Expression, dialect: str) -> None:
         else:
             case.add("reads", "sql.explain", "only explains or describes")
         return
-    writes = [node for node in tree.find_all(exp.Delete, exp.Update, exp.Insert, exp.Merge, exp.Drop, exp.TruncateTable)]
+    writes = [
+        node for node in tree.find_all(exp.Delete, exp.Update, exp.Insert, exp.Merge, exp.Drop, exp.TruncateTable)
+    ]
     for node in (tree, *(node for node in writes if node is not tree)):
         _judge_node(case, node, exp)
 
@@ -198,7 +210,9 @@ def _judge_query(case: Case, node: Any, exp: Any) -> None:
     for call in node.find_all(exp.Anonymous):
         name = str(call.this)
         action = verb_of(name, case.rules.verbs)
-        if action not in ("", "reads") and (name.lower().startswith(("pg_", "lo_", "dblink", "sys_")) or action == "destroys"):
+        if action not in ("", "reads") and (
+            name.lower().startswith(("pg_", "lo_", "dblink", "sys_")) or action == "destroys"
+        ):
             case.add(action, "sql.function", f"calls {name[:60]}, which {case.rules.says(action)}")
         elif name.lower() in ("setval", "nextval", "pg_notify", "pg_advisory_lock", "lo_import", "lo_export"):
             case.add("changes", "sql.function", f"calls {name}")
@@ -257,7 +271,10 @@ def _is_never_true(node: Any, exp: Any) -> bool:
 
 
 def _is_key(node: Any, exp: Any) -> bool:
-    return isinstance(node, exp.Column) and re.fullmatch(r"(?i)(?:.*_)?(?:id|pk|key|rowid|uuid|guid)", node.name) is not None
+    return (
+        isinstance(node, exp.Column)
+        and re.fullmatch(r"(?i)(?:.*_)?(?:id|pk|key|rowid|uuid|guid)", node.name) is not None
+    )
 
 
 def _compare(node: Any, exp: Any) -> bool:
@@ -273,7 +290,7 @@ def _compare(node: Any, exp: Any) -> bool:
             "EQ": first == second, "GT": first > second, "GTE": first >= second, "LT": first < second,
             "LTE": first <= second, "NEQ": first != second,
         }.get(type(node).__name__, False)  # fmt: skip
-    is_low = isinstance(right, exp.Literal) and right.this in ("0", "-1") or isinstance(right, exp.Neg)
+    is_low = (isinstance(right, exp.Literal) and right.this in ("0", "-1")) or isinstance(right, exp.Neg)
     return isinstance(node, exp.GT | exp.GTE | exp.NEQ) and is_low and _is_key(left, exp)
 
 
@@ -299,7 +316,14 @@ def _judge_plain(case: Case, statement: str) -> None:
     first = words[0]
     if first == "explain":
         is_run = "analyze" in words[:4]
-        inner = next((at for at, word in enumerate(words[:8]) if _FIRST.get(word) in ("where", "changes") and word != "analyze"), None)
+        inner = next(
+            (
+                at
+                for at, word in enumerate(words[:8])
+                if _FIRST.get(word) in ("where", "changes", "destroys") and word != "analyze"
+            ),
+            None,
+        )
         if is_run and inner is not None:
             _judge_plain(case, bare[bare.lower().find(words[inner]) :])
             return
@@ -319,7 +343,10 @@ def _judge_plain(case: Case, statement: str) -> None:
     elif first == "create" and words[1:3] == ["or", "replace"] and "table" in words[3:5]:
         case.add("destroys", "sql.replace", f"{shown}: replaces a table")
     elif first in ("call", "exec", "execute") and len(words) > 1:
-        said = verb_of(words[2] if words[1] in ("procedure", "immediate", "dbo", "sys") and len(words) > 2 else words[1], case.rules.verbs)
+        said = verb_of(
+            words[2] if words[1] in ("procedure", "immediate", "dbo", "sys") and len(words) > 2 else words[1],
+            case.rules.verbs,
+        )
         action = said if said in ("destroys", "migrates", "stops") else "runs"
         case.add(action, "sql.call", f"{shown}: a procedure")
     elif first == "copy" and "program" in words:
@@ -328,7 +355,10 @@ def _judge_plain(case: Case, statement: str) -> None:
         case.add("destroys", "sql.reset", shown)
     else:
         case.add(action, f"sql.{first}", f"{shown}: {_SAID.get(action, case.rules.says(action))}")
-    for body in (*bodies, *([" ".join(words[1:])] if first in ("do", "begin", "declare", "if") and len(words) > 2 else [])):
+    for body in (
+        *bodies,
+        *([" ".join(words[1:])] if first in ("do", "begin", "declare", "if") and len(words) > 2 else []),
+    ):
         if first != "create":
             for inner_statement in _INNER.finditer(body):
                 _judge_plain(case, body[inner_statement.start() :].split(";")[0])

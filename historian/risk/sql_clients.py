@@ -34,40 +34,128 @@ class Client(msgspec.Struct, frozen=True):
 
 
 _MYSQL = Client(
-    "mysql", ("-e", "--execute"), (), ("-u", "-h", "-P", "-D", "--user", "--host", "--port", "--database", "-S"),
-)  # fmt: skip
-_FILE_DATABASE = Client("sqlite", ("-cmd", "--cmd", "-c"), ("-init",), ("-cmd", "-init", "-separator", "-nullvalue"), place=1, database=0)
+    "mysql",
+    ("-e", "--execute"),
+    (),
+    ("-u", "-h", "-P", "-D", "--user", "--host", "--port", "--database", "-S"),
+)
+_FILE_DATABASE = Client(
+    "sqlite", ("-cmd", "--cmd", "-c"), ("-init",), ("-cmd", "-init", "-separator", "-nullvalue"), place=1, database=0
+)
 CLIENTS = {
-    "psql": Client("postgres", ("-c", "--command"), ("-f", "--file"), ("-c", "-f", "-h", "-p", "-U", "-d", "-v", "-o", "-P", "-F", "-R", "-T", "-L", "--command", "--file", "--host", "--port", "--username", "--dbname", "--set", "--variable", "--output"), reads=("-l", "--list", "--version", "-V", "--help")),
+    "psql": Client(
+        "postgres",
+        ("-c", "--command"),
+        ("-f", "--file"),
+        (
+            "-c",
+            "-f",
+            "-h",
+            "-p",
+            "-U",
+            "-d",
+            "-v",
+            "-o",
+            "-P",
+            "-F",
+            "-R",
+            "-T",
+            "-L",
+            "--command",
+            "--file",
+            "--host",
+            "--port",
+            "--username",
+            "--dbname",
+            "--set",
+            "--variable",
+            "--output",
+        ),
+        reads=("-l", "--list", "--version", "-V", "--help"),
+    ),
     "pgcli": Client("postgres", ("-c",), (), ("-h", "-p", "-U", "-d", "-c")),
     "cockroach": Client("postgres", ("-e", "--execute"), ("-f", "--file"), ("--host", "--url", "-e"), verb="sql"),
-    "mysql": _MYSQL, "mariadb": _MYSQL, "mycli": _MYSQL, "tidb": _MYSQL,
-    "sqlite3": _FILE_DATABASE, "sqlite": _FILE_DATABASE, "litecli": _FILE_DATABASE,
-    "duckdb": Client("duckdb", ("-c", "-s", "--c", "-cmd"), ("-init", "-f"), ("-c", "-s", "-cmd", "-init", "-f"), place=1, database=0),
-    "clickhouse-client": Client("clickhouse", ("-q", "--query"), ("--queries-file",), ("-q", "--query", "-h", "--host", "-u", "-d", "--user", "--password", "--database")),
+    "mysql": _MYSQL,
+    "mariadb": _MYSQL,
+    "mycli": _MYSQL,
+    "tidb": _MYSQL,
+    "sqlite3": _FILE_DATABASE,
+    "sqlite": _FILE_DATABASE,
+    "litecli": _FILE_DATABASE,
+    "duckdb": Client(
+        "duckdb", ("-c", "-s", "--c", "-cmd"), ("-init", "-f"), ("-c", "-s", "-cmd", "-init", "-f"), place=1, database=0
+    ),
+    "clickhouse-client": Client(
+        "clickhouse",
+        ("-q", "--query"),
+        ("--queries-file",),
+        ("-q", "--query", "-h", "--host", "-u", "-d", "--user", "--password", "--database"),
+    ),
     "clickhouse": Client("clickhouse", ("-q", "--query"), (), ("-q", "--query", "-h", "--host")),
     "sqlcmd": Client("tsql", ("-Q", "-q"), ("-i",), ("-S", "-U", "-P", "-d", "-Q", "-q", "-i", "-o"), hosts=("-S",)),
     "cqlsh": Client("", ("-e", "--execute"), ("-f", "--file"), ("-e", "-f", "-u", "-p", "-k")),
-    "snowsql": Client("snowflake", ("-q", "--query"), ("-f", "--filename"), ("-q", "-f", "-a", "-u", "-d", "-s", "-c"), hosts=("-a",)),
+    "snowsql": Client(
+        "snowflake", ("-q", "--query"), ("-f", "--filename"), ("-q", "-f", "-a", "-u", "-d", "-s", "-c"), hosts=("-a",)
+    ),
     "snow": Client("snowflake", ("-q", "--query"), ("-f", "--filename"), ("-q", "-f"), verb="sql"),
-    "bq": Client("bigquery", (), (), ("--project_id", "--location", "--format", "--dataset_id", "--destination_table"), place=1, verb="query"),
-    "trino": Client("trino", ("--execute",), ("-f", "--file"), ("--server", "--catalog", "--schema", "--execute", "--file"), hosts=("--server",)),
-    "presto": Client("presto", ("--execute",), ("-f", "--file"), ("--server", "--catalog", "--execute"), hosts=("--server",)),
-    "spark-sql": Client("spark", ("-e",), ("-f",), ("-e", "-f", "--master")), "hive": Client("hive", ("-e",), ("-f",), ("-e", "-f")),
-    "beeline": Client("hive", ("-e",), ("-f",), ("-e", "-f", "-u", "-n", "-p")), "impala-shell": Client("hive", ("-q",), ("-f",), ("-q", "-f", "-i", "-d"), hosts=("-i",)),
+    "bq": Client(
+        "bigquery",
+        (),
+        (),
+        ("--project_id", "--location", "--format", "--dataset_id", "--destination_table"),
+        place=1,
+        verb="query",
+    ),
+    "trino": Client(
+        "trino",
+        ("--execute",),
+        ("-f", "--file"),
+        ("--server", "--catalog", "--schema", "--execute", "--file"),
+        hosts=("--server",),
+    ),
+    "presto": Client(
+        "presto", ("--execute",), ("-f", "--file"), ("--server", "--catalog", "--execute"), hosts=("--server",)
+    ),
+    "spark-sql": Client("spark", ("-e",), ("-f",), ("-e", "-f", "--master")),
+    "hive": Client("hive", ("-e",), ("-f",), ("-e", "-f")),
+    "beeline": Client("hive", ("-e",), ("-f",), ("-e", "-f", "-u", "-n", "-p")),
+    "impala-shell": Client("hive", ("-q",), ("-f",), ("-q", "-f", "-i", "-d"), hosts=("-i",)),
     "influx": Client("", ("-execute", "--execute"), (), ("-execute", "-database", "-host")),
-    "turso": Client("sqlite", (), (), (), place=3, verb="db"), "dolt": Client("mysql", ("-q", "--query"), (), ("-q", "--query"), verb="sql"),
-    "usql": Client("", ("-c", "--command"), ("-f", "--file"), ("-c", "-f")), "sqlplus": Client("oracle", (), (), ()),
+    "turso": Client("sqlite", (), (), (), place=3, verb="db"),
+    "dolt": Client("mysql", ("-q", "--query"), (), ("-q", "--query"), verb="sql"),
+    "usql": Client("", ("-c", "--command"), ("-f", "--file"), ("-c", "-f")),
+    "sqlplus": Client("oracle", (), (), ()),
     "wrangler": Client("sqlite", ("--command",), ("--file",), ("--command", "--file"), verb="d1"),
-    "isql": Client("", (), (), ()), "prisma": Client("postgres", (), ("--file",), ("--file", "--url", "--schema"), verb="db"), "pscale": Client("mysql", (), (), (), place=3, verb="shell"),
-    "heroku": Client("postgres", ("-c", "--command"), ("-f", "--file"), ("-c", "-a", "--app", "-f"), verb="pg:psql"), "supabase": Client("postgres", (), ("-f", "--file"), (), place=2, verb="db"),
-    "mongosh": Client("", ("--eval",), ("--file",), ("--eval", "--host", "--port", "-u", "-p", "--username", "--password", "--authenticationDatabase")), "mongo": Client("", ("--eval",), (), ("--eval", "--host", "--port", "-u", "-p", "--username", "--password", "--authenticationDatabase")),
-}  # fmt: skip
+    "isql": Client("", (), (), ()),
+    "prisma": Client("postgres", (), ("--file",), ("--file", "--url", "--schema"), verb="db"),
+    "pscale": Client("mysql", (), (), (), place=3, verb="shell"),
+    "heroku": Client("postgres", ("-c", "--command"), ("-f", "--file"), ("-c", "-a", "--app", "-f"), verb="pg:psql"),
+    "supabase": Client("postgres", (), ("-f", "--file"), (), place=2, verb="db"),
+    "mongosh": Client(
+        "",
+        ("--eval",),
+        ("--file",),
+        ("--eval", "--host", "--port", "-u", "-p", "--username", "--password", "--authenticationDatabase"),
+    ),
+    "mongo": Client(
+        "",
+        ("--eval",),
+        (),
+        ("--eval", "--host", "--port", "-u", "-p", "--username", "--password", "--authenticationDatabase"),
+    ),
+}
 _MONGO = (
-    ("destroys", r"\.\s*(?:drop|dropDatabase|dropIndexes?|dropAllUsers|dropUser|deleteMany\(\s*(?:\{\s*\})?\s*\)|remove\(\s*(?:\{\s*\})?\s*[,)])|updateMany\(\s*\{\s*\}\s*,"),
-    ("migrates", r"\.\s*(?:renameCollection|convertToCapped)\b|collMod"), ("stops", r"\.\s*shutdownServer\b|rs\.stepDown"),
-    ("changes", r"\.\s*(?:insert\w*|update\w*|replaceOne|bulkWrite|save|delete\w*|remove|findAndModify|findOneAnd\w+|create\w*|ensureIndex|set\w*|grant\w*|enable\w*|addShard|runCommand|adminCommand|copyTo|aggregate\([^)]*\$(?:out|merge))|load\("),
-)  # fmt: skip
+    (
+        "destroys",
+        r"\.\s*(?:drop|dropDatabase|dropIndexes?|dropAllUsers|dropUser|deleteMany\(\s*(?:\{\s*\})?\s*\)|remove\(\s*(?:\{\s*\})?\s*[,)])|updateMany\(\s*\{\s*\}\s*,",
+    ),
+    ("migrates", r"\.\s*(?:renameCollection|convertToCapped)\b|collMod"),
+    ("stops", r"\.\s*shutdownServer\b|rs\.stepDown"),
+    (
+        "changes",
+        r"\.\s*(?:insert\w*|update\w*|replaceOne|bulkWrite|save|delete\w*|remove|findAndModify|findOneAnd\w+|create\w*|ensureIndex|set\w*|grant\w*|enable\w*|addShard|runCommand|adminCommand|copyTo|aggregate\([^)]*\$(?:out|merge))|load\(",
+    ),
+)
 _MONGO_DROP = re.compile(r"\[?\s*['\"](?:drop\w*|delete\w*|truncate\w*)['\"]|\b(?:drop|dropDatabase)\s*:", re.I)
 
 
@@ -78,6 +166,8 @@ def judge_client(
     client = CLIENTS.get(name)
     names = arguments.names()
     if client is None or (client.verb and (not names or names[0] != client.verb)):
+        return False
+    if name == "influx" and not arguments.has(*client.texts):
         return False
     if client.verb and client.place is None and not arguments.has(*client.texts, *client.files) and flow.text is None:
         return False
@@ -97,8 +187,10 @@ def judge_client(
         return True
     if flow.text is not None:
         _judge_text(case, name, flow.text, client.dialect, inner)
-    elif flow.guess:
+    elif flow.guess and flow.sources[:1] != ("<",):
         _judge_text(case, name, flow.guess, client.dialect, inner)
+    elif flow.sources[:1] == ("<",) and flow.guess:
+        _judge_file(case, name, flow.guess, client.dialect, state, inner)
     elif flow.is_foreign:
         case.add("foreign", "sql.foreign", f"{name} runs what comes from elsewhere")
     else:
@@ -112,8 +204,16 @@ def _texts(client: Client, arguments: Arguments) -> list[str]:
     for number, word in enumerate(words):
         flag, equals, value = word.partition("=")
         if flag not in client.texts:
-            short = next((text for text in client.texts if len(text) == 2 and word.startswith(text) and len(word) > 2), None)
-            clustered = len(word) > 2 and word[0] == "-" and word[1] != "-" and f"-{word[-1]}" in client.texts and word[1:].isalpha()
+            short = next(
+                (text for text in client.texts if len(text) == 2 and word.startswith(text) and len(word) > 2), None
+            )
+            clustered = (
+                len(word) > 2
+                and word[0] == "-"
+                and word[1] != "-"
+                and f"-{word[-1]}" in client.texts
+                and word[1:].isalpha()
+            )
             if clustered and len(word) <= 6 and number + 1 < len(words):
                 found.append(words[number + 1])
             elif short and not word.startswith("--") and client.dialect != "sqlite":
@@ -163,8 +263,31 @@ def _judge_meta(case: Case, line: str, inner: Callable[[str], Flow]) -> None:
     word, _, rest = line.partition(" ")
     if word.startswith("\\!") or word in (".shell", ".system"):
         inner((word[2:] + " " + rest if word.startswith("\\!") else rest).strip())
-    elif word in ("\\i", "\\ir", "\\include", ".read", ".import", ".restore", ".clone", ".load", "\\copy", "\\o", ".output", ".once", ".save", ".backup", "\\e", "\\lo_import", "\\password", ".recover", ".archive", ".excel"):
-        action = "destroys" if word == ".restore" else "reads" if word == "\\copy" and " to " in rest.lower() else "changes"
+    elif word in (
+        "\\i",
+        "\\ir",
+        "\\include",
+        ".read",
+        ".import",
+        ".restore",
+        ".clone",
+        ".load",
+        "\\copy",
+        "\\o",
+        ".output",
+        ".once",
+        ".save",
+        ".backup",
+        "\\e",
+        "\\lo_import",
+        "\\password",
+        ".recover",
+        ".archive",
+        ".excel",
+    ):
+        action = (
+            "destroys" if word == ".restore" else "reads" if word == "\\copy" and " to " in rest.lower() else "changes"
+        )
         case.add(action, "sql.meta", f"{word} {rest[:40]}")
     elif word in ("\\lo_unlink",):
         case.add("destroys", "sql.meta", f"{word} {rest[:40]}")

@@ -8,20 +8,73 @@ from typing import Any
 
 from historian.risk.arguments import split_name
 from historian.risk.case import Case
+from historian.risk.listing import listed
 from historian.risk.operations import Operation, OperationKind
 
-_COMMANDS = ("command", "cmd", "commands", "script", "shell_command", "bash", "input", "args", "argv", "code", "keystrokes")
+_COMMANDS = (
+    "command",
+    "cmd",
+    "commands",
+    "script",
+    "shell_command",
+    "bash",
+    "input",
+    "args",
+    "argv",
+    "code",
+    "keystrokes",
+)
 _STATEMENTS = ("sql", "query", "statement", "statements", "queries")
 _PATHS = (
-    "file_path", "path", "filename", "file", "target_file", "notebook_path", "filepath", "filePath", "uri", "absolute_path",
-    "relative_workspace_path", "target", "dest", "destination", "source", "AbsolutePath", "TargetFile", "relative_path",
-)  # fmt: skip
-_CONTENTS = ("content", "contents", "new_string", "new_str", "file_text", "text", "new_source", "code_edit", "diff", "patch", "data")
-_SHELL_NAMES = frozenset("bash shell sh terminal run_command run_terminal_cmd exec execute_command command cmd powershell run_shell_command execute_bash local_shell run_in_terminal zsh console run_shell computer_terminal shell_exec process".split())
-_DELETES = frozenset("delete remove rm unlink trash erase".split())
-_READS = frozenset("read view get list ls search grep glob find cat open fetch show describe lookup query browse look inspect head tail stat exists count navigate screenshot snapshot scroll hover wait observe recall retrieve download todo think plan ask check status preview diff log whoami resolve explain summarize extract analyze analyse websearch webfetch".split())
-_SENDS = frozenset("send post publish email mail tweet message reply notify submit pay charge refund transfer buy order invite share comment call dial sms slack".split())
-_CODE = frozenset("python node javascript repl interpreter notebook ipython jupyter ruby code".split())
+    "file_path",
+    "path",
+    "filename",
+    "file",
+    "target_file",
+    "notebook_path",
+    "filepath",
+    "filePath",
+    "uri",
+    "absolute_path",
+    "relative_workspace_path",
+    "target",
+    "dest",
+    "destination",
+    "source",
+    "AbsolutePath",
+    "TargetFile",
+    "relative_path",
+)
+_CONTENTS = (
+    "content",
+    "contents",
+    "new_string",
+    "new_str",
+    "file_text",
+    "text",
+    "new_source",
+    "code_edit",
+    "diff",
+    "patch",
+    "data",
+)
+_SHELL_NAMES = listed(
+    "bash shell sh terminal run_command run_terminal_cmd exec execute_command command cmd powershell "
+    "run_shell_command execute_bash local_shell run_in_terminal zsh console run_shell computer_terminal "
+    "shell_exec process"
+)
+_DELETES = listed("delete remove rm unlink trash erase")
+_READS = listed(
+    "read view get list ls search grep glob find cat open fetch show describe lookup query browse look inspect "
+    "head tail stat exists count navigate screenshot snapshot scroll hover wait observe recall retrieve "
+    "download todo think plan ask check status preview diff log whoami resolve explain summarize extract "
+    "analyze analyse websearch webfetch"
+)
+_SENDS = listed(
+    "send post publish email mail tweet message reply notify submit pay charge refund transfer buy order "
+    "invite share comment call dial sms slack"
+)
+_CODE = listed("python node javascript repl interpreter notebook ipython jupyter ruby code")
 
 
 def judge_tool(case: Case, operation: Operation, judge: Callable[[Case, Operation], None]) -> None:
@@ -31,10 +84,26 @@ def judge_tool(case: Case, operation: Operation, judge: Callable[[Case, Operatio
     said = set(parts)
     bare = re.sub(r"[^a-z_]", "", name.lower())
     command = _text(given, _COMMANDS)
-    if command and (bare in _SHELL_NAMES or said & _SHELL_NAMES or ("run" in said and "code" not in said) or "command" in given or "cmd" in given):
-        judge(case, Operation(text=command, kind=OperationKind.SHELL, cwd=operation.cwd or str(given.get("cwd") or given.get("workdir") or "")))
+    if command and (
+        bare in _SHELL_NAMES
+        or said & _SHELL_NAMES
+        or ("run" in said and "code" not in said)
+        or "command" in given
+        or "cmd" in given
+    ):
+        judge(
+            case,
+            Operation(
+                text=command,
+                kind=OperationKind.SHELL,
+                cwd=operation.cwd or str(given.get("cwd") or given.get("workdir") or ""),
+            ),
+        )
         return
-    if (statements := _text(given, _STATEMENTS)) and (said & {"sql", "database", "db", "postgres", "mysql", "sqlite", "bigquery", "snowflake", "execute"} or "sql" in given):
+    if (statements := _text(given, _STATEMENTS)) and (
+        said & {"sql", "database", "db", "postgres", "mysql", "sqlite", "bigquery", "snowflake", "execute"}
+        or "sql" in given
+    ):
         judge(case, Operation(text=statements, kind=OperationKind.SQL, dialect=operation.dialect))
         return
     if command and said & _CODE:
@@ -50,7 +119,9 @@ def _judge_code(case: Case, parts: list[str], code: str, judge: Callable[[Case, 
     from historian.risk.interpreters import Code, judge_code
 
     language = next((part for part in parts if part in ("python", "node", "javascript", "ruby")), "python")
-    judge_code(case, Code(language, code), lambda text: judge(case, Operation(text=text, kind=OperationKind.SHELL, cwd=cwd)))
+    judge_code(
+        case, Code(language, code), lambda text: judge(case, Operation(text=text, kind=OperationKind.SHELL, cwd=cwd))
+    )
 
 
 def _judge_file_tool(
@@ -62,17 +133,40 @@ def _judge_file_tool(
     verb = str(given.get("command") or "").lower()
     if said & _DELETES:
         change = "delete"
-    elif verb in ("view",) or (said & _READS and not said & {"write", "edit", "create", "update", "replace", "append", "insert"}):
+    elif verb in ("view",) or (
+        said & _READS and not said & {"write", "edit", "create", "update", "replace", "append", "insert"}
+    ):
         change = "read"
     elif said & {"move", "rename"}:
         change = "rename"
     elif said & {"create", "mkdir", "new"} or verb == "create":
         change = "create"
-    elif said & {"write", "edit", "update", "replace", "append", "insert", "patch", "apply", "modify", "save", "multi", "notebook", "str", "file", "copy"}:
+    elif said & {
+        "write",
+        "edit",
+        "update",
+        "replace",
+        "append",
+        "insert",
+        "patch",
+        "apply",
+        "modify",
+        "save",
+        "multi",
+        "notebook",
+        "str",
+        "file",
+        "copy",
+    }:
         change = "update"
     else:
         return False
-    judge(case, Operation(kind=OperationKind.FILE, path=path.removeprefix("file://"), change=change, size_bytes=size or None, cwd=cwd))
+    judge(
+        case,
+        Operation(
+            kind=OperationKind.FILE, path=path.removeprefix("file://"), change=change, size_bytes=size or None, cwd=cwd
+        ),
+    )
     return True
 
 
@@ -97,7 +191,12 @@ def _judge_name(case: Case, name: str, parts: list[str], given: Mapping[str, Any
         case.effect(f"message or write to somewhere else ({shown})")
     case.add(action or "runs", "tool.name", f"the tool {shown} {rules.says(action) if action else 'is not known'}")
     if given.get("force") is True or given.get("recursive") is True:
-        case.add(action or "runs", "tool.force", "with force or in depth", weight=min(1.0, rules.weight(action or "runs") + 0.05))
+        case.add(
+            action or "runs",
+            "tool.force",
+            "with force or in depth",
+            weight=min(1.0, rules.weight(action or "runs") + 0.05),
+        )
 
 
 def _text(given: Mapping[str, Any], keys: tuple[str, ...]) -> str:
@@ -106,5 +205,7 @@ def _text(given: Mapping[str, Any], keys: tuple[str, ...]) -> str:
         if isinstance(value, str) and value.strip():
             return value
         if isinstance(value, list | tuple) and value and all(isinstance(part, str) for part in value):
-            return " ".join("'" + part.replace("'", "'\\''") + "'" if re.search(r"[^\w./=:@%+,-]", part) else part for part in value)
+            return " ".join(
+                "'" + part.replace("'", "'\\''") + "'" if re.search(r"[^\w./=:@%+,-]", part) else part for part in value
+            )
     return ""

@@ -13,33 +13,56 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from historian.risk.case import Case
+from historian.risk.listing import listed
 from historian.risk.rules import Rules, Token, split_words
 
 LONGEST_TEXT = 1024 * 1024
 _STOPS = frozenset(".;!?\n—:")
-_BREAKS = frozenset(("then", "but", "afterwards", "finally", "next", "just", "only", "instead", "lastly", "otherwise", "also"))
+_BREAKS = frozenset(
+    ("then", "but", "afterwards", "finally", "next", "just", "only", "instead", "lastly", "otherwise", "also")
+)
 _JOINS = frozenset((",", "and", "&", "or", "plus", "before", "after", "(", ")", "while"))
-_DETERMINERS = frozenset("the a an this that our your its each every new any my their his her existing another".split())
-_AFTER_OBJECT = frozenset(
-    "from in of on to at with for by that which who whose where when before after into and or then if as so using via "
-    "older than since because but , . ; ! ? : ( ) while until unless across inside within onto over under without plus "
-    "through during so".split()
+_DETERMINERS = listed("the a an this that our your its each every new any my their his her existing another")
+_AFTER_OBJECT = listed(
+    "from in of on to at with for by that which who whose where when before after into and or then if as so "
+    "using via older than since because but , . ; ! ? : ( ) while until unless across inside within onto over "
+    "under without plus through during so"
 )
-_CONTENTS = frozenset("contents content all everything copy rest entirety lot most half some each any none one".split())
-_CREATING = frozenset(
-    "add create write implement build generate draft introduce make scaffold prepare design develop adding creating writing "
-    "implementing building generating drafting document documenting update updating fix fixing rename renaming improve".split()
+_CONTENTS = listed("contents content all everything copy rest entirety lot most half some each any none one")
+_CREATING = listed(
+    "add create write implement build generate draft introduce make scaffold prepare design develop adding "
+    "creating writing implementing building generating drafting document documenting update updating fix "
+    "fixing rename renaming improve"
 )
+_LOOSE = listed("files file folder folders directory directories data keys logs log")
 _PRONOUNS = frozenset(("it", "them", "that", "this", "the", "those", "these", "both", "everything"))
-_POLITE = frozenset("please can could would will you kindly lets let's i we want need to like go ahead ok now hey first help me us".split())
+_POLITE = listed(
+    "please can could would will you kindly lets let's i we want need to like go ahead ok now hey first help me us"
+)
 _NO_HARM = frozenset(("reads", "rehearses"))
 _SILENT = {"questions", "negations", "mentions", "reads", "rehearses"}
 _EFFECTS = {
-    "push": "push to a remote", "publish": "publication", "email": "e-mail", "e-mail": "e-mail", "mail": "e-mail",
-    "send": "a message", "tweet": "a message", "post": "a message", "deploy": "deployment", "release": "deployment",
-    "upload": "upload", "pay": "a payment", "charge": "a payment", "refund": "a payment", "notify": "a message",
-    "transfer": "a payment", "force": "push to a remote", "submit": "a message", "order": "a purchase", "buy": "a purchase",
-}  # fmt: skip
+    "push": "push to a remote",
+    "publish": "publication",
+    "email": "e-mail",
+    "e-mail": "e-mail",
+    "mail": "e-mail",
+    "send": "a message",
+    "tweet": "a message",
+    "post": "a message",
+    "deploy": "deployment",
+    "release": "deployment",
+    "upload": "upload",
+    "pay": "a payment",
+    "charge": "a payment",
+    "refund": "a payment",
+    "notify": "a message",
+    "transfer": "a payment",
+    "force": "push to a remote",
+    "submit": "a message",
+    "order": "a purchase",
+    "buy": "a purchase",
+}
 
 
 class _State(msgspec.Struct):
@@ -192,7 +215,12 @@ class _Reader:
     def _meet_action(self, place: int, token: str, action: str, *, is_plain: bool, length: int) -> None:
         state = self._state
         if state.mode != "do":
-            breaks = state.is_joined and is_plain and not state.is_how_to
+            breaks = (
+                state.is_joined
+                and is_plain
+                and not state.is_how_to
+                and "between" not in self._tokens[max(place - 5, 0) : place]
+            )
             if state.mode == "not":
                 breaks = breaks and self._joint(place) == "and"
             if not breaks or self._is_name(place, length):
@@ -212,7 +240,12 @@ class _Reader:
             return
         if not state.verb:
             state.verb, state.verb_action = token, action
-        if action == "runs" and state.spared and self._tokens[place + 1 : place + 2][:1] and self._tokens[place + 1] in _PRONOUNS:
+        if (
+            action == "runs"
+            and state.spared
+            and self._tokens[place + 1 : place + 2][:1]
+            and self._tokens[place + 1] in _PRONOUNS
+        ):
             self._count(state.spared, token, place)
         self._count(action, token, place)
 
@@ -242,7 +275,8 @@ class _Reader:
         if action == "deploys":
             return "deploys" if not rules.production.isdisjoint(self._clause(place)) else "changes"
         if action in ("destroys", "refactors", "permits", "rewrites") and not rules.small.isdisjoint(phrase):
-            return "changes"
+            head = phrase[-1]
+            return action if head in rules.data and head not in _LOOSE else "changes"
         if action == "destroys_data":
             has_data = bool(phrase) and phrase[-1] in rules.data and rules.small.isdisjoint(phrase)
             return "destroys" if has_data else "changes"
@@ -285,7 +319,9 @@ class _Reader:
         state = self._state
         if self._judge is None or state.verb_action not in ("", "runs", "destroys"):
             return
-        start = next((at for at in range(place - 1, max(place - 4, -1), -1) if self._tokens[at] in self._rules.commands), None)
+        start = next(
+            (at for at in range(place - 1, max(place - 4, -1), -1) if self._tokens[at] in self._rules.commands), None
+        )
         if start is None or (self._tokens[start], "command") in self._seen:
             return
         self._seen.add((self._tokens[start], "command"))
@@ -316,7 +352,9 @@ class _Reader:
         if self._found:
             return
         if state.has_read or state.spared:
-            case.add("reads", "words.reads", "only reads or asks" if state.has_read else "speaks of it, and does nothing")
+            case.add(
+                "reads", "words.reads", "only reads or asks" if state.has_read else "speaks of it, and does nothing"
+            )
         else:
             case.add("changes", "words.unknown", "says nothing that is known; it may change something")
 
