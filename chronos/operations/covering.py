@@ -81,7 +81,8 @@ def _ignored(place: Place, policy: CapturePolicy, paths: Sequence[Path], timeout
     names = [os.fsencode(os.path.relpath(path, place.root)) for path in paths]
     command = place.repository.command
     rows = command.run(
-        "ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--directory", "--", *names, timeout_s=timeout_s
+        "ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--directory", "--", *names,
+        timeout_s=timeout_s,
     ).stdout.split(b"\0")  # fmt: skip
     found = {row.rstrip(b"/") for row in rows if row}
     if found and policy.patterns:

@@ -1,4 +1,4 @@
-"""The verdict: judges by kind, the heaviest finding, amplifiers, past failures that resemble it, and what is covered."""
+"""The verdict: judges by kind, the heaviest finding, past failures that resemble it, and what is covered."""
 
 from __future__ import annotations
 
@@ -80,9 +80,9 @@ class Assessor:
         self,
         case: Case,
         kind: OperationKind,
-        targets: tuple,
+        targets: tuple[Target, ...],
         covered: bool | None,
-        precedents: Sequence[Precedent],  # type: ignore[type-arg]
+        precedents: Sequence[Precedent],
     ) -> RiskAssessment:
         findings = sorted(case.findings, key=lambda finding: -finding.weight)
         score = findings[0].weight if findings else self.rules.weight("reads")
@@ -102,7 +102,7 @@ class Assessor:
         effects = tuple(case.effects) if level is not RiskLevel.LOW else ()
         return RiskAssessment(
             level=level, score=round(score, 3), kind=kind, reasons=tuple(reasons[: _MOST_REASONS + 4]), targets=targets,
-            covered=covered, advice=advise(level, targets, effects, probed=case.probe is not None) if level is not RiskLevel.LOW else "", effects=effects,
+            covered=covered, advice=advise(level, targets, effects, probed=case.probe is not None), effects=effects,
             signals=tuple(signals),
         )  # fmt: skip
 

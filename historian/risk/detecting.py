@@ -69,7 +69,9 @@ def _words_or_shell(rules: Rules, first: str, bare: str, *, has_prefix: bool) ->
     words = bare.lower().split()
     spoken = sum(word.strip(",.:;?!") in _STOPWORDS for word in words)
     name = first.rsplit("/", 1)[-1]
-    is_path = first.startswith(("./", "../", "/", "~/", "$", "\\")) or ("'" in first and len(words) > 1)
+    is_path = first.startswith(("./", "../", "/", "~/", "$", "\\")) or (
+        (first.count("'") > 1 or first.count('"') > 1) and len(words) > 1
+    )
     is_program = (
         name in rules.commands
         or (name.lower() in rules.commands and "-" in name)
@@ -81,6 +83,8 @@ def _words_or_shell(rules: Rules, first: str, bare: str, *, has_prefix: bool) ->
         or name.endswith((".sh", ".py", ".ps1"))
     )
     strong = _STRONG_SHELL.search(bare) is not None
+    if name in ("make", "just", "task") and len(words) == 2:
+        return (OperationKind.SHELL,)
     is_said = name in _PLAIN_WORDS or (name in rules.words and bool(rules.words[name].action))
     if has_prefix and (is_program or strong):
         return (OperationKind.SHELL,)

@@ -1,7 +1,8 @@
-"""Programs about files and networks that have a judge of their own: what counts is which paths, and where it goes."""
+"""Programs about files and processes that have a judge of their own: what counts is which paths they are given."""
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 
@@ -9,49 +10,8 @@ from historian.risk.arguments import Arguments, Word
 from historian.risk.invocation import Invocation
 from historian.risk.paths import is_device, is_wide, judge_change, kind_of_path
 from historian.risk.shell_flow import Flow
-from historian.risk.shell_text import decode_base64, decode_hex, translate_letters
 
 _MODE = re.compile(r"^(?:[0-7]{3,4}|[ugoa]*[-+=][rwxXst]*(?:,[ugoa]*[-+=][rwxXst]*)*)$")
-_WRITES_HTTP = ("POST", "PUT", "PATCH", "DELETE", "MKCOL", "MOVE", "COPY", "PURGE")
-_DATA_FLAGS = (
-    "-d",
-    "--data",
-    "--data-raw",
-    "--data-binary",
-    "--data-urlencode",
-    "--json",
-    "-F",
-    "--form",
-    "-T",
-    "--upload-file",
-    "--form-string",
-)
-_LOCAL_HOSTS = re.compile(r"(?:\w+://)?(?:localhost|127\.0\.0\.1|\[::1\]|0\.0\.0\.0|host\.docker\.internal)(?=[:/]|$)")
-_CURL_VALUED = (
-    "-X",
-    "--request",
-    "-o",
-    "--output",
-    "-H",
-    "--header",
-    "-u",
-    "--user",
-    "-A",
-    "-e",
-    "-b",
-    "-c",
-    "-m",
-    "--max-time",
-    "--retry",
-    "--url",
-    "-w",
-    "-x",
-    "--connect-timeout",
-    "--cacert",
-    "--cert",
-    "--key",
-    *_DATA_FLAGS,
-)
 
 
 def _remove(call: Invocation) -> Flow:
@@ -154,88 +114,6 @@ def _dd(call: Invocation) -> Flow:
     return Flow(sources=("dd",))
 
 
-def _curl(call: Invocation) -> Flow:
-    """curl: reads, writes a file, or writes somewhere over HTTP."""
-    case = call.case
-    arguments = Arguments("curl", call.words[1:], _CURL_VALUED)
-    method = arguments.values.get("-X", arguments.values.get("--request", "")).upper()
-    sends = arguments.has(*_DATA_FLAGS) and not arguments.has("-G", "--get")
-    url = next(
-        (
-            word.text
-            for word in arguments.positionals
-            if "." in word.text or "/" in word.text or "localhost" in word.text
-        ),
-        "",
-    )
-    if method == "DELETE" or method == "PURGE":
-        case.add("destroys", "http.delete", f"{call.name} sends a {method} to {url[:60]}")
-    elif method in _WRITES_HTTP or (sends and method not in ("GET", "HEAD")):
-        case.add("sends", "http.write", f"{call.name} sends a {method or 'POST'} to {url[:60]}")
-    elif arguments.has("-o", "-O", "--output", "--remote-name", "-J"):
-        target = arguments.values.get("-o", arguments.values.get("--output", ""))
-        if target not in ("/dev/null", "-"):
-            case.add("changes", "http.file", f"{call.name} writes a file")
-            judge_change(case, target, call.state.folder, "update", call.name)
-        else:
-            case.add("reads", "http.read", f"{call.name} only reads")
-    else:
-        case.add("reads", "http.read", f"{call.name} only reads")
-    if method in _WRITES_HTTP or sends:
-        where = "this machine" if _LOCAL_HOSTS.match(url) else url[:60]
-        case.effect(f"HTTP {method or 'POST'} to {where}")
-        case.hit("remote", url)
-    return Flow(sources=(call.name,), is_foreign=True)
-
-
-def _wget(call: Invocation) -> Flow:
-    arguments = Arguments(
-        "wget",
-        call.words[1:],
-        (
-            "-O",
-            "-o",
-            "-P",
-            "--output-document",
-            "--header",
-            "--method",
-            "--post-data",
-            "--post-file",
-            "--body-data",
-            "-U",
-            "-t",
-            "-T",
-        ),
-    )
-    method = arguments.values.get("--method", "").upper()
-    if arguments.has("--post-data", "--post-file") or method in _WRITES_HTTP:
-        action = "destroys" if method == "DELETE" else "sends"
-        call.case.add(action, "http.write", f"wget sends a {method or 'POST'}")
-        call.case.effect("HTTP write (wget)")
-    target = arguments.values.get("-O", arguments.values.get("--output-document", ""))
-    if arguments.has("--spider") or target in ("-", "/dev/null", "/dev/stdout"):
-        call.case.add("reads", "http.read", "wget only reads")
-    else:
-        call.case.add("changes", "http.file", "wget writes a file")
-        judge_change(call.case, target, call.state.folder, "update", "wget")
-    return Flow(sources=("wget",), is_foreign=True)
-
-
-def _httpie(call: Invocation) -> Flow:
-    names = call.arguments.names()
-    method = next((name for name in names[:2] if name.upper() in (*_WRITES_HTTP, "GET", "HEAD", "OPTIONS")), "").upper()
-    has_body = any(re.match(r"[\w.-]+:?=", name) and "==" not in name for name in names[1:])
-    if method == "DELETE":
-        call.case.add("destroys", "http.delete", f"{call.name} sends a DELETE")
-    elif method in _WRITES_HTTP or (has_body and method not in ("GET", "HEAD")):
-        call.case.add("sends", "http.write", f"{call.name} sends a {method or 'POST'}")
-    else:
-        call.case.add("reads", "http.read", f"{call.name} only reads")
-        return Flow(sources=(call.name,), is_foreign=True)
-    call.case.effect(f"HTTP {method or 'POST'}")
-    return Flow(sources=(call.name,), is_foreign=True)
-
-
 def _find(call: Invocation) -> Flow:
     """find: reads, unless it removes or starts something for what it finds."""
     words = call.words[1:]
@@ -265,7 +143,7 @@ def _find(call: Invocation) -> Flow:
 
 
 def _roots(words: list[Word]) -> list[str]:
-    roots = []
+    roots: list[str] = []
     for word in words:
         if word.text.startswith(("-", "(", "!")):
             if not roots and word.text in ("-L", "-H", "-P"):
@@ -292,102 +170,6 @@ def _start(call: Invocation, words: list[Word]) -> None:
         call.state.depth += 1
         judge_program(call.case, words, Flow(), call.state, call.inner)
         call.state.depth -= 1
-
-
-def _sed(call: Invocation) -> Flow:
-    arguments = call.arguments
-    in_place = any(flag.startswith(("-i", "--in-place")) for flag in arguments.flags) or (
-        arguments.has("-i") and not arguments.has("--posix")
-    )
-    texts = arguments.names()
-    if in_place:
-        scripts = arguments.values.get("-e", "") or (texts[0] if texts else "")
-        change = "delete" if re.fullmatch(r"\s*(?:1,\$)?d\s*", scripts) else "append"
-        for word in arguments.positionals[0 if arguments.has("-e", "-f") else 1 :]:
-            judge_change(call.case, word.text, call.state.folder, change, "sed -i")
-        call.case.add("changes", "path.sed", "sed changes files in place")
-    elif texts and re.search(r"(?:^|[;}\s\d$])(?:w\s+\S|e\s*$)|/[gip\d]*w\s+\S|/[gip\d]*e[gip\d]*$", texts[0]):
-        call.case.add("changes", "path.sed", "sed writes a file or runs what it makes")
-    else:
-        call.case.add("reads", "path.sed", "sed only prints")
-    return Flow(sources=("sed", *call.flow.sources), is_foreign=call.flow.is_foreign)
-
-
-def _awk(call: Invocation) -> Flow:
-    text = next((word.text for word in call.arguments.positionals), "")
-    for match in re.finditer(r"system\(\s*\"((?:[^\"\\]|\\.)*)\"", text):
-        call.inner(match[1])
-    if "system(" in text or re.search(r"\|\s*\"?(?:sh|bash)\"?", text) or "|getline" in text.replace(" ", ""):
-        call.case.add("runs", "code.awk", "awk starts commands")
-        call.inner(" ".join(re.findall(r"\"((?:[^\"\\]|\\.)*)\"", text)))
-    elif (
-        re.search(r">\s*[\"$\w]", re.sub(r"\"[^\"]*\"|/[^/]*/|\$?\w+\s*>\s*=?\s*[\d$]\S*", "", text))
-        and "print" in text
-        and re.search(r"print[^;}]*>\s*(?:\"|\()", text)
-    ):
-        call.case.add("changes", "code.awk", "awk writes files")
-    elif call.arguments.has("-i", "--include"):
-        call.case.add("changes", "code.awk", "awk changes files in place")
-    else:
-        call.case.add("reads", "code.awk", "awk only prints")
-    return Flow(sources=("awk", *call.flow.sources), is_foreign=call.flow.is_foreign)
-
-
-def _decode(call: Invocation) -> Flow | None:
-    """base64 -d and its kin: what comes out is known when what goes in is."""
-    text = call.flow.text
-    arguments = call.arguments
-    if call.name == "openssl" and not {"base64", "enc", "-base64", "-a"} & {word.text for word in call.words[1:]}:
-        return None
-    made: str | None = None
-    if text is None:
-        made = None
-    elif call.name in ("base64", "openssl"):
-        made = decode_base64(text) if arguments.has("-d", "--decode", "-D") else None
-    elif call.name == "xxd":
-        made = decode_hex(text) if arguments.has("-r") else None
-    elif call.name == "rev":
-        made = "\n".join(line[::-1] for line in text.split("\n"))
-    elif call.name == "tr":
-        names = arguments.names()
-        made = (
-            translate_letters(text, names[0], names[1])
-            if len(names) == 2
-            else text.replace(names[0], "")
-            if names and arguments.has("-d")
-            else None
-        )
-    elif call.name == "cat":
-        made = text if not arguments.positionals or arguments.names() == ["-"] else None
-    call.case.add("reads", "shell.filter", f"{call.name} only passes on")
-    return Flow(text=made, sources=(call.name, *call.flow.sources), is_foreign=call.flow.is_foreign)
-
-
-def _cat(call: Invocation) -> Flow | None:
-    names = call.arguments.names()
-    if names and all(name in call.state.files for name in names):
-        call.case.add("reads", "shell.filter", "cat only passes on")
-        return Flow(text="".join(call.state.files[name] for name in names), sources=("cat",))
-    if names == ["/dev/null"]:
-        call.case.add("reads", "shell.filter", "cat only passes on")
-        return Flow(text="", sources=("cat",), is_empty=True)
-    if not names or names == ["-"]:
-        return _decode(call)
-    return None
-
-
-def _tar(call: Invocation) -> Flow | None:
-    words = [word.text for word in call.words[1:]]
-    mode = words[0].lstrip("-") if words and not words[0].startswith("--") else ""
-    if "--remove-files" in words:
-        call.case.add("destroys", "path.tar", "tar removes what it has stored")
-    elif ("t" in mode and "x" not in mode and "c" not in mode) or "--list" in words:
-        call.case.add("reads", "path.tar", "tar only lists")
-    elif ("c" in mode and "f" not in mode and "-f" not in words) or (words and "O" in mode):
-        call.case.add("reads", "path.tar", "tar writes to its output")
-    else:
-        call.case.add("changes", "path.tar", "tar writes files")
-    return Flow(sources=("tar", *call.flow.sources), is_foreign=call.flow.is_foreign)
 
 
 def _text_queue(call: Invocation) -> Flow | None:
@@ -426,8 +208,6 @@ def _trap(call: Invocation) -> Flow:
 
 
 def _change_folder(call: Invocation) -> Flow:
-    import os
-
     names = call.arguments.names()
     call.case.add("reads", "shell.folder", "goes into another folder")
     if names and call.arguments.positionals[0].is_sure:
@@ -439,68 +219,14 @@ def _change_folder(call: Invocation) -> Flow:
     return Flow()
 
 
-JUDGES: dict[str, Callable[[Invocation], Flow | None]] = {
+FILE_JUDGES: dict[str, Callable[[Invocation], Flow | None]] = {
     **dict.fromkeys(
-        (
-            "rm",
-            "rmdir",
-            "unlink",
-            "shred",
-            "srm",
-            "rimraf",
-            "trash",
-            "del",
-            "erase",
-            "rd",
-            "Remove-Item",
-            "ri",
-            "trash-put",
-            "wipe",
-            "safe-rm",
-        ),
-        _remove,
+        ("rm", "rmdir", "unlink", "shred", "srm", "rimraf", "trash", "del", "erase", "rd", "Remove-Item", "ri",
+         "trash-put", "wipe", "safe-rm"), _remove,
     ),
-    "truncate": _truncate,
-    "mv": _move,
-    "cp": _copy,
-    "install": _copy,
-    "ln": _link,
-    "tee": _tee,
-    "sponge": _tee,
-    "chmod": _modes,
-    "chown": _modes,
-    "chgrp": _modes,
-    "setfacl": _modes,
-    "dd": _dd,
-    "curl": _curl,
-    "wget": _wget,
-    "http": _httpie,
-    "https": _httpie,
-    "xh": _httpie,
-    "find": _find,
-    "fd": _fd,
-    "fdfind": _fd,
-    "sed": _sed,
-    "gsed": _sed,
-    "awk": _awk,
-    "gawk": _awk,
-    "mawk": _awk,
-    "nawk": _awk,
-    "base64": _decode,
-    "xxd": _decode,
-    "rev": _decode,
-    "tr": _decode,
-    "openssl": _decode,
-    "cat": _cat,
-    "tar": _tar,
-    "bsdtar": _tar,
-    "at": _text_queue,
-    "batch": _text_queue,
-    "crontab": _text_queue,
-    "kill": _kill,
-    "pkill": _kill,
-    "killall": _kill,
-    "trap": _trap,
-    "cd": _change_folder,
-    "pushd": _change_folder,
-}
+    "truncate": _truncate, "mv": _move, "cp": _copy, "install": _copy, "ln": _link, "tee": _tee, "sponge": _tee,
+    **dict.fromkeys(("chmod", "chown", "chgrp", "setfacl"), _modes), "dd": _dd,
+    "find": _find, **dict.fromkeys(("fd", "fdfind"), _fd), **dict.fromkeys(("at", "batch", "crontab"), _text_queue),
+    **dict.fromkeys(("kill", "pkill", "killall"), _kill), "trap": _trap,
+    **dict.fromkeys(("cd", "pushd"), _change_folder),
+}  # fmt: skip

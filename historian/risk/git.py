@@ -46,9 +46,9 @@ def judge_git(
         return
     alias = settings.get(f"alias.{verb}") or _alias_of(case, verb)
     if alias and verb not in seen and len(seen) < 4:
-        arguments = " ".join(_quoted(word.text) for word in rest[1:])
+        given = " ".join(_quoted(word.text) for word in rest[1:])
         if alias.startswith("!"):
-            inner(f"{alias[1:]} {arguments}")
+            inner(f"{alias[1:]} {given}")
         else:
             inner_words = [words[0], *(Word(part) for part in alias.split()), *rest[1:]]
             judge_git(case, inner_words, state, inner, (*seen, verb))

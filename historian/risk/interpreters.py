@@ -25,7 +25,8 @@ _REMOVES = re.compile(
     |File\s*\.\s*(?:delete|unlink|truncate)|FileUtils\s*\.\s*(?:rm\w*|remove\w*)|Dir\s*\.\s*(?:rmdir|delete|unlink)|rm_rf?|remove_tree
     |file\.remove|Remove-Item|Clear-Content|Files\s*\.\s*delete\w*|deleteRecursively|deleteDir
     |drop_all|drop_database|dropDatabase|drop_collection|drop_table|flushall|flushdb|delete_all|destroy_all|truncate_all|delete_many\(\s*\{\s*\}|deleteMany\(\s*\{?\s*\}?\s*\)|objects\.all\(\)\.delete|delete_bucket|terminate_instances|delete_table|delete_object\w*|delete_db_instance|delete_stack)\b"""
-    r"|\.\s*(?:unlink|rmdir|rmtree|unlink!)\s*\(|\bunlink\s*[\( ]|\brmdir\s*[\( ]|\.delete\(recursive|\.drop\(\)|\.destroy!?\b|\.truncate\(\s*0?\s*\)|::delete\b"
+    r"|\.\s*(?:unlink|rmdir|rmtree|unlink!)\s*\(|\bunlink\s*[\( ]|\brmdir\s*[\( ]"
+    r"|\.delete\(recursive|\.drop\(\)|\.destroy!?\b|\.truncate\(\s*0?\s*\)|::delete\b"
 )
 _MIGRATES = re.compile(
     r"\b(?:call_command\(\s*['\"]migrate|command\.upgrade\(|migrate\.latest|runMigrations|migrator\b|create_all\(|ALTER\s+TABLE)",
@@ -33,8 +34,12 @@ _MIGRATES = re.compile(
 )
 _STARTS = re.compile(
     r"(?:os\.system|os\.popen|os\.exec\w+|os\.spawn\w+|subprocess\.\w+|commands\.getoutput|\bsystem|\bexec(?:Sync|File|FileSync)?|\bspawn(?:Sync)?|\bpopen\w*|"
-    r"\bpassthru|\bshell_exec|\bproc_open|IO\.popen|Open3\.\w+|Process\.\w+|\$|execa(?:Sync)?|shelljs\.exec|Runtime\.getRuntime\(\)\.exec|do shell script|iex|Invoke-Expression|"
-    r"pty\.spawn|run|call|check_call|check_output|Popen|sh)\s*[\(\[ ]\s*(\[[^\]]*\]|(?:f|r|b|rb|br|u)?(?:'''.*?'''|\"\"\".*?\"\"\"|'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|`[^`]*`))",
+    r"\bpassthru|\bshell_exec|\bproc_open|IO\.popen|Open3\.\w+|"
+    r"Process\.\w+|\$|execa(?:Sync)?|shelljs\.exec|Runtime\.getRuntime\(\)\.exec|"
+    r"do shell script|iex|Invoke-Expression|"
+    r"pty\.spawn|run|call|check_call|check_output|Popen|sh)"
+    r"\s*[\(\[ ]\s*(\[[^\]]*\]|"
+    r"(?:f|r|b|rb|br|u)?(?:'''.*?'''|\"\"\".*?\"\"\"|'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|`[^`]*`))",
     re.S,
 )
 _BACKQUOTED = re.compile(r"`([^`]+)`|%x[\{\(\[](.+?)[\}\)\]]|qx[\{\(/](.+?)[\}\)/]")
@@ -159,10 +164,8 @@ def judge_code(case: Case, code: Code, inner: Callable[[str], object], depth: in
 def _judge_started(case: Case, text: str, inner: Callable[[str], object]) -> None:
     for match in _STARTS.finditer(text):
         given = match[1]
-        if given.startswith("["):
-            command = " ".join(_literals(given))
-        else:
-            command = next(iter(_literals(given)), "")
+        literals = _literals(given)
+        command = " ".join(literals) if given.startswith("[") else next(iter(literals), "")
         if command.strip():
             case.add("runs", "code.starts", f"starts {command[:60]}")
             inner(command)

@@ -1,4 +1,4 @@
-"""What a path is: temporary, git's own or the store, migrations, lock files, pipelines, secrets; and changes of files."""
+"""What a path is (temporary, git's own, migrations, lock files, pipelines, secrets), and changes of files."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def judge_file(case: Case, operation: Operation) -> None:
         weight = rules.table.path_weights[kind]
     elif kind in ("protected", "state") or (kind and change != "create"):
         weight = max(weight, rules.table.path_weights.get(kind, weight))
-    case.add(action, f"file.{kind or change}", f"{change}s {about}".replace("creates", "creates"), weight=weight)
+    case.add(action, f"file.{kind or change}", f"{change}s {about}", weight=weight)
     if operation.size_bytes is not None and operation.size_bytes >= _LARGE_BYTES and kind != "temporary":
         size = f"{operation.size_bytes:,} bytes change at once"
         case.add(action, "file.large", size, weight=min(1.0, weight + 0.1))

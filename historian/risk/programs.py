@@ -1,8 +1,8 @@
 """One program with its arguments: what it starts, what it is by the rules, and what its subcommands say.
 
-The order: a program that starts another is looked through; interpreters and clients of databases are judged by what they
-are given; a few programs have a judge of their own; then the rules; then verbs in subcommands, options and names, so
-that a tool of which nobody has heard is judged by how its command reads.
+The order: a program that starts another is looked through; interpreters and clients of databases are judged by what
+they are given; a few programs have a judge of their own; then the rules; then verbs in subcommands, options and names,
+so that a tool of which nobody has heard is judged by how its command reads.
 """
 
 from __future__ import annotations
@@ -12,16 +12,19 @@ from collections.abc import Callable, Sequence
 
 from historian.risk import scripts
 from historian.risk.arguments import Arguments, Word, best_rule, split_name, verb_of
-from historian.risk.case import Case
-from historian.risk.file_programs import JUDGES
+from historian.risk.case import DEEPEST, Case
+from historian.risk.file_programs import FILE_JUDGES
 from historian.risk.git import judge_git
 from historian.risk.interpreters import INTERPRETERS
 from historian.risk.invocation import Invocation
 from historian.risk.listing import listed
+from historian.risk.network_programs import NETWORK_JUDGES
 from historian.risk.shell_flow import NETWORK, Flow, ShellState
 from historian.risk.sql_clients import judge_client
+from historian.risk.text_programs import TEXT_JUDGES
 from historian.risk.wrappers import find_wrapped
 
+JUDGES = {**FILE_JUDGES, **NETWORK_JUDGES, **TEXT_JUDGES}
 _SHELLS = listed("sh bash zsh dash ksh ash fish csh tcsh mksh rbash bash.exe sh.exe git-bash")
 _ENDINGS = (".exe", ".cmd", ".bat", ".com", ".ps1")
 _PACKAGE_RUNNERS = listed("npm yarn pnpm bun")
@@ -94,21 +97,9 @@ def _judge(call: Invocation) -> Flow:
         )
         return Flow(sources=("$",))
     rest = [word.text for word in words[1:]]
-    is_shell = name in _SHELLS or name in INTERPRETERS
-    if (
-        any(text in _HELP for text in rest)
-        or (rest and rest[0] in ("--version", "-version", "version", "help"))
-        or rest == ["-h"]
-        or rest == ["-V"]
-    ):
-        if (
-            not is_shell
-            or rest[0] in _HELP
-            or rest[0] in _SETTINGS
-            or not any(text.startswith(("-c", "-e")) for text in rest)
-        ):
-            case.add("reads", "shell.help", f"{name} only says what it is or can do")
-            return Flow(sources=(name,))
+    if _asks_for_help(rest, is_shell=name in _SHELLS or name in INTERPRETERS):
+        case.add("reads", "shell.help", f"{name} only says what it is or can do")
+        return Flow(sources=(name,))
     if name in ("echo", "printf"):
         return _print(call)
     if name in _SHELLS:
@@ -139,6 +130,16 @@ def _judge(call: Invocation) -> Flow:
         or (passes and call.flow.is_foreign)
         or any(Flow.from_network(word.sources) for word in words),
     )
+
+
+def _asks_for_help(rest: Sequence[str], *, is_shell: bool) -> bool:
+    """Tell whether a program is asked what it is or can do; a shell is so only by its first word."""
+    if not rest:
+        return False
+    if is_shell:
+        return rest[0] in _HELP or rest[0] in _SETTINGS
+    is_first = rest[0] in _SETTINGS or rest[0] in ("version", "help") or list(rest) == ["-h"]
+    return is_first or not _HELP.isdisjoint(rest)
 
 
 def _client_values(name: str) -> tuple[str, ...]:
@@ -183,6 +184,8 @@ def judge_by_rules(call: Invocation) -> None:
         action = _by_verbs(call) or action or "runs"
     elif name in _PACKAGE_RUNNERS or name in _TASK_RUNNERS:
         action = _by_task(call, action)
+    if action in ("runs", "changes"):
+        _look_through(call)
     if action != "rehearses" and action not in ("reads", "") and _is_rehearsal(call):
         action = "rehearses"
     if action in ("changes", "runs", "deploys", "sends") and _is_production(call) and _deploys(call):
@@ -196,6 +199,19 @@ def judge_by_rules(call: Invocation) -> None:
             case.effect(f"change in a cloud ({name})")
         if action == "destroys" and name.lower() in case.rules.clouds:
             case.hit("remote", next((text for text in arguments.names() if "://" in text), name))
+
+
+def _look_through(call: Invocation) -> None:
+    """Judge what an unknown tool's `exec` or `run` starts, where that is a program that the rules know."""
+    for number, word in enumerate(call.words[1:6], start=1):
+        if word.text in ("exec", "run", "--") and number + 1 < len(call.words):
+            rest = call.words[number + 1 :]
+            name = program_name(rest[0].text)
+            if name in call.case.rules.commands and len(rest) > 1 and call.state.depth < DEEPEST:
+                call.state.depth += 1
+                judge_program(call.case, rest, call.flow, call.state, call.inner)
+                call.state.depth -= 1
+            return
 
 
 def note_effects(case: Case, name: str, arguments: Arguments) -> None:
@@ -244,10 +260,7 @@ def _is_rehearsal(call: Invocation) -> bool:
 
 def _is_production(call: Invocation) -> bool:
     production = call.case.rules.production
-    for word in call.words[1:]:
-        if not production.isdisjoint(split_name(word.text)):
-            return True
-    return False
+    return any(not production.isdisjoint(split_name(word.text)) for word in call.words[1:])
 
 
 def _deploys(call: Invocation) -> bool:
@@ -259,12 +272,11 @@ def _deploys(call: Invocation) -> bool:
 def _by_task(call: Invocation, action: str) -> str:
     """Return what a target or script of a project does, by its name: `make deploy-prod`, `npm run db:reset`."""
     names = call.arguments.names()
+    rule = best_rule(call.case.rules.commands.get(call.name, ()), call.arguments)
     if call.name in _PACKAGE_RUNNERS:
         if names[:1] in (["run"], ["run-script"]):
             names = names[1:2]
-        elif action != "changes" or (
-            call.name == "npm" or (names and best_rule(call.case.rules.commands[call.name], call.arguments).parts)
-        ):  # type: ignore[union-attr]
+        elif action != "changes" or call.name == "npm" or (rule is not None and rule.parts):
             return action
         else:
             names = names[:1]

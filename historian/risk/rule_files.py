@@ -25,7 +25,7 @@ _LARGEST_BYTES = 1024 * 1024
 _MOST_ENTRIES = 20_000
 _LONGEST_ENTRY = 8000
 _NUMBERS = ("weights", "thresholds", "path_weights")
-_LISTS = ("data", "small", "nouns", "written", "production", "clouds")
+_LISTS = ("data", "schema", "small", "nouns", "written", "production", "clouds")
 _TABLES = ("words", "verbs", "verb_flags", "paths", "commands", "effects", "valued")
 _HINT = "docs/risk.md shows the form of the rules"
 
@@ -38,6 +38,7 @@ class RuleTable(msgspec.Struct, frozen=True, kw_only=True):
     path_weights: dict[str, float]
     words: dict[str, list[str]]
     data: list[str]
+    schema: list[str]
     small: list[str]
     nouns: list[str]
     written: list[str]
@@ -136,13 +137,14 @@ def _nearest(lines: Mapping[tuple[str, ...], int], keys: tuple[str, ...]) -> int
 
 def _toml_line(text: str, keys: tuple[str, ...]) -> int:
     """Return the line of a key in TOML that has been read, by its look; the table's own line where it is not found."""
-    path, found, first = [], 1, True
+    path: list[str] | None = []
+    found, first = 1, True
     wanted = [key for key in keys if not key.isdecimal()]
     for number, line in enumerate(text.splitlines(), start=1):
         header = re.match(r"\s*\[+\s*([^\]]+?)\s*\]+", line)
         if header:
             parts = [part.strip().strip("\"'") for part in header[1].split(".")]
-            path = parts[parts.index("risk") + 1 :] if "risk" in parts else None  # type: ignore[assignment]
+            path = parts[parts.index("risk") + 1 :] if "risk" in parts else None
             if path is not None and path == wanted[: len(path)] and (first or path):
                 found, first = number, False
         elif path is not None and (key := re.match(r"\s*[\"']?([^\"'=\s]+)[\"']?\s*=", line)):

@@ -25,7 +25,8 @@ _VOWELS = "aeiou"
 _SAYS = {
     "reads": "only reads", "rehearses": "is a rehearsal", "changes": "changes something", "runs": "runs something",
     "sends": "sends something", "replaces": "replaces something", "destroys": "destroys",
-    "discards": "discards work that is not saved", "rewrites": "rewrites history", "migrates": "migrates or changes a schema",
+    "discards": "discards work that is not saved",
+    "rewrites": "rewrites history", "migrates": "migrates or changes a schema",
     "refactors": "refactors", "patches": "patches what is running", "publishes": "publishes",
     "deploys": "deploys to production", "foreign": "runs code from elsewhere", "disks": "writes to a disk as a whole",
     "stops": "stops a machine or a service", "permits": "changes who may do what",
@@ -33,7 +34,7 @@ _SAYS = {
 
 
 class Token(msgspec.Struct, frozen=True):
-    """What a word says: its action, and whether it is a plain form (drop, not drops), and phrases that begin with it."""
+    """What a word says: its action, whether it is a plain form (drop, not drops), and phrases that begin with it."""
 
     action: str = ""
     is_plain: bool = False
@@ -75,6 +76,11 @@ class Rules(msgspec.Struct, frozen=True, dict=True):
     def data(self) -> frozenset[str]:
         """Words for what holds data."""
         return frozenset(self.table.data)
+
+    @cached_property
+    def schema(self) -> frozenset[str]:
+        """Words for parts of a schema."""
+        return frozenset(self.table.schema)
 
     @cached_property
     def small(self) -> frozenset[str]:

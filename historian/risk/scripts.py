@@ -178,7 +178,7 @@ def _judge_module(call: Invocation, words: list[Word]) -> None:
 
 
 def _judge_file(call: Invocation, words: list[Word]) -> bool:
-    """Judge a script of an interpreter: `manage.py migrate` is a program of its own, others are read or told by name."""
+    """Judge a script of an interpreter: `manage.py` is a program of its own, others are read or told by name."""
     from historian.risk.programs import judge_by_rules, program_name
 
     case, path = call.case, words[0].text

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from historian.risk.arguments import verb_of
 from historian.risk.case import Case
+from historian.risk.listing import listed
 
 if TYPE_CHECKING:
-    from sqlglot import Expression
+    from sqlglot.expressions import Expr
 
 LONGEST_PARSED = 64 * 1024
 _MOST_STATEMENTS = 500
@@ -23,25 +24,30 @@ _GUESSES = ("", "postgres", "mysql", "tsql", "bigquery", "oracle", "sqlite")
 _COMMITS_BY_ITSELF = frozenset(("mysql", "mariadb", "oracle"))
 _NOISE = re.compile(r"--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'", re.S)
 _BODY = re.compile(r"\$(\w*)\$(.*?)\$\1\$", re.S)
-_FIRST = {
-    "select": "reads", "show": "reads", "describe": "reads", "desc": "reads", "explain": "reads", "with": "reads", "use": "reads",
-    "values": "reads", "table": "reads", "help": "reads", "list": "reads", "fetch": "reads", "declare": "reads", "print": "reads",
-    "go": "reads", "begin": "reads", "start": "reads", "commit": "reads", "rollback": "reads", "end": "reads", "savepoint": "reads",
-    "release": "reads", "delimiter": "reads", "close": "reads", "check": "reads", "checksum": "reads", "abort": "reads", "status": "reads",
-    "insert": "changes", "replace": "changes", "merge": "changes", "upsert": "changes", "create": "changes", "comment": "changes",
-    "set": "changes", "reset": "changes", "grant": "changes", "vacuum": "changes", "analyze": "changes", "reindex": "changes",
-    "refresh": "changes", "cluster": "changes", "copy": "changes", "load": "changes", "lock": "changes", "unlock": "changes",
-    "attach": "changes", "detach": "changes", "optimize": "changes", "kill": "changes", "import": "changes", "export": "changes",
-    "call": "runs", "exec": "runs", "execute": "runs", "do": "runs", "prepare": "runs", "deallocate": "reads", "source": "runs",
-    "delete": "where", "update": "where", "drop": "destroys", "truncate": "destroys", "purge": "destroys", "flush": "changes",
-    "alter": "migrates", "rename": "migrates", "revoke": "permits", "deny": "permits", "shutdown": "stops", "backup": "changes",
-    "restore": "destroys", "undrop": "changes", "put": "changes", "get": "reads", "remove": "destroys", "pragma": "pragma",
-    "reassign": "permits", "security": "changes", "discard": "reads", "notify": "changes", "listen": "reads", "cache": "reads",
-    "msck": "changes", "repair": "changes", "expire": "destroys", "kill_query": "changes", "checkpoint": "changes", "dbcc": "changes",
-}  # fmt: skip
+_STATEMENTS = {
+    "reads": listed(
+        "select show describe desc explain with use values table help list fetch declare print go begin "
+        "start commit rollback end savepoint release delimiter close check checksum abort status "
+        "deallocate get discard listen cache"
+    ),
+    "changes": listed(
+        "insert replace merge upsert create comment set reset grant vacuum analyze reindex refresh "
+        "cluster copy load lock unlock attach detach optimize kill import export flush backup undrop put "
+        "security notify msck repair kill_query checkpoint dbcc"
+    ),
+    "runs": listed("call exec execute do prepare source"),
+    "where": listed("delete update"),
+    "destroys": listed("drop truncate purge restore remove expire"),
+    "migrates": listed("alter rename"),
+    "permits": listed("revoke deny reassign"),
+    "stops": listed("shutdown"),
+    "pragma": listed("pragma"),
+}
+_FIRST = {word: action for action, words in _STATEMENTS.items() for word in words}
 _INNER = re.compile(r"\b(drop|truncate|alter|delete|update|insert|revoke|execute)\b", re.I)
 _SAID = {
-    "destroys": "removes data", "migrates": "changes the schema", "permits": "takes rights away", "stops": "stops the server",
+    "destroys": "removes data", "migrates": "changes the schema", "permits": "takes rights away",
+    "stops": "stops the server",
 }  # fmt: skip
 
 
@@ -72,7 +78,7 @@ def judge_sql(case: Case, text: str, dialect: str = "") -> None:
         case.add("reads", "sql.empty", "no statement")
 
 
-def _parse(text: str, dialect: str) -> list[Expression] | None:
+def _parse(text: str, dialect: str) -> list[Expr] | None:
     import sqlglot
     from sqlglot.errors import SqlglotError
 
@@ -127,7 +133,7 @@ def _words_of(tree: Any) -> str:
     return f"{tree.this} {rest.name if hasattr(rest, 'name') else rest or ''}"
 
 
-def _judge_tree(case: Case, tree: Expression, dialect: str) -> None:
+def _judge_tree(case: Case, tree: Expr, dialect: str) -> None:
     from sqlglot import expressions as exp
 
     if isinstance(tree, exp.Command | exp.Alias | exp.Column | exp.Identifier):
@@ -141,9 +147,7 @@ def _judge_tree(case: Case, tree: Expression, dialect: str) -> None:
         else:
             case.add("reads", "sql.explain", "only explains or describes")
         return
-    writes = [
-        node for node in tree.find_all(exp.Delete, exp.Update, exp.Insert, exp.Merge, exp.Drop, exp.TruncateTable)
-    ]
+    writes = list(tree.find_all(exp.Delete, exp.Update, exp.Insert, exp.Merge, exp.Drop, exp.TruncateTable))
     for node in (tree, *(node for node in writes if node is not tree)):
         _judge_node(case, node, exp)
 
@@ -237,7 +241,7 @@ def _judge_other(case: Case, node: Any, exp: Any) -> None:
 
 
 def _is_always_true(node: Any, exp: Any) -> bool:
-    """Tell whether a condition leaves no row out: a true literal, x = x, an OR with such a side, an id above nothing."""
+    """Tell whether a condition leaves no row out: true, x = x, an OR with such a side, an id above nothing."""
     if isinstance(node, exp.Paren):
         return _is_always_true(node.this, exp)
     if isinstance(node, exp.Or):

@@ -20,7 +20,7 @@ _URL = re.compile(r"\w+(?:\+\w+)?://(?:[^@/\s]*@)?([^/:?\s]*)")
 
 
 class Client(msgspec.Struct, frozen=True):
-    """How a client takes its SQL: options with a text, options with a file, options with a value, and word by position."""
+    """How a client takes its SQL: options with a text, with a file, with a value, and the place of a word."""
 
     dialect: str = ""
     texts: tuple[str, ...] = ()
@@ -130,7 +130,6 @@ CLIENTS = {
     "prisma": Client("postgres", (), ("--file",), ("--file", "--url", "--schema"), verb="db"),
     "pscale": Client("mysql", (), (), (), place=3, verb="shell"),
     "heroku": Client("postgres", ("-c", "--command"), ("-f", "--file"), ("-c", "-a", "--app", "-f"), verb="pg:psql"),
-    "supabase": Client("postgres", (), ("-f", "--file"), (), place=2, verb="db"),
     "mongosh": Client(
         "",
         ("--eval",),
@@ -259,7 +258,7 @@ def _judge_text(case: Case, name: str, text: str, dialect: str, inner: Callable[
 
 
 def _judge_meta(case: Case, line: str, inner: Callable[[str], Flow]) -> None:
-    """Judge a command of the client itself: `\\dt` and `.tables` read, `\\!` and `.shell` run a program."""
+    r"""Judge a command of the client itself: `\dt` and `.tables` read, `\!` and `.shell` run a program."""
     word, _, rest = line.partition(" ")
     if word.startswith("\\!") or word in (".shell", ".system"):
         inner((word[2:] + " " + rest if word.startswith("\\!") else rest).strip())

@@ -34,6 +34,7 @@ _CREATING = listed(
     "creating writing implementing building generating drafting document documenting update updating fix "
     "fixing rename renaming improve"
 )
+_RESHAPING = ("alter", "convert", "renam", "modif", "chang", "retyp")
 _LOOSE = listed("files file folder folders directory directories data keys logs log")
 _PRONOUNS = frozenset(("it", "them", "that", "this", "the", "those", "these", "both", "everything"))
 _POLITE = listed(
@@ -268,10 +269,12 @@ class _Reader:
 
     def _settle(self, place: int, token: str, action: str, length: int) -> str:
         """Return what a word that depends on its object says beside this one."""
-        if action in ("changes", "runs", "migrates", "patches"):
+        if action in ("runs", "migrates", "patches"):
             return action
         rules = self._rules
         phrase = self._object(place + length)
+        if action == "changes":
+            return "migrates" if token.startswith(_RESHAPING) and not rules.schema.isdisjoint(phrase) else "changes"
         if action == "deploys":
             return "deploys" if not rules.production.isdisjoint(self._clause(place)) else "changes"
         if action in ("destroys", "refactors", "permits", "rewrites") and not rules.small.isdisjoint(phrase):
@@ -325,7 +328,7 @@ class _Reader:
         if start is None or (self._tokens[start], "command") in self._seen:
             return
         self._seen.add((self._tokens[start], "command"))
-        words = []
+        words: list[str] = []
         for token in self._tokens[start : start + 30]:
             if token in (".", "\n", "!", "?") or (token in ("and", "then", "in", "on") and len(words) > 1):
                 break

@@ -27,8 +27,10 @@ class Wrapper(msgspec.Struct, frozen=True):
 
 
 _DOCKER_RUN = (
-    "-e --env -u --user -w --workdir -v --volume -p --publish --name --network --net --entrypoint --env-file -h --hostname --mount -m "
-    "--memory --cpus -l --label --platform --gpus --add-host --restart --cap-add --cap-drop --device --ipc --pid --shm-size --tmpfs --ulimit -c --log-driver --dns"
+    "-e --env -u --user -w --workdir -v --volume -p --publish --name --network --net --entrypoint --env-file -h "
+    "--hostname --mount -m "
+    "--memory --cpus -l --label --platform --gpus --add-host --restart --cap-add --cap-drop --device "
+    "--ipc --pid --shm-size --tmpfs --ulimit -c --log-driver --dns"
 )
 _KUBECTL = "-n --namespace -c --container --context --kubeconfig --cluster --user -s"
 _SSH = "-p -i -l -o -F -L -R -D -J -c -b -e -m -W -w -S -E -I -B -Q"
