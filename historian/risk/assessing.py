@@ -13,7 +13,7 @@ from historian.risk.operations import Operation, OperationKind
 from historian.risk.probing import Probe, Surveyor
 from historian.risk.rule_files import read_project_rules
 from historian.risk.rules import Rules, package_rules
-from historian.risk.verdicts import Precedent, RiskAssessment, RiskLevel, Signal
+from historian.risk.verdicts import Precedent, RiskAssessment, RiskLevel, Signal, Target
 from historian.risk.words import judge_words
 
 _MOST_REASONS = 8
@@ -63,6 +63,9 @@ class Assessor:
         case = Case(self.rules)
         if self._engine is not None and kind is not OperationKind.WORDS:
             case.probe = Probe(self._open())
+            case.home = case.probe.root
+        elif operation.cwd.startswith("/"):
+            case.home = operation.cwd
         judge(case, operation, kind)
         precedents = self._precedents(operation) if self._precedents is not None else ()
         targets, covered = resolve_targets(case) if case.hits else ((), None)

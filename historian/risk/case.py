@@ -38,9 +38,13 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 class Case:
-    """What is known of one operation; judges add to it. `steps` bounds the work on texts that unfold."""
+    """What is known of one operation; judges add to it. `steps` bounds the work on texts that unfold.
 
-    def __init__(self, rules: Rules, probe: Probe | None = None) -> None:
+    `home` is the folder in which it would run, as an absolute path, "" where that is not known.
+    """
+
+    def __init__(self, rules: Rules, probe: Probe | None = None, home: str = "") -> None:
+        self.home = home
         self.rules = rules
         self.probe = probe
         self.findings: list[Finding] = []

@@ -48,7 +48,7 @@ def _is_real(case: Case, hit: Hit) -> bool:
     if hit.kind == "database" and text.startswith("file:"):
         return False
     is_plain = not any(sign in text for sign in "$`\0\n(") and "://" not in text and len(text) < 400
-    return is_plain and kind_of_path(case.rules, text, hit.folder) != "temporary"
+    return is_plain and kind_of_path(case, text, hit.folder) != "temporary"
 
 
 def advise(level: RiskLevel, targets: tuple[Target, ...], effects: tuple[str, ...], *, probed: bool) -> str:

@@ -89,7 +89,7 @@ def _modes(call: Invocation) -> Flow:
     targets = positionals[1:] if not call.arguments.has("--reference") else positionals
     is_deep = call.arguments.has("-R", "--recursive")
     for word in targets:
-        kind = kind_of_path(call.case.rules, word.text, call.state.folder)
+        kind = kind_of_path(call.case, word.text, call.state.folder)
         if is_deep and (is_wide(word.text) or not word.is_sure or kind in ("system", "protected")):
             call.case.add("permits", "path.modes", f"{call.name} changes all of {word.text[:60]}")
         else:
@@ -105,7 +105,7 @@ def _dd(call: Invocation) -> Flow:
     if is_device(target):
         call.case.add("disks", "path.device", f"dd writes to {target[:60]}")
     elif target and target != "/dev/null":
-        kind = kind_of_path(call.case.rules, target, call.state.folder)
+        kind = kind_of_path(call.case, target, call.state.folder)
         action = "changes" if kind == "temporary" else "disks"
         call.case.add(action, "path.dd", f"dd writes to {target[:60]}")
         call.case.hit("overwritten", target, call.state.folder)

@@ -7,9 +7,9 @@ import re
 
 from historian.risk.case import Case
 from historian.risk.operations import Operation
-from historian.risk.rules import Rules
 
 _LARGE_BYTES = 100_000
+_PROJECT = "/project"
 _DEVICES = re.compile(r"/dev/(?!null$|zero$|stdout$|stderr$|stdin$|tty$|fd/|shm/|random$|urandom$|tcp/|udp/|full$)")
 _WIDE = re.compile(
     r"(?:/+|~/?|\.{1,2}/?|\*|\./\*|/\*|~/\*|\$HOME/?|\$\{HOME\}/?|\$PWD/?|/(?:etc|usr|var|opt|home|root|srv|bin|lib|boot|Users)"
@@ -29,14 +29,22 @@ _CHANGES = {
 }  # fmt: skip
 
 
-def kind_of_path(rules: Rules, path: str, folder: str = "") -> str:
-    """Return what a path is, "" for an ordinary one. A relative path is seen from `folder`."""
+def kind_of_path(case: Case, path: str, folder: str = "") -> str:
+    """Return what a path is, "" for an ordinary one. A relative path is seen from `folder`.
+
+    The project itself is seen as an ordinary folder, wherever it lies.
+    """
     text = path.rstrip("/") or "/"
     if not text.startswith(("/", "$")):
-        text = os.path.normpath(f"{folder or '/project'}/{text.removeprefix('~/')}")
+        text = os.path.normpath(f"{folder or _PROJECT}/{text.removeprefix('~/')}")
     elif ".." in text:
         text = os.path.normpath(text)
-    for kind, pattern in rules.paths:
+    home = case.home.rstrip("/")
+    if home and (text == home or text.startswith(f"{home}/")):
+        text = _PROJECT + text[len(home) :]
+    elif not text.startswith(("/", "$")):
+        text = f"{_PROJECT}/{text}"
+    for kind, pattern in case.rules.paths:
         if pattern.match(text):
             return kind
     return ""
@@ -60,7 +68,7 @@ def judge_change(case: Case, path: str, folder: str, change: str, who: str) -> N
         case.add("disks", "path.device", f"{who} writes to the device {path[:80]}")
         return
     rules = case.rules
-    kind = kind_of_path(rules, path, folder)
+    kind = kind_of_path(case, path, folder)
     shown = path[:80]
     if change == "delete" and kind != "temporary":
         case.add("destroys", "path.delete", f"{who} removes {shown}" + (f", which {_SAYS[kind]}" if kind else ""))
@@ -82,7 +90,7 @@ def judge_file(case: Case, operation: Operation) -> None:
     if change == "read":
         case.add("reads", "file.read", f"reads {path[:120]}")
         return
-    kind = kind_of_path(rules, path, operation.cwd)
+    kind = kind_of_path(case, path, operation.cwd)
     about = f"{path[:120]}, which {_SAYS[kind]}" if kind else path[:120]
     action = {"delete": "destroys", "rename": "changes"}.get(change, "changes")
     weight = rules.weight(action)

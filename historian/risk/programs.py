@@ -113,7 +113,8 @@ def _judge(call: Invocation) -> Flow:
         return Flow(sources=(name,))
     if name == "git":
         judge_git(case, words, call.state, call.inner)
-        note_effects(case, name, call.arguments)
+        if "push" not in rest:
+            note_effects(case, name, call.arguments)
         return Flow(sources=(name,))
     if judge_client(case, name, Arguments(name, words[1:], _client_values(name)), call.flow, call.state, call.inner):
         return Flow(sources=(name,))
@@ -224,6 +225,8 @@ def note_effects(case: Case, name: str, arguments: Arguments) -> None:
 def _by_verbs(call: Invocation) -> str:
     """Return the first action that a subcommand says, then that of an option, then that of the program's own name."""
     rules, arguments = call.case.rules, call.arguments
+    if rules.verbs.get(call.name.lower()) in _STRONG:
+        return rules.verbs[call.name.lower()]
     for text in arguments.verb_candidates():
         if len(text) > 60 or "/" in text or "://" in text:
             continue

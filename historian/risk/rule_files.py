@@ -50,6 +50,7 @@ class RuleTable(msgspec.Struct, frozen=True, kw_only=True):
     effects: dict[str, list[str]]
     clouds: list[str]
     valued: dict[str, list[str]]
+    own_commands: dict[str, list[str]] = {}
 
 
 class _Source(msgspec.Struct, frozen=True):
@@ -165,6 +166,8 @@ def _extend(table: RuleTable, source: _Source) -> RuleTable:
             changed[section] = getattr(table, section) | _numbers(source, section, value)
         elif section in _LISTS:
             changed[section] = [*getattr(table, section), *_entries(source, (section,), value)]
+        elif section == "commands":  # a project's go before those of the package that are as long
+            changed["own_commands"] = _grown(table, source, section, value)
         elif section in _TABLES:
             changed[section] = _grown(table, source, section, value)
         else:
@@ -211,6 +214,8 @@ def _grown(table: RuleTable, source: _Source, section: str, value: Any) -> dict[
     if not isinstance(value, dict):
         raise source.problem((section,), "not a table of names and lists")
     grown = {name: list(entries) for name, entries in getattr(table, section).items()}
+    if section == "commands":
+        grown = {name: list(table.own_commands.get(name, ())) for name in grown}
     is_open = section in ("valued", "effects")
     for name, entries in value.items():
         if not is_open and name not in grown:

@@ -105,7 +105,10 @@ class Rules(msgspec.Struct, frozen=True, dict=True):
     @cached_property
     def commands(self) -> Mapping[str, tuple[CommandRule, ...]]:
         """The rules of each program, by its name in lower case."""
-        return _compile_commands(self.table.commands)
+        found = _compile_commands(self.table.commands)
+        for program, rules in _compile_commands(self.table.own_commands).items():
+            found[program] = (*found.get(program, ()), *rules)
+        return found
 
     @cached_property
     def effects(self) -> Mapping[str, tuple[CommandRule, ...]]:

@@ -88,8 +88,7 @@ def judge_tool(case: Case, operation: Operation, judge: Callable[[Case, Operatio
         bare in _SHELL_NAMES
         or said & _SHELL_NAMES
         or ("run" in said and "code" not in said)
-        or "command" in given
-        or "cmd" in given
+        or (("command" in given or "cmd" in given) and not _text(given, _PATHS))
     ):
         judge(
             case,
