@@ -1,11 +1,10 @@
 """ChronosEngine: the verbs of the product, each a short call downward; one module for each group of verbs.
 
 It never prints or prompts. Ids are accepted as ids, unique prefixes, names (the newest with that name), `@` for the
-newest checkpoint, `@~2` for the second before it, or `main@~1`.
+newest checkpoint, `@~2` for the second before it, `main@~1`, or `last-green` for the newest that passed.
 """
 
 from chronos.engine.checkpoints import CheckpointVerbs, Details
-from chronos.engine.looking import LookingVerbs
 from chronos.engine.memory import MemoryVerbs
 from chronos.engine.merging import MergeVerbs
 from chronos.engine.timelines import TimelineVerbs
@@ -15,7 +14,7 @@ from chronos.engine.upkeep import UpkeepVerbs
 __all__ = ["ChronosEngine", "Details"]
 
 
-class ChronosEngine(CheckpointVerbs, LookingVerbs, MemoryVerbs, MergeVerbs, TimelineVerbs, TransferVerbs, UpkeepVerbs):
+class ChronosEngine(CheckpointVerbs, MemoryVerbs, MergeVerbs, TimelineVerbs, TransferVerbs, UpkeepVerbs):
     """Checkpoints of one working tree. Close it, or use it in a `with` block, to let go of its files.
 
     `notices` collects things that a front door should show, such as an interrupted restore that was finished.

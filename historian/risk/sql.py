@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from historian.risk.arguments import verb_of
 from historian.risk.case import Case
-from historian.risk.listing import listed
+from historian.risk.sql_plain import judge_plain, split_statements
 
 if TYPE_CHECKING:
     from sqlglot.expressions import Expr
@@ -22,33 +22,6 @@ LONGEST_PARSED = 64 * 1024
 _MOST_STATEMENTS = 500
 _GUESSES = ("", "postgres", "mysql", "tsql", "bigquery", "oracle", "sqlite")
 _COMMITS_BY_ITSELF = frozenset(("mysql", "mariadb", "oracle"))
-_NOISE = re.compile(r"--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'", re.S)
-_BODY = re.compile(r"\$(\w*)\$(.*?)\$\1\$", re.S)
-_STATEMENTS = {
-    "reads": listed(
-        "select show describe desc explain with use values table help list fetch declare print go begin "
-        "start commit rollback end savepoint release delimiter close check checksum abort status "
-        "deallocate get discard listen cache"
-    ),
-    "changes": listed(
-        "insert replace merge upsert create comment set reset grant vacuum analyze reindex refresh "
-        "cluster copy load lock unlock attach detach optimize kill import export flush backup undrop put "
-        "security notify msck repair kill_query checkpoint dbcc"
-    ),
-    "runs": listed("call exec execute do prepare source"),
-    "where": listed("delete update"),
-    "destroys": listed("drop truncate purge restore remove expire"),
-    "migrates": listed("alter rename"),
-    "permits": listed("revoke deny reassign"),
-    "stops": listed("shutdown"),
-    "pragma": listed("pragma"),
-}
-_FIRST = {word: action for action, words in _STATEMENTS.items() for word in words}
-_INNER = re.compile(r"\b(drop|truncate|alter|delete|update|insert|revoke|execute)\b", re.I)
-_SAID = {
-    "destroys": "removes data", "migrates": "changes the schema", "permits": "takes rights away",
-    "stops": "stops the server",
-}  # fmt: skip
 
 
 def judge_sql(case: Case, text: str, dialect: str = "") -> None:
@@ -57,14 +30,14 @@ def judge_sql(case: Case, text: str, dialect: str = "") -> None:
         case.add(
             "runs", "bounds", f"longer than {LONGEST_PARSED:,} characters, so judged by the first words of statements"
         )
-        for statement in _split(text):
-            _judge_plain(case, statement)
+        for statement in split_statements(text):
+            judge_plain(case, statement)
         return
     parsed = _parse(text, dialect)
     if parsed is None:
         statements: list[tuple[Case, Callable[[Case], None], str]] = [
-            (Case(case.rules), lambda own, statement=statement: _judge_plain(own, statement), statement)  # type: ignore[misc]
-            for statement in _split(text)
+            (Case(case.rules), lambda own, statement=statement: judge_plain(own, statement), statement)  # type: ignore[misc]
+            for statement in split_statements(text)
         ]
     else:
         statements = [
@@ -137,7 +110,7 @@ def _judge_tree(case: Case, tree: Expr, dialect: str) -> None:
     from sqlglot import expressions as exp
 
     if isinstance(tree, exp.Command | exp.Alias | exp.Column | exp.Identifier):
-        _judge_plain(case, _words_of(tree))
+        judge_plain(case, _words_of(tree))
         return
     if isinstance(tree, exp.Describe):
         inner = tree.this
@@ -233,11 +206,11 @@ def _judge_other(case: Case, node: Any, exp: Any) -> None:
     elif name == "revoke":
         case.add("permits", "sql.revoke", "revokes rights")
     elif name == "pragma":
-        _judge_plain(case, text)
+        judge_plain(case, text)
     elif name == "kill":
         case.add("changes", "sql.kill", "ends a connection")
     else:
-        _judge_plain(case, text)
+        judge_plain(case, text)
 
 
 def _is_always_true(node: Any, exp: Any) -> bool:
@@ -296,83 +269,3 @@ def _compare(node: Any, exp: Any) -> bool:
         }.get(type(node).__name__, False)  # fmt: skip
     is_low = (isinstance(right, exp.Literal) and right.this in ("0", "-1")) or isinstance(right, exp.Neg)
     return isinstance(node, exp.GT | exp.GTE | exp.NEQ) and is_low and _is_key(left, exp)
-
-
-def _split(text: str) -> Iterator[str]:
-    """Yield statements of a text that is not parsed: parts between semicolons that stand in no string or comment."""
-    start = 0
-    for match in re.finditer(r"--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'|\"[^\"]*\"|\$(\w*)\$.*?\$\1\$|;", text, re.S):
-        if match[0] == ";":
-            if text[start : match.start()].strip():
-                yield text[start : match.start()].strip()
-            start = match.end()
-    if text[start:].strip():
-        yield text[start:].strip()
-
-
-def _judge_plain(case: Case, statement: str) -> None:
-    """Judge a statement by its first words, and by whether there is a WHERE."""
-    bodies = [match[2] for match in _BODY.finditer(statement)]
-    bare = re.sub(r"\s+", " ", _NOISE.sub(" ", _BODY.sub(" ", statement))).strip(" (;")
-    words = re.findall(r"\w+", bare.lower())[:60]
-    if not words:
-        return
-    first = words[0]
-    if first == "explain":
-        is_run = "analyze" in words[:4]
-        inner = next(
-            (
-                at
-                for at, word in enumerate(words[:8])
-                if _FIRST.get(word) in ("where", "changes", "destroys") and word != "analyze"
-            ),
-            None,
-        )
-        if is_run and inner is not None:
-            _judge_plain(case, bare[bare.lower().find(words[inner]) :])
-            return
-    action = _FIRST.get(first, "runs")
-    shown = bare[:60]
-    if action == "where":
-        condition = re.search(r"\bwhere\b(.*)", bare, re.I | re.S)
-        all_rows = condition is None or re.fullmatch(r"\s*(?:\(?\s*)?(?:1\s*=\s*1|true|1)\s*\)?\s*", condition[1], re.I)
-        action = "destroys" if all_rows else "changes"
-        case.add(action, f"sql.{first}", f"{shown}: " + ("every row" if all_rows else "some rows"))
-    elif action == "pragma":
-        _judge_pragma(case, bare)
-    elif first == "with" and (inner_word := _INNER.search(bare)):
-        _judge_plain(case, bare[inner_word.start() :])
-    elif first == "alter" and len(words) > 1 and words[1] in ("session",):
-        case.add("changes", "sql.set", shown)
-    elif first == "create" and words[1:3] == ["or", "replace"] and "table" in words[3:5]:
-        case.add("destroys", "sql.replace", f"{shown}: replaces a table")
-    elif first in ("call", "exec", "execute") and len(words) > 1:
-        said = verb_of(
-            words[2] if words[1] in ("procedure", "immediate", "dbo", "sys") and len(words) > 2 else words[1],
-            case.rules.verbs,
-        )
-        action = said if said in ("destroys", "migrates", "stops") else "runs"
-        case.add(action, "sql.call", f"{shown}: a procedure")
-    elif first == "copy" and "program" in words:
-        case.add("foreign", "sql.copy_program", "COPY … PROGRAM runs a program on the server")
-    elif first == "reset" and words[1:2] in (["master"], ["slave"], ["replica"]):
-        case.add("destroys", "sql.reset", shown)
-    else:
-        case.add(action, f"sql.{first}", f"{shown}: {_SAID.get(action, case.rules.says(action))}")
-    for body in (
-        *bodies,
-        *([" ".join(words[1:])] if first in ("do", "begin", "declare", "if") and len(words) > 2 else []),
-    ):
-        if first != "create":
-            for inner_statement in _INNER.finditer(body):
-                _judge_plain(case, body[inner_statement.start() :].split(";")[0])
-
-
-def _judge_pragma(case: Case, text: str) -> None:
-    name = text.lower().removeprefix("pragma").strip()
-    if "writable_schema" in name and "=" in name:
-        case.add("migrates", "sql.pragma", "lets the schema be written")
-    elif "=" in name or re.match(r"(?:wal_checkpoint|optimize|incremental_vacuum|shrink_memory)", name):
-        case.add("changes", "sql.pragma", f"sets {name[:40]}")
-    else:
-        case.add("reads", "sql.pragma", f"asks for {name[:40]}")
