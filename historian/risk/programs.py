@@ -19,6 +19,7 @@ from historian.risk.interpreters import INTERPRETERS
 from historian.risk.invocation import Invocation
 from historian.risk.listing import listed
 from historian.risk.network_programs import NETWORK_JUDGES
+from historian.risk.rules import CommandRule
 from historian.risk.shell_flow import NETWORK, Flow, ShellState
 from historian.risk.sql_clients import judge_client
 from historian.risk.text_programs import TEXT_JUDGES
@@ -38,6 +39,7 @@ _PASSES_ON = listed(
     "dos2unix iconv jq yq pv envsubst unxz zstd gpg perl unzip funzip bzcat"
 )
 _SETTINGS = frozenset(("--version", "-version", "-V"))
+_METHODS = ("-X", "--method", "--request")
 _HELP = frozenset(("--help", "-help", "-?", "/?"))
 
 
@@ -183,10 +185,16 @@ def judge_by_rules(call: Invocation) -> None:
     action = rule.action if rule is not None else ""
     if rule is None or (not rule.parts and not plain and rule.action == "changes"):
         action = _by_verbs(call) or action or "runs"
+    elif action == "reads" and rule.parts and (other := _after_group(call, rule)):
+        action = other
     elif name in _PACKAGE_RUNNERS or name in _TASK_RUNNERS:
         action = _by_task(call, action)
     if action in ("runs", "changes"):
         _look_through(call)
+    method = next((arguments.values[flag] for flag in _METHODS if flag in arguments.values), "").upper()
+    if method in ("POST", "PUT", "PATCH", "DELETE") and action in ("reads", "runs", "changes"):
+        action = "destroys" if method == "DELETE" else "sends"
+        case.effect(f"HTTP {method} ({name})")
     if action != "rehearses" and action not in ("reads", "") and _is_rehearsal(call):
         action = "rehearses"
     if action in ("changes", "runs", "deploys", "sends") and _is_production(call) and _deploys(call):
@@ -200,6 +208,15 @@ def judge_by_rules(call: Invocation) -> None:
             case.effect(f"change in a cloud ({name})")
         if action == "destroys" and name.lower() in case.rules.clouds:
             case.hit("remote", next((text for text in arguments.names() if "://" in text), name))
+
+
+def _after_group(call: Invocation, rule: CommandRule) -> str:
+    """`ip link` shows and `ip link delete` does not: a verb right after a group of commands that reads nothing by itself."""
+    names, verbs = call.arguments.names(), call.case.rules.verbs
+    place = len(rule.parts)
+    if len(names) <= place or verbs.get(names[place - 1]) == "reads" or names[place] not in verbs:
+        return ""
+    return verbs[names[place]]
 
 
 def _look_through(call: Invocation) -> None:

@@ -196,6 +196,8 @@ def _judge_file(call: Invocation, words: list[Word]) -> bool:
     text = call.state.files.get(path)
     if text is None and case.probe is not None and words[0].is_sure:
         text = case.probe.read_text(path, call.state.folder)
+    if Flow.from_network(words[0].sources):
+        case.add("foreign", "shell.foreign", f"{call.name} runs what comes from elsewhere")
     case.add("runs", "code.script", f"{call.name} runs {path[:80]}")
     if text is not None:
         judge_code(case, Code(call.name, text), call.inner)

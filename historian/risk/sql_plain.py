@@ -95,6 +95,7 @@ def _judge_first(case: Case, bare: str, words: Sequence[str]) -> None:
     elif first in ("call", "exec", "execute") and len(words) > 1:
         is_qualified = words[1] in ("procedure", "immediate", "dbo", "sys") and len(words) > 2
         said = verb_of(words[2] if is_qualified else words[1], case.rules.verbs)
+        said = "migrates" if words[1] == "sp_rename" else said
         action = said if said in ("destroys", "migrates", "stops") else "runs"
         case.add(action, "sql.call", f"{shown}: a procedure")
     elif first == "copy" and "program" in words:

@@ -55,6 +55,11 @@ def _decode(call: Invocation) -> Flow | None:
     text = call.flow.text
     arguments = call.arguments
     if call.name == "openssl" and not {"base64", "enc", "-base64", "-a"} & {word.text for word in call.words[1:]}:
+        if {"req", "genrsa", "genpkey", "ca", "pkcs12"} & {word.text for word in call.words[1:2]} or call.arguments.has(
+            "-out"
+        ):
+            call.case.add("changes", "path.openssl", "openssl writes a file")
+            return Flow(sources=("openssl",))
         return None
     made: str | None = None
     if text is None:

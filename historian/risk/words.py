@@ -158,7 +158,7 @@ class _Reader:
             return 0
         state = self._state
         if action in _SILENT:
-            self._meet_governor(place, token, action, entry)
+            self._meet_governor(place, token, action, is_plain=entry.is_plain or taken > 0)
             if token in self._rules.written:
                 state.has_written = True
         elif state.is_quoted:
@@ -169,7 +169,7 @@ class _Reader:
                 state.has_written = True
         return taken
 
-    def _meet_governor(self, place: int, token: str, action: str, entry: Token) -> None:
+    def _meet_governor(self, place: int, token: str, action: str, *, is_plain: bool) -> None:
         state = self._state
         if action == "rehearses":
             state.is_rehearsal = state.is_rehearsal or state.mode != "not"
@@ -182,7 +182,7 @@ class _Reader:
                 state.mode, state.is_joined = "mention", False
         elif action == "questions":
             self._meet_question(place, token)
-        elif state.is_joined and entry.is_plain and state.mode != "not":
+        elif state.is_joined and is_plain and state.mode != "not":
             state.start_clause()
             state.mode, state.verb, state.has_read = "read", token, True
         elif not state.verb and state.mode == "do" and not self._is_after_noun(place):
