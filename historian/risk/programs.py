@@ -211,7 +211,7 @@ def judge_by_rules(call: Invocation) -> None:
 
 
 def _after_group(call: Invocation, rule: CommandRule) -> str:
-    """`ip link` shows and `ip link delete` does not: a verb right after a group of commands that reads nothing by itself."""
+    """`ip link` shows and `ip link delete` does not: a verb right after a group of commands."""
     names, verbs = call.arguments.names(), call.case.rules.verbs
     place = len(rule.parts)
     if len(names) <= place or verbs.get(names[place - 1]) == "reads" or names[place] not in verbs:

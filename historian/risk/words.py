@@ -347,7 +347,8 @@ class _Reader:
         if clause and not self._rules.production.isdisjoint(clause):
             weight = min(1.0, weight + 0.1)
         self._case.add(action, f"words.{action}", f"“{token}” {self._rules.says(action)}", weight=weight)
-        if action not in _NO_HARM and (effect := _EFFECTS.get(token)) is not None:
+        is_noun = place > 0 and self._tokens[place - 1] in _DETERMINERS
+        if action not in _NO_HARM and not is_noun and (effect := _EFFECTS.get(token)) is not None:
             self._case.effect(effect)
 
     def _finish(self) -> None:
