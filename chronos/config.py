@@ -212,24 +212,45 @@ def _leads_out(path: str) -> bool:
     return os.path.isabs(normal) or normal.split("/")[0] in ("..", "~")
 
 
+def read_section(root: Path, name: str) -> list[tuple[str, Any, str]]:
+    """Return what `[tool.chronos.<name>]` says in `root`, for the room that knows what it means.
+
+    For each file that has such a section: the file's name, the value, and the file's whole text, in which an error can
+    be placed. Raises BadConfigError.
+    """
+    found = []
+    for file in ("pyproject.toml", "chronos.toml"):
+        table, text = _parse_table(root / file)
+        if name in table:
+            found.append((file, table[name], text))
+    return found
+
+
 def _read_table(path: Path) -> Mapping[str, Any]:
+    table, _ = _parse_table(path)
+    return {key: value for key, value in table.items() if key in _TABLES or not isinstance(value, dict)}
+
+
+def _parse_table(path: Path) -> tuple[Mapping[str, Any], str]:
+    """Return our table of a file, and the text of the file. Raises BadConfigError."""
     if not path.is_file():
-        return {}
+        return {}, ""
     data = read_limited(path, _LARGEST_FILE_BYTES, too_large=BadConfigError)
     is_own = path.name == "chronos.toml"
     if not is_own and b"tool.chronos" not in data:
-        return {}
+        return {}, ""
     import tomllib  # 10 ms, and most projects have no table for us
 
     try:
-        table = tomllib.loads(data.decode("utf-8"))
+        text = data.decode("utf-8")
+        table = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as cause:
         raise BadConfigError(f"{path.name} is not valid TOML: {cause}") from cause
     for name in () if is_own else ("tool", "chronos"):
         table = table.get(name, {})
         if not isinstance(table, dict):
             raise BadConfigError(f"{path.name}: [tool.chronos] is not a table")
-    return {key: value for key, value in table.items() if key in _TABLES or not isinstance(value, dict)}
+    return table, text
 
 
 def _apply_memory(config: Config, table: Any, where: str) -> Config:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -64,6 +65,23 @@ class HistorianAgent:
             self._own = ChronosEngine(self._root, surroundings=Surroundings.current())
         return self._own
 
+    def assess(self, operation: str | Operation, *, probe: bool = True) -> RiskAssessment:
+        """Return how dangerous an operation is, why, what it would hit, and what no checkpoint would cover.
+
+        With `probe` it is looked what is there (read-only, at most 50 ms), and which past failures resemble it. Raises
+        UsageError when nothing is given, and BadConfigError for wrong rules of the project.
+        """
+        from historian.risk import Assessor, load_rules
+
+        with ExitStack() as stack:
+            engine = None
+            if probe:
+                with suppress(ChronosError):  # where none can be had, as outside of a project, nothing is looked at
+                    engine = stack.enter_context(self._engine_here())
+            rules = load_rules(engine.root if engine is not None else self._root)
+            precedents = partial(self._find_precedents, engine) if engine is not None else None
+            return Assessor(rules, engine=engine, precedents=precedents).assess(operation)
+
     def bisect(self, command: Sequence[str] | Request, on_try: Callable[[Try], None] | None = None) -> Bisection:
         """Find the first checkpoint at which a command fails, each tried in a throw-away tree with its own memory.
 
@@ -76,26 +94,13 @@ class HistorianAgent:
     def lessons(self) -> LessonsStore:
         """The lessons of this project, which all its timelines share. Raises BadConfigError, UntrustedStoreError."""
         if self._lessons is None:
-            from historian.lessons import LessonsStore
-
-            engine = self.engine
-            self._lessons = LessonsStore(
-                engine.claim_lessons(),
-                embedding=engine.config.lessons_embedding,
-                lock_timeout_s=engine.config.lock_timeout_s,
-                notices=engine.notices,
-                prepare=lambda: engine.claim_lessons(hide=True),
-            )
+            self._lessons = _open_lessons(self.engine)
         return self._lessons
 
     def find_precedents(self, operation: Operation) -> Sequence[Precedent]:
         """Return past failures that `operation` resembles; lessons that cannot be read are a notice, and no failure."""
-        try:
-            return self.lessons.precedents(operation)
-        except ChronosError as error:
-            if error.message not in self.engine.notices:
-                self.engine.notices.append(error.message)
-            return ()
+        with self._engine_here() as engine:
+            return self._find_precedents(engine, operation)
 
     def analyze_failure(
         self,
@@ -114,6 +119,16 @@ class HistorianAgent:
 
         return analyze(self.engine, lambda: self.lessons, operation, error, checkpoint_before, tags)
 
+    def record_failure(
+        self, operation: str | Operation, error: str | BaseException, checkpoint_before: str | None
+    ) -> FailureAnalysis:
+        """Learn from a failure that the guard has seen, in whatever thread; see `analyze_failure`."""
+        from historian.failures import analyze
+
+        with self._engine_here() as engine, ExitStack() as stack:
+            find = partial(self._lessons_of, engine, stack)
+            return analyze(engine, find, operation, error, checkpoint_before, ("guard",))
+
     def get_checkpoint_history(self, limit: int = 10) -> list[CheckpointRow]:
         """Return the newest checkpoints of this timeline, the newest first, each with what it holds in figures."""
         return self.engine.list_checkpoints(limit=limit)
@@ -125,11 +140,10 @@ class HistorianAgent:
         """
         from historian.answering import Sources, answer
 
-        historian: Any = self
         return answer(
             text,
             Sources(
-                assess=historian.assess,
+                assess=self.assess,
                 find_lessons=lambda about: self.lessons.search(about, 5),
                 list_lessons=lambda: self.lessons.list_lessons(20),
                 list_history=self.get_checkpoint_history,
@@ -222,8 +236,8 @@ class HistorianAgent:
         from historian.guard import Gate
 
         return Gate(
-            assess=self._assess, open_engine=self._engine_here, notify=self._notify, asker=self._asker,
-            record_failure=getattr(self, "record_failure", None), lock=self._asking,
+            assess=lambda operation: self.assess(operation), open_engine=self._engine_here, notify=self._notify,
+            asker=self._asker, record_failure=self.record_failure, lock=self._asking,
         )  # fmt: skip
 
     def _rules(self, policy: Wanted) -> GuardRules:
@@ -239,9 +253,20 @@ class HistorianAgent:
             now = Surroundings.current()
             return load(self._root or now.folder, now.environment)
 
-    def _assess(self, operation: Operation) -> RiskAssessment:
-        assess: Callable[[Operation], RiskAssessment] = getattr(self, "assess")  # noqa: B009 - the risk room's verb
-        return assess(operation)
+    def _find_precedents(self, engine: ChronosEngine, operation: Operation) -> Sequence[Precedent]:
+        try:
+            with ExitStack() as stack:
+                return self._lessons_of(engine, stack).precedents(operation)
+        except ChronosError as error:
+            if error.message not in engine.notices:
+                engine.notices.append(error.message)
+            return ()
+
+    def _lessons_of(self, engine: ChronosEngine, stack: ExitStack) -> LessonsStore:
+        """Return the lessons for the thread that has `engine`; the historian's own thread has one store for good."""
+        if engine is self.engine:
+            return self.lessons
+        return stack.enter_context(_open_lessons(engine))
 
     @contextmanager
     def _engine_here(self) -> Iterator[ChronosEngine]:
@@ -279,3 +304,15 @@ class HistorianAgent:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _open_lessons(engine: ChronosEngine) -> LessonsStore:
+    from historian.lessons import LessonsStore
+
+    return LessonsStore(
+        engine.claim_lessons(),
+        embedding=engine.config.lessons_embedding,
+        lock_timeout_s=engine.config.lock_timeout_s,
+        notices=engine.notices,
+        prepare=lambda: engine.claim_lessons(hide=True),
+    )

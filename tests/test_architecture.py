@@ -33,7 +33,7 @@ OWNERS = {
     "tomllib": {"chronos.config", "chronos.merging", "historian.formats"},
     "httpx": {"chronos.merging"},
     "lancedb": {"chronos.memory", "historian.lessons"},
-    "yaml": {"chronos.merging", "historian.formats"},
+    "yaml": {"chronos.merging", "historian.formats", "historian.risk"},
     "tomlkit": {"chronos.merging"},
     "psutil": {"chronos.process"},
     "jsonpatch": {"historian.formats"},

@@ -1,11 +1,18 @@
-"""The verbs that look after a store: status, doctor, verify, recover, gc, and what the store has."""
+"""The verbs that look after a store (status, doctor, verify, recover, gc, what it has), and what it would cover."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from chronos import maintenance, operations, timelines
 from chronos.engine.place import EnginePlace
+
+if TYPE_CHECKING:
+    from chronos.operations import Coverage
 
 
 class UpkeepVerbs(EnginePlace):
@@ -87,3 +94,23 @@ class UpkeepVerbs(EnginePlace):
         """Return what the store takes on disk, by timeline, checkpoint and memory store."""
         store = self._here.get_store()
         return maintenance.measure_usage(store)
+
+    def coverage(self, paths: Sequence[Path], *, timeout_s: float | None = None) -> list[Coverage]:
+        """Return for each absolute path where a checkpoint that is taken now would have it.
+
+        This and the three questions below write nothing and set nothing up; each raises OutsideError after `timeout_s`
+        seconds.
+        """
+        return operations.find_coverage(self._here.place, paths, timeout_s)
+
+    def list_unsaved(self, *, timeout_s: float | None = None) -> tuple[list[str], list[str], list[str]]:
+        """Return the paths that differ from the last commit, that git does not know, and that it ignores."""
+        return operations.list_unsaved(self._here.place, timeout_s)
+
+    def git_settings(self, prefix: str, *, timeout_s: float | None = None) -> dict[str, str]:
+        """Return git's settings whose names begin with `prefix`, by the rest of the name."""
+        return operations.find_git_settings(self._here.place, prefix, timeout_s)
+
+    def is_ref(self, name: str, *, timeout_s: float | None = None) -> bool:
+        """Tell whether git finds a commit under a name."""
+        return operations.is_ref(self._here.place, name, timeout_s)

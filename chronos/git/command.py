@@ -147,14 +147,16 @@ class GitCommand(msgspec.Struct, frozen=True):
         input_file: BinaryIO | None = None,
         ok: Sequence[int] = (0,),
         quiet: bool = True,
+        timeout_s: float | None = None,
     ) -> process.Completed:
         """Run git and return what it said. Raises GitFailedError on any other exit code, or on text on stderr.
 
-        With `quiet=False` warnings are allowed; the caller reads them from the result.
+        With `quiet=False` warnings are allowed; the caller reads them from the result. Raises OutsideError when it has
+        been ended because it took longer than `timeout_s` seconds.
         """
         done = process.run(
             self.argv(arguments), environment=self.environment, cwd=self.cwd, input_bytes=input_bytes,
-            input_file=input_file,
+            input_file=input_file, timeout_s=timeout_s,
         )  # fmt: skip
         if done.stderr:
             done = msgspec.structs.replace(done, stderr=re.sub(_HARMLESS, b"", done.stderr))

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         is_storable,
         resolve,
     )
+    from chronos.operations.covering import Coverage, find_coverage, find_git_settings, is_ref, list_unsaved
     from chronos.operations.effects import effects_after, effects_since, list_remarks, record_effects
     from chronos.operations.executing import Outcome, Prepared, Task, carry_out_prepared, execute
     from chronos.operations.grace import GRACE_DAYS, GRACE_OPERATIONS, is_young, split_by_grace
@@ -101,6 +102,7 @@ __all__ = [
     "ASIDE",
     "GRACE_DAYS",
     "GRACE_OPERATIONS",
+    "Coverage",
     "Edge",
     "Graph",
     "History",
@@ -140,8 +142,10 @@ __all__ = [
     "effects_since",
     "execute",
     "extract_store",
+    "find_coverage",
     "find_ended",
     "find_folder",
+    "find_git_settings",
     "find_journal",
     "find_repositories",
     "find_tree",
@@ -150,6 +154,7 @@ __all__ = [
     "has_torn_end",
     "hold_tree",
     "is_ours",
+    "is_ref",
     "is_storable",
     "is_unreadable",
     "is_young",
@@ -159,6 +164,7 @@ __all__ = [
     "list_remarks",
     "list_stores",
     "list_unfinished",
+    "list_unsaved",
     "list_verdicts",
     "move_checkpoints",
     "new_operation_id",
@@ -201,6 +207,8 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Coverage": "covering", "find_coverage": "covering", "find_git_settings": "covering", "is_ref": "covering",
+    "list_unsaved": "covering",
     "Inclusion": "including", "find_unheard": "including", "plan_inclusion": "including",
     "annotate": "annotations", "list_verdicts": "annotations", "set_verdict": "annotations",
     "shortened": "annotations",

@@ -5,12 +5,28 @@ from typing import TYPE_CHECKING
 from chronos.lazy import loader
 
 if TYPE_CHECKING:
+    from historian.risk.assessing import Assessor, load_rules
     from historian.risk.operations import Operation, OperationKind
+    from historian.risk.probing import Surveyor
+    from historian.risk.rules import Rules
     from historian.risk.verdicts import Precedent, RiskAssessment, RiskLevel, Signal, Target
 
-__all__ = ["Operation", "OperationKind", "Precedent", "RiskAssessment", "RiskLevel", "Signal", "Target"]
+__all__ = [
+    "Assessor",
+    "Operation",
+    "OperationKind",
+    "Precedent",
+    "RiskAssessment",
+    "RiskLevel",
+    "Rules",
+    "Signal",
+    "Surveyor",
+    "Target",
+    "load_rules",
+]
 
 _HOMES = {
+    "Assessor": "assessing", "load_rules": "assessing", "Surveyor": "probing", "Rules": "rules",
     "Operation": "operations", "OperationKind": "operations",
     "Precedent": "verdicts", "RiskAssessment": "verdicts", "RiskLevel": "verdicts", "Signal": "verdicts",
     "Target": "verdicts",

@@ -25,24 +25,25 @@ class Signal(msgspec.Struct, frozen=True):
     weight: float
 
 
+class Precedent(msgspec.Struct, frozen=True):
+    """A past failure that resembles an operation: the lesson that tells of it, what failed, and how alike (0 to 1)."""
+
+    lesson_id: str
+    what_failed: str
+    similarity: float
+
+
 class Target(msgspec.Struct, frozen=True):
     """Something that the operation would hit.
 
     `what` is a path (absolute), a table, a branch or a remote; `coverage` says where a checkpoint has it: `code`,
-    `memory`, `ignored`, `outside`, `history` (git's own) or `remote`; only the first two are covered.
+    `memory`, `ignored`, `secret`, `too-large`, `outside`, `history` (git's own), `store` (the checkpoints' own),
+    `remote`, or `unknown` where nobody looked; only the first two are covered, and `absent`, where nothing stands.
     """
 
     what: str
     coverage: str
     is_covered: bool
-
-
-class Precedent(msgspec.Struct, frozen=True):
-    """A failure of the past that an operation resembles: the lesson about it, in one line, and how alike (0 to 1)."""
-
-    lesson_id: str
-    summary: str
-    similarity: float
 
 
 class RiskAssessment(msgspec.Struct, frozen=True, kw_only=True):

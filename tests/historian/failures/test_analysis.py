@@ -109,7 +109,7 @@ def test_a_failure_is_found_by_the_operations_that_resemble_it(historian: Histor
     ).lesson
     assert lesson is not None
     (found,) = historian.find_precedents(Operation(text="Perform database schema migration"))
-    assert found.lesson_id == lesson.lesson_id and found.similarity > 0.7 and "no such column" in found.summary
+    assert found.lesson_id == lesson.lesson_id and found.similarity > 0.7 and "no such column" in found.what_failed
     for text in ("read the README", "list files", "run the tests", ""):
         assert list(historian.find_precedents(Operation(text=text))) == []
     historian.lessons.add_lesson("pytest tests/a.py", "pytest tests/a.py", "FAILURE")

@@ -1,0 +1,127 @@
+"""Which kind of operation a plain text is: words, a shell command, SQL or git.
+
+A text that could be a command or a sentence is judged as both, and the higher counts.
+"""
+
+from __future__ import annotations
+
+import re
+
+from historian.risk.listing import listed
+from historian.risk.operations import Operation, OperationKind
+from historian.risk.rules import Rules
+from historian.risk.sql_clients import CLIENTS
+from historian.risk.wrappers import WRAPPERS
+
+_SQL = re.compile(
+    r"""(?xis)\s*(?:(?:--[^\n]*\n|/\*.*?\*/)\s*)*(?:
+    select\s+(?:.{1,2000}?\sfrom\s+[\w"`\[(.]|[\d'"*(]|\w+\()|insert\s+(?:or\s+\w+\s+)?(?:into|overwrite)\s+\S|replace\s+into\s|update\s+[\w."`\[\]]+\s+(?:as\s+\w+\s+|\w+\s+)?set\s+[\w."`\[]+\s*=
+    |delete\s+from\s+[\w."`\[\]]+\s*(?:$|;|where\b|using\b|returning\b|as\b|limit\b|order\b|--)|drop\s+(?:table|database|index|view|schema|column|user|role|function|trigger|procedure|sequence|type|materialized|extension|keyspace|constraint|owned|warehouse|stage)\s+(?:if\s+exists\s+)?[\w."`\[]+
+    |truncate\s+(?:table\s+)?(?:only\s+)?[\w."`\[\]]+\s*(?:$|;|,|cascade|restart|restrict)|alter\s+(?:table|database|user|role|index|view|schema|column|type|sequence|system|session|default)\s+\S
+    |create\s+(?:or\s+replace\s+)?(?:temp(?:orary)?\s+|unique\s+|unlogged\s+|materialized\s+|external\s+)*(?:table|database|index|view|schema|user|role|function|trigger|procedure|sequence|type|extension|virtual)\s+(?:if\s+not\s+exists\s+)?[\w."`\[]+\s*(?:[(;.]|$|as\b|on\b|with\b|using\b|returns\b|like\b|for\b|before\b|after\b|password\b)
+    |grant\s.+\s(?:on|to)\s|revoke\s.+\sfrom\s+\w+\s*;?\s*$|with\s+(?:recursive\s+)?[\w"]+\s*(?:\([^)]*\)\s*)?as\s+(?:not\s+)?(?:materialized\s+)?\(|merge\s+into\s+\S+\s+(?:as\s+\w+\s+|\w+\s+)?using\b
+    |explain\s+(?:\(.*?\)\s*)?(?:analyze\s+|verbose\s+)*(?:select|insert|update|delete|with)\s|explain\s+query\s+plan\s|begin\s*(?:transaction|work)?\s*;|start\s+transaction\s*;|(?:commit|rollback)\s*;|pragma\s+\w+|vacuum(?:\s+full)?(?:\s+[\w.]+)?\s*;?\s*$|analyze\s+\w+\s*;|reindex\s+(?:table|index|database)\s
+    |call\s+[\w.]+\s*\(|exec(?:ute)?\s+(?:[\w.]*sp_\w+|dbo\.\w+|immediate\b|procedure\b|\w+\.\w+)|copy\s+[\w."(]+.*\s(?:from|to)\s|comment\s+on\s+(?:table|column)\s|show\s+(?:tables|databases|columns|create\s+table|processlist|index|grants|variables|full|status)\b|describe\s+\w+\s*;|desc\s+\w+\s*;|set\s+\w+\s*=\s*\S+\s*;|load\s+data\s|do\s+\$|declare\s+@|use\s+\w+\s*;|optimize\s+table\s|rename\s+table\s|kill\s+(?:query\s+|connection\s+)?\d+\s*;|lock\s+tables?\s|refresh\s+materialized|attach\s+database|detach\s+database|undrop\s|values\s*\(|reassign\s+owned|drop\s+all\s+tables\s*;)"""
+)
+_STRONG_SHELL = re.compile(
+    r"\|\s*\w|&&|\|\||\$\(|\$\{|\$\w|(?:^|\s)\d?>{1,2}\s*[\w./&$~\"'-]|<<|(?:^|\s)--?[A-Za-z][\w-]*|(?:^|\s)[A-Z_][A-Z0-9_]*=|;\s*\w+\s+-|(?:^|\s)(?:~|\.{1,2})?/\w|\*\.\w|(?:^|\s)\*(?:\s|$)|&\s*$"
+)
+_STOPWORDS = listed(
+    "the a an all any of to from and then with for in into our my your this that these those is are it its "
+    "them please on at by be was were not should would could will if when what how why which where who i we "
+    "you they every each"
+)
+_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"|`[^`]*`")
+_HEAD = 4096
+_FIRST_WORD = re.compile(r"[^\s;|&<>()]+")
+_PREFIX = re.compile(r"\s*(?:[A-Za-z_]\w*=(?:'[^']*'|\"[^\"]*\"|\S*)\s+)*(?:[({!]\s+|\()?")
+_KEYWORDS = frozenset(("if", "for", "while", "until", "case", "function", "[", "[[", "{", "(", "!", "time"))
+_PLAIN_WORDS = listed(
+    "make find sort test kill install split join cut patch link file watch time which who head more less touch "
+    "host expand clear reset history diff format wait type read set let date look write fold service mount at "
+    "print source yes command trash move copy rename open start stop erase wipe purge undo show list help "
+    "convert import fetch apply scan shutdown reboot halt clean up go truncate rename deploy unlink strip "
+    "locate last column sync script trap export alias just task drop switch merge push pull release publish "
+    "upgrade update migrate"
+)
+
+
+def detect_kinds(rules: Rules, text: str) -> tuple[OperationKind, ...]:
+    """Return the kinds that a text can be, the likelier first."""
+    head = text[:_HEAD]
+    if _SQL.match(head):
+        return (OperationKind.SQL,)
+    start = _PREFIX.match(head)
+    match = _FIRST_WORD.match(head, start.end() if start else 0)
+    first = match[0] if match else ""
+    bare = _QUOTED.sub(" Q ", head) if "'" in head or '"' in head or "`" in head else head
+    if first == "git":
+        return (OperationKind.GIT,) if not _looks_spoken(bare) else (OperationKind.GIT, OperationKind.WORDS)
+    return _words_or_shell(rules, first, bare, has_prefix=bool(start and "=" in start[0]))
+
+
+def _looks_spoken(bare: str) -> bool:
+    words = bare.lower().split()
+    return sum(word.strip(",.") in _STOPWORDS for word in words) >= 2 and not _STRONG_SHELL.search(bare)
+
+
+def _words_or_shell(rules: Rules, first: str, bare: str, *, has_prefix: bool) -> tuple[OperationKind, ...]:
+    words = bare.lower().split()
+    spoken = sum(word.strip(",.:;?!") in _STOPWORDS for word in words)
+    name = first.rsplit("/", 1)[-1]
+    is_path = first.startswith(("./", "../", "/", "~/", "$", "\\")) or (
+        (first.count("'") > 1 or first.count('"') > 1) and len(words) > 1
+    )
+    is_program = (
+        name in rules.commands
+        or (name.lower() in rules.commands and "-" in name)
+        or is_path
+        or first in _KEYWORDS
+        or name in _MORE_PROGRAMS
+        or name in CLIENTS
+        or name in WRAPPERS
+        or name.endswith((".sh", ".py", ".ps1"))
+    )
+    strong = _STRONG_SHELL.search(bare) is not None
+    if name in ("make", "just", "task") and len(words) == 2:
+        return (OperationKind.SHELL,)
+    is_said = name in _PLAIN_WORDS or (name in rules.words and bool(rules.words[name].action))
+    if has_prefix and (is_program or strong):
+        return (OperationKind.SHELL,)
+    if is_program and (not is_said or strong):
+        if spoken >= 2 and not strong and not is_path:
+            return (OperationKind.SHELL, OperationKind.WORDS)
+        if spoken >= 1 and strong and is_said and first.islower() and spoken >= 3:
+            return (OperationKind.SHELL, OperationKind.WORDS)
+        return (OperationKind.SHELL,)
+    if is_program:
+        if spoken or first[:1].isupper() or (bare.rstrip().endswith((".", "?", "!")) and len(words) > 2):
+            return (OperationKind.WORDS,)
+        return (OperationKind.SHELL, OperationKind.WORDS)
+    if spoken or first[:1].isupper() or first.lower() in rules.words:
+        return (OperationKind.WORDS,)
+    looks_like_program = re.fullmatch(r"[a-z][a-z0-9]*(?:[-_.][a-z0-9]+)*", first) is not None and 1 < len(words) <= 8
+    if strong and looks_like_program:
+        return (OperationKind.SHELL,)
+    if strong and len(words) > 1:
+        return (OperationKind.SHELL, OperationKind.WORDS)
+    return (OperationKind.WORDS, OperationKind.SHELL) if looks_like_program else (OperationKind.WORDS,)
+
+
+_MORE_PROGRAMS = listed(
+    "sudo doas env nohup timeout nice ionice xargs ssh busybox su eval source . npx bunx poetry uv pipenv "
+    "bundle parallel watch strace flock chroot exec stdbuf setsid unshare pwsh powershell cmd"
+)
+
+
+def kind_of(operation: Operation) -> OperationKind | None:
+    """Return the kind that the fields of an operation say, None where only its text can tell."""
+    if operation.kind is not None:
+        return operation.kind
+    if operation.tool:
+        return OperationKind.TOOL
+    if operation.path:
+        return OperationKind.FILE
+    if operation.argv:
+        return OperationKind.GIT if operation.argv[0].rsplit("/", 1)[-1] == "git" else OperationKind.SHELL
+    return None

@@ -1,0 +1,232 @@
+"""Programs about files and processes that have a judge of their own: what counts is which paths they are given."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+
+from historian.risk.arguments import Arguments, Word
+from historian.risk.invocation import Invocation
+from historian.risk.paths import is_device, is_wide, judge_change, kind_of_path
+from historian.risk.shell_flow import Flow
+
+_MODE = re.compile(r"^(?:[0-7]{3,4}|[ugoa]*[-+=][rwxXst]*(?:,[ugoa]*[-+=][rwxXst]*)*)$")
+
+
+def _remove(call: Invocation) -> Flow:
+    """Rm and its kin: high, unless all of it is temporary."""
+    arguments = Arguments(call.name, call.words[1:], ("-n", "-s", "-u") if call.name in ("shred", "truncate") else ())
+    for word in arguments.positionals:
+        judge_change(call.case, word.text, call.state.folder, "delete", call.name)
+    if not arguments.positionals:
+        call.case.add("destroys", "path.delete", f"{call.name} removes what it is given")
+    return Flow(sources=(call.name,))
+
+
+def _truncate(call: Invocation) -> Flow:
+    arguments = Arguments("truncate", call.words[1:], ("-s", "--size", "-r", "--reference"))
+    size = arguments.values.get("-s", arguments.values.get("--size", ""))
+    for word in arguments.positionals:
+        judge_change(
+            call.case, word.text, call.state.folder, "update" if size.startswith("+") else "delete", "truncate"
+        )
+    return Flow(sources=(call.name,))
+
+
+def _move(call: Invocation) -> Flow:
+    names = call.arguments.positionals
+    target = call.arguments.values.get("-t", "") or (names[-1].text if names else "")
+    if target.rstrip("/") == "/dev/null":
+        for word in names[:-1]:
+            judge_change(call.case, word.text, call.state.folder, "delete", "mv")
+        return Flow()
+    for word in names[:-1]:
+        judge_change(call.case, word.text, call.state.folder, "rename", "mv")
+    judge_change(
+        call.case, target, call.state.folder, "append" if call.arguments.has("-n", "--no-clobber") else "update", "mv"
+    )
+    return Flow()
+
+
+def _copy(call: Invocation) -> Flow:
+    names = call.arguments.positionals
+    if names:
+        is_emptied = len(names) > 1 and names[0].text == "/dev/null"
+        change = "delete" if is_emptied else "append" if call.arguments.has("-n", "--no-clobber") else "update"
+        judge_change(call.case, names[-1].text, call.state.folder, change, call.name)
+    call.case.add("changes", "path.copy", f"{call.name} writes")
+    return Flow()
+
+
+def _link(call: Invocation) -> Flow:
+    names = call.arguments.positionals
+    if names:
+        judge_change(
+            call.case,
+            names[-1].text,
+            call.state.folder,
+            "update" if call.arguments.has("-f", "--force") else "create",
+            "ln",
+        )
+    call.case.add("changes", "path.link", "ln makes a link")
+    return Flow()
+
+
+def _tee(call: Invocation) -> Flow:
+    for word in call.arguments.positionals:
+        change = "append" if call.arguments.has("-a", "--append") else "update"
+        if change == "update" and call.flow.text is not None:
+            call.state.files[word.text] = call.flow.text
+            change = "update" if call.flow.text.strip() else "delete"
+        judge_change(call.case, word.text, call.state.folder, change, "tee")
+    return call.flow
+
+
+def _modes(call: Invocation) -> Flow:
+    """Chmod and chown: high when they go through very much."""
+    positionals = [word for word in call.arguments.positionals if word.text]
+    targets = positionals[1:] if not call.arguments.has("--reference") else positionals
+    is_deep = call.arguments.has("-R", "--recursive")
+    for word in targets:
+        kind = kind_of_path(call.case, word.text, call.state.folder)
+        if is_deep and (is_wide(word.text) or not word.is_sure or kind in ("system", "protected")):
+            call.case.add("permits", "path.modes", f"{call.name} changes all of {word.text[:60]}")
+        else:
+            call.case.add("changes", "path.modes", f"{call.name} changes {word.text[:60]}")
+        call.case.hit("path", word.text, call.state.folder)
+    call.case.add("changes", "path.modes", f"{call.name} changes who may do what")
+    return Flow()
+
+
+def _dd(call: Invocation) -> Flow:
+    values = dict(word.text.partition("=")[::2] for word in call.words[1:] if "=" in word.text)
+    target = values.get("of", "")
+    if is_device(target):
+        call.case.add("disks", "path.device", f"dd writes to {target[:60]}")
+    elif target and target != "/dev/null":
+        kind = kind_of_path(call.case, target, call.state.folder)
+        action = "changes" if kind == "temporary" else "disks"
+        call.case.add(action, "path.dd", f"dd writes to {target[:60]}")
+        call.case.hit("overwritten", target, call.state.folder)
+    else:
+        call.case.add("reads", "path.dd", "dd only reads")
+    return Flow(sources=("dd",))
+
+
+def _find(call: Invocation) -> Flow:
+    """find: reads, unless it removes or starts something for what it finds."""
+    words = call.words[1:]
+    acts = False
+    for number, word in enumerate(words):
+        if word.text == "-delete":
+            acts = True
+            for root in _roots(words):
+                judge_change(call.case, root, call.state.folder, "delete", "find -delete")
+        elif word.text in ("-exec", "-execdir", "-ok", "-okdir"):
+            acts = True
+            end = next((at for at in range(number + 1, len(words)) if words[at].text in (";", "+", "\\;")), len(words))
+            found = _roots(words)[0] if _roots(words) else "."
+            _start(
+                call,
+                [
+                    Word(found if other.text == "{}" else other.text, other.is_sure, other.is_quoted)
+                    for other in words[number + 1 : end]
+                ],
+            )
+        elif word.text in ("-fprint", "-fls", "-fprintf", "-fprint0"):
+            acts = True
+            call.case.add("changes", "path.find", "find writes a list into a file")
+    if not acts:
+        call.case.add("reads", "path.find", "find only looks")
+    return Flow(sources=("find",))
+
+
+def _roots(words: list[Word]) -> list[str]:
+    roots: list[str] = []
+    for word in words:
+        if word.text.startswith(("-", "(", "!")):
+            if not roots and word.text in ("-L", "-H", "-P"):
+                continue
+            break
+        roots.append(word.text)
+    return roots or ["."]
+
+
+def _fd(call: Invocation) -> Flow:
+    words = call.words[1:]
+    for number, word in enumerate(words):
+        if word.text in ("-x", "-X", "--exec", "--exec-batch"):
+            _start(call, [*words[number + 1 :], Word("(what is found)", is_sure=False)])
+            return Flow(sources=("fd",))
+    call.case.add("reads", "path.find", "fd only looks")
+    return Flow(sources=("fd",))
+
+
+def _start(call: Invocation, words: list[Word]) -> None:
+    from historian.risk.programs import judge_program
+
+    if words:
+        call.state.depth += 1
+        judge_program(call.case, words, Flow(), call.state, call.inner)
+        call.state.depth -= 1
+
+
+def _text_queue(call: Invocation) -> Flow | None:
+    """at, batch and crontab: what flows in is run later."""
+    if call.name == "crontab":
+        if call.arguments.has("-l"):
+            call.case.add("reads", "shell.later", "crontab lists")
+        elif call.arguments.has("-r"):
+            call.case.add("destroys", "shell.later", "crontab -r removes every job")
+        else:
+            call.case.add("changes", "shell.later", "crontab replaces the jobs")
+            if call.flow.text is not None:
+                for line in call.flow.text.split("\n"):
+                    call.inner(re.sub(r"^\s*(?:@\w+|(?:\S+\s+){5})", "", line))
+        return Flow()
+    if call.flow.text is not None:
+        call.inner(call.flow.text)
+    call.case.add("runs", "shell.later", f"{call.name} runs something later")
+    return Flow()
+
+
+def _kill(call: Invocation) -> Flow:
+    if call.arguments.has("-l", "-L", "-0") and not call.arguments.has("-9"):
+        call.case.add("reads", "process.kill", "only asks")
+    elif call.name == "kill" and ("-1" in [word.text for word in call.words[2:]]):
+        call.case.add("stops", "process.kill", "kill ends every process")
+    else:
+        call.case.add("changes", "process.kill", f"{call.shown} ends processes")
+    return Flow()
+
+
+def _trap(call: Invocation) -> Flow:
+    if len(call.words) > 1 and not call.words[1].text.startswith("-"):
+        call.inner(call.words[1].text)
+    return Flow()
+
+
+def _change_folder(call: Invocation) -> Flow:
+    names = call.arguments.names()
+    call.case.add("reads", "shell.folder", "goes into another folder")
+    if names and call.arguments.positionals[0].is_sure:
+        call.state.folder = (
+            os.path.normpath(os.path.join(call.state.folder, names[0]))
+            if call.state.folder or names[0].startswith("/")
+            else names[0]
+        )
+    return Flow()
+
+
+FILE_JUDGES: dict[str, Callable[[Invocation], Flow | None]] = {
+    **dict.fromkeys(
+        ("rm", "rmdir", "unlink", "shred", "srm", "rimraf", "trash", "del", "erase", "rd", "Remove-Item", "ri",
+         "trash-put", "wipe", "safe-rm"), _remove,
+    ),
+    "truncate": _truncate, "mv": _move, "cp": _copy, "install": _copy, "ln": _link, "tee": _tee, "sponge": _tee,
+    **dict.fromkeys(("chmod", "chown", "chgrp", "setfacl"), _modes), "dd": _dd,
+    "find": _find, **dict.fromkeys(("fd", "fdfind"), _fd), **dict.fromkeys(("at", "batch", "crontab"), _text_queue),
+    **dict.fromkeys(("kill", "pkill", "killall"), _kill), "trap": _trap,
+    **dict.fromkeys(("cd", "pushd"), _change_folder),
+}  # fmt: skip

@@ -1,0 +1,202 @@
+"""Programs that run code from their arguments: Python, Node, Ruby, Perl, PHP, PowerShell and others.
+
+The code is not parsed: calls are looked for that remove, write, send, or start a program, and the texts that those are
+given are judged as what they are, a command or SQL. Code that calls nothing but what reads is low; the rest is medium.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Callable
+
+import msgspec
+
+from historian.risk.case import Case
+from historian.risk.listing import listed
+from historian.risk.shell_text import decode_base64
+from historian.risk.sql import judge_sql
+
+_LONGEST_CODE = 64 * 1024
+_REMOVES = re.compile(
+    r"""(?x)\b(?:os\s*\.\s*(?:remove|unlink|rmdir|removedirs|truncate)|shutil\s*\.\s*(?:rmtree)|rmtree|send2trash
+    |(?:fs|fsp|promises|fse?|Deno|Bun)\s*\.\s*(?:rm|rmSync|unlink|unlinkSync|rmdir|rmdirSync|remove|removeSync|truncate|truncateSync|emptyDir|emptyDirSync)|rimraf(?:Sync)?|unlinkSync|rmSync|rmdirSync
+    |File\s*\.\s*(?:delete|unlink|truncate)|FileUtils\s*\.\s*(?:rm\w*|remove\w*)|Dir\s*\.\s*(?:rmdir|delete|unlink)|rm_rf?|remove_tree
+    |file\.remove|Remove-Item|Clear-Content|Files\s*\.\s*delete\w*|deleteRecursively|deleteDir
+    |drop_all|drop_database|dropDatabase|drop_collection|drop_table|flushall|flushdb|delete_all|destroy_all|truncate_all|delete_many\(\s*\{\s*\}|deleteMany\(\s*\{?\s*\}?\s*\)|objects\.all\(\)\.delete|delete_bucket|terminate_instances|delete_table|delete_object\w*|delete_db_instance|delete_stack)\b"""
+    r"|\.\s*(?:unlink|rmdir|rmtree|unlink!)\s*\(|\bunlink\s*[\( ]|\brmdir\s*[\( ]"
+    r"|\.delete\(recursive|\.drop\(\)|\.destroy!?\b|\.truncate\(\s*0?\s*\)|::delete\b"
+)
+_MIGRATES = re.compile(
+    r"\b(?:call_command\(\s*['\"]migrate|command\.upgrade\(|migrate\.latest|runMigrations|migrator\b|create_all\(|ALTER\s+TABLE)",
+    re.I,
+)
+_STARTS = re.compile(
+    r"(?:os\.system|os\.popen|os\.exec\w+|os\.spawn\w+|subprocess\.\w+|commands\.getoutput|\bsystem|\bexec(?:Sync|File|FileSync)?|\bspawn(?:Sync)?|\bpopen\w*|"
+    r"\bpassthru|\bshell_exec|\bproc_open|IO\.popen|Open3\.\w+|"
+    r"Process\.\w+|\$|execa(?:Sync)?|shelljs\.exec|Runtime\.getRuntime\(\)\.exec|"
+    r"do shell script|iex|Invoke-Expression|"
+    r"pty\.spawn|run|call|check_call|check_output|Popen|sh)"
+    r"\s*[\(\[ ]\s*(\[[^\]]*\]|"
+    r"(?:f|r|b|rb|br|u)?(?:'''.*?'''|\"\"\".*?\"\"\"|'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|`[^`]*`))",
+    re.S,
+)
+_BACKQUOTED = re.compile(r"`([^`]+)`|%x[\{\(\[](.+?)[\}\)\]]|qx[\{\(/](.+?)[\}\)/]")
+_LITERAL = re.compile(r"'''(.*?)'''|\"\"\"(.*?)\"\"\"|'((?:[^'\\\n]|\\.)*)'|\"((?:[^\"\\\n]|\\.)*)\"|`([^`]*)`", re.S)
+_SQL = re.compile(
+    r"\s*(?:delete\s+from|update\s+\S+\s+set|drop\s+(?:table|database|index|view|schema|column|user|role)|truncate\s|alter\s+(?:table|database|user|role)|insert\s+into|create\s+(?:table|index|view|database|unique)|replace\s+into|select\s.+\sfrom|select\s+\d|grant\s|revoke\s|pragma\s|vacuum)\b",
+    re.I | re.S,
+)
+_WRITES = re.compile(
+    r"open\([^)]*,\s*(?:mode\s*=\s*)?['\"][rb]*[wax+]|\.write(?:_text|_bytes|lines|File|FileSync)?\(|writeFile|appendFile|\.save\(|\.to_(?:csv|sql|json|parquet|excel)\(|os\.(?:rename|replace|chmod|chown|makedirs|mkdir|symlink|link|kill)|shutil\.(?:copy\w*|move|make_archive)|\.rename\(|\.mkdir\(|\.touch\(|File\.write|file_put_contents|fwrite|Set-Content|Out-File|\.commit\(|setattr|\.put\(|\.insert\w*\(|\.update\w*\(|\.create\w*\(|mkdirSync|copyFile\w*|Add-Content|New-Item|Copy-Item|Move-Item"
+)
+_SENDS = re.compile(
+    r"requests\.(?:post|put|patch|delete)|httpx\.(?:post|put|patch|delete)|urlopen\([^)]*data\s*=|fetch\([^)]*method\s*:\s*['\"](?:POST|PUT|PATCH|DELETE)|axios\.(?:post|put|patch|delete)|smtplib|sendmail|send_mail|\.send_message\(|Net::HTTP\.(?:post|put|delete)|Invoke-RestMethod.*-Method\s+(?:Post|Put|Delete|Patch)"
+)
+_DELETES_REMOTE = re.compile(r"(?:requests|httpx|axios)\.delete|method\s*:\s*['\"]DELETE|-Method\s+Delete")
+_DECODES = re.compile(
+    r"b64decode|base64|fromhex|unhexlify|atob\(|Buffer\.from|rot13|FromBase64String|decode64|unpack", re.I
+)
+_RUNS_CODE = re.compile(r"\b(?:exec|eval|compile|__import__|Function|iex|Invoke-Expression)\b\s*[\( ]|importlib")
+_CALL = re.compile(r"([\w.:!?]+)\s*\(")
+_HARMLESS = listed(
+    "print println puts log p pp echo printf write_line len open read readlines read_text readFile "
+    "readFileSync load loads dumps dump parse stringify sorted sum min max abs round str int float bool list "
+    "dict set tuple range zip map filter enumerate any all type isinstance repr getattr hasattr dir vars help "
+    "id hash ord chr hex bin format join split strip lower upper replace startswith endswith get items keys "
+    "values count index find listdir getcwd environ walk glob iglob rglob iterdir exists isfile isdir stat "
+    "getsize is_file is_dir path Path resolve absolute basename dirname version version_info platform system "
+    "machine node_name now today time date strftime isoformat fromtimestamp utcnow perf_counter sleep random "
+    "randint choice head tail describe info shape read_csv read_json read_parquet token_hex token_urlsafe "
+    "uuid4 md5 sha1 sha256 sha512 hexdigest digest encode decode pprint require import cwd argv compile match "
+    "search findall sub group groups Counter most_common memoryUsage uptime cpus exit where getenv getLogger "
+    "copyright inspect getsource signature cpu_count virtual_memory disk_usage gethostname gethostbyname "
+    "find_spec metadata Decimal Fraction sqrt pow floor ceil reduce slice concat includes forEach entries from "
+    "of toString toFixed toISOString Date require_relative phpinfo phpversion var_dump print_r json_encode "
+    "ini_get php_sapi_name extension_loaded cat paste mean median sessionInfo installed.packages "
+    "packageVersion nrow ncol str summary colnames fromkeys urlparse quote unquote b64encode stdin argv if for "
+    "while elif return and or not in assert lambda"
+)
+INTERPRETERS: dict[str, tuple[str, ...]] = {
+    "python": ("-c",),
+    "python2": ("-c",),
+    "python3": ("-c",),
+    "pypy": ("-c",),
+    "pypy3": ("-c",),
+    "ipython": ("-c",),
+    "node": ("-e", "--eval", "-p", "--print", "-pe"),
+    "nodejs": ("-e", "-p", "--eval", "--print"),
+    "bun": ("-e", "--eval"),
+    "tsx": ("-e",),
+    "ts-node": ("-e",),
+    "deno": (),
+    "ruby": ("-e",),
+    "perl": ("-e", "-E"),
+    "php": ("-r",),
+    "lua": ("-e",),
+    "Rscript": ("-e",),
+    "julia": ("-e",),
+    "groovy": ("-e",),
+    "elixir": ("-e", "--eval"),
+    "scala": ("-e",),
+    "osascript": ("-e",),
+    "swift": ("-e",),
+    "tclsh": (),
+    "expect": ("-c",),
+    "guile": ("-c",),
+    "racket": ("-e",),
+    "pwsh": ("-c", "-command", "-Command"),
+    "powershell": ("-c", "-command", "-Command"),
+    "java": (),
+    "awk": (),
+    "irb": ("-e",),
+    "bb": ("-e",),
+    "clojure": ("-e",),
+    "sbcl": ("--eval",),
+    "octave": ("--eval",),
+    "matlab": ("-batch", "-r"),
+    "fish": (),
+    "octave-cli": ("--eval",),
+    "jshell": (),
+}
+
+
+class Code(msgspec.Struct, frozen=True):
+    """Code of an interpreter: which one, and the text."""
+
+    language: str
+    text: str
+
+
+def judge_code(case: Case, code: Code, inner: Callable[[str], object], depth: int = 0) -> None:
+    """Judge code by the calls in it; `inner` judges the commands that it starts."""
+    text = code.text[:_LONGEST_CODE]
+    before = len(case.findings)
+    if len(code.text) > _LONGEST_CODE:
+        case.add("runs", "bounds", f"code of more than {_LONGEST_CODE:,} characters")
+    if match := _REMOVES.search(text):
+        case.add("destroys", "code.removes", f"{code.language} code calls {match[0].strip(' .(')[:40]}")
+    if match := _MIGRATES.search(text):
+        case.add("migrates", "code.migrates", f"{code.language} code migrates: {match[0][:40]}")
+    _judge_started(case, text, inner)
+    for literal in _literals(text):
+        if _SQL.match(literal):
+            judge_sql(case, literal)
+        elif depth < 3 and _DECODES.search(text) and len(literal) >= 8:
+            decoded = decode_base64(literal)
+            if decoded and decoded.isprintable():
+                inner(decoded)
+                judge_code(case, Code(code.language, decoded), inner, depth + 1)
+    if _DELETES_REMOTE.search(text):
+        case.add("destroys", "code.deletes", f"{code.language} code sends a DELETE")
+    if _SENDS.search(text):
+        case.add("sends", "code.sends", f"{code.language} code sends something")
+        case.effect("HTTP write or e-mail")
+    if _WRITES.search(text):
+        case.add("changes", "code.writes", f"{code.language} code writes")
+    if _RUNS_CODE.search(text) and _DECODES.search(text):
+        case.add("foreign", "code.hidden", f"{code.language} code runs a text that it decodes first")
+    if len(case.findings) == before:
+        _judge_calls(case, code.language, text)
+
+
+def _judge_started(case: Case, text: str, inner: Callable[[str], object]) -> None:
+    for match in _STARTS.finditer(text):
+        given = match[1]
+        literals = _literals(given)
+        command = " ".join(literals) if given.startswith("[") else next(iter(literals), "")
+        if command.strip():
+            case.add("runs", "code.starts", f"starts {command[:60]}")
+            inner(command)
+    for match in _BACKQUOTED.finditer(text):
+        command = next((group for group in match.groups() if group), "")
+        if command and "${" not in command and re.match(r"\s*[\w./-]+\s", command + " "):
+            inner(command)
+
+
+def _literals(text: str) -> list[str]:
+    found = []
+    for match in _LITERAL.finditer(text):
+        literal = next((group for group in match.groups() if group is not None), "")
+        found.append(re.sub(r"\\(['\"\\])", r"\1", literal).replace("\\n", "\n"))
+        if len(found) > 200:
+            break
+    return found
+
+
+def _judge_calls(case: Case, language: str, text: str) -> None:
+    names = {match[1].rpartition(".")[2].rstrip("!?") for match in _CALL.finditer(_LITERAL.sub("''", text))}
+    others = sorted(names - _HARMLESS)
+    if others or (_RUNS_CODE.search(text) and "compile" not in text):
+        case.add("runs", "code.calls", f"{language} code calls {', '.join(others[:3]) or 'what it is given'}")
+    else:
+        case.add("reads", "code.reads", f"{language} code calls nothing that writes")
+
+
+def decode_powershell(text: str) -> str | None:
+    """Return the command in the value of `-EncodedCommand`: UTF-16 in base64."""
+    try:
+        return base64.b64decode(text + "=" * (-len(text) % 4), validate=True).decode("utf-16-le")
+    except (binascii.Error, ValueError):
+        return None

@@ -1,0 +1,139 @@
+"""curl, wget and HTTPie: whether they read, write a file, or write somewhere over HTTP."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from historian.risk.arguments import Arguments
+from historian.risk.invocation import Invocation
+from historian.risk.paths import judge_change
+from historian.risk.shell_flow import Flow
+
+_WRITES_HTTP = ("POST", "PUT", "PATCH", "DELETE", "MKCOL", "MOVE", "COPY", "PURGE")
+_DATA_FLAGS = (
+    "-d",
+    "--data",
+    "--data-raw",
+    "--data-binary",
+    "--data-urlencode",
+    "--json",
+    "-F",
+    "--form",
+    "-T",
+    "--upload-file",
+    "--form-string",
+)
+_LOCAL_HOSTS = re.compile(r"(?:\w+://)?(?:localhost|127\.0\.0\.1|\[::1\]|0\.0\.0\.0|host\.docker\.internal)(?=[:/]|$)")
+_CURL_VALUED = (
+    "-X",
+    "--request",
+    "-o",
+    "--output",
+    "-H",
+    "--header",
+    "-u",
+    "--user",
+    "-A",
+    "-e",
+    "-b",
+    "-c",
+    "-m",
+    "--max-time",
+    "--retry",
+    "--url",
+    "-w",
+    "-x",
+    "--connect-timeout",
+    "--cacert",
+    "--cert",
+    "--key",
+    *_DATA_FLAGS,
+)
+
+
+def _curl(call: Invocation) -> Flow:
+    """curl: reads, writes a file, or writes somewhere over HTTP."""
+    case = call.case
+    arguments = Arguments("curl", call.words[1:], _CURL_VALUED)
+    method = arguments.values.get("-X", arguments.values.get("--request", "")).upper()
+    sends = arguments.has(*_DATA_FLAGS) and not arguments.has("-G", "--get")
+    url = next(
+        (
+            word.text
+            for word in arguments.positionals
+            if "." in word.text or "/" in word.text or "localhost" in word.text
+        ),
+        "",
+    )
+    if method == "DELETE" or method == "PURGE":
+        case.add("destroys", "http.delete", f"{call.name} sends a {method} to {url[:60]}")
+    elif method in _WRITES_HTTP or (sends and method not in ("GET", "HEAD")):
+        case.add("sends", "http.write", f"{call.name} sends a {method or 'POST'} to {url[:60]}")
+    elif arguments.has("-o", "-O", "--output", "--remote-name", "-J"):
+        target = arguments.values.get("-o", arguments.values.get("--output", ""))
+        if target not in ("/dev/null", "-"):
+            case.add("changes", "http.file", f"{call.name} writes a file")
+            judge_change(case, target, call.state.folder, "update", call.name)
+        else:
+            case.add("reads", "http.read", f"{call.name} only reads")
+    else:
+        case.add("reads", "http.read", f"{call.name} only reads")
+    if method in _WRITES_HTTP or sends:
+        where = "this machine" if _LOCAL_HOSTS.match(url) else url[:60]
+        case.effect(f"HTTP {method or 'POST'} to {where}")
+        case.hit("remote", url)
+    return Flow(sources=(call.name,), is_foreign=True)
+
+
+def _wget(call: Invocation) -> Flow:
+    arguments = Arguments(
+        "wget",
+        call.words[1:],
+        (
+            "-O",
+            "-o",
+            "-P",
+            "--output-document",
+            "--header",
+            "--method",
+            "--post-data",
+            "--post-file",
+            "--body-data",
+            "-U",
+            "-t",
+            "-T",
+        ),
+    )
+    method = arguments.values.get("--method", "").upper()
+    if arguments.has("--post-data", "--post-file") or method in _WRITES_HTTP:
+        action = "destroys" if method == "DELETE" else "sends"
+        call.case.add(action, "http.write", f"wget sends a {method or 'POST'}")
+        call.case.effect("HTTP write (wget)")
+    target = arguments.values.get("-O", arguments.values.get("--output-document", ""))
+    if arguments.has("--spider") or target in ("-", "/dev/null", "/dev/stdout"):
+        call.case.add("reads", "http.read", "wget only reads")
+    else:
+        call.case.add("changes", "http.file", "wget writes a file")
+        judge_change(call.case, target, call.state.folder, "update", "wget")
+    return Flow(sources=("wget",), is_foreign=True)
+
+
+def _httpie(call: Invocation) -> Flow:
+    names = call.arguments.names()
+    method = next((name for name in names[:2] if name.upper() in (*_WRITES_HTTP, "GET", "HEAD", "OPTIONS")), "").upper()
+    has_body = any(re.match(r"[\w.-]+:?=", name) and "==" not in name for name in names[1:])
+    if method == "DELETE":
+        call.case.add("destroys", "http.delete", f"{call.name} sends a DELETE")
+    elif method in _WRITES_HTTP or (has_body and method not in ("GET", "HEAD")):
+        call.case.add("sends", "http.write", f"{call.name} sends a {method or 'POST'}")
+    else:
+        call.case.add("reads", "http.read", f"{call.name} only reads")
+        return Flow(sources=(call.name,), is_foreign=True)
+    call.case.effect(f"HTTP {method or 'POST'}")
+    return Flow(sources=(call.name,), is_foreign=True)
+
+
+NETWORK_JUDGES: dict[str, Callable[[Invocation], Flow | None]] = {
+    "curl": _curl, "wget": _wget, "http": _httpie, "https": _httpie, "xh": _httpie,
+}  # fmt: skip

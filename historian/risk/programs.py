@@ -1,0 +1,311 @@
+"""One program with its arguments: what it starts, what it is by the rules, and what its subcommands say.
+
+The order: a program that starts another is looked through; interpreters and clients of databases are judged by what
+they are given; a few programs have a judge of their own; then the rules; then verbs in subcommands, options and names,
+so that a tool of which nobody has heard is judged by how its command reads.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+from historian.risk import scripts
+from historian.risk.arguments import Arguments, Word, best_rule, split_name, verb_of
+from historian.risk.case import DEEPEST, Case
+from historian.risk.file_programs import FILE_JUDGES
+from historian.risk.git import judge_git
+from historian.risk.interpreters import INTERPRETERS
+from historian.risk.invocation import Invocation
+from historian.risk.listing import listed
+from historian.risk.network_programs import NETWORK_JUDGES
+from historian.risk.rules import CommandRule
+from historian.risk.shell_flow import NETWORK, Flow, ShellState
+from historian.risk.sql_clients import judge_client
+from historian.risk.text_programs import TEXT_JUDGES
+from historian.risk.wrappers import find_wrapped
+
+JUDGES = {**FILE_JUDGES, **NETWORK_JUDGES, **TEXT_JUDGES}
+_SHELLS = listed("sh bash zsh dash ksh ash fish csh tcsh mksh rbash bash.exe sh.exe git-bash")
+_ENDINGS = (".exe", ".cmd", ".bat", ".com", ".ps1")
+_PACKAGE_RUNNERS = listed("npm yarn pnpm bun")
+_TASK_RUNNERS = listed(
+    "make gmake just task rake invoke inv mage nx turbo grunt gulp ant doit thor lage moon fab earthly composer nox tox"
+)
+_SAFE_SCRIPTS = listed("lint typecheck type-check check-types check format:check fmt:check lint:check audit")
+_STRONG = ("destroys", "migrates", "stops", "publishes", "permits", "disks", "rewrites", "discards")
+_PASSES_ON = listed(
+    "cat tee tr sed awk grep rev base64 xxd openssl gunzip zcat gzip xz tar head tail sort uniq cut tac "
+    "dos2unix iconv jq yq pv envsubst unxz zstd gpg perl unzip funzip bzcat"
+)
+_SETTINGS = frozenset(("--version", "-version", "-V"))
+_METHODS = ("-X", "--method", "--request")
+_HELP = frozenset(("--help", "-help", "-?", "/?"))
+
+
+def judge_program(case: Case, words: list[Word], flow: Flow, state: ShellState, inner: Callable[..., Flow]) -> Flow:
+    """Judge a program with its arguments and what flows into it; return what flows out."""
+    name = program_name(words[0].text)
+    case_call = Invocation(case, name, words, flow, state, inner)
+    wrapped = find_wrapped(name, words)
+    if wrapped is not None and not _only_asks(words[:2]):
+        if wrapped.host:
+            case.hit("remote", wrapped.host)
+            case.effect(f"command on another machine ({wrapped.host})"[:80])
+        if wrapped.text:
+            return inner(wrapped.text, flow)
+        if wrapped.words and state.depth < 30:
+            rest = list(wrapped.words)
+            if name == "xargs":
+                rest += _piped_words(case_call)
+            note_effects(case, name, Arguments(name, words[1:], case.rules.table.valued.get(name, ())))
+            state.depth += 1
+            try:
+                return judge_program(case, rest, flow, state, inner)
+            finally:
+                state.depth -= 1
+    return _judge(case_call)
+
+
+def program_name(text: str) -> str:
+    """Return the name of a program without its folder and the ending of an executable."""
+    name = re.split(r"[/\\]", text.rstrip("/"))[-1] if text not in (".", "..") else text
+    lowered = name.lower()
+    for ending in _ENDINGS:
+        if lowered.endswith(ending):
+            return name[: -len(ending)]
+    return name
+
+
+def _piped_words(call: Invocation) -> list[Word]:
+    """Return what xargs would add: the words that come in where they are known, else one that stands for them."""
+    if call.flow.text is not None and len(call.flow.text) < 4096:
+        return [Word(part) for part in call.flow.text.split()]
+    return [Word("(what comes in)", is_sure=False)]
+
+
+def _only_asks(words: Sequence[Word]) -> bool:
+    return len(words) == 2 and (words[1].text in _HELP or words[1].text in _SETTINGS)
+
+
+def _judge(call: Invocation) -> Flow:
+    case, name, words = call.case, call.name, call.words
+    if not words[0].is_sure and re.search(r"[$`]", words[0].text):
+        foreign = call.flow.is_foreign or Flow.from_network(words[0].sources)
+        case.add(
+            "foreign" if foreign else "runs",
+            "shell.unknown",
+            f"what {words[0].text[:40]} is, is known only when it runs",
+        )
+        return Flow(sources=("$",))
+    rest = [word.text for word in words[1:]]
+    if _asks_for_help(rest, is_shell=name in _SHELLS or name in INTERPRETERS):
+        case.add("reads", "shell.help", f"{name} only says what it is or can do")
+        return Flow(sources=(name,))
+    if name in ("echo", "printf"):
+        return _print(call)
+    if name in _SHELLS:
+        scripts.judge_shell_program(call)
+        return Flow(sources=(name,))
+    if name in ("eval", "source", "."):
+        return scripts.judge_eval(call)
+    if name == ":" or (name == "true" and not rest):
+        return Flow(sources=(name,), is_empty=True)
+    if name in INTERPRETERS and name not in JUDGES and scripts.judge_interpreter(call):
+        return Flow(sources=(name,))
+    if name == "git":
+        judge_git(case, words, call.state, call.inner)
+        if "push" not in rest:
+            note_effects(case, name, call.arguments)
+        return Flow(sources=(name,))
+    if judge_client(case, name, Arguments(name, words[1:], _client_values(name)), call.flow, call.state, call.inner):
+        return Flow(sources=(name,))
+    judge = JUDGES.get(name)
+    made = judge(call) if judge is not None else None
+    if made is not None:
+        note_effects(case, name, call.arguments)
+        return made
+    judge_by_rules(call)
+    passes = name in _PASSES_ON
+    return Flow(
+        sources=(name, *(call.flow.sources if passes else ())),
+        is_foreign=name in NETWORK
+        or (passes and call.flow.is_foreign)
+        or any(Flow.from_network(word.sources) for word in words),
+    )
+
+
+def _asks_for_help(rest: Sequence[str], *, is_shell: bool) -> bool:
+    """Tell whether a program is asked what it is or can do; a shell is so only by its first word."""
+    if not rest:
+        return False
+    if is_shell:
+        return rest[0] in _HELP or rest[0] in _SETTINGS
+    is_first = rest[0] in _SETTINGS or rest[0] in ("version", "help") or list(rest) == ["-h"]
+    return is_first or not _HELP.isdisjoint(rest)
+
+
+def _client_values(name: str) -> tuple[str, ...]:
+    from historian.risk.sql_clients import CLIENTS
+
+    return CLIENTS[name].valued if name in CLIENTS else ()
+
+
+def _print(call: Invocation) -> Flow:
+    """Echo and printf print: what they print is known when their words are."""
+    from historian.risk.shell_text import unescape_ansi
+
+    words = list(call.words[1:])
+    is_escaped = call.name == "printf"
+    while call.name == "echo" and words and re.fullmatch(r"-[neE]+", words[0].text):
+        is_escaped = is_escaped or "e" in words[0].text
+        words.pop(0)
+    texts = [word.text for word in words]
+    if call.name == "printf" and texts:
+        form, *values = texts
+        for value in values:
+            form = re.sub(r"%[-\d.]*[sbdq]", lambda _, value=value: value, form, count=1)  # type: ignore[misc]
+        texts = [form]
+    text = " ".join(texts)
+    text = unescape_ansi(text) if is_escaped else text
+    call.case.add("reads", "shell.prints", f"{call.name} only prints")
+    return Flow(text=text + "\n" if all(word.is_sure for word in words) else None, sources=(call.name,), guess=text)
+
+
+def judge_by_rules(call: Invocation) -> None:
+    """Judge by the rules, by verbs where those say nothing, and note what leaves the machine."""
+    case, name = call.case, call.name
+    arguments = call.arguments
+    rules = case.rules.commands.get(name.lower(), ())
+    rule = best_rule(rules, arguments)
+    shown = " ".join(word.text for word in call.words)[:80]
+    plain = (
+        rule is not None and not rule.parts and not any(other.parts for other in rules if other.action != rule.action)
+    )
+    action = rule.action if rule is not None else ""
+    if rule is None or (not rule.parts and not plain and rule.action == "changes"):
+        action = _by_verbs(call) or action or "runs"
+    elif action == "reads" and rule.parts and (other := _after_group(call, rule)):
+        action = other
+    elif name in _PACKAGE_RUNNERS or name in _TASK_RUNNERS:
+        action = _by_task(call, action)
+    if action in ("runs", "changes"):
+        _look_through(call)
+    method = next((arguments.values[flag] for flag in _METHODS if flag in arguments.values), "").upper()
+    if method in ("POST", "PUT", "PATCH", "DELETE") and action in ("reads", "runs", "changes"):
+        action = "destroys" if method == "DELETE" else "sends"
+        case.effect(f"HTTP {method} ({name})")
+    if action != "rehearses" and action not in ("reads", "") and _is_rehearsal(call):
+        action = "rehearses"
+    if action in ("changes", "runs", "deploys", "sends") and _is_production(call) and _deploys(call):
+        action = "deploys"
+    elif action == "deploys" and rule is None:
+        action = "deploys" if _is_production(call) else "changes"
+    case.add(action, f"command.{name.lower()}"[:60], f"{shown}: {case.rules.says(action)}")
+    if action not in ("reads", "rehearses"):
+        note_effects(case, name, arguments)
+        if name.lower() in case.rules.clouds:
+            case.effect(f"change in a cloud ({name})")
+        if action == "destroys" and name.lower() in case.rules.clouds:
+            case.hit("remote", next((text for text in arguments.names() if "://" in text), name))
+
+
+def _after_group(call: Invocation, rule: CommandRule) -> str:
+    """`ip link` shows and `ip link delete` does not: a verb right after a group of commands."""
+    names, verbs = call.arguments.names(), call.case.rules.verbs
+    place = len(rule.parts)
+    if len(names) <= place or verbs.get(names[place - 1]) == "reads" or names[place] not in verbs:
+        return ""
+    return verbs[names[place]]
+
+
+def _look_through(call: Invocation) -> None:
+    """Judge what an unknown tool's `exec` or `run` starts, where that is a program that the rules know."""
+    for number, word in enumerate(call.words[1:6], start=1):
+        if word.text in ("exec", "run", "--") and number + 1 < len(call.words):
+            rest = call.words[number + 1 :]
+            name = program_name(rest[0].text)
+            if name in call.case.rules.commands and len(rest) > 1 and call.state.depth < DEEPEST:
+                call.state.depth += 1
+                judge_program(call.case, rest, call.flow, call.state, call.inner)
+                call.state.depth -= 1
+            return
+
+
+def note_effects(case: Case, name: str, arguments: Arguments) -> None:
+    """Note what leaves the machine."""
+    rules = case.rules.effects.get(name.lower(), ())
+    if rules and (rule := best_rule(rules, arguments)) is not None and not arguments.has("--dry-run", "--dryrun"):
+        case.effect(f"{rule.action} ({name})")
+
+
+def _by_verbs(call: Invocation) -> str:
+    """Return the first action that a subcommand says, then that of an option, then that of the program's own name."""
+    rules, arguments = call.case.rules, call.arguments
+    if rules.verbs.get(call.name.lower()) in _STRONG:
+        return rules.verbs[call.name.lower()]
+    for text in arguments.verb_candidates():
+        if len(text) > 60 or "/" in text or "://" in text:
+            continue
+        action = verb_of(text, rules.verbs)
+        if action:
+            flagged = _by_flags(call)
+            return flagged if flagged in _STRONG and action != "reads" else action
+    action = _by_flags(call)
+    if action:
+        return action
+    said = verb_of(call.name.rpartition(".")[0] or call.name, rules.verbs)
+    if said in _STRONG or (said == "deploys" and _is_production(call)):
+        return said
+    return ""
+
+
+def _by_flags(call: Invocation) -> str:
+    found = [call.case.rules.verb_flags[flag] for flag in call.arguments.flags if flag in call.case.rules.verb_flags]
+    for action in ("rehearses", "destroys", "reads"):
+        if action in found:
+            return action
+    return ""
+
+
+def _is_rehearsal(call: Invocation) -> bool:
+    values = call.arguments.values
+    for flag in call.arguments.flags:
+        name, _, value = flag.partition("=")
+        value = value or values.get(name, "")
+        if call.case.rules.verb_flags.get(name) == "rehearses" and value.lower() not in ("none", "false", "0", "no"):
+            return True
+    return False
+
+
+def _is_production(call: Invocation) -> bool:
+    production = call.case.rules.production
+    return any(not production.isdisjoint(split_name(word.text)) for word in call.words[1:])
+
+
+def _deploys(call: Invocation) -> bool:
+    verbs = call.case.rules.verbs
+    names = [call.name, *call.arguments.verb_candidates()]
+    return any(verbs.get(part) == "deploys" for name in names for part in split_name(name))
+
+
+def _by_task(call: Invocation, action: str) -> str:
+    """Return what a target or script of a project does, by its name: `make deploy-prod`, `npm run db:reset`."""
+    names = call.arguments.names()
+    rule = best_rule(call.case.rules.commands.get(call.name, ()), call.arguments)
+    if call.name in _PACKAGE_RUNNERS:
+        if names[:1] in (["run"], ["run-script"]):
+            names = names[1:2]
+        elif action != "changes" or call.name == "npm" or (rule is not None and rule.parts):
+            return action
+        else:
+            names = names[:1]
+    if action in _STRONG or action in ("reads", "rehearses"):
+        return action
+    said = [verb_of(name, call.case.rules.verbs) for name in names[:6] if "=" not in name]
+    for strong in (*_STRONG, "deploys"):
+        if strong in said:
+            return strong if strong != "deploys" or _is_production(call) else "changes"
+    if names and all(name in _SAFE_SCRIPTS for name in names):
+        return "reads"
+    return "runs"

@@ -1,0 +1,212 @@
+"""The rules by which risk is judged, compiled from the files of the package and from what a project adds.
+
+Words become one table from a token to what it says; commands one table from a program to its rules. Compiling takes
+some 20 ms and is done once in a process for the rules of the package.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from fnmatch import translate
+from functools import cache, cached_property
+from re import Pattern
+
+import msgspec
+
+from historian.risk.rule_files import RuleTable, read_package_rules
+
+# Weaker first: a token that stands in several lists says the last of them, and so does a command.
+STRENGTH = (
+    "reads", "rehearses", "changes", "runs", "sends", "replaces", "deploys", "destroys_data", "refactors", "permits",
+    "migrates", "patches", "publishes", "stops", "rewrites", "discards", "destroys", "foreign", "disks",
+)  # fmt: skip
+_VOWELS = "aeiou"
+_SAYS = {
+    "reads": "only reads", "rehearses": "is a rehearsal", "changes": "changes something", "runs": "runs something",
+    "sends": "sends something", "replaces": "replaces something", "destroys": "destroys",
+    "discards": "discards work that is not saved",
+    "rewrites": "rewrites history", "migrates": "migrates or changes a schema",
+    "refactors": "refactors", "patches": "patches what is running", "publishes": "publishes",
+    "deploys": "deploys to production", "foreign": "runs code from elsewhere", "disks": "writes to a disk as a whole",
+    "stops": "stops a machine or a service", "permits": "changes who may do what",
+}  # fmt: skip
+
+
+class Token(msgspec.Struct, frozen=True):
+    """What a word says: its action, whether it is a plain form (drop, not drops), and phrases that begin with it."""
+
+    action: str = ""
+    is_plain: bool = False
+    phrases: tuple[tuple[tuple[str, ...], str], ...] = ()
+
+
+class CommandRule(msgspec.Struct, frozen=True):
+    """What one rule asks of the arguments: words in order and flags, each with alternatives; see `commands.yaml`."""
+
+    action: str
+    parts: tuple[tuple[str, ...], ...]
+
+
+class Rules(msgspec.Struct, frozen=True, dict=True):
+    """The rules in force. Ask for what is compiled from `table`; it is made at first use."""
+
+    table: RuleTable
+
+    def weight(self, action: str) -> float:
+        """Return what an action weighs, 0 to 1."""
+        return self.table.weights.get(action, self.table.weights["changes"])
+
+    @staticmethod
+    def says(action: str) -> str:
+        """Return an action in words."""
+        return _SAYS.get(action, action)
+
+    @cached_property
+    def words(self) -> Mapping[str, Token]:
+        """What each token of a description says, in lower case."""
+        return _compile_words(self.table.words)
+
+    @cached_property
+    def vocabulary(self) -> frozenset[str]:
+        """The tokens that say an action; no description without one of these is of interest."""
+        return frozenset(self.words)
+
+    @cached_property
+    def data(self) -> frozenset[str]:
+        """Words for what holds data."""
+        return frozenset(self.table.data)
+
+    @cached_property
+    def schema(self) -> frozenset[str]:
+        """Words for parts of a schema."""
+        return frozenset(self.table.schema)
+
+    @cached_property
+    def small(self) -> frozenset[str]:
+        """Words for what is removed as an edit."""
+        return frozenset(self.table.small)
+
+    @cached_property
+    def nouns(self) -> frozenset[str]:
+        """Nouns before which a danger word is only a name."""
+        return frozenset(self.table.nouns)
+
+    @cached_property
+    def written(self) -> frozenset[str]:
+        """Words for what is written and not done."""
+        return frozenset(self.table.written)
+
+    @cached_property
+    def production(self) -> frozenset[str]:
+        """Words for where it hurts."""
+        return frozenset(self.table.production)
+
+    @cached_property
+    def commands(self) -> Mapping[str, tuple[CommandRule, ...]]:
+        """The rules of each program, by its name in lower case."""
+        found = _compile_commands(self.table.commands)
+        for program, rules in _compile_commands(self.table.own_commands).items():
+            found[program] = (*found.get(program, ()), *rules)
+        return found
+
+    @cached_property
+    def effects(self) -> Mapping[str, tuple[CommandRule, ...]]:
+        """Which commands leave the machine: rules whose action is what to call it."""
+        return _compile_commands(self.table.effects)
+
+    @cached_property
+    def clouds(self) -> frozenset[str]:
+        """Programs whose changes happen in somebody's cloud."""
+        return frozenset(self.table.clouds)
+
+    @cached_property
+    def verbs(self) -> Mapping[str, str]:
+        """Which action a subcommand or a part of a name says."""
+        return {word: action for action in _by_strength(self.table.verbs) for word in self.table.verbs[action]}
+
+    @cached_property
+    def verb_flags(self) -> Mapping[str, str]:
+        """Which action an option says, of a program of which nothing else is known."""
+        return {flag: action for action, flags in self.table.verb_flags.items() for flag in flags}
+
+    @cached_property
+    def paths(self) -> tuple[tuple[str, Pattern[str]], ...]:
+        """What a path is, by pattern; the first that fits counts."""
+        return tuple(
+            (kind, re.compile("|".join(translate(pattern) for pattern in patterns), re.S))
+            for kind, patterns in self.table.paths.items()
+            if patterns
+        )
+
+
+@cache
+def package_rules() -> Rules:
+    """Return the rules of the package."""
+    return Rules(read_package_rules())
+
+
+def _by_strength(actions: Iterable[str]) -> list[str]:
+    known = {action: number for number, action in enumerate(STRENGTH)}
+    return sorted(actions, key=lambda action: known.get(action, len(known)))
+
+
+def _compile_words(table: Mapping[str, list[str]]) -> dict[str, Token]:
+    order = (*_by_strength(table.keys() - {"negations", "mentions", "questions"}), "questions", "negations", "mentions")
+    single: dict[str, tuple[str, bool]] = {}
+    phrases: dict[str, dict[tuple[str, ...], str]] = {}
+    for action in (name for name in order if name in table):
+        for entry in table[action]:
+            words = split_words(entry.removesuffix("~"))
+            if not words:
+                continue
+            if len(words) > 1:
+                phrases.setdefault(words[0], {})[tuple(words[1:])] = action
+                continue
+            forms = inflect(words[0]) if entry.endswith("~") else (words[0],)
+            for number, form in enumerate(forms):
+                single[form] = (action, number == 0)
+    found = {}
+    for word in single.keys() | phrases.keys():
+        action, is_plain = single.get(word, ("", False))
+        longest_first = sorted(phrases.get(word, {}).items(), key=lambda item: -len(item[0]))
+        found[word] = Token(action, is_plain, tuple(longest_first))
+    return found
+
+
+def split_words(text: str) -> list[str]:
+    """Return the tokens of a description, in lower case: words, with the dots, dashes and slashes inside them."""
+    return _WORD.findall(text.lower())
+
+
+_WORD = re.compile(r"[\w'’.:/@+-]*[\w'’]|--?\w[\w-]*|[;.!?\n,:()`|\"—]")
+
+
+def inflect(verb: str) -> tuple[str, ...]:
+    """Return the forms of a regular English verb, the plain one first."""
+    if verb.endswith("e"):
+        return verb, f"{verb}s", f"{verb}d", f"{verb[:-1]}ing"
+    if verb.endswith("y") and verb[-2] not in _VOWELS:
+        return verb, f"{verb[:-1]}ies", f"{verb[:-1]}ied", f"{verb}ing"
+    if verb.endswith(("s", "x", "z", "ch", "sh")):
+        return verb, f"{verb}es", f"{verb}ed", f"{verb}ing"
+    is_short = len(re.findall(r"[aeiouy]+", verb)) == 1 or verb.endswith(("ommit", "ubmit", "efer", "rebut", "umpit"))
+    if is_short and len(verb) > 2 and verb[-1] not in "wxyaeiou" and verb[-2] in _VOWELS and verb[-3] not in _VOWELS:
+        return verb, f"{verb}s", f"{verb}{verb[-1]}ed", f"{verb}{verb[-1]}ing"
+    return verb, f"{verb}s", f"{verb}ed", f"{verb}ing"
+
+
+def _compile_commands(table: Mapping[str, list[str]]) -> dict[str, tuple[CommandRule, ...]]:
+    found: dict[str, list[CommandRule]] = {}
+    for action in _by_strength(table):
+        for program, rule in _rules_of(action, table[action]):
+            found.setdefault(program, []).append(rule)
+    return {program: tuple(rules) for program, rules in found.items()}
+
+
+def _rules_of(action: str, entries: Iterable[str]) -> Iterator[tuple[str, CommandRule]]:
+    for entry in entries:
+        programs, *parts = entry.split()
+        rule = CommandRule(action, tuple(tuple(part.split("|")) if part != "|" else (part,) for part in parts))
+        for program in programs.split("|"):
+            yield program.lower(), rule

@@ -1,0 +1,212 @@
+"""Shells and interpreters: the text they are given, the script they read, or what flows into them from elsewhere."""
+
+from __future__ import annotations
+
+import re
+
+from historian.risk.arguments import Word, verb_of
+from historian.risk.interpreters import INTERPRETERS, Code, decode_powershell, judge_code
+from historian.risk.invocation import Invocation
+from historian.risk.listing import listed
+from historian.risk.shell_flow import Flow
+
+_STRONG = ("destroys", "migrates", "stops", "publishes")
+_SHELL_ENDINGS = (".sh", ".bash", ".zsh", "")
+_PYTHON_MODULES_READ = listed(
+    "json.tool site sysconfig platform this pydoc tabnanny dis tokenize ast calendar timeit trace py_compile "
+    "compileall inspect"
+)
+_SERVERS = frozenset(("http.server", "SimpleHTTPServer", "uvicorn", "gunicorn", "flask", "streamlit", "jupyter"))
+
+
+def judge_shell_program(call: Invocation) -> None:
+    """Judge `sh`: `-c` with a text, a script, or what flows in."""
+    words = call.words[1:]
+    place = 0
+    while place < len(words) and re.match(r"[-+]\w|--\w", words[place].text):
+        flag = words[place].text
+        if re.fullmatch(r"-[a-zA-Z]*c[a-zA-Z]*", flag):
+            rest = words[place + 1 :]
+            while rest and re.match(r"[-+]\w", rest[0].text):
+                rest = rest[1:]
+            if rest:
+                _judge_given(call, rest)
+            return
+        if flag == "-n" and place + 1 < len(words):
+            call.case.add("reads", "shell.syntax", "only checks the syntax of a script")
+            return
+        place += 2 if flag in ("-o", "-O", "--rcfile", "--init-file") else 1
+    if place < len(words) and words[place].text not in ("-", "/dev/stdin"):
+        _judge_script(call, words[place])
+        return
+    judge_incoming(call, lambda text: call.inner(text))
+
+
+def _judge_given(call: Invocation, rest: list[Word]) -> None:
+    text = rest[0].text
+    for number, word in enumerate(rest[1:10]):
+        text = text.replace(f"${number}", word.text) if word.is_sure else text
+    if Flow.from_network(rest[0].sources):
+        call.case.add("foreign", "shell.foreign", f"{call.name} runs what comes from elsewhere")
+    if not rest[0].is_sure and re.fullmatch(r"\s*\$(\(.*\)|\w+|\{.*\})\s*", text, re.S):
+        call.case.add("runs", "shell.unknown", f"what {call.name} runs is known only when it runs")
+        return
+    call.inner(text)
+
+
+def judge_incoming(call: Invocation, judge: object) -> None:
+    """Judge what flows into something that runs it."""
+    flow, name = call.flow, call.name
+    if flow.text is not None and callable(judge):
+        judge(flow.text)
+    elif flow.is_foreign or Flow.from_network(flow.sources):
+        call.case.add(
+            "foreign", "shell.foreign", f"{name} runs what comes from elsewhere ({', '.join(flow.sources[:3])})"
+        )
+    elif flow.sources[:1] == ("<",) and flow.guess:
+        call.case.add("runs", "shell.script", f"{name} runs what stands in {flow.guess[:60]}")
+        judge_name(call, flow.guess)
+    elif flow.guess and callable(judge):
+        judge(flow.guess)
+    elif flow.sources:
+        hidden = {"base64", "xxd", "openssl", "gunzip", "rev", "tr", "gpg", "uudecode", "base32"} & set(flow.sources)
+        action = "foreign" if hidden else "runs"
+        call.case.add(action, "shell.incoming", f"{name} runs what {flow.sources[0]} gives it, which is not known here")
+    else:
+        call.case.add("runs", "shell.interactive", f"{name} runs what it is told later")
+
+
+def _judge_script(call: Invocation, word: Word) -> None:
+    case, path = call.case, word.text
+    if Flow.from_network(word.sources):
+        case.add("foreign", "shell.foreign", f"{call.name} runs what comes from elsewhere")
+        return
+    text = call.state.files.get(path)
+    if text is None and case.probe is not None and word.is_sure:
+        text = case.probe.read_text(path, call.state.folder)
+    case.add("runs", "shell.script", f"runs the script {path[:80]}")
+    if text is not None:
+        call.inner(text)
+        return
+    judge_name(call, path)
+
+
+def judge_name(call: Invocation, path: str) -> None:
+    """Judge a script that cannot be read by what its name says."""
+    stem = path.rpartition("/")[2].partition(".")[0]
+    action = verb_of(stem, call.case.rules.verbs)
+    if action in _STRONG:
+        call.case.add(
+            action, "shell.script_name", f"the script's name says that it {call.case.rules.says(action)}: {stem[:60]}"
+        )
+
+
+def judge_eval(call: Invocation) -> Flow:
+    """Judge `eval TEXT` and `source FILE`."""
+    words = call.words[1:]
+    if not words:
+        return Flow()
+    if call.name == "eval":
+        if any(Flow.from_network(word.sources) for word in words):
+            call.case.add("foreign", "shell.foreign", "eval runs what comes from elsewhere")
+        text = " ".join(word.text for word in words)
+        if not all(word.is_sure for word in words) and re.match(r"\s*\$", text):
+            call.case.add("runs", "shell.unknown", "what eval runs is known only when it runs")
+            return Flow()
+        return call.inner(text)
+    _judge_script(call, words[0])
+    return Flow()
+
+
+def judge_interpreter(call: Invocation) -> bool:
+    """Judge an interpreter; False where it is given none of the things that are known here."""
+    words, name = call.words[1:], call.name
+    options = INTERPRETERS[name]
+    for number, word in enumerate(words):
+        flag, equals, value = word.text.partition("=")
+        if name in ("pwsh", "powershell") and flag.lower() in ("-encodedcommand", "-enc", "-e", "-ec"):
+            decoded = decode_powershell(words[number + 1].text) if number + 1 < len(words) else None
+            if decoded is None:
+                call.case.add("foreign", "code.hidden", "runs a command that is encoded")
+            else:
+                _judge_powershell(call, decoded)
+            return True
+        if name in ("pwsh", "powershell") and flag.lower() in ("-command", "-c"):
+            _judge_powershell(call, " ".join(word.text for word in words[number + 1 :]))
+            return True
+        if flag in options or (name in ("perl", "ruby") and re.fullmatch(r"-[a-zA-Z0-9.]*[eE]", flag)):
+            code = value if equals else " ".join(word.text for word in words[number + 1 : number + 2])
+            if (name in ("perl", "ruby") and "i" in flag[1:]) or any(
+                re.match(r"-i", other.text) for other in words[:number]
+            ):
+                call.case.add("changes", "code.in_place", f"{name} changes files in place")
+            if Flow.from_network(x for other in words[number + 1 : number + 2] for x in other.sources):
+                call.case.add("foreign", "shell.foreign", f"{name} runs what comes from elsewhere")
+            judge_code(call.case, Code(name, code), call.inner)
+            return True
+        if word.text == "-m" and name.startswith(("python", "pypy")) and number + 1 < len(words):
+            _judge_module(call, words[number + 1 :])
+            return True
+        if not word.text.startswith("-"):
+            return _judge_file(call, words[number:])
+    if words and words[-1].text != "-" and not call.flow.sources:
+        return False
+    judge_incoming(call, lambda text: judge_code(call.case, Code(name, text), call.inner))
+    return True
+
+
+def _judge_powershell(call: Invocation, text: str) -> None:
+    judge_code(call.case, Code(call.name, text), call.inner)
+    if re.search(
+        r"(?i)(?:iwr|irm|invoke-webrequest|invoke-restmethod|downloadstring|curl)\b.*(?:iex|invoke-expression)|iex\W.*(?:iwr|irm|downloadstring|invoke-webrequest)",
+        text,
+    ):
+        call.case.add("foreign", "shell.foreign", "PowerShell runs what comes from elsewhere")
+    call.inner(text)
+
+
+def _judge_module(call: Invocation, words: list[Word]) -> None:
+    from historian.risk.programs import judge_program
+
+    name = words[0].text
+    if name in _PYTHON_MODULES_READ:
+        call.case.add("reads", "code.module", f"python -m {name} only reads")
+    elif name in _SERVERS:
+        call.case.add("runs", "code.module", f"python -m {name} starts a server")
+    else:
+        judge_program(call.case, words, call.flow, call.state, call.inner)
+
+
+def _judge_file(call: Invocation, words: list[Word]) -> bool:
+    """Judge a script of an interpreter: `manage.py` is a program of its own, others are read or told by name."""
+    from historian.risk.programs import judge_by_rules, program_name
+
+    case, path = call.case, words[0].text
+    name = program_name(path)
+    if (
+        call.name in ("php", "deno", "bun", "java", "ruby", "node", "elixir", "scala", "swift", "dotnet")
+        and name.isalpha()
+        and name in ("run", "test", "install", "task", "compile", "build", "add", "package")
+    ):
+        return False
+    own = Invocation(case, name, words, call.flow, call.state, call.inner)
+    if name.lower() in case.rules.commands:
+        judge_by_rules(own)
+        return True
+    text = call.state.files.get(path)
+    if text is None and case.probe is not None and words[0].is_sure:
+        text = case.probe.read_text(path, call.state.folder)
+    if Flow.from_network(words[0].sources):
+        case.add("foreign", "shell.foreign", f"{call.name} runs what comes from elsewhere")
+    case.add("runs", "code.script", f"{call.name} runs {path[:80]}")
+    if text is not None:
+        judge_code(case, Code(call.name, text), call.inner)
+        return True
+    judge_name(call, path)
+    if len(words) > 1:
+        said = verb_of(own.arguments.first(), case.rules.verbs)
+        if said in _STRONG:
+            case.add(said, "code.argument", f"{path[:60]} {own.arguments.first()[:40]} {case.rules.says(said)}")
+        elif own.arguments.has("--dry-run", "--dryrun"):
+            case.add("rehearses", "code.rehearsal", "a rehearsal, by its own option")
+    return True

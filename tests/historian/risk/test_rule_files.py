@@ -1,0 +1,80 @@
+"""A project's own rules: what they change, and where a mistake in them is said to be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from chronos.errors import BadConfigError
+from historian.risk import Assessor, load_rules
+
+
+def assessor(root: Path) -> Assessor:
+    return Assessor(load_rules(root))
+
+
+def test_a_project_without_rules_has_those_of_the_package(tmp_path: Path) -> None:
+    assert load_rules(tmp_path) is load_rules(None)
+    (tmp_path / "pyproject.toml").write_text("[tool.chronos]\nquota_bytes = 1\n")
+    assert load_rules(tmp_path) is load_rules(None)
+
+
+def test_words_commands_paths_and_weights_can_be_added(tmp_path: Path) -> None:
+    (tmp_path / "chronos-risk.yaml").write_text(
+        "words:\n  destroys: [yeet~]\n  reads: [purge~]\n"
+        'commands:\n  destroys: ["frob widget"]\n  reads: ["make clean"]\n'
+        'paths:\n  protected: ["*/contracts/*"]\nweights:\n  changes: 0.5\n'
+    )
+    found = assessor(tmp_path)
+    assert found.assess("yeeting the table").level.value == "high"
+    assert found.assess("purge the queue").level.value == "low"
+    assert found.assess("frob widget 4").level.value == "high"
+    assert found.assess("make clean").level.value == "low"
+    assert found.assess("echo x > contracts/a.txt").level.value == "high"
+    assert found.assess("update the page").score == 0.5
+    assert Assessor().assess("make clean").level.value == "medium"
+
+
+def test_rules_stand_in_pyproject_or_in_chronos_toml(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text('[tool.chronos.risk.words]\ndestroys = ["yeet~"]\n')
+    (tmp_path / "chronos.toml").write_text("[risk.thresholds]\nhigh = 0.99\n")
+    found = assessor(tmp_path).assess("yeet the table")
+    assert (found.level.value, found.score) == ("medium", 0.85)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "said"),
+    [
+        ("words:\n  destroys: [a, [b]]\n", 2, "is not a text"),
+        ("words:\n  destroys: [a]\n  destroies: [b]\n", 3, "no such name"),
+        ("weights:\n  reads: 0.1\n  changes: much\n", 3, "not a number"),
+        ("weights:\n  reads: 7\n", 2, "not a number"),
+        ("thresholds:\n  medium: 0.9\n", 1, "medium is above high"),
+        ("word:\n  a: 1\n", 1, "no such section"),
+        ("words:\n  destroys:\n    - a\n    - false\n", 4, "is not a text"),
+        ("words: 3\n", 1, "not a table"),
+        ("- a\n", 1, "not a table"),
+        ("words:\n  destroys: [a\nweights: {}\n", 3, "expected"),
+        ("a: &a [*a]\n", 1, ""),
+        ("words: !!python/object:os.system {}\n", 1, ""),
+    ],
+)
+def test_a_mistake_in_yaml_is_said_with_its_line(tmp_path: Path, text: str, line: int, said: str) -> None:
+    (tmp_path / "chronos-risk.yaml").write_text(text)
+    with pytest.raises(BadConfigError, match=rf"chronos-risk.yaml, line {line}: .*{said}"):
+        load_rules(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "said"),
+    [
+        ('[project]\nname = "x"\n\n[tool.chronos.risk.weights]\nreads = "x"\n', 5, "not a number"),
+        ('[tool.chronos]\nquota_bytes = 1\n[tool.chronos.risk]\nwods = ["a"]\n', 4, "no such section"),
+        ("[tool.chronos.risk]\nwords = { destroys = 3 }\n", 2, "not a list"),
+    ],
+)
+def test_a_mistake_in_toml_is_said_with_its_line(tmp_path: Path, text: str, line: int, said: str) -> None:
+    (tmp_path / "pyproject.toml").write_text(text)
+    with pytest.raises(BadConfigError, match=rf"pyproject.toml, line {line}: .*{said}"):
+        load_rules(tmp_path)
