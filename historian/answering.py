@@ -87,10 +87,9 @@ def _tell_risk(text: str, sources: Sources) -> Answer:
     lessons = sources.find_lessons(text[:2000]) if text.strip() else ()
     lines = [f"Risk: {verdict.level.value} (score {verdict.score:.2f}) for: {_short(text)}"]
     lines += [f"- {reason}" for reason in verdict.reasons]
-    lines += [f"- no checkpoint would hold {target.what}" for target in verdict.targets if not target.is_covered]
     lines += [f"- cannot be taken back: {effect}" for effect in verdict.effects]
     lines += [_recommend(verdict, sources)]
-    lines += [verdict.advice] if verdict.advice else []
+    lines += [verdict.advice] if verdict.advice and verdict.covered is False else []
     if lessons:
         lines += ["What was learned before:", *map(_line, lessons)]
     found = Answer("\n".join(lines))

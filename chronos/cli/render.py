@@ -346,7 +346,9 @@ def _setting(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, dict):
-        return ", ".join(f"{name} at {found['path']}" for name, found in value.items())
+        return ", ".join(
+            f"{name} at {found['path']}" if isinstance(found, dict) else f"{name}={found}" for name, found in value.items()
+        )
     if isinstance(value, Enum):
         return str(value.value)
     return " ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

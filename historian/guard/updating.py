@@ -129,7 +129,7 @@ def _locate(engine: ChronosEngine, path: Path | str) -> TreePath:
         raise BadPathError(f"{typed!r} is not a file inside the working tree {display(str(root))}")
     where = check_tree_path(os.fsencode(real.relative_to(root).as_posix()))
     store = Path(os.path.realpath(engine.store_path))
-    for own, what in ((store, "the store"), (store.parent / "lessons", "the lessons")):
+    for own, what in ((store, "the store"), (Path(os.path.realpath(engine.claim_lessons())), "the lessons")):
         if own.is_relative_to(root) and is_inside(where, os.fsencode(own.relative_to(root).as_posix())):
             raise BadPathError(f"{typed!r} belongs to {what}", hint="chrono's own commands change that")
     return where

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import shlex
+import sqlite3
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from chronos.config import ENVIRONMENT_NAMES, Config
+from historian import HistorianAgent
 from tests.cli.conftest import Program
 from tests.support import RepoBuilder
-from tests.support.databases import make_notes, read_notes
+from tests.support.databases import make_notes, read_notes, run_sql
 
 PROJECT = Path(__file__).resolve().parents[2]
 README = (PROJECT / "README.md").read_text("utf-8")
@@ -51,6 +55,51 @@ def test_the_python_example_of_the_readme_runs(repo: RepoBuilder, monkeypatch: p
     code = blocks("python")[0].replace("# ... an agent works ...", "open('a.txt', 'w').write('broken')")
     exec(compile(code, "README.md", "exec"), {})
     assert repo.read("a.txt") == b"broken", "the example ends with an undo"
+
+
+# A migration that fails half-way, and has thrown away rows by then.
+MIGRATION = """
+import sqlite3
+from contextlib import closing
+
+def migrate():
+    with closing(sqlite3.connect("data/memory/app.db", isolation_level=None)) as database:
+        database.execute("ALTER TABLE users ADD COLUMN email TEXT")
+        database.execute("DELETE FROM users WHERE id > 1")
+        database.execute("UPDATE users SET mail = name")
+"""
+
+
+def test_the_failing_migration_of_the_readme_is_taken_back_and_learned_from(
+    repo: RepoBuilder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    repo.write("migrations.py", MIGRATION)
+    repo.commit()
+    database = repo.root / "data/memory/app.db"
+    database.parent.mkdir(parents=True)
+    run_sql(
+        database,
+        "CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT)",
+        "INSERT INTO users VALUES (1, 'a'), (2, 'b')",
+    )
+    monkeypatch.chdir(repo.root)
+    monkeypatch.syspath_prepend(str(repo.root))
+    code = next(block for block in blocks("python") if "HistorianAgent" in block)
+    try:
+        exec(compile(code, "README.md", "exec"), {})
+    finally:
+        sys.modules.pop("migrations", None)
+    with closing(sqlite3.connect(database)) as connection:
+        assert connection.execute("SELECT * FROM users").fetchall() == [(1, "a"), (2, "b")]
+    said = capsys.readouterr().out
+    assert "no such column: mail" in said and "migrations.py" in said and "app.db" in said
+    with HistorianAgent(root=repo.root) as historian:
+        (lesson,) = historian.lessons.search("migration")
+        assert lesson.situation == "database_migration_v1" and "no such column" in lesson.result
+        (reason, *_) = historian.assess("Perform database schema migration").reasons
+        assert lesson.lesson_id in reason
+        answer = asyncio.run(historian.process("Perform database schema migration"))
+        assert "high" in answer and "checkpoint" in answer and lesson.lesson_id in answer
 
 
 def commands_with(words: str) -> list[list[str]]:
