@@ -346,9 +346,8 @@ def _setting(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, dict):
-        return ", ".join(
-            f"{name} at {found['path']}" if isinstance(found, dict) else f"{name}={found}" for name, found in value.items()
-        )
+        shown = {name: f" at {one['path']}" if isinstance(one, dict) else f"={one}" for name, one in value.items()}
+        return ", ".join(name + text for name, text in shown.items())
     if isinstance(value, Enum):
         return str(value.value)
     return " ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
