@@ -96,7 +96,14 @@ if TYPE_CHECKING:
         set_up_store,
         write_format,
     )
-    from chronos.checkpoints.sides import BlobSource, Sides, absorbed_repositories, linked_repository, side_on_disk
+    from chronos.checkpoints.sides import (
+        BlobSource,
+        Sides,
+        absorbed_repositories,
+        linked_repository,
+        side_of_entry,
+        side_on_disk,
+    )
     from chronos.checkpoints.states import ComponentState, MemoryState, State
     from chronos.checkpoints.store import Store, read_memory_records
 
@@ -211,6 +218,7 @@ __all__ = [
     "replace_packs",
     "set_aside",
     "set_up_store",
+    "side_of_entry",
     "side_on_disk",
     "stored_bytes",
     "take_in",
@@ -262,7 +270,7 @@ _HOMES = {
     "find_store": "set_up", "has_inner_repository": "set_up", "make_inner_repository": "set_up",
     "set_up_store": "set_up", "write_format": "set_up",
     "BlobSource": "sides", "Sides": "sides", "absorbed_repositories": "sides", "linked_repository": "sides",
-    "side_on_disk": "sides",
+    "side_of_entry": "sides", "side_on_disk": "sides",
     "ComponentState": "states", "MemoryState": "states", "State": "states",
     "Store": "store", "read_memory_records": "store",
 }  # fmt: skip

@@ -83,7 +83,7 @@ class Applier:
         self.result = Applied()
 
     def apply(self, change_set: ChangeSet, progress: Progress | None = None) -> Applied:
-        """Carry everything out and make it durable. Raises StorageError, IntegrityError or GitFailedError half-way."""
+        """Carry everything out; `sync` makes it durable. Raises StorageError, IntegrityError or GitFailedError."""
         with translate_os_errors(f"cannot write in {self._trash}"):
             self._trash.mkdir(mode=0o700, exist_ok=True)
         with (
@@ -100,8 +100,11 @@ class Applier:
             self._move_head(change_set.head)
         for change in change_set.indexes:
             self._write_index(change)
-        sync_file_system(self._root.root)
         return self.result
+
+    def sync(self) -> None:
+        """Make durable what `apply` did. Raises StorageError."""
+        sync_file_system(self._root.root)
 
     def _clear_paths(self, tree: SafeRoot, trash: SafeRoot, changes: tuple[Change, ...]) -> list[Change]:
         """Make room at every path; return the changes that still have to write something, in order."""

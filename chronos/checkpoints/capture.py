@@ -14,7 +14,7 @@ import msgspec
 
 from chronos.catalog import StatRow
 from chronos.checkpoints.component import CaptureContext, CapturedComponent, ComponentCapture, moment_of
-from chronos.checkpoints.manifest import UNCAPTURED, ComponentKind, Grade, Reason, ReceiptRow
+from chronos.checkpoints.manifest import UNCAPTURED, ComponentKind, Entry, Grade, Reason, ReceiptRow
 from chronos.checkpoints.memory import CapturedStore, MemoryCapture
 from chronos.checkpoints.policy import CapturePolicy
 from chronos.checkpoints.reading import Budget
@@ -40,6 +40,12 @@ class Capture(msgspec.Struct):
     def repositories(self) -> dict[TreePath, Repository]:
         """The repositories of the components."""
         return {path: part.repository for path, part in self.components.items()}
+
+    def find_read(self, path: TreePath) -> Entry | None:
+        """Return the entry at `path` when this capture has read its bytes, and not believed its stat."""
+        owner = self.state.owner(path)
+        own = owner.own_path(path)
+        return None if own in self.components[owner.path].known else owner.entries.get(own)
 
     @property
     def stats(self) -> Iterator[tuple[str, list[StatRow], list[bytes]]]:

@@ -75,7 +75,8 @@ class CapturedComponent(msgspec.Struct):
     `index` is our copy of the user's index, which had the identity `index_identity`. `nested` are folders that may be
     repositories; `is_patchable` is false where skip-worktree keeps a path from the disk, and where something stands in
     the place of a submodule. `databases` (from the root) are no entries but memory stores. `moment` says where HEAD and
-    the index were, `seen` what stood at the paths that were read, `started_ns` when reading them began.
+    the index were, `seen` what stood at the paths that were read, `started_ns` when reading them began; the bytes of
+    those in `known` were not read, because of their stat.
     `has_new_sizes` says that git was asked how large blobs of the base are.
     """
 
@@ -99,6 +100,7 @@ class CapturedComponent(msgspec.Struct):
     seen: dict[TreePath, FileStat | str | None] = msgspec.field(default_factory=dict)
     started_ns: int = 0
     has_new_sizes: bool = False
+    known: set[TreePath] = msgspec.field(default_factory=set)
 
     def has_moved(self, *, is_thorough: bool) -> bool:
         """Tell whether HEAD or the index moved since the capture, or with `is_thorough` any path that was read."""
@@ -210,6 +212,7 @@ class ComponentCapture:
         self.result.receipt += self._as_git_only(reader.receipt.values(), converted, status)
         self.result.torn = reader.torn
         self.result.databases += reader.databases
+        self.result.known = reader.known
         self.result.seen, self.result.started_ns = reader.seen, stats.started_ns
         if state.base is not None:
             flagged = {e.path: TreeEntry(e.path, e.mode, e.oid) for e in self._facts.hidden if not e.is_gitlink}

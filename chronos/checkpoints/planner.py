@@ -66,7 +66,8 @@ class Planner:
     def restore(self) -> Plan:
         """Return the plan that gives the code of the tree the target state."""
         self._adopt_missing_submodules()
-        wanted, present = Sides(self._target, self.repositories), Sides(self._present.state, self.repositories)
+        wanted = Sides(self._target, self.repositories)
+        present = Sides(self._present.state, self.repositories, wanted)
         candidates = self._candidates(wanted)
         paths = sorted(path for path in candidates if self._options.covers(path) and not self._is_store(path))
         self._warn_of_nothing(wanted)

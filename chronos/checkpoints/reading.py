@@ -64,7 +64,8 @@ def is_clean_blob(tree: SafeRoot, path: TreePath, oid: str) -> bool:
 class PathReader(msgspec.Struct):
     """Read the candidate paths of one component, and remember what they looked like.
 
-    `databases` (from the root) are files that turned out to be SQLite databases: memory stores, and no entries.
+    `databases` (from the root) are files that turned out to be SQLite databases: memory stores, and no entries. Of the
+    paths in `known` the bytes were not read, because of their stat.
     """
 
     tree: SafeRoot
@@ -78,6 +79,7 @@ class PathReader(msgspec.Struct):
     receipt: dict[TreePath, ReceiptRow] = msgspec.field(default_factory=dict)
     torn: list[TreePath] = msgspec.field(default_factory=list)
     databases: list[TreePath] = msgspec.field(default_factory=list)
+    known: set[TreePath] = msgspec.field(default_factory=set)
     _seen: dict[TreePath, FileStat | str | None] = msgspec.field(default_factory=dict)
     _charged: dict[TreePath, int] = msgspec.field(default_factory=dict)
 
@@ -163,7 +165,10 @@ class PathReader(msgspec.Struct):
         self._charged[path] = stat.size
         kind = EntryKind.LINK if stat.kind is PathKind.LINK else EntryKind.FILE
         content = self.stats.find(path, stat)
-        if content is None:
+        if content is not None:
+            self.known.add(path)
+        else:
+            self.known.discard(path)
             stat, content = self._read_content(path, stat)
             self.stats.remember(path, stat, content)
         self.entries[path] = Entry(path, kind, kind is EntryKind.FILE and stat.is_executable, content)

@@ -30,22 +30,26 @@ _READ_ONCE_BYTES = 4 * 1024 * 1024
 
 
 class Sides:
-    """Look up sides of one state. `repositories` are the components' repositories, by component path."""
+    """Look up sides of one state. `repositories` are the components' repositories, by component path.
 
-    def __init__(self, state: State, repositories: dict[TreePath, Repository]) -> None:
+    `beside` has looked up another state with the same repositories; what it knows of commits is not asked again.
+    """
+
+    def __init__(self, state: State, repositories: dict[TreePath, Repository], beside: Sides | None = None) -> None:
         self.state = state
         self._repositories = repositories
         self._blobs: dict[TreePath, TreeEntry] = {}
         self._skipped: set[TreePath] = set()
-        self._readable: dict[TreePath, bool] = {}
+        self._readable: dict[tuple[TreePath, str | None], bool] = beside._readable if beside is not None else {}
 
     def can_read_base(self, component: TreePath) -> bool:
         """Tell whether the base commit of a component is (still) in its repository; without a base, yes."""
-        known = self._readable.get(component)
+        base = self.state.components[component].base
+        known = self._readable.get((component, base))
         if known is None:
-            base, repository = self.state.components[component].base, self._repositories.get(component)
+            repository = self._repositories.get(component)
             known = base is None or (repository is not None and find_ref(repository, f"{base}^{{tree}}") is not None)
-            self._readable[component] = known
+            self._readable[component, base] = known
         return known
 
     def why_unknown(self, path: TreePath) -> str | None:
@@ -75,7 +79,7 @@ class Sides:
         """Return what stands at `path`. A side from git has no content hash yet; see `resolve`."""
         entry = self.state.find_entry(path)
         if entry is not None:
-            return _side_of_entry(entry)
+            return side_of_entry(entry)
         found = self._blobs.get(path)
         if found is None or found.mode == GITLINK_MODE or path in self._skipped:
             return ABSENT
@@ -209,7 +213,8 @@ def linked_repository(parent: Repository, component: TreePath, git_dir: str) -> 
     return Repository(root, place, place, parent.base_command)
 
 
-def _side_of_entry(entry: Entry) -> Side:
+def side_of_entry(entry: Entry) -> Side:
+    """Return what an entry says, as a look at the disk would give it."""
     if entry.kind is EntryKind.DELETED:
         return ABSENT
     kind = SideKind.LINK if entry.kind is EntryKind.LINK else SideKind.FILE

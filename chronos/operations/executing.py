@@ -23,6 +23,7 @@ from chronos.checkpoints import (
     StoreChange,
     Trigger,
     open_checkpoint,
+    side_of_entry,
     side_on_disk,
 )
 from chronos.errors import ChangedMeanwhileError, IntegrityError, VerifyFailedError
@@ -186,7 +187,9 @@ def _check_contents(workspace: Workspace, prepared: Prepared) -> None:
 
 
 def _verify(workspace: Workspace, prepared: Prepared, applied: Applied, capture: Capture) -> None:
-    """Hash what was written, and plan again from a capture of it: what is still to do, and was not kept, is wrong.
+    """Compare what was written, and plan again from a capture of it: what is still to do, and was not kept, is wrong.
+
+    Bytes are hashed anew, by the capture or here.
 
     A path that was not in the plan and is now was changed by somebody else meanwhile: that is said. A restored
     `.gitignore` can bring paths into sight that nobody looked at before; they were not touched.
@@ -203,7 +206,9 @@ def _verify(workspace: Workspace, prepared: Prepared, applied: Applied, capture:
     differing = again & planned
     with SafeRoot(workspace.root) as tree:
         for change in changes:
-            if (side_on_disk(tree, change.path) or ABSENT) != change.after.on_disk():
+            entry = capture.find_read(change.path)
+            now = side_of_entry(entry) if entry is not None else side_on_disk(tree, change.path)
+            if (now or ABSENT) != change.after.on_disk():
                 differing.add(change.path)
     kept = {row.path for row in (*applied.kept, *prepared.plan.kept)}
     left = [display(path) for path in sorted(differing - kept)]

@@ -78,14 +78,17 @@ def carry_out(
         raise
     applier = checkpoints.Applier(repositories, store.pool, trash, seen)
     applied = applier.apply(journal.change_set, workspace.progress)
+    synced = in_background(applier.sync)  # while we look at what is there now
     _add_stores(applied, stores)
     if applied.kept and journal.is_whole:
         _refuse_half(workspace, journal, applied)
     try:
         sealed = _capture(workspace, journal, policy, partial(verify, applied))
     except VerifyFailedError:
+        synced()
         _close(workspace, journal, None, keep_trash=True)
         raise
+    synced()
     _close(workspace, journal, sealed)
     return applied
 
@@ -260,6 +263,7 @@ def _settle_one(workspace: Workspace, journal: Journal, *, abort: bool) -> str:
     stores.apply(changes.stores, is_resumed=True, way="store-abort" if abort else "store")
     applier = checkpoints.Applier(repositories, store.pool, trash, is_last_resort=abort)
     applied = applier.apply(changes)
+    applier.sync()
     _add_stores(applied, stores)
     if applied.kept and journal.is_whole and not abort:
         return _settle_one(workspace, journal, abort=True)

@@ -216,7 +216,9 @@ def fill(
         stores = StoreApplier(store, new.policy(), trash)
         stores.apply(plan.change_set.stores)
         seen = {path: part.index_identity for path, part in present.components.items()}
-        applied = Applier(planner.repositories, store.pool, trash, seen).apply(plan.change_set, new.progress)
+        applier = Applier(planner.repositories, store.pool, trash, seen)
+        applied = applier.apply(plan.change_set, new.progress)
+        applier.sync()
     return plan, [*applied.warnings, *stores.notes, *(f"{display(row.path)}: {row.reason}" for row in applied.kept)]
 
 
