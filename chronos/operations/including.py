@@ -53,7 +53,7 @@ def find_unheard(workspace: Workspace, paths: Sequence[TreePath]) -> set[TreePat
     With include rules in force every ignored path counts as looked at: which of them the rules name only git can tell,
     and for less than all of them it would have to walk the tree.
     """
-    own = [workspace.store.layout.root, workspace.store.layout.root.parent / "lessons"]
+    own = [workspace.store.layout.root, *([workspace.lessons] if workspace.lessons is not None else [])]
     own_paths = [_from_root(workspace.root, folder) for folder in own if folder.is_relative_to(workspace.root)]
     heard = [path for path in paths if is_tree_path(path) and not any(is_inside(path, folder) for folder in own_paths)]
     ignored = set() if workspace.policy().patterns else _list_ignored(workspace, heard)

@@ -85,7 +85,7 @@ class OpenPlace:
         workspace = Workspace(
             place.root, place.home, place.repository, place.timeline, store, place.config, self.git,
             _git_version(store, self.git),
-            self._environment, self._notices, self.progress, find_lessons(place, self._environment),
+            self._environment, self._notices, self.progress, lessons=find_lessons(place, self._environment),
         )  # fmt: skip
         if self._is_new_here:
             self._is_new_here = False
