@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -225,3 +226,12 @@ def test_a_place_that_is_somebody_elses_is_refused(tmp_path: Path) -> None:
         with pytest.raises(BadConfigError):
             LessonsStore(tmp_path / name).add_lesson(*FAILED)
     assert sorted(os.listdir(tmp_path / "folder")) == ["mine.md"]
+
+
+def test_a_secret_in_a_lesson_is_not_kept(store: LessonsStore) -> None:
+    secret = "gh" + "p_" + "a1B2c3" * 6
+    lesson = store.add_lesson("deploy", f"push --token {secret}", f"FAILURE: 401 for {secret}", secret, [secret])
+    line = {"situation": "imported", "action": "a", "result": "ok", "feedback": f"password={secret}"}
+    store.import_lines([json.dumps(line).encode()])
+    assert lesson.result == "FAILURE: 401 for …"
+    assert all(secret.encode() not in path.read_bytes() for path in store.folder.rglob("*") if path.is_file())
