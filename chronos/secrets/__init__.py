@@ -3,6 +3,7 @@
 from chronos.secrets.budget import Budget, Unlimited
 from chronos.secrets.forms import REACH_BYTES, Spot, find_by_form, is_secret_text
 from chronos.secrets.keywords import DETECTOR, LineScan, has_detector
+from chronos.secrets.masking import mask
 from chronos.secrets.names import is_secret_name
 from chronos.secrets.scanner import FORMS, Found, SecretScanner, merge_findings
 
@@ -20,5 +21,6 @@ __all__ = [
     "has_detector",
     "is_secret_name",
     "is_secret_text",
+    "mask",
     "merge_findings",
 ]

@@ -6,14 +6,12 @@ import re
 import shlex
 
 from chronos.files import display
-from chronos.secrets import is_secret_text
+from chronos.secrets import mask
 from historian.risk import Operation, OperationKind
 
 _LONGEST = 60
 _LONGEST_WORDS = 500
 _NO_NAME = r"[^\w .:@/+#,()\-]+"
-# `password=…`, `--token …` and the user part of an address: more than the forms of keys that are known.
-_VALUES = r"(?i)(?<=://)[^/\s@]+@|(?<=[\w-]=)\S+|(?<=password )\S+|(?<=token )\S+|(?<=secret )\S+|(?<=\s-p)\S+"
 
 
 def as_operation(operation: str | Operation) -> Operation:
@@ -32,9 +30,7 @@ def words_of(operation: Operation) -> str:
 
 def public_words_of(operation: Operation) -> str:
     """Return an operation as it may be written down: without what looks like a secret, and not too long."""
-    text = re.sub(_VALUES, "", words_of(operation)).rstrip()
-    if is_secret_text(text.encode("utf-8", "replace")):
-        text = f"{text.partition(' ')[0]} …"
+    text = mask(words_of(operation))
     return text if len(text) <= _LONGEST_WORDS else f"{text[:_LONGEST_WORDS]}…"
 
 
