@@ -2,6 +2,7 @@
 
 from chronos.secrets.budget import Budget, Unlimited
 from chronos.secrets.forms import REACH_BYTES, Spot, find_by_form, is_secret_text
+from chronos.secrets.hiding import hide_secrets
 from chronos.secrets.keywords import DETECTOR, LineScan, has_detector
 from chronos.secrets.names import is_secret_name
 from chronos.secrets.scanner import FORMS, Found, SecretScanner, merge_findings
@@ -18,6 +19,7 @@ __all__ = [
     "Unlimited",
     "find_by_form",
     "has_detector",
+    "hide_secrets",
     "is_secret_name",
     "is_secret_text",
     "merge_findings",

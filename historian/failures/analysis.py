@@ -14,7 +14,7 @@ import msgspec
 
 from chronos.errors import ChronosError
 from chronos.files import display
-from chronos.secrets import is_secret_text
+from chronos.secrets import hide_secrets, is_secret_text
 from historian.failures.parsed import ParsedError
 from historian.failures.reading import read_error
 from historian.failures.suspects import Change, StoreChange, Suspect, find_renames, rank_suspects
@@ -86,8 +86,8 @@ def analyze(
     """
     parsed = _without_secrets(read_error(error))
     words = operation if isinstance(operation, str) else text_of_operation(operation)
-    operation = " ".join(words.split())[:_LONGEST_OPERATION] or "an operation without a name"
-    operation = _LEFT_OUT if is_secret_text(_encoded(operation)) else operation
+    operation = " ".join(hide_secrets(words).split())[:_LONGEST_OPERATION] or "an operation without a name"
+    operation = _without_secret(operation)
     notes: list[str] = []
     found = FailureAnalysis(operation=operation, error=parsed)
     try:
@@ -215,16 +215,13 @@ def _learn(lessons: LessonsStore, found: FailureAnalysis, tags: Sequence[str]) -
 
 def _without_secrets(error: ParsedError) -> ParsedError:
     """Leave out messages in which something looks like a secret: lessons are kept, and shown to agents."""
-    causes = tuple(
-        msgspec.structs.replace(cause, message=_LEFT_OUT) if is_secret_text(_encoded(cause.message)) else cause
-        for cause in error.causes
-    )
-    message = _LEFT_OUT if is_secret_text(_encoded(error.message)) else error.message
-    return msgspec.structs.replace(error, message=message, causes=causes)
+    causes = tuple(msgspec.structs.replace(cause, message=_without_secret(cause.message)) for cause in error.causes)
+    return msgspec.structs.replace(error, message=_without_secret(error.message), causes=causes)
 
 
-def _encoded(text: str) -> bytes:
-    return text.encode("utf-8", "backslashreplace")
+def _without_secret(text: str) -> str:
+    text = hide_secrets(text)
+    return _LEFT_OUT if is_secret_text(text.encode("utf-8", "backslashreplace")) else text
 
 
 def _time_of(path: bytes) -> int:

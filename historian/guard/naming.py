@@ -6,14 +6,12 @@ import re
 import shlex
 
 from chronos.files import display
-from chronos.secrets import is_secret_text
+from chronos.secrets import hide_secrets, is_secret_text
 from historian.risk import Operation, OperationKind
 
 _LONGEST = 60
 _LONGEST_WORDS = 500
 _NO_NAME = r"[^\w .:@/+#,()\-]+"
-# `password=…`, `--token …` and the user part of an address: more than the forms of keys that are known.
-_VALUES = r"(?i)(?<=://)[^/\s@]+@|(?<=[\w-]=)\S+|(?<=password )\S+|(?<=token )\S+|(?<=secret )\S+|(?<=\s-p)\S+"
 
 
 def as_operation(operation: str | Operation) -> Operation:
@@ -32,10 +30,14 @@ def words_of(operation: Operation) -> str:
 
 def public_words_of(operation: Operation) -> str:
     """Return an operation as it may be written down: without what looks like a secret, and not too long."""
-    text = re.sub(_VALUES, "", words_of(operation)).rstrip()
-    if is_secret_text(text.encode("utf-8", "replace")):
-        text = f"{text.partition(' ')[0]} …"
+    text = without_secrets(words_of(operation))
     return text if len(text) <= _LONGEST_WORDS else f"{text[:_LONGEST_WORDS]}…"
+
+
+def without_secrets(text: str) -> str:
+    """Return a line without what looks like a secret: less what is given as one, or hardly more than its first word."""
+    text = hide_secrets(text).rstrip()
+    return f"{text.partition(' ')[0]} …" if is_secret_text(text.encode("utf-8", "replace")) else text
 
 
 def checkpoint_name(operation: Operation) -> str:
