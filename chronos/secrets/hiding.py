@@ -10,23 +10,23 @@ import re
 
 _VALUE = r"""(?:\\?"[^"]*"|\\?'[^']*'|[^\s"'`;|&)}\]]+)"""
 _NAME = (
-    r"[\w.-]*(?:passw(?:or)?d|passphrase|pass|pwd|secret|token|credentials?|api[_-]?key|access[_-]?key|private[_-]?key"
+    r"[\w.-]{0,64}?(?:passw(?:or)?d|passphrase|pass|pwd|secret|token|credentials?|api[_-]?key|access[_-]?key|private[_-]?key"
     r"|auth[_-]?key|account[_-]?key|secret[_-]?key|auth)(?:[_-](?:id|key|value|text|hash))?"
 )
-_HEADER = r"(?:proxy-)?authorization|(?:set-)?cookie|private-token|job-token|x-[\w-]*(?:key|token|auth|secret)[\w-]*"
+_HEADER = r"(?:proxy-)?authorization|(?:set-)?cookie|private-token|job-token|x-[\w-]{0,64}?(?:key|token|auth|secret)[\w-]{0,64}"
 # What stays is the first group.
 _GIVEN = (
     r"(://)[^/\s@'\"]+@",
-    rf"\b((?:{_HEADER})\s*[:=]\s*)[^'\"\n]+",
+    rf"(?<![\w-])((?:{_HEADER})\s*[:=]\s*)[^'\"\n]+",
     rf"(?<=')((?:--?)?{_NAME}=)[^']*(?=')",  # an argument that was quoted as a whole
-    rf"\b({_NAME}\\?[\"']?\s*[:=]\s*){_VALUE}",
+    rf"(?<![\w.-])({_NAME}\\?[\"']?\s*[:=]\s*){_VALUE}",
     rf"((?:^|[\s'\"])--?{_NAME}[\"']?\s+){_VALUE}",
-    rf"\b(\w+_(?:key|token|password|secret)\s+|identified\s+(?:with\s+\S+\s+)?by\s+)(?![-&|;>]){_VALUE}",
+    rf"\b(\w{{0,64}}?_(?:key|token|password|secret)\s+|identified\s+(?:with\s+\S+\s+)?by\s+)(?![-&|;>]){_VALUE}",
     rf"(?<![\w-])((?:password|passphrase|token|secret|bearer)\s+)(?![-&|;>]){_VALUE}",
-    rf"(\s(?:-u|--user|--proxy-user|-U)[\s=]?['\"]?)(?!\d+:\d+\b)[^\s:'\"/]+:[^\s'\"]+",  # curl, wget, ldap programs
-    rf"(\b(?:sshpass|docker login|podman login|helm registry login)\b[^;|&\n]*?\s-p\s*){_VALUE}",
-    rf"(\b(?:mysql\w*|mariadb[\w-]*)\b[^;|&\n]*?\s-p){_VALUE}",
-    rf"(\bredis-cli\b[^;|&\n]*?\s-a\s+){_VALUE}",
+    r"(\s(?:-u|--user|--proxy-user|-U)[\s=]?['\"]?)(?!\d+:\d+\b)[^\s:'\"/]+:[^\s'\"]+",  # curl, wget, ldap programs
+    rf"(\b(?:sshpass|docker login|podman login|helm registry login)\b[^;|&\n]{{0,200}}?\s-p\s*){_VALUE}",
+    rf"(\b(?:mysql\w*|mariadb[\w-]*)\b[^;|&\n]{{0,200}}?\s-p){_VALUE}",
+    rf"(\bredis-cli\b[^;|&\n]{{0,200}}?\s-a\s+){_VALUE}",
     rf"(\b[A-Z][A-Z0-9_]*(?:KEY|PASS|PW)=){_VALUE}",
 )  # fmt: skip
 

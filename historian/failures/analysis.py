@@ -86,7 +86,7 @@ def analyze(
     """
     parsed = _without_secrets(read_error(error))
     words = operation if isinstance(operation, str) else text_of_operation(operation)
-    operation = " ".join(hide_secrets(words).split())[:_LONGEST_OPERATION] or "an operation without a name"
+    operation = hide_secrets(" ".join(words.split())[:_LONGEST_OPERATION]) or "an operation without a name"
     operation = _without_secret(operation)
     notes: list[str] = []
     found = FailureAnalysis(operation=operation, error=parsed)

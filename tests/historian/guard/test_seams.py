@@ -53,6 +53,20 @@ def test_what_a_command_removes_though_git_ignores_it_comes_back(chrono: Program
     assert rows(tree.root / "app.db") == [(1,)]
 
 
+def test_what_is_ignored_anywhere_comes_back_when_all_of_the_tree_is_hit(chrono: Program, tree: RepoBuilder) -> None:
+    tree.write("build/x.o", "object\n")
+    with closing(sqlite3.connect(tree.root / "app.db")) as database, database:
+        database.execute("CREATE TABLE t(a)")
+    chrono.run("run", "--", "false")  # so that there are lessons, which no checkpoint holds
+    done = chrono.run("run", "--json", "--", "find", ".", "-name", "*.[do]*", "-delete").json
+    assert not (tree.root / "app.db").exists()
+    assert chrono.run("checkpoint", "restore", done["checkpoint_id"], "--yes").code == 0
+    assert (tree.root / "build/x.o").read_text() == "object\n"
+    assert rows(tree.root / "app.db") == []
+    shown = chrono.run("checkpoint", "show", done["checkpoint_id"], "--json").json
+    assert "lessons" not in json.dumps(shown["memory"])
+
+
 def test_a_push_is_recorded_and_told_before_a_restore(chrono: Program, tree: RepoBuilder, tmp_path: Path) -> None:
     tree.git("init", "-q", "--bare", str(tmp_path / "far.git"))
     tree.git("remote", "add", "origin", str(tmp_path / "far.git"))
