@@ -13,7 +13,10 @@ _NAME = (
     r"[\w.-]{0,64}?(?:passw(?:or)?d|passphrase|pass|pwd|secret|token|credentials?|api[_-]?key|access[_-]?key|private[_-]?key"
     r"|auth[_-]?key|account[_-]?key|secret[_-]?key|auth)(?:[_-](?:id|key|value|text|hash))?"
 )
-_HEADER = r"(?:proxy-)?authorization|(?:set-)?cookie|private-token|job-token|x-[\w-]{0,64}?(?:key|token|auth|secret)[\w-]{0,64}"
+_HEADER = (
+    r"(?:proxy-)?authorization|(?:set-)?cookie|private-token|job-token"
+    r"|x-[\w-]{0,64}?(?:key|token|auth|secret)[\w-]{0,64}"
+)
 # What stays is the first group.
 _GIVEN = (
     r"(://)[^/\s@'\"]+@",
