@@ -54,6 +54,7 @@ def run_document(found: CommandRun) -> dict[str, Any]:
         "differences": [{"path": to_text(one.path), "status": one.status} for one in found.differences],
         "stores": [{"name": one.name, "status": one.status} for one in found.stores],
         "stderr_tail": found.tail if found.has_failed else "",
+        "lesson_id": found.analysis.lesson.lesson_id if found.analysis and found.analysis.lesson else None,
         "restored": documents.outcome(found.restored) if found.restored else None,
     }
 

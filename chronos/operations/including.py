@@ -53,9 +53,8 @@ def find_unheard(workspace: Workspace, paths: Sequence[TreePath]) -> set[TreePat
     With include rules in force every ignored path counts as looked at: which of them the rules name only git can tell,
     and for less than all of them it would have to walk the tree.
     """
-    own = [workspace.store.layout.root, *([workspace.lessons] if workspace.lessons is not None else [])]
-    own_paths = [_from_root(workspace.root, folder) for folder in own if folder.is_relative_to(workspace.root)]
-    heard = [path for path in paths if is_tree_path(path) and not any(is_inside(path, folder) for folder in own_paths)]
+    own = _own_paths(workspace)
+    heard = [path for path in paths if _is_users(path, own)]
     ignored = set() if workspace.policy().patterns else _list_ignored(workspace, heard)
     places = [os.fsencode(place.path) for place in workspace.places() if place.is_inside] if ignored else []
     memory_paths = {path for path in ignored if any(_belongs(path, place) for place in places)}
@@ -64,6 +63,17 @@ def find_unheard(workspace: Workspace, paths: Sequence[TreePath]) -> set[TreePat
 
 def _belongs(path: TreePath, place: TreePath) -> bool:
     return is_inside(path, place) or path in [place + ending for ending in COMPANION_ENDINGS]
+
+
+def _own_paths(workspace: Workspace) -> list[TreePath]:
+    """Return the folders in the root that no checkpoint holds: the store, and the lessons."""
+    own = filter(None, (workspace.store.layout.root, workspace.lessons))
+    return [_from_root(workspace.root, folder) for folder in own if folder.is_relative_to(workspace.root)]
+
+
+def _is_users(path: TreePath, own: Sequence[TreePath]) -> bool:
+    """Tell whether a path of the root is neither git's nor our own."""
+    return is_tree_path(path) and not any(is_inside(path, folder) for folder in own)
 
 
 def _from_root(root: Path, path: Path) -> TreePath:
@@ -90,14 +100,17 @@ class _Finder:
     def take_inside(self, tree: SafeRoot, path: Path) -> None:
         """Take what stands at a path of the root, a folder with all that is in it."""
         where = _from_root(self._workspace.root, path)
+        own = _own_paths(self._workspace)
         try:
-            files = [] if where in (b"", b".") else [one for one in tree.list_files(where) if self._is_users(one)]
+            tops = [one for one in tree.list_folder(b"") if one not in own] if where == b"." else [where]
+            files = [one for top in tops for one in tree.list_files(top) if _is_users(one, own)]
         except BadPathError:
             return
-        if len(files) > _MOST_FILES:
-            self._leave_out(where, Reason.OVER_LIMIT, 0, f"more than {_MOST_FILES:,} files")
+        ignored = self._ignored(files)
+        if len(ignored) > _MOST_FILES:
+            self._leave_out(where, Reason.OVER_LIMIT, 0, f"more than {_MOST_FILES:,} ignored files")
             return
-        for file in sorted(self._ignored(files)):
+        for file in sorted(ignored):
             self._take_file(tree, file)
 
     def take_outside(self, path: Path) -> None:
@@ -140,15 +153,6 @@ class _Finder:
         name = memory.free_name(text if not os.path.isabs(text) else text.rpartition("/")[2], text, taken)
         kind = memory.detect_kind(place).name
         self.places[text] = StorePlace(name, kind, place, text, is_found=True)
-
-    def _is_users(self, path: TreePath) -> bool:
-        """Tell whether a path of the root is neither git's nor the store's own."""
-        store = self._workspace.store.layout.root
-        if not is_tree_path(path):
-            return False
-        if not store.is_relative_to(self._workspace.root):
-            return True
-        return not is_inside(path, _from_root(self._workspace.root, store))
 
     def _ignored(self, files: list[TreePath]) -> set[TreePath]:
         try:

@@ -22,19 +22,21 @@ from chronos.config import GuardPolicy, GuardRules
 from chronos.errors import ChronosError
 from chronos.files import display
 from historian.errors import BlockedError, NotConfirmedError, UnprotectedError
-from historian.guard.naming import checkpoint_name, public_words_of, words_of
+from historian.guard.naming import checkpoint_name, public_words_of, without_secrets
 from historian.guard.policies import goes_on_without, is_idle, policy_for
 from historian.risk import RiskLevel
 
 if TYPE_CHECKING:
     from chronos.checkpoints import Created
     from chronos.engine import ChronosEngine
+    from historian.failures import FailureAnalysis
     from historian.risk import Operation, RiskAssessment
 
 _LOG = logging.getLogger("historian.guard")
 _SHOWN_REASONS = 3
 # Targets of these kinds are files that a checkpoint can be made to hold; the others are git's own, or far away.
 _EXTENDABLE = ("ignored", "outside")
+_WHERE = {"history": "git's own history", "store": "the checkpoints themselves", "remote": "somewhere else"}
 # Drafts of files of the store are named after the process, so its threads take turns.
 _TAKING = threading.Lock()
 # The passages that this task, or this thread, is inside of, with who entered them; the innermost comes last.
@@ -72,7 +74,7 @@ class Gate(msgspec.Struct, kw_only=True):
     open_engine: Callable[[], AbstractContextManager[ChronosEngine]]
     notify: Callable[[str], None]
     asker: Callable[[Operation, RiskAssessment], bool] | None = None
-    record_failure: Callable[[str, str, str | None], object] | None = None
+    record_failure: Callable[[str, str, str | None], FailureAnalysis] | None = None
     lock: threading.Lock = msgspec.field(default_factory=threading.Lock)
 
     def let_through(self, operation: Operation, rules: GuardRules, *, always: bool = False) -> Passage:
@@ -97,12 +99,15 @@ class Gate(msgspec.Struct, kw_only=True):
         self._record_effects(passage, assessment)
         return passage
 
-    def report_failure(self, passage: Passage | None, error: str) -> object | None:
+    def report_failure(self, passage: Passage | None, error: str) -> FailureAnalysis | None:
         """Record that the operation failed; return what came of it. Never raises: the failure itself counts."""
         if self.record_failure is None or passage is None:
             return None
         try:
-            return self.record_failure(public_words_of(passage.operation), error, passage.checkpoint_id)
+            found = self.record_failure(public_words_of(passage.operation), error, passage.checkpoint_id)
+            if found.lesson is None:
+                self._warn(passage, "; ".join(found.notes))
+            return found
         except BaseException as problem:  # noqa: BLE001 - the operation's own error wins
             self._warn(passage, f"the failure could not be recorded: {problem or type(problem).__name__}")
             return None
@@ -122,8 +127,8 @@ class Gate(msgspec.Struct, kw_only=True):
         ]
         for target in open_targets:
             if target.what not in wanted:
-                where = {"history": "git's own history", "remote": "somewhere else"}.get(target.coverage, "unknown")
-                self._warn(passage, f"no checkpoint holds {display(target.what)} ({where})")
+                where = _WHERE.get(target.coverage, target.coverage)
+                self._warn(passage, f"no checkpoint holds {display(without_secrets(target.what))} ({where})")
         try:
             with _TAKING, self.open_engine() as engine:
                 passage.root = engine.root
@@ -144,15 +149,14 @@ class Gate(msgspec.Struct, kw_only=True):
         self, engine: ChronosEngine, operation: Operation, assessment: RiskAssessment, include: Sequence[str]
     ) -> Created:
         """Take the checkpoint, unless the newest one has this state already."""
-        about = "\n".join(
-            (f"risk {assessment.level.value} {assessment.score:.2f}", *assessment.reasons[:_SHOWN_REASONS])
-        )
+        reasons = map(without_secrets, assessment.reasons[:_SHOWN_REASONS])
+        about = "\n".join((f"risk {assessment.level.value} {assessment.score:.2f}", *reasons))
         name = checkpoint_name(operation)
         return engine.take_checkpoint(name, about, trigger=Trigger.AUTOMATIC, include=include)
 
     def _miss(self, passage: Passage, assessment: RiskAssessment, cause: Exception, *, is_wanted: bool) -> None:
         error = cause if isinstance(cause, ChronosError) else ChronosError(str(cause), hint="")
-        message = f"no checkpoint could be taken before {words_of(passage.operation)!r}: {error.message}"
+        message = f"no checkpoint could be taken before {public_words_of(passage.operation)!r}: {error.message}"
         if is_wanted or not goes_on_without(passage.policy, assessment.level, error):
             hint = f"{error.hint}; or --policy advise, to go on without a checkpoint".lstrip("; ")
             raise UnprotectedError(message, hint=hint) from cause
@@ -162,15 +166,13 @@ class Gate(msgspec.Struct, kw_only=True):
         """Note what no restore takes back before it happens: what is killed half-way may have sent its e-mail."""
         if not assessment.effects:
             return
-        what = public_words_of(passage.operation)
+        effects = tuple(map(without_secrets, assessment.effects))
         try:
             with _TAKING, self.open_engine() as engine:
-                record = getattr(engine, "record_effects", None)
-                if record is not None:
-                    record(assessment.effects, what)
+                engine.record_effects(effects, public_words_of(passage.operation))
         except (ChronosError, OSError) as cause:
             self._warn(passage, f"what cannot be taken back was not recorded: {cause}")
-        for effect in assessment.effects:
+        for effect in effects:
             self._warn(passage, f"no restore takes this back: {display(effect)}")
 
     def _warn(self, passage: Passage, message: str) -> None:
@@ -215,7 +217,7 @@ def _find_outer(root: Path, wanted: frozenset[str]) -> Passage | None:
 def _judged(operation: Operation, assessment: RiskAssessment) -> str:
     reasons = "; ".join(assessment.reasons[:_SHOWN_REASONS]) or "no reason given"
     danger = {RiskLevel.LOW: "low", RiskLevel.MEDIUM: "medium", RiskLevel.HIGH: "high"}[assessment.level]
-    return f"{words_of(operation)!r} is of {danger} risk ({display(reasons)})"
+    return f"{public_words_of(operation)!r} is of {danger} risk ({display(reasons)})"
 
 
 def _shortcomings(created: Created) -> Iterator[str]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from chronos.checkpoints import Difference
     from chronos.engine import ChronosEngine
     from chronos.operations import Outcome, StoreDifference
+    from historian.failures import FailureAnalysis
 
 _INTERRUPTS = (130, 143)  # SIGINT and SIGTERM: somebody ended it, it did not fail
 
@@ -38,7 +39,7 @@ class CommandRun(msgspec.Struct, kw_only=True):
     is_heard: bool = True
     differences: Sequence[Difference] = ()
     stores: Sequence[StoreDifference] = ()
-    analysis: object | None = None
+    analysis: FailureAnalysis | None = None
     restored: Outcome | None = None
 
     @property
@@ -100,5 +101,7 @@ def compare(engine: ChronosEngine, checkpoint: str) -> tuple[Sequence[Difference
 
 
 def _error_of(found: CommandRun) -> str:
-    how = f"signal {found.code - 128}" if found.code > 128 else f"exit code {found.code}"
-    return f"{found.command}: {how}\n{found.tail}".rstrip("\n")
+    """What it said; and how it ended, where it said nothing or a signal ended it."""
+    if found.code > 128:
+        return f"signal {found.code - 128}\n{found.tail}".rstrip()
+    return found.tail.strip() or f"exit code {found.code}"

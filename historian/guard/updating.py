@@ -108,10 +108,10 @@ def apply_update(engine: ChronosEngine, gate: Gate, rules: GuardRules, change: F
     if not change.is_needed:
         return FileUpdate(change, None)
     verb = "create" if change.old is None else "update"
-    place = engine.root / os.fsdecode(change.path)
     operation = Operation(
-        kind=OperationKind.FILE, path=str(place), change=verb, size_bytes=change.changed_bytes, cwd=str(engine.root)
-    )
+        kind=OperationKind.FILE, path=os.fsdecode(change.path), change=verb, size_bytes=change.changed_bytes,
+        cwd=str(engine.root),
+    )  # fmt: skip
     passage = gate.let_through(operation, rules)
     passage.warnings += change.notes
     with inside(passage):

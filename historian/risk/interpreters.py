@@ -15,10 +15,12 @@ import msgspec
 
 from historian.risk.case import Case
 from historian.risk.listing import listed
+from historian.risk.paths import kind_of_path
 from historian.risk.shell_text import decode_base64
 from historian.risk.sql import judge_sql
 
 _LONGEST_CODE = 64 * 1024
+_LONGEST_PATH = 200
 _REMOVES = re.compile(
     r"""(?x)\b(?:os\s*\.\s*(?:remove|unlink|rmdir|removedirs|truncate)|shutil\s*\.\s*(?:rmtree)|rmtree|send2trash
     |(?:fs|fsp|promises|fse?|Deno|Bun)\s*\.\s*(?:rm|rmSync|unlink|unlinkSync|rmdir|rmdirSync|remove|removeSync|truncate|truncateSync|emptyDir|emptyDirSync)|rimraf(?:Sync)?|unlinkSync|rmSync|rmdirSync
@@ -123,10 +125,11 @@ INTERPRETERS: dict[str, tuple[str, ...]] = {
 
 
 class Code(msgspec.Struct, frozen=True):
-    """Code of an interpreter: which one, and the text."""
+    """Code of an interpreter: which one, the text, and the folder in which it runs."""
 
     language: str
     text: str
+    folder: str = ""
 
 
 def judge_code(case: Case, code: Code, inner: Callable[[str], object], depth: int = 0) -> None:
@@ -147,7 +150,7 @@ def judge_code(case: Case, code: Code, inner: Callable[[str], object], depth: in
             decoded = decode_base64(literal)
             if decoded and decoded.isprintable():
                 inner(decoded)
-                judge_code(case, Code(code.language, decoded), inner, depth + 1)
+                judge_code(case, Code(code.language, decoded, code.folder), inner, depth + 1)
     if _DELETES_REMOTE.search(text):
         case.add("destroys", "code.deletes", f"{code.language} code sends a DELETE")
     if _SENDS.search(text):
@@ -159,6 +162,17 @@ def judge_code(case: Case, code: Code, inner: Callable[[str], object], depth: in
         case.add("foreign", "code.hidden", f"{code.language} code runs a text that it decodes first")
     if len(case.findings) == before:
         _judge_calls(case, code.language, text)
+    else:
+        _note_files(case, code, text, has_removed=_REMOVES.search(text) is not None)
+
+
+def _note_files(case: Case, code: Code, text: str, *, has_removed: bool) -> None:
+    """Note the files that code which does something names: databases, and where it removes something all that exist."""
+    for literal in _literals(text):
+        if len(literal) < _LONGEST_PATH and not re.search(r"[\s*?\[\]{}<>|:]", literal):
+            is_there = has_removed and case.probe is not None and case.probe.exists(literal, code.folder)
+            if kind_of_path(case, literal, code.folder) == "database" or (is_there and literal.strip("./")):
+                case.hit("path", literal, code.folder)
 
 
 def _judge_started(case: Case, text: str, inner: Callable[[str], object]) -> None:

@@ -125,6 +125,7 @@ def _judge(call: Invocation) -> Flow:
     if made is not None:
         note_effects(case, name, call.arguments)
         return made
+    scripts.judge_started_script(call, _SHELLS)
     judge_by_rules(call)
     passes = name in _PASSES_ON
     return Flow(

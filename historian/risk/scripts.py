@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Container
 
 from historian.risk.arguments import Word, verb_of
 from historian.risk.interpreters import INTERPRETERS, Code, decode_powershell, judge_code
@@ -101,6 +102,23 @@ def judge_name(call: Invocation, path: str) -> None:
         )
 
 
+def judge_started_script(call: Invocation, shells: Container[str]) -> None:
+    """Judge what stands in a script that is started by its path, when its first line says who reads it."""
+    path = call.words[0].text
+    if "/" not in path or not call.words[0].is_sure:
+        return
+    text = call.state.files.get(path)
+    if text is None and call.case.probe is not None:
+        text = call.case.probe.read_text(path, call.state.folder)
+    match = re.match(r"#![ \t]*(?:\S*/env[ \t]+(?:-\S+[ \t]+)*)?(?:\S*/)?(\w+)", text or "")
+    if text is None or match is None:
+        return
+    if match[1] in shells:
+        call.inner(text)
+    elif match[1] in INTERPRETERS:
+        judge_code(call.case, Code(match[1], text, call.state.folder), call.inner)
+
+
 def judge_eval(call: Invocation) -> Flow:
     """Judge `eval TEXT` and `source FILE`."""
     words = call.words[1:]
@@ -142,7 +160,7 @@ def judge_interpreter(call: Invocation) -> bool:
                 call.case.add("changes", "code.in_place", f"{name} changes files in place")
             if Flow.from_network(x for other in words[number + 1 : number + 2] for x in other.sources):
                 call.case.add("foreign", "shell.foreign", f"{name} runs what comes from elsewhere")
-            judge_code(call.case, Code(name, code), call.inner)
+            judge_code(call.case, Code(name, code, call.state.folder), call.inner)
             return True
         if word.text == "-m" and name.startswith(("python", "pypy")) and number + 1 < len(words):
             _judge_module(call, words[number + 1 :])
@@ -151,12 +169,12 @@ def judge_interpreter(call: Invocation) -> bool:
             return _judge_file(call, words[number:])
     if words and words[-1].text != "-" and not call.flow.sources:
         return False
-    judge_incoming(call, lambda text: judge_code(call.case, Code(name, text), call.inner))
+    judge_incoming(call, lambda text: judge_code(call.case, Code(name, text, call.state.folder), call.inner))
     return True
 
 
 def _judge_powershell(call: Invocation, text: str) -> None:
-    judge_code(call.case, Code(call.name, text), call.inner)
+    judge_code(call.case, Code(call.name, text, call.state.folder), call.inner)
     if re.search(
         r"(?i)(?:iwr|irm|invoke-webrequest|invoke-restmethod|downloadstring|curl)\b.*(?:iex|invoke-expression)|iex\W.*(?:iwr|irm|downloadstring|invoke-webrequest)",
         text,
@@ -200,7 +218,7 @@ def _judge_file(call: Invocation, words: list[Word]) -> bool:
         case.add("foreign", "shell.foreign", f"{call.name} runs what comes from elsewhere")
     case.add("runs", "code.script", f"{call.name} runs {path[:80]}")
     if text is not None:
-        judge_code(case, Code(call.name, text), call.inner)
+        judge_code(case, Code(call.name, text, call.state.folder), call.inner)
         return True
     judge_name(call, path)
     if len(words) > 1:

@@ -132,8 +132,10 @@ def _judge_node(case: Case, node: Any, exp: Any) -> None:
         _judge_rows(case, node, shown, exp)
     elif isinstance(node, exp.Drop):
         kind = str(node.args.get("kind") or "").lower()
-        case.add("destroys", "sql.drop", f"drops {kind} {_name(node)}".replace("  ", " "))
-        case.hit("table", _name(node))
+        names = [_name(node)] if node.this is not None else tables  # sqlglot keeps them in a list since 30
+        case.add("destroys", "sql.drop", f"drops {kind} {', '.join(names)}".replace("  ", " "))
+        for name in names:
+            case.hit("table", name)
     elif isinstance(node, exp.TruncateTable):
         case.add("destroys", "sql.truncate", f"empties {', '.join(tables)}")
         for table in tables:
