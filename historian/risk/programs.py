@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from historian.risk import scripts
-from historian.risk.arguments import Arguments, Word, best_rule, split_name, verb_of
+from historian.risk.arguments import Arguments, Word, best_rule
 from historian.risk.case import DEEPEST, Case
 from historian.risk.file_programs import FILE_JUDGES
 from historian.risk.git import judge_git
@@ -22,18 +22,22 @@ from historian.risk.network_programs import NETWORK_JUDGES
 from historian.risk.rules import CommandRule
 from historian.risk.shell_flow import NETWORK, Flow, ShellState
 from historian.risk.sql_clients import judge_client
+from historian.risk.subcommands import (
+    PACKAGE_RUNNERS,
+    TASK_RUNNERS,
+    by_flags,
+    by_task,
+    by_verbs,
+    deploys,
+    is_production,
+    is_rehearsal,
+)
 from historian.risk.text_programs import TEXT_JUDGES
 from historian.risk.wrappers import find_wrapped
 
 JUDGES = {**FILE_JUDGES, **NETWORK_JUDGES, **TEXT_JUDGES}
 _SHELLS = listed("sh bash zsh dash ksh ash fish csh tcsh mksh rbash bash.exe sh.exe git-bash")
 _ENDINGS = (".exe", ".cmd", ".bat", ".com", ".ps1")
-_PACKAGE_RUNNERS = listed("npm yarn pnpm bun")
-_TASK_RUNNERS = listed(
-    "make gmake just task rake invoke inv mage nx turbo grunt gulp ant doit thor lage moon fab earthly composer nox tox"
-)
-_SAFE_SCRIPTS = listed("lint typecheck type-check check-types check format:check fmt:check lint:check audit")
-_STRONG = ("destroys", "migrates", "stops", "publishes", "permits", "disks", "rewrites", "discards")
 _PASSES_ON = listed(
     "cat tee tr sed awk grep rev base64 xxd openssl gunzip zcat gzip xz tar head tail sort uniq cut tac "
     "dos2unix iconv jq yq pv envsubst unxz zstd gpg perl unzip funzip bzcat"
@@ -184,23 +188,25 @@ def judge_by_rules(call: Invocation) -> None:
     )
     action = rule.action if rule is not None else ""
     if rule is None or (not rule.parts and not plain and rule.action == "changes"):
-        action = _by_verbs(call) or action or "runs"
-    elif action == "reads" and rule.parts and (other := _after_group(call, rule)):
+        action = by_verbs(call) or action or "runs"
+    elif action == "reads" and len(rule.parts) == 1 and (other := _after_group(call, rule)):
         action = other
-    elif name in _PACKAGE_RUNNERS or name in _TASK_RUNNERS:
-        action = _by_task(call, action)
+    if name in PACKAGE_RUNNERS or name in TASK_RUNNERS:
+        action = by_task(call, action)
     if action in ("runs", "changes"):
+        if by_flags(call) == "destroys":
+            action = "destroys"
         _look_through(call)
     method = next((arguments.values[flag] for flag in _METHODS if flag in arguments.values), "").upper()
     if method in ("POST", "PUT", "PATCH", "DELETE") and action in ("reads", "runs", "changes"):
         action = "destroys" if method == "DELETE" else "sends"
         case.effect(f"HTTP {method} ({name})")
-    if action != "rehearses" and action not in ("reads", "") and _is_rehearsal(call):
+    if action not in ("reads", "rehearses", "") and is_rehearsal(call):
         action = "rehearses"
-    if action in ("changes", "runs", "deploys", "sends") and _is_production(call) and _deploys(call):
+    if action in ("changes", "runs", "deploys", "sends") and is_production(call) and deploys(call):
         action = "deploys"
     elif action == "deploys" and rule is None:
-        action = "deploys" if _is_production(call) else "changes"
+        action = "deploys" if is_production(call) else "changes"
     case.add(action, f"command.{name.lower()}"[:60], f"{shown}: {case.rules.says(action)}")
     if action not in ("reads", "rehearses"):
         note_effects(case, name, arguments)
@@ -237,75 +243,3 @@ def note_effects(case: Case, name: str, arguments: Arguments) -> None:
     rules = case.rules.effects.get(name.lower(), ())
     if rules and (rule := best_rule(rules, arguments)) is not None and not arguments.has("--dry-run", "--dryrun"):
         case.effect(f"{rule.action} ({name})")
-
-
-def _by_verbs(call: Invocation) -> str:
-    """Return the first action that a subcommand says, then that of an option, then that of the program's own name."""
-    rules, arguments = call.case.rules, call.arguments
-    if rules.verbs.get(call.name.lower()) in _STRONG:
-        return rules.verbs[call.name.lower()]
-    for text in arguments.verb_candidates():
-        if len(text) > 60 or "/" in text or "://" in text:
-            continue
-        action = verb_of(text, rules.verbs)
-        if action:
-            flagged = _by_flags(call)
-            return flagged if flagged in _STRONG and action != "reads" else action
-    action = _by_flags(call)
-    if action:
-        return action
-    said = verb_of(call.name.rpartition(".")[0] or call.name, rules.verbs)
-    if said in _STRONG or (said == "deploys" and _is_production(call)):
-        return said
-    return ""
-
-
-def _by_flags(call: Invocation) -> str:
-    found = [call.case.rules.verb_flags[flag] for flag in call.arguments.flags if flag in call.case.rules.verb_flags]
-    for action in ("rehearses", "destroys", "reads"):
-        if action in found:
-            return action
-    return ""
-
-
-def _is_rehearsal(call: Invocation) -> bool:
-    values = call.arguments.values
-    for flag in call.arguments.flags:
-        name, _, value = flag.partition("=")
-        value = value or values.get(name, "")
-        if call.case.rules.verb_flags.get(name) == "rehearses" and value.lower() not in ("none", "false", "0", "no"):
-            return True
-    return False
-
-
-def _is_production(call: Invocation) -> bool:
-    production = call.case.rules.production
-    return any(not production.isdisjoint(split_name(word.text)) for word in call.words[1:])
-
-
-def _deploys(call: Invocation) -> bool:
-    verbs = call.case.rules.verbs
-    names = [call.name, *call.arguments.verb_candidates()]
-    return any(verbs.get(part) == "deploys" for name in names for part in split_name(name))
-
-
-def _by_task(call: Invocation, action: str) -> str:
-    """Return what a target or script of a project does, by its name: `make deploy-prod`, `npm run db:reset`."""
-    names = call.arguments.names()
-    rule = best_rule(call.case.rules.commands.get(call.name, ()), call.arguments)
-    if call.name in _PACKAGE_RUNNERS:
-        if names[:1] in (["run"], ["run-script"]):
-            names = names[1:2]
-        elif action != "changes" or call.name == "npm" or (rule is not None and rule.parts):
-            return action
-        else:
-            names = names[:1]
-    if action in _STRONG or action in ("reads", "rehearses"):
-        return action
-    said = [verb_of(name, call.case.rules.verbs) for name in names[:6] if "=" not in name]
-    for strong in (*_STRONG, "deploys"):
-        if strong in said:
-            return strong if strong != "deploys" or _is_production(call) else "changes"
-    if names and all(name in _SAFE_SCRIPTS for name in names):
-        return "reads"
-    return "runs"
