@@ -49,6 +49,8 @@ class Arguments:
         for word in self.words:
             text = word.text
             if self.has_separator or not text.startswith(("-", "+")) or text in ("-", "+") or text.startswith("+"):
+                if before:
+                    self.flags.add(f"{before}={text}")
                 if before in valued:
                     self.values[before] = text
                 else:

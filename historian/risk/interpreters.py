@@ -25,6 +25,7 @@ _REMOVES = re.compile(
     |File\s*\.\s*(?:delete|unlink|truncate)|FileUtils\s*\.\s*(?:rm\w*|remove\w*)|Dir\s*\.\s*(?:rmdir|delete|unlink)|rm_rf?|remove_tree
     |file\.remove|Remove-Item|Clear-Content|Files\s*\.\s*delete\w*|deleteRecursively|deleteDir
     |drop_all|drop_database|dropDatabase|drop_collection|drop_table|flushall|flushdb|delete_all|destroy_all|truncate_all|delete_many\(\s*\{\s*\}|deleteMany\(\s*\{?\s*\}?\s*\)|objects\.all\(\)\.delete|delete_bucket|terminate_instances|delete_table|delete_object\w*|delete_db_instance|delete_stack)\b"""
+    r"|['\"](?:unlink|rmdir|rmtree|rmSync|unlinkSync|rmdirSync|remove_tree|rimraf)['\"]\s*[,)\]]|getattr\([^)]*['\"]remove['\"]"
     r"|\.\s*(?:unlink|rmdir|rmtree|unlink!)\s*\(|\bunlink\s*[\( ]|\brmdir\s*[\( ]"
     r"|\.delete\(recursive|\.drop\(\)|\.destroy!?\b|\.truncate\(\s*0?\s*\)|::delete\b"
 )
@@ -122,6 +123,13 @@ INTERPRETERS: dict[str, tuple[str, ...]] = {
 }
 
 
+_SAID = re.compile(
+    r"\b(?:print|println|puts|pp|echo|printf|console\.\w+|log(?:ger|ging)?\.\w+|warn|say|Write-Host|Write-Output|disp)\b[ (]+"
+    r"(?:f|r)?(?:'(?:[^'\\{$`]|\\.)*'|\"(?:[^\"\\{$`#]|\\.)*\")(?=\s*(?:[);]|$))"
+)
+_JOINED = re.compile(r"(?<=\w)(['\"])\s*(?:\+|\.|\.\.)\s*\1(?=\w)")
+
+
 class Code(msgspec.Struct, frozen=True):
     """Code of an interpreter: which one, and the text."""
 
@@ -131,7 +139,7 @@ class Code(msgspec.Struct, frozen=True):
 
 def judge_code(case: Case, code: Code, inner: Callable[[str], object], depth: int = 0) -> None:
     """Judge code by the calls in it; `inner` judges the commands that it starts."""
-    text = code.text[:_LONGEST_CODE]
+    text = _SAID.sub("0", _JOINED.sub("", code.text[:_LONGEST_CODE]))
     before = len(case.findings)
     if len(code.text) > _LONGEST_CODE:
         case.add("runs", "bounds", f"code of more than {_LONGEST_CODE:,} characters")

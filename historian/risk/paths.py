@@ -67,6 +67,9 @@ def judge_change(case: Case, path: str, folder: str, change: str, who: str) -> N
     if is_device(path):
         case.add("disks", "path.device", f"{who} writes to the device {path[:80]}")
         return
+    if path.startswith("/proc/sysrq-trigger"):
+        case.add("stops", "path.sysrq", f"{who} writes to {path}, which stops the machine")
+        return
     rules = case.rules
     kind = kind_of_path(case, path, folder)
     shown = path[:80]

@@ -13,12 +13,14 @@ from collections.abc import Callable, Sequence
 from historian.risk import scripts
 from historian.risk.arguments import Arguments, Word, best_rule
 from historian.risk.case import DEEPEST, Case
+from historian.risk.editors import EDITOR_JUDGES
 from historian.risk.file_programs import FILE_JUDGES
 from historian.risk.git import judge_git
 from historian.risk.interpreters import INTERPRETERS
 from historian.risk.invocation import Invocation
 from historian.risk.listing import listed
 from historian.risk.network_programs import NETWORK_JUDGES
+from historian.risk.remote_programs import REMOTE_JUDGES
 from historian.risk.rules import CommandRule
 from historian.risk.shell_flow import NETWORK, Flow, ShellState
 from historian.risk.sql_clients import judge_client
@@ -35,7 +37,7 @@ from historian.risk.subcommands import (
 from historian.risk.text_programs import TEXT_JUDGES
 from historian.risk.wrappers import find_wrapped
 
-JUDGES = {**FILE_JUDGES, **NETWORK_JUDGES, **TEXT_JUDGES}
+JUDGES = {**FILE_JUDGES, **NETWORK_JUDGES, **TEXT_JUDGES, **EDITOR_JUDGES, **REMOTE_JUDGES}
 _SHELLS = listed("sh bash zsh dash ksh ash fish csh tcsh mksh rbash bash.exe sh.exe git-bash")
 _ENDINGS = (".exe", ".cmd", ".bat", ".com", ".ps1")
 _PASSES_ON = listed(
@@ -52,6 +54,11 @@ def judge_program(case: Case, words: list[Word], flow: Flow, state: ShellState, 
     name = program_name(words[0].text)
     case_call = Invocation(case, name, words, flow, state, inner)
     wrapped = find_wrapped(name, words)
+    if name in ("command", "builtin") and len(words) > 2 and words[1].text in ("-v", "-V"):
+        case.add("reads", "shell.help", f"{name} {words[1].text} only tells what it is")
+        return Flow(sources=(name,))
+    if scripts.is_fetched(case_call, words[0].text):
+        case.add("foreign", "shell.foreign", f"runs {words[0].text[:60]}, which comes from elsewhere")
     if wrapped is not None and not _only_asks(words[:2]):
         if wrapped.host:
             case.hit("remote", wrapped.host)

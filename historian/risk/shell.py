@@ -18,7 +18,7 @@ from historian.risk.listing import listed
 from historian.risk.paths import is_device, judge_change
 from historian.risk.programs import judge_program
 from historian.risk.shell_flow import Flow, ShellState
-from historian.risk.shell_text import take_heredocs
+from historian.risk.shell_text import modernize_backquotes, take_heredocs
 from historian.risk.shell_words import Expansion
 from historian.risk.words import judge_words
 
@@ -52,6 +52,7 @@ def judge_shell(case: Case, text: str, folder: str = "", state: ShellState | Non
         judge_words(case, text)
         return Flow()
     text, state.heredocs = take_heredocs(text.replace("\r\n", "\n"))
+    text = modernize_backquotes(text)
     root = _parser().parse(text.encode("utf-8", "surrogatepass")).root_node
     if root.has_error:
         case.add("runs", "shell.unparsed", "does not parse as a shell command, so its words count as well")
@@ -188,6 +189,8 @@ class Shell:
         if made.text is not None:
             before = self._state.files.get(path, "") if ">>" in operator else ""
             self._state.files[path] = before + made.text
+        if made.is_foreign and not is_errors:
+            self._state.foreign.add(path)
         is_empty = is_bare or made.is_empty or (made.text is not None and not made.text.strip())
         if ">>" in operator:
             judge_change(self._case, path, folder, "append", "the redirection")
@@ -309,3 +312,13 @@ class Shell:
     def output_of(self, node: Node) -> Flow:
         """Run a substitution and return what it prints."""
         return self._substitute(node)
+
+    def file_of(self, flow: Flow) -> str:
+        """Return the path under which a process substitution is read."""
+        path = f"/dev/fd/{63 - len(self._state.files) % 50}"
+        known = flow.text if flow.text is not None else flow.guess
+        if known:
+            self._state.files[path] = known
+        else:
+            self._state.files.pop(path, None)
+        return path

@@ -40,6 +40,7 @@ class Flow(msgspec.Struct, frozen=True):
             "".join(known)[:_LARGEST_TEXT] if known and len(known) == len(texts) else None,
             tuple(dict.fromkeys(source for flow in flows for source in flow.sources)),
             any(flow.is_foreign for flow in flows),
+            guess="\n".join(flow.guess for flow in flows if flow.guess)[:_LARGEST_TEXT],
         )
 
     @staticmethod
@@ -49,7 +50,10 @@ class Flow(msgspec.Struct, frozen=True):
 
 
 class ShellState:
-    """Variables, functions, aliases and files that a text has made, and how deep it stands in others."""
+    """Variables, functions, aliases and files that a text has made, and how deep it stands in others.
+
+    `foreign` are the files that it has fetched from elsewhere.
+    """
 
     def __init__(self, folder: str = "", depth: int = 0) -> None:
         self.folder = folder
@@ -59,11 +63,12 @@ class ShellState:
         self.called: set[str] = set()
         self.aliases: dict[str, str] = {}
         self.files: dict[str, str] = {}
+        self.foreign: set[str] = set()
         self.heredocs: dict[str, Heredoc] = {}
 
     def inner(self) -> ShellState:
         """Return the state of a shell that this one starts: it sees the variables and files."""
         state = ShellState(self.folder, self.depth + 1)
         state.variables = dict(self.variables)
-        state.files = self.files
+        state.files, state.foreign = self.files, self.foreign
         return state

@@ -170,6 +170,9 @@ def judge_client(
         return False
     if client.verb and client.place is None and not arguments.has(*client.texts, *client.files) and flow.text is None:
         return False
+    if arguments.has("--dry_run", "--dry-run", "--dryrun"):
+        case.add("rehearses", "sql.rehearsal", f"{name} only says what it would do")
+        return True
     _note_place(case, client, arguments, names, state.folder)
     texts = _texts(client, arguments)
     files = [arguments.values[flag] for flag in client.files if flag in arguments.values]

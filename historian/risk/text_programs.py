@@ -11,23 +11,38 @@ from historian.risk.shell_flow import Flow
 from historian.risk.shell_text import decode_base64, decode_hex, translate_letters
 
 
+_SED_WRITES = re.compile(r"(?:^|[;}\s\d$])(?:w\s+\S|e\s*$)|/[gip\d]*w\s+\S|[/|#][gip\d]*e[gip\d]*$")
+_SUBSTITUTION = re.compile(r"s([/|#,@!])(?:\\.|(?!\1).)*\1((?:\\.|(?!\1).)*)\1")
+_PRINTS = re.compile(r"\bprintf?\b\s*\(?([^;}|>]*)")
+
+
 def _sed(call: Invocation) -> Flow:
     arguments = call.arguments
     in_place = any(flag.startswith(("-i", "--in-place")) for flag in arguments.flags) or (
         arguments.has("-i") and not arguments.has("--posix")
     )
     texts = arguments.names()
+    scripts = arguments.values.get("-e", "") or (texts[0] if texts else "")
     if in_place:
-        scripts = arguments.values.get("-e", "") or (texts[0] if texts else "")
-        change = "delete" if re.fullmatch(r"\s*(?:1,\$)?d\s*", scripts) else "append"
+        change = "delete" if re.fullmatch(r"\s*(?:1,\$|0,/nothing/|/\.?\*?\^?/)?\s*d\s*", scripts) else "append"
         for word in arguments.positionals[0 if arguments.has("-e", "-f") else 1 :]:
             judge_change(call.case, word.text, call.state.folder, change, "sed -i")
         call.case.add("changes", "path.sed", "sed changes files in place")
-    elif texts and re.search(r"(?:^|[;}\s\d$])(?:w\s+\S|e\s*$)|/[gip\d]*w\s+\S|/[gip\d]*e[gip\d]*$", texts[0]):
+    elif texts and (match := _SED_WRITES.search(texts[0])):
         call.case.add("changes", "path.sed", "sed writes a file or runs what it makes")
+        if "e" in match[0]:
+            call.inner(_replacements(scripts))
     else:
         call.case.add("reads", "path.sed", "sed only prints")
-    return Flow(sources=("sed", *call.flow.sources), is_foreign=call.flow.is_foreign)
+    return Flow(
+        sources=("sed", *call.flow.sources), is_foreign=call.flow.is_foreign, guess=_replacements(scripts)
+    )
+
+
+def _replacements(script: str) -> str:
+    """Return what the substitutions of a sed script put in, a line for each; what they match stands as `it`."""
+    found = [match[2] for match in _SUBSTITUTION.finditer(script)]
+    return "\n".join(re.sub(r"(?<!\\)&|\\[0-9]", " it ", text).replace("\\", "") + " it" for text in found)
 
 
 def _awk(call: Invocation) -> Flow:
@@ -47,7 +62,11 @@ def _awk(call: Invocation) -> Flow:
         call.case.add("changes", "code.awk", "awk changes files in place")
     else:
         call.case.add("reads", "code.awk", "awk only prints")
-    return Flow(sources=("awk", *call.flow.sources), is_foreign=call.flow.is_foreign)
+    guess = "\n".join(
+        re.sub(r"%\d*[sd]|\\n", " it ", " ".join(re.findall(r"\"((?:[^\"\\]|\\.)*)\"", match[1])))
+        for match in _PRINTS.finditer(text)
+    )
+    return Flow(sources=("awk", *call.flow.sources), is_foreign=call.flow.is_foreign, guess=guess.strip())
 
 
 def _decode(call: Invocation) -> Flow | None:

@@ -209,7 +209,6 @@ WRAPPERS: dict[str, tuple[Wrapper, ...]] = {
     "cmd": (Wrapper(is_text=True),),
     "start": (Wrapper(),),
     "terragrunt": (Wrapper("", verb="exec", needs_separator=True),),
-    "ansible": (Wrapper("-m -i -u -l -f -b -e", text_option="-a", is_remote=True),),
     "salt": (Wrapper("", 2, is_text=True, is_remote=True),),
     "fab": (Wrapper("-H -u -i", needs_separator=True, is_text=True, is_remote=True),),
     "adb": (Wrapper("-s", verb="shell", is_text=True),),
