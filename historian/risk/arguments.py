@@ -141,11 +141,16 @@ def _is_like(text: str, wanted: str) -> bool:
 
 
 def best_rule(rules: Sequence[CommandRule], arguments: Arguments) -> CommandRule | None:
-    """Return the longest rule that fits, of equally long ones the last; rules are ordered by how much they weigh."""
+    """Return the longest rule that fits, of equally long ones one without `*`, of those the last.
+
+    Rules are ordered by how much they weigh.
+    """
     best: CommandRule | None = None
+    reached = (-1, False)
     for rule in rules:
-        if (best is None or len(rule.parts) >= len(best.parts)) and arguments.fits(rule):
-            best = rule
+        reach = (len(rule.parts), ("*",) not in rule.parts)
+        if reach >= reached and arguments.fits(rule):
+            best, reached = rule, reach
     return best
 
 

@@ -211,13 +211,11 @@ def _judge_query(case: Case, node: Any, exp: Any) -> None:
         case.add("changes", "sql.select_into", "writes the result of a SELECT into a table")
     for call in node.find_all(exp.Anonymous):
         name = str(call.this)
-        action = verb_of(name, case.rules.verbs)
+        action = "destroys" if name.lower() == "lo_unlink" else verb_of(name, case.rules.verbs)
         if action not in ("", "reads") and (
             name.lower().startswith(("pg_", "lo_", "dblink", "sys_")) or action == "destroys"
         ):
             case.add(action, "sql.function", f"calls {name[:60]}, which {case.rules.says(action)}")
-        elif name.lower() == "lo_unlink":
-            case.add("destroys", "sql.function", f"calls {name}, which removes data")
         elif name.lower() in ("setval", "nextval", "pg_notify", "pg_advisory_lock", "lo_import", "lo_export"):
             case.add("changes", "sql.function", f"calls {name}")
     case.add("reads", "sql.select", "a SELECT only reads")

@@ -16,7 +16,7 @@ from historian.risk.listing import listed
 PACKAGE_RUNNERS = listed("npm yarn pnpm bun")
 TASK_RUNNERS = listed(
     "make gmake just task rake invoke inv mage nx turbo grunt gulp ant doit thor lage moon fab earthly composer nox "
-    "tox gradle gradlew mvn mvnw rush poe pdm hatch deno ./gradlew lein sbt bazel mix"
+    "tox gradle gradlew mvn mvnw rush poe pdm hatch deno lein sbt bazel mix"
 )
 STRONG = ("destroys", "migrates", "stops", "publishes", "permits", "disks", "rewrites", "discards")
 _SAFE_SCRIPTS = listed("lint typecheck type-check check-types check format:check fmt:check lint:check audit")
