@@ -96,10 +96,10 @@ class Arguments:
                 return word.text
         return self.positionals[0].text if self.positionals else ""
 
-    def verb_candidates(self) -> list[str]:
-        """Return the words in which a subcommand may stand, the sure ones first."""
+    def verb_candidates(self) -> tuple[list[str], list[str]]:
+        """Return the words that may be subcommands: those that are surely no values of options, and the rest."""
         pairs = list(zip(self.positionals, self._maybe, strict=True))[:8]
-        return [word.text for word, maybe in pairs if not maybe] + [word.text for word, maybe in pairs if maybe]
+        return [word.text for word, maybe in pairs if not maybe], [word.text for word, maybe in pairs if maybe]
 
     def fits(self, rule: CommandRule) -> bool:
         """Tell whether a rule speaks of these arguments."""

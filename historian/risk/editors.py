@@ -1,4 +1,4 @@
-"""Editors that are given commands: vim, ex, ed and Emacs, which empty files and start programs without being looked at."""
+"""Editors that are given commands: vim, ex, ed and Emacs, which empty files and start programs unseen."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from historian.risk.invocation import Invocation
 from historian.risk.paths import judge_change
 from historian.risk.shell_flow import Flow
 
-_EMPTIES = re.compile(r"^:?\s*(?:%|1,\$|,)\s*d(?:e|el|elete)?\b|^:?\s*(?:g|global)/\.?\*?/d|call\s+delete\(|\bnormal!?\s+ggdG")
+_EMPTIES = re.compile(
+    r"^:?\s*(?:(?:arg|buf|win|tab)do!?\s+)?(?:%|1,\$|,)\s*d(?:e|el|elete)?\b|^:?\s*(?:g|global)/\.?\*?/d|call\s+delete\(|\bnormal!?\s+ggdG"
+)
 _LISP_REMOVES = re.compile(r"\((?:delete-file|delete-directory|erase-buffer)\b")
 _LISP_STARTS = re.compile(r"\((?:shell-command|call-process-shell-command)\s+\"((?:[^\"\\]|\\.)*)\"")
 
@@ -63,7 +65,15 @@ def _emacs(call: Invocation) -> Flow:
     return Flow(sources=(call.name,))
 
 
+def _debugger(call: Invocation) -> None:
+    for word in call.words[1:]:
+        started = re.match(r"\s*(?:shell\s+|!|platform shell\s+)(.+)", word.text, re.S)
+        if started:
+            call.inner(started[1])
+
+
 EDITOR_JUDGES: dict[str, Callable[[Invocation], Flow | None]] = {
     **dict.fromkeys(("vi", "vim", "nvim", "view", "ex", "ed", "red", "gvim"), _vim),
     **dict.fromkeys(("emacs", "emacsclient"), _emacs),
+    **dict.fromkeys(("gdb", "lldb"), _debugger),
 }

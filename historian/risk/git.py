@@ -24,6 +24,16 @@ _GLOBAL_VALUED = (
     "--super-prefix",
 )
 _MOST_NAMED = 20
+_SETS_CONFIG = (
+    "--add",
+    "--unset",
+    "--unset-all",
+    "--replace-all",
+    "--rename-section",
+    "--remove-section",
+    "-e",
+    "--edit",
+)
 _RUNS_TEXT = {"rebase": ("-x", "--exec"), "filter-branch": (), "submodule": (), "bisect": ()}
 
 
@@ -96,6 +106,9 @@ def _judge_verb(
     rules = case.rules
     shown = f"git {' '.join(word.text for word in rest)}"[:80]
     rehearsed = _is_rehearsed(verb, arguments)
+    if verb == "config" and len(arguments.names()) == 2 and not arguments.has(*_SETS_CONFIG):
+        case.add("reads", "git.config", f"{shown} only shows")
+        return
     rule = best_rule(rules.commands["git"], arguments)
     action = rule.action if rule is not None else "runs"
     if verb == "push":

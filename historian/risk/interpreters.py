@@ -29,6 +29,10 @@ _REMOVES = re.compile(
     r"|\.\s*(?:unlink|rmdir|rmtree|unlink!)\s*\(|\bunlink\s*[\( ]|\brmdir\s*[\( ]"
     r"|\.delete\(recursive|\.drop\(\)|\.destroy!?\b|\.truncate\(\s*0?\s*\)|::delete\b"
 )
+_EMPTIES = re.compile(
+    r"open\([^)]*['\"]w[bt+]*['\"][^)]*\)\s*\.\s*close|(?:writeFile(?:Sync)?|file_put_contents|File\.write|write_file|writeTextFileSync)\(\s*[^,]+,\s*(['\"`])\1"
+    r"|write_(?:text|bytes)\(\s*b?(['\"])\2\s*\)|\btruncate\b\s*\(?\s*['\"$]"
+)
 _MIGRATES = re.compile(
     r"\b(?:call_command\(\s*['\"]migrate|command\.upgrade\(|migrate\.latest|runMigrations|migrator\b|create_all\(|ALTER\s+TABLE)",
     re.I,
@@ -37,7 +41,7 @@ _STARTS = re.compile(
     r"(?:os\.system|os\.popen|os\.exec\w+|os\.spawn\w+|subprocess\.\w+|commands\.getoutput|\bsystem|\bexec(?:Sync|File|FileSync)?|\bspawn(?:Sync)?|\bpopen\w*|"
     r"\bpassthru|\bshell_exec|\bproc_open|IO\.popen|Open3\.\w+|"
     r"Process\.\w+|\$|execa(?:Sync)?|shelljs\.exec|Runtime\.getRuntime\(\)\.exec|"
-    r"do shell script|iex|Invoke-Expression|"
+    r"do shell script|iex|Invoke-Expression|['\"](?:system|popen|run|call|exec\w*|spawn\w*)['\"]\s*[\])]+|"
     r"pty\.spawn|run|call|check_call|check_output|Popen|sh)"
     r"\s*[\(\[ ]\s*(\[[^\]]*\]|"
     r"(?:f|r|b|rb|br|u)?(?:'''.*?'''|\"\"\".*?\"\"\"|'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|`[^`]*`))",
@@ -91,7 +95,7 @@ INTERPRETERS: dict[str, tuple[str, ...]] = {
     "bun": ("-e", "--eval"),
     "tsx": ("-e",),
     "ts-node": ("-e",),
-    "deno": (),
+    "deno": ("eval",),
     "ruby": ("-e",),
     "perl": ("-e", "-E"),
     "php": ("-r",),
@@ -124,7 +128,8 @@ INTERPRETERS: dict[str, tuple[str, ...]] = {
 
 
 _SAID = re.compile(
-    r"\b(?:print|println|puts|pp|echo|printf|console\.\w+|log(?:ger|ging)?\.\w+|warn|say|Write-Host|Write-Output|disp)\b[ (]+"
+    r"\b(?:print|println|puts|pp|echo|printf|console\.\w+|"
+    r"log(?:ger|ging)?\.\w+|warn|say|Write-Host|Write-Output|disp)\b[ (]+"
     r"(?:f|r)?(?:'(?:[^'\\{$`]|\\.)*'|\"(?:[^\"\\{$`#]|\\.)*\")(?=\s*(?:[);]|$))"
 )
 _JOINED = re.compile(r"(?<=\w)(['\"])\s*(?:\+|\.|\.\.)\s*\1(?=\w)")
@@ -145,6 +150,12 @@ def judge_code(case: Case, code: Code, inner: Callable[[str], object], depth: in
         case.add("runs", "bounds", f"code of more than {_LONGEST_CODE:,} characters")
     if match := _REMOVES.search(text):
         case.add("destroys", "code.removes", f"{code.language} code calls {match[0].strip(' .(')[:40]}")
+    elif match := _EMPTIES.search(text):
+        case.add("destroys", "code.empties", f"{code.language} code empties a file: {match[0][:40]}")
+    elif code.language == "osascript" and (
+        match := re.search(r"\b(?:delete|erase|empty trash|empty the trash)\b", text)
+    ):
+        case.add("destroys", "code.removes", f"AppleScript: {match[0]}")
     if match := _MIGRATES.search(text):
         case.add("migrates", "code.migrates", f"{code.language} code migrates: {match[0][:40]}")
     _judge_started(case, text, inner)

@@ -58,7 +58,9 @@ def _destroys_by(case: Case, method: str, sends: bool, url: str, arguments: Argu
     if not (sends or method in _WRITES_HTTP):
         return False
     path = re.sub(r"^\w+://", "", url).partition("?")[0].partition("/")[2]
-    if any(case.rules.verbs.get(part) in ("destroys", "stops") for name in path.split("/") for part in split_name(name)[:1]):
+    if any(
+        case.rules.verbs.get(part) in ("destroys", "stops") for name in path.split("/") for part in split_name(name)[:1]
+    ):
         return True
     data = " ".join(arguments.values.get(flag, "") for flag in _DATA_FLAGS)
     mutation = re.search(r"mutation\b[^{]*\{\s*(?:\w+\s*:\s*)?(\w+)", data)
@@ -125,7 +127,8 @@ def _wget(call: Invocation) -> Flow:
         call.case.add(action, "http.write", f"wget sends a {method or 'POST'}")
         call.case.effect("HTTP write (wget)")
     target = arguments.values.get("-O", arguments.values.get("--output-document", ""))
-    if arguments.has("--spider") or target in ("-", "/dev/null", "/dev/stdout"):
+    is_piped = any(re.fullmatch(r"-[a-zA-Z]*O-", word.text) for word in call.words[1:])
+    if is_piped or arguments.has("--spider") or target in ("-", "/dev/null", "/dev/stdout"):
         call.case.add("reads", "http.read", "wget only reads")
     else:
         call.case.add("changes", "http.file", "wget writes a file")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from fnmatch import fnmatchcase
 
 from historian.risk import scripts
 from historian.risk.arguments import Arguments, Word, best_rule
@@ -33,6 +34,7 @@ from historian.risk.subcommands import (
     deploys,
     is_production,
     is_rehearsal,
+    scales_to_nothing,
 )
 from historian.risk.text_programs import TEXT_JUDGES
 from historian.risk.wrappers import find_wrapped
@@ -45,6 +47,8 @@ _PASSES_ON = listed(
     "dos2unix iconv jq yq pv envsubst unxz zstd gpg perl unzip funzip bzcat"
 )
 _SETTINGS = frozenset(("--version", "-version", "-V"))
+_GLOB = re.compile(r"(?<=.)[*?]|\[.+\]|^[?*].")
+_FEARED = listed("rm dd mkfs shred sh bash unlink")
 _METHODS = ("-X", "--method", "--request")
 _HELP = frozenset(("--help", "-help", "-?", "/?"))
 
@@ -52,11 +56,17 @@ _HELP = frozenset(("--help", "-help", "-?", "/?"))
 def judge_program(case: Case, words: list[Word], flow: Flow, state: ShellState, inner: Callable[..., Flow]) -> Flow:
     """Judge a program with its arguments and what flows into it; return what flows out."""
     name = program_name(words[0].text)
+    if not words[0].is_quoted and _GLOB.search(name):
+        name = _program_like(case, name)
     case_call = Invocation(case, name, words, flow, state, inner)
     wrapped = find_wrapped(name, words)
     if name in ("command", "builtin") and len(words) > 2 and words[1].text in ("-v", "-V"):
         case.add("reads", "shell.help", f"{name} {words[1].text} only tells what it is")
         return Flow(sources=(name,))
+    written = state.files.get(words[0].text.removeprefix("./")) or state.files.get(words[0].text)
+    if written is not None and "/" in words[0].text and state.depth < DEEPEST:
+        case.add("runs", "shell.script", f"runs {words[0].text[:60]}, written a moment ago")
+        return inner(written, flow)
     if scripts.is_fetched(case_call, words[0].text):
         case.add("foreign", "shell.foreign", f"runs {words[0].text[:60]}, which comes from elsewhere")
     if wrapped is not None and not _only_asks(words[:2]):
@@ -76,6 +86,12 @@ def judge_program(case: Case, words: list[Word], flow: Flow, state: ShellState, 
             finally:
                 state.depth -= 1
     return _judge(case_call)
+
+
+def _program_like(case: Case, pattern: str) -> str:
+    """Return the program that a pattern stands for: of those that fit, the most dangerous one that rules know."""
+    fitting = [name for name in (*_SHELLS, *case.rules.commands, *JUDGES) if fnmatchcase(name, pattern)]
+    return min(fitting, key=lambda name: (name not in _FEARED, len(name)), default="?")
 
 
 def program_name(text: str) -> str:
@@ -120,6 +136,11 @@ def _judge(call: Invocation) -> Flow:
         return Flow(sources=(name,))
     if name in ("eval", "source", "."):
         return scripts.judge_eval(call)
+    if name.lower() in ("iex", "invoke-expression"):
+        if rest:
+            return call.inner(" ".join(rest))
+        scripts.judge_incoming(call, call.inner)
+        return Flow(sources=(name,))
     if name == ":" or (name == "true" and not rest):
         return Flow(sources=(name,), is_empty=True)
     if name in INTERPRETERS and name not in JUDGES and scripts.judge_interpreter(call):
@@ -152,7 +173,8 @@ def _asks_for_help(rest: Sequence[str], *, is_shell: bool) -> bool:
         return False
     if is_shell:
         return rest[0] in _HELP or rest[0] in _SETTINGS
-    is_first = rest[0] in _SETTINGS or rest[0] in ("version", "help") or list(rest) == ["-h"]
+    is_alone = all(text.startswith("-") for text in rest[1:])
+    is_first = rest[0] in _SETTINGS or rest[0] == "help" or (rest[0] == "version" and is_alone) or list(rest) == ["-h"]
     return is_first or not _HELP.isdisjoint(rest)
 
 
@@ -203,7 +225,11 @@ def judge_by_rules(call: Invocation) -> None:
     if action in ("runs", "changes"):
         if by_flags(call) == "destroys":
             action = "destroys"
+        elif scales_to_nothing(call):
+            action = "stops"
         _look_through(call)
+    if name.lower() in case.rules.clouds and arguments.names()[-1:] == ["help"]:
+        action = "reads"
     method = next((arguments.values[flag] for flag in _METHODS if flag in arguments.values), "").upper()
     if method in ("POST", "PUT", "PATCH", "DELETE") and action in ("reads", "runs", "changes"):
         action = "destroys" if method == "DELETE" else "sends"

@@ -1,4 +1,4 @@
-"""Programs that run something for many machines or inside a server: Ansible's modules, and commands that Redis reads."""
+"""Programs that run something elsewhere: modules of Ansible, and commands that Redis reads."""
 
 from __future__ import annotations
 
@@ -16,7 +16,21 @@ _READ_MODULES = listed(
 _SHELL_MODULES = listed("command shell raw script win_shell win_command expect")
 _ABSENT = re.compile(r"\bstate\s*[=:]\s*[\"']?(absent|purged|destroyed|unmounted)\b")
 _SCRIPT_CALL = re.compile(r"redis\s*\.\s*p?call\s*\(\s*['\"](\w+)['\"]")
-_ANSIBLE_VALUED = ("-m", "--module-name", "-a", "--args", "-i", "--inventory", "-u", "-l", "--limit", "-f", "-e", "-t", "-T")
+_ANSIBLE_VALUED = (
+    "-m",
+    "--module-name",
+    "-a",
+    "--args",
+    "-i",
+    "--inventory",
+    "-u",
+    "-l",
+    "--limit",
+    "-f",
+    "-e",
+    "-t",
+    "-T",
+)
 
 
 def _ansible(call: Invocation) -> Flow:
@@ -42,7 +56,16 @@ def _ansible(call: Invocation) -> Flow:
         case.add(said, "ansible.module", f"ansible's {module} {case.rules.says(said)}")
     elif module == "mysql_query" or module == "postgresql_query":
         call.inner(f"psql -c {_quoted(given.partition('=')[2].strip(chr(34)))}")
-    elif _ABSENT.search(given) and module not in ("lineinfile", "blockinfile", "pip", "apt", "yum", "dnf", "package", "cron"):
+    elif _ABSENT.search(given) and module not in (
+        "lineinfile",
+        "blockinfile",
+        "pip",
+        "apt",
+        "yum",
+        "dnf",
+        "package",
+        "cron",
+    ):
         case.add("destroys", "ansible.absent", f"ansible's {module} removes: {given[:60]}")
     else:
         case.add("changes", "ansible.module", f"ansible's {module} changes something")

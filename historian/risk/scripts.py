@@ -17,7 +17,12 @@ _PYTHON_MODULES_READ = listed(
     "json.tool site sysconfig platform this pydoc tabnanny dis tokenize ast calendar timeit trace py_compile "
     "compileall inspect"
 )
-_SYNTAX = {"ruby": ("-c", "-cw", "-wc"), "perl": ("-c", "-wc", "-cw"), "php": ("-l", "-i", "-m"), "node": ("--check", "-c")}
+_SYNTAX = {
+    "ruby": ("-c", "-cw", "-wc"),
+    "perl": ("-c", "-wc", "-cw"),
+    "php": ("-l", "-i", "-m"),
+    "node": ("--check", "-c"),
+}
 _SERVERS = frozenset(("http.server", "SimpleHTTPServer", "uvicorn", "gunicorn", "flask", "streamlit", "jupyter"))
 
 
@@ -69,7 +74,9 @@ def judge_incoming(call: Invocation, judge: object) -> None:
         call.case.add("runs", "shell.script", f"{name} runs what stands in {flow.guess[:60]}")
         judge_name(call, flow.guess)
     elif flow.guess and callable(judge):
-        call.case.add("runs", "shell.incoming", f"{name} runs what {flow.sources[0] if flow.sources else 'something'} gives it")
+        call.case.add(
+            "runs", "shell.incoming", f"{name} runs what {flow.sources[0] if flow.sources else 'something'} gives it"
+        )
         judge(flow.guess)
     elif flow.sources:
         hidden = {"base64", "xxd", "openssl", "gunzip", "rev", "tr", "gpg", "uudecode", "base32"} & set(flow.sources)
@@ -101,7 +108,9 @@ def _judge_script(call: Invocation, word: Word) -> None:
 
 def is_fetched(call: Invocation, path: str) -> bool:
     """Tell whether a file was fetched from elsewhere a moment ago."""
-    return bool(call.state.foreign) and path.removeprefix("./") in {name.removeprefix("./") for name in call.state.foreign}
+    return bool(call.state.foreign) and path.removeprefix("./") in {
+        name.removeprefix("./") for name in call.state.foreign
+    }
 
 
 def judge_name(call: Invocation, path: str) -> None:

@@ -13,7 +13,10 @@ from historian.risk.shell_text import Heredoc
 if TYPE_CHECKING:
     from tree_sitter import Node
 
-NETWORK = listed("curl wget http https xh fetch aria2c lynx w3m iwr irm nc ncat ftp scp aws gsutil gh")
+NETWORK = listed(
+    "curl wget http https xh fetch aria2c lynx w3m iwr irm "
+    "Invoke-WebRequest Invoke-RestMethod nc ncat ftp scp aws gsutil gh"
+)
 _LARGEST_TEXT = 64 * 1024
 
 

@@ -23,9 +23,9 @@ class Heredoc(msgspec.Struct, frozen=True):
 
 
 def take_heredocs(text: str) -> tuple[str, dict[str, Heredoc]]:
-    """Return a command with a here-string in the place of each here-document, and the texts by what stands there.
+    """Return a command with `< name` in the place of each here-document, and the texts by name.
 
-    The grammar loses its way in a command that goes on after `<<EOF`; a here-string it reads like any word.
+    The grammar loses its way in a command that goes on after `<<EOF`; a file that is read it takes anywhere.
     """
     found: dict[str, Heredoc] = {}
     if "<<" not in text:
@@ -43,13 +43,13 @@ def take_heredocs(text: str) -> tuple[str, dict[str, Heredoc]]:
             del lines[: ends[0] + 1]
             name = f"heredoc.{len(found)}.here"
             found[name] = Heredoc(body, bool(quote or escaped))
-            line = line.replace(match[0], f"<<< {name}", 1)
+            line = line.replace(match[0], f"< {name}", 1)
         kept.append(line)
     return "\n".join(kept), found
 
 
 def modernize_backquotes(text: str) -> str:
-    """Return a command with `$(…)` for what stands in backquotes; the grammar takes two of them side by side for one."""
+    """Return a command with `$(…)` for what stands in backquotes, two of which the grammar takes for one."""
     if text.count("`") < 2:
         return text
     parts = _QUOTES.split(text)

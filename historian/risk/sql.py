@@ -19,12 +19,16 @@ from historian.risk.sql_plain import dynamic_statements, judge_plain, split_stat
 if TYPE_CHECKING:
     from sqlglot.expressions import Expr
 
-LONGEST_PARSED = 64 * 1024
+LONGEST_PARSED = 16 * 1024
+_MOST_GUESSED = 4 * 1024
+_LONGEST_TREE = 2 * 1024
+_MOST_TREES = 200
 _MOST_STATEMENTS = 500
 _MOST_SPLIT = 5000
 # What sqlglot reads as something else, or writes anew so that its words are lost.
 _AS_WRITTEN = re.compile(
-    r"\s*(?:exec(?:ute)?|call|prepare|declare|reset|system|match|optional|unwind|flashback|purge|vacuum|dbcc|detach)\b", re.I
+    r"\s*(?:exec(?:ute)?|call|prepare|declare|reset|system|match|optional|unwind|flashback|purge|vacuum|dbcc|detach)\b",
+    re.I,
 )
 _GUESSES = ("", "postgres", "mysql", "tsql", "bigquery", "oracle", "sqlite")
 _COMMITS_BY_ITSELF = frozenset(("mysql", "mariadb", "oracle"))
@@ -34,10 +38,15 @@ def judge_sql(case: Case, text: str, dialect: str = "") -> None:
     """Judge statements in a dialect of sqlglot, or in whichever of the common ones they parse."""
     if len(text) > LONGEST_PARSED:
         case.add(
-            "runs", "bounds", f"longer than {LONGEST_PARSED:,} characters, so judged by the first words of statements"
+            "runs", "bounds", f"longer than {LONGEST_PARSED:,} characters: each statement once, most by its first words"
         )
-        for statement in list(dict.fromkeys(islice(split_statements(text), _MOST_SPLIT)))[:_MOST_STATEMENTS]:
-            judge_plain(case, statement)
+        found = list(islice(split_statements(text), _MOST_SPLIT))
+        for number, statement in enumerate(dict.fromkeys(found)):
+            trees = _parse(statement, dialect) if number < _MOST_TREES and len(statement) < _LONGEST_TREE else None
+            for tree in trees or ():
+                _judge_tree(case, tree, dialect, statement)
+            if trees is None and number < _MOST_STATEMENTS:
+                judge_plain(case, statement)
         return
     for statement in dynamic_statements(text):
         judge_plain(case, statement)
@@ -72,7 +81,8 @@ def _parse(text: str, dialect: str) -> list[Expr] | None:
     from sqlglot.errors import SqlglotError
 
     logging.getLogger("sqlglot").setLevel(logging.ERROR)  # it warns of what it takes as a plain command
-    for guess in (dialect,) if dialect else _GUESSES:
+    guesses = (dialect,) if dialect else _GUESSES if len(text) <= _MOST_GUESSED else _GUESSES[:2]
+    for guess in guesses:
         try:
             found = sqlglot.parse(text, read=guess or None)
         except (SqlglotError, ValueError, RecursionError):

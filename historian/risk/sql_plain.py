@@ -46,7 +46,8 @@ _READ_PROCEDURES = re.compile(
 )
 _LONGEST_DYNAMIC = 64 * 1024
 _DYNAMIC = re.compile(
-    r"(?<!for each row )(?<!for each statement )\b(?:exec|execute(?!\s+(?:function|on|procedure))|prepare|sp_executesql|sp_msforeach\w+|dblink\w*|openquery|openrowset|"
+    r"\b(?:exec|execute(?!\s+(?:function|on|procedure))|prepare|sp_executesql|"
+    r"sp_msforeach\w+|dblink\w*|openquery|openrowset|"
     r"query_to_xml|exec_sql|execute_sql|dbms_sql|pg_background_launch)\b",
     re.I,
 )
@@ -58,7 +59,11 @@ _LOOKS = re.compile(
 # Statements of one dialect whose first word does not decide.
 _SPECIAL = {
     "reset": [(r"^reset (?:master|slave|replica|binary)", "destroys")],
-    "system": [(r"drop .*cache", "changes"), (r"^system (?:drop|restore)", "destroys"), (r"^system (?:shutdown|kill)", "stops")],
+    "system": [
+        (r"drop .*cache", "changes"),
+        (r"^system (?:drop|restore)", "destroys"),
+        (r"^system (?:shutdown|kill)", "stops"),
+    ],
     "match": [(r"\bdelete\b", "destroys"), (r"\b(?:set|create|merge|remove)\b", "changes"), (r"\breturn\b", "reads")],
     "flashback": [(r"to before drop", "changes"), (r"", "destroys")],
     "vacuum": [(r"retain 0\b", "destroys")],
@@ -76,7 +81,9 @@ _WRITES = ("where", "changes", "destroys")
 def split_statements(text: str) -> Iterator[str]:
     """Yield statements of a text that is not parsed: parts between semicolons that stand in no string or comment."""
     start = 0
-    for match in re.finditer(r"--[^\n]*|/\*.*?\*/|\b[eE]'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'|\"[^\"]*\"|\$(\w*)\$.*?\$\1\$|;", text, re.S):
+    for match in re.finditer(
+        r"--[^\n]*|/\*.*?\*/|\b[eE]'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'|\"[^\"]*\"|\$(\w*)\$.*?\$\1\$|;", text, re.S
+    ):
         if match[0] == ";":
             if text[start : match.start()].strip():
                 yield text[start : match.start()].strip()
@@ -137,7 +144,7 @@ def _judge_first(case: Case, bare: str, words: Sequence[str]) -> None:
 def _judge_procedure(case: Case, bare: str, words: Sequence[str]) -> None:
     """Judge the call of a procedure by its name."""
     match = _PROCEDURE.match(bare)
-    name = re.split(r"\.", match[1])[-1].strip("[]\"`") if match else ""
+    name = re.split(r"\.", match[1])[-1].strip('[]"`') if match else ""
     said = name_says(name, case.rules.verbs)
     if _READ_PROCEDURES.match(name):
         case.add("reads", "sql.call", f"{name} only shows")

@@ -28,13 +28,19 @@ _NOUNS = listed(
     "metrics stack stacks status output outputs mount message messages notify notifications apps network push sync "
     "storage mail email format commit commits merge-requests attach up"
 )
+_NOTHING = re.compile(r"--?(?:replicas|desired-\w+|num-nodes|node-count|nodes|instance-count|max-size|max-instances)=0")
 _ENDS = re.compile(r"-(?:deletion|removal|destruction|termination|purge|deletions|delete|destroy|remove|drop|wipe)$")
 # With what holds data beside them, these take it away; without, they tidy up.
-_TIDIES = listed("clean clear flush empty rollback restore kill rm reinit recreate reload redo nuke refresh overwrite down")
-_PUSHES = listed("push sync upgrade update downgrade evolve up patch repair baseline apply deploy alter load revert undo")
+_TIDIES = listed(
+    "clean clear flush empty rollback restore kill rm reinit recreate reload redo nuke refresh overwrite down"
+)
+_PUSHES = listed(
+    "push sync upgrade update downgrade evolve up patch repair baseline apply deploy alter load revert undo"
+)
 _DATA = listed(
     "db dbs database databases data volume volumes table tables schema schemas bucket buckets prod production indices "
-    "topic topics queue queues keyspace storage redis postgres pg mysql mongo mongodb elasticsearch cluster sql sqlite"
+    "topic topics queue queues keyspace storage redis postgres pg mysql mongo mongodb elasticsearch "
+    "cluster sql sqlite flyway liquibase"
 )
 _SCHEMA = listed("db database schema sql ddl prisma drizzle ecto alembic flyway liquibase")
 
@@ -44,7 +50,8 @@ def by_verbs(call: Invocation) -> str:
     rules, arguments = call.case.rules, call.arguments
     if rules.verbs.get(call.name.lower()) in STRONG:
         return rules.verbs[call.name.lower()]
-    action = _of_subcommands(arguments.verb_candidates(), rules.verbs)
+    sure, unsure = arguments.verb_candidates()
+    action = _of_subcommands(sure, rules.verbs) or _of_subcommands(unsure, rules.verbs)
     flagged = by_flags(call)
     if action:
         return flagged if flagged in STRONG and action != "reads" else action
@@ -101,11 +108,7 @@ def by_flags(call: Invocation) -> str:
 def is_rehearsal(call: Invocation) -> bool:
     """Tell whether an option says that nothing is done, by the rules of the program or by its own look."""
     values, rules = call.arguments.values, call.case.rules
-    said = [
-        flag
-        for flag in call.arguments.flags
-        if rules.verb_flags.get(flag.partition("=")[0]) == "rehearses"
-    ]
+    said = [flag for flag in call.arguments.flags if rules.verb_flags.get(flag.partition("=")[0]) == "rehearses"]
     for flag in said:
         name, _, value = flag.partition("=")
         if (value or values.get(name, "")).lower() in ("none", "false", "0", "no"):
@@ -114,6 +117,15 @@ def is_rehearsal(call: Invocation) -> bool:
         rule.action == "rehearses" and rule.parts and call.arguments.fits(rule)
         for rule in rules.commands.get(call.name.lower(), ())
     )
+
+
+def scales_to_nothing(call: Invocation) -> bool:
+    """Tell whether something is scaled to zero: `--replicas=0`, `ps:scale web=0`, `scale count 0`."""
+    if any(_NOTHING.fullmatch(flag) for flag in call.arguments.flags):
+        return True
+    names = call.arguments.names()
+    is_scaled = any("scale" in split_name(name) for name in names[:4])
+    return is_scaled and (names[-1] == "0" or any(name.endswith("=0") for name in names))
 
 
 def is_production(call: Invocation) -> bool:
@@ -125,19 +137,24 @@ def is_production(call: Invocation) -> bool:
 def deploys(call: Invocation) -> bool:
     """Tell whether the program or a subcommand says that it deploys."""
     verbs = call.case.rules.verbs
-    names = [call.name, *call.arguments.verb_candidates()]
+    sure, unsure = call.arguments.verb_candidates()
+    names = [call.name, *sure, *unsure]
     return any(verbs.get(part) == "deploys" for name in names for part in split_name(name))
 
 
 def by_task(call: Invocation, action: str) -> str:
     """Return what a target or script of a project does, by its name: `make deploy-prod`, `npm run db:reset`."""
     names = call.arguments.names()
+    if call.name in PACKAGE_RUNNERS and names[:1] == ["workspace"]:
+        names = names[2:]
     rule = best_rule(call.case.rules.commands.get(call.name, ()), call.arguments)
     if call.name in PACKAGE_RUNNERS:
         if names[:1] in (["run"], ["run-script"]):
             names = names[1:2]
             if not names:
                 return "reads"
+        elif call.arguments.names()[:1] == ["workspace"]:
+            names = names[:1]
         elif action != "changes" or call.name == "npm" or (rule is not None and rule.parts):
             return action
         else:

@@ -10,7 +10,6 @@ from historian.risk.paths import judge_change
 from historian.risk.shell_flow import Flow
 from historian.risk.shell_text import decode_base64, decode_hex, translate_letters
 
-
 _SED_WRITES = re.compile(r"(?:^|[;}\s\d$])(?:w\s+\S|e\s*$)|/[gip\d]*w\s+\S|[/|#][gip\d]*e[gip\d]*$")
 _SUBSTITUTION = re.compile(r"s([/|#,@!])(?:\\.|(?!\1).)*\1((?:\\.|(?!\1).)*)\1")
 _PRINTS = re.compile(r"\bprintf?\b\s*\(?([^;}|>]*)")
@@ -34,9 +33,7 @@ def _sed(call: Invocation) -> Flow:
             call.inner(_replacements(scripts))
     else:
         call.case.add("reads", "path.sed", "sed only prints")
-    return Flow(
-        sources=("sed", *call.flow.sources), is_foreign=call.flow.is_foreign, guess=_replacements(scripts)
-    )
+    return Flow(sources=("sed", *call.flow.sources), is_foreign=call.flow.is_foreign, guess=_replacements(scripts))
 
 
 def _replacements(script: str) -> str:
@@ -52,12 +49,11 @@ def _awk(call: Invocation) -> Flow:
     if "system(" in text or re.search(r"\|\s*\"?(?:sh|bash)\"?", text) or "|getline" in text.replace(" ", ""):
         call.case.add("runs", "code.awk", "awk starts commands")
         call.inner(" ".join(re.findall(r"\"((?:[^\"\\]|\\.)*)\"", text)))
-    elif (
-        re.search(r">\s*[\"$\w]", re.sub(r"\"[^\"]*\"|/[^/]*/|\$?\w+\s*>\s*=?\s*[\d$]\S*", "", text))
-        and "print" in text
-        and re.search(r"print[^;}]*>\s*(?:\"|\()", text)
-    ):
+    elif written := re.search(r"\bprintf?\b([^;}]*?)>>?\s*(?:\"(?!/dev/std)([^\"]*)\"|\()", text):
         call.case.add("changes", "code.awk", "awk writes files")
+        if written[2] and ">>" not in written[0]:
+            change = "delete" if written[1].strip() == '""' else "update"
+            judge_change(call.case, written[2], call.state.folder, change, "awk")
     elif call.arguments.has("-i", "--include"):
         call.case.add("changes", "code.awk", "awk changes files in place")
     else:
