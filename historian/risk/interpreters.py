@@ -27,7 +27,7 @@ _REMOVES = re.compile(
     |drop_all|drop_database|dropDatabase|drop_collection|drop_table|flushall|flushdb|delete_all|destroy_all|truncate_all|delete_many\(\s*\{\s*\}|deleteMany\(\s*\{?\s*\}?\s*\)|objects\.all\(\)\.delete|delete_bucket|terminate_instances|delete_table|delete_object\w*|delete_db_instance|delete_stack)\b"""
     r"|['\"](?:unlink|rmdir|rmtree|rmSync|unlinkSync|rmdirSync|remove_tree|rimraf)['\"]\s*[,)\]]|getattr\([^)]*['\"]remove['\"]"
     r"|\.\s*(?:unlink|rmdir|rmtree|unlink!)\s*\(|\bunlink\s*[\( ]|\brmdir\s*[\( ]"
-    r"|\.delete\(recursive|\.drop\(\)|\.destroy!?\b|\.truncate\(\s*0?\s*\)|::delete\b"
+    r"|->\s*(?:truncate|forceDelete|dropIfExists|drop)\(|\.delete\(recursive|\.drop\(\)|\.destroy!?\b|\.truncate\(\s*0?\s*\)|::delete\b"
 )
 _EMPTIES = re.compile(
     r"open\([^)]*['\"]w[bt+]*['\"][^)]*\)\s*\.\s*close|(?:writeFile(?:Sync)?|file_put_contents|File\.write|write_file|writeTextFileSync)\(\s*[^,]+,\s*(['\"`])\1"
@@ -50,7 +50,7 @@ _STARTS = re.compile(
 _BACKQUOTED = re.compile(r"`([^`]+)`|%x[\{\(\[](.+?)[\}\)\]]|qx[\{\(/](.+?)[\}\)/]")
 _LITERAL = re.compile(r"'''(.*?)'''|\"\"\"(.*?)\"\"\"|'((?:[^'\\\n]|\\.)*)'|\"((?:[^\"\\\n]|\\.)*)\"|`([^`]*)`", re.S)
 _SQL = re.compile(
-    r"\s*(?:delete\s+from|update\s+\S+\s+set|drop\s+(?:table|database|index|view|schema|column|user|role)|truncate\s|alter\s+(?:table|database|user|role)|insert\s+into|create\s+(?:table|index|view|database|unique)|replace\s+into|select\s.+\sfrom|select\s+\d|grant\s|revoke\s|pragma\s|vacuum)\b",
+    r"\s*(?:match\s*\(|delete\s+from|update\s+\S+\s+set|drop\s+(?:table|database|index|view|schema|column|user|role)|truncate\s+\w+|alter\s+(?:table|database|user|role)|insert\s+into|create\s+(?:table|index|view|database|unique)|replace\s+into|select\s.+\sfrom|select\s+\d|grant\s|revoke\s|pragma\s|vacuum)\b",
     re.I | re.S,
 )
 _WRITES = re.compile(
@@ -81,7 +81,8 @@ _HARMLESS = listed(
     "of toString toFixed toISOString Date require_relative phpinfo phpversion var_dump print_r json_encode "
     "ini_get php_sapi_name extension_loaded cat paste mean median sessionInfo installed.packages "
     "packageVersion nrow ncol str summary colnames fromkeys urlparse quote unquote b64encode stdin argv if for "
-    "while elif return and or not in assert lambda"
+    "which readdirSync existsSync statSync lstatSync "
+    "realpathSync readdir access table dump while elif return and or not in assert lambda"
 )
 INTERPRETERS: dict[str, tuple[str, ...]] = {
     "python": ("-c",),
@@ -135,6 +136,16 @@ _SAID = re.compile(
 _JOINED = re.compile(r"(?<=\w)(['\"])\s*(?:\+|\.|\.\.)\s*\1(?=\w)")
 
 
+def looks_like_sql(text: str) -> bool:
+    """Tell whether a text begins like a statement that does something."""
+    return _SQL.match(text) is not None
+
+
+def removes(text: str) -> bool:
+    """Tell whether code calls something that removes."""
+    return _REMOVES.search(text) is not None
+
+
 class Code(msgspec.Struct, frozen=True):
     """Code of an interpreter: which one, and the text."""
 
@@ -159,6 +170,8 @@ def judge_code(case: Case, code: Code, inner: Callable[[str], object], depth: in
     if match := _MIGRATES.search(text):
         case.add("migrates", "code.migrates", f"{code.language} code migrates: {match[0][:40]}")
     _judge_started(case, text, inner)
+    for match in re.finditer(r"\b(?:spawn|exec|system)\s+([^;\n]+)", text) if code.language == "expect" else ():
+        inner(match[1])
     for literal in _literals(text):
         if _SQL.match(literal):
             judge_sql(case, literal)

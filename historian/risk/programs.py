@@ -17,6 +17,7 @@ from historian.risk.case import DEEPEST, Case
 from historian.risk.editors import EDITOR_JUDGES
 from historian.risk.file_programs import FILE_JUDGES
 from historian.risk.git import judge_git
+from historian.risk.given_texts import judge_given
 from historian.risk.interpreters import INTERPRETERS
 from historian.risk.invocation import Invocation
 from historian.risk.listing import listed
@@ -49,6 +50,7 @@ _PASSES_ON = listed(
 _SETTINGS = frozenset(("--version", "-version", "-V"))
 _GLOB = re.compile(r"(?<=.)[*?]|\[.+\]|^[?*].")
 _FEARED = listed("rm dd mkfs shred sh bash unlink")
+_HALTS = listed("shutdown halt poweroff reboot")  # to them -h is no question
 _METHODS = ("-X", "--method", "--request")
 _HELP = frozenset(("--help", "-help", "-?", "/?"))
 
@@ -126,7 +128,7 @@ def _judge(call: Invocation) -> Flow:
         )
         return Flow(sources=("$",))
     rest = [word.text for word in words[1:]]
-    if _asks_for_help(rest, is_shell=name in _SHELLS or name in INTERPRETERS):
+    if name not in _HALTS and _asks_for_help(rest, is_shell=name in _SHELLS or name in INTERPRETERS):
         case.add("reads", "shell.help", f"{name} only says what it is or can do")
         return Flow(sources=(name,))
     if name in ("echo", "printf"):
@@ -175,7 +177,7 @@ def _asks_for_help(rest: Sequence[str], *, is_shell: bool) -> bool:
         return rest[0] in _HELP or rest[0] in _SETTINGS
     is_alone = all(text.startswith("-") for text in rest[1:])
     is_first = rest[0] in _SETTINGS or rest[0] == "help" or (rest[0] == "version" and is_alone) or list(rest) == ["-h"]
-    return is_first or not _HELP.isdisjoint(rest)
+    return is_first or not _HELP.isdisjoint(rest) or (rest[-1] == "-h" and not rest[0].startswith("-"))
 
 
 def _client_values(name: str) -> tuple[str, ...]:
@@ -230,6 +232,8 @@ def judge_by_rules(call: Invocation) -> None:
         _look_through(call)
     if name.lower() in case.rules.clouds and arguments.names()[-1:] == ["help"]:
         action = "reads"
+    if rule is None or rule.parts or action != "reads":
+        judge_given(call)
     method = next((arguments.values[flag] for flag in _METHODS if flag in arguments.values), "").upper()
     if method in ("POST", "PUT", "PATCH", "DELETE") and action in ("reads", "runs", "changes"):
         action = "destroys" if method == "DELETE" else "sends"
@@ -252,7 +256,7 @@ def judge_by_rules(call: Invocation) -> None:
 def _after_group(call: Invocation, rule: CommandRule) -> str:
     """`ip link` shows and `ip link delete` does not: a verb right after a group of commands."""
     names, verbs = call.arguments.names(), call.case.rules.verbs
-    place = len(rule.parts)
+    place = next((number for number, name in enumerate(names, start=1) if name in rule.parts[0]), 1)
     if len(names) <= place or verbs.get(names[place - 1]) == "reads" or names[place] not in verbs:
         return ""
     return verbs[names[place]]

@@ -65,6 +65,7 @@ class ShellState:
         self.functions: dict[str, Node] = {}
         self.called: set[str] = set()
         self.aliases: dict[str, str] = {}
+        self.git_aliases: dict[str, str] = {}
         self.files: dict[str, str] = {}
         self.foreign: set[str] = set()
         self.heredocs: dict[str, Heredoc] = {}

@@ -182,7 +182,11 @@ def judge_client(
         case.add("reads", "sql.client", f"{name} only lists")
         return True
     for text in texts:
-        _judge_text(case, name, text, client.dialect, inner)
+        source = re.fullmatch(r"\s*(?:source|\\\.|\\i|@)\s*([\w./-]+)\s*;?\s*", text)
+        if source:
+            files.append(source[1])
+        else:
+            _judge_text(case, name, text, client.dialect, inner)
     for file in files:
         _judge_file(case, name, file, client.dialect, state, inner)
     if texts or files:
@@ -316,13 +320,12 @@ def _judge_file(
 def judge_mongo(case: Case, text: str) -> None:
     """Judge what is given to a shell of MongoDB."""
     bare = re.sub(r"//[^\n]*", "", text)
+    if _MONGO_DROP.search(bare):
+        case.add("destroys", "sql.mongo", "drops or deletes by a computed name")
     for action, pattern in _MONGO:
         match = re.search(pattern, bare)
         if match:
             case.add(action, "sql.mongo", f"{match[0].strip(' .')[:40]} {case.rules.says(action)}")
             break
     else:
-        if _MONGO_DROP.search(bare):
-            case.add("destroys", "sql.mongo", "drops or deletes by a computed name")
-        else:
-            case.add("reads", "sql.mongo", "only reads")
+        case.add("reads", "sql.mongo", "only reads")

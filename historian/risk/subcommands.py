@@ -26,7 +26,7 @@ _NOUNS = listed(
     "services service deploy deployments deployment release releases config env scan history backup backups snapshot "
     "snapshots restore link tag tags label labels test tests export exports import imports view views report reports "
     "metrics stack stacks status output outputs mount message messages notify notifications apps network push sync "
-    "storage mail email format commit commits merge-requests attach up"
+    "storage mail email format commit commits merge-requests attach up is has env"
 )
 _NOTHING = re.compile(r"--?(?:replicas|desired-\w+|num-nodes|node-count|nodes|instance-count|max-size|max-instances)=0")
 _ENDS = re.compile(r"-(?:deletion|removal|destruction|termination|purge|deletions|delete|destroy|remove|drop|wipe)$")
@@ -165,6 +165,8 @@ def by_task(call: Invocation, action: str) -> str:
         return action
     said = [name_says(name, call.case.rules.verbs) for name in names[:6] if "=" not in name]
     for strong in (*STRONG, "deploys"):
+        if "release" in names[:1] and call.name in (*PACKAGE_RUNNERS, "rake"):
+            return "publishes"
         if strong in said:
             return strong if strong != "deploys" or is_production(call) else "changes"
     if names and all(name in _SAFE_SCRIPTS for name in names):
