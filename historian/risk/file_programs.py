@@ -16,6 +16,9 @@ _MODE = re.compile(r"^(?:[0-7]{3,4}|[ugoa]*[-+=][rwxXst]*(?:,[ugoa]*[-+=][rwxXst
 
 def _remove(call: Invocation) -> Flow:
     """Rm and its kin: high, unless all of it is temporary."""
+    if call.arguments.has("-WhatIf"):
+        call.case.add("rehearses", "path.rehearsal", f"{call.name} only says what it would remove")
+        return Flow(sources=(call.name,))
     arguments = Arguments(call.name, call.words[1:], ("-n", "-s", "-u") if call.name in ("shred", "truncate") else ())
     for word in arguments.positionals:
         judge_change(call.case, word.text, call.state.folder, "delete", call.name)

@@ -27,10 +27,10 @@ _REMOVES = re.compile(
     |drop_all|drop_database|dropDatabase|drop_collection|drop_table|flushall|flushdb|delete_all|destroy_all|truncate_all|delete_many\(\s*\{\s*\}|deleteMany\(\s*\{?\s*\}?\s*\)|objects\.all\(\)\.delete|delete_bucket|terminate_instances|delete_table|delete_object\w*|delete_db_instance|delete_stack)\b"""
     r"|['\"](?:unlink|rmdir|rmtree|rmSync|unlinkSync|rmdirSync|remove_tree|rimraf)['\"]\s*[,)\]]|getattr\([^)]*['\"]remove['\"]"
     r"|\.\s*(?:unlink|rmdir|rmtree|unlink!)\s*\(|\bunlink\s*[\( ]|\brmdir\s*[\( ]"
-    r"|->\s*(?:truncate|forceDelete|dropIfExists|drop)\(|\.delete\(recursive|\.drop\(\)|\.destroy!?\b|\.truncate\(\s*0?\s*\)|::delete\b"
+    r"|(?<![\w.])rm\(\s*['\"]|\bfile\s+delete\b|->\s*(?:truncate|forceDelete|dropIfExists|drop)\(|\.delete\(recursive|\.drop\(\)|\.destroy!?\b|\.truncate\(\s*0?\s*\)|::delete\b"
 )
 _EMPTIES = re.compile(
-    r"open\([^)]*['\"]w[bt+]*['\"][^)]*\)\s*\.\s*close|(?:writeFile(?:Sync)?|file_put_contents|File\.write|write_file|writeTextFileSync)\(\s*[^,]+,\s*(['\"`])\1"
+    r"open\([^)]*['\"]w[bt+]*['\"][^)]*\)\s*[.:]\s*close|(?:writeFile(?:Sync)?|file_put_contents|File\.write|write_file|writeTextFileSync)\(\s*[^,]+,\s*(['\"`])\1"
     r"|write_(?:text|bytes)\(\s*b?(['\"])\2\s*\)|\btruncate\b\s*\(?\s*['\"$]"
 )
 _MIGRATES = re.compile(
@@ -133,6 +133,7 @@ _SAID = re.compile(
     r"log(?:ger|ging)?\.\w+|warn|say|Write-Host|Write-Output|disp)\b[ (]+"
     r"(?:f|r)?(?:'(?:[^'\\{$`]|\\.)*'|\"(?:[^\"\\{$`#]|\\.)*\")(?=\s*(?:[);]|$))"
 )
+_SHOWN = re.compile(r"\b(?:getsource|getsourcefile|signature|getdoc|help|callable|repr|hasattr)\([\w.]+\)")
 _JOINED = re.compile(r"(?<=\w)(['\"])\s*(?:\+|\.|\.\.)\s*\1(?=\w)")
 
 
@@ -155,7 +156,8 @@ class Code(msgspec.Struct, frozen=True):
 
 def judge_code(case: Case, code: Code, inner: Callable[[str], object], depth: int = 0) -> None:
     """Judge code by the calls in it; `inner` judges the commands that it starts."""
-    text = _SAID.sub("0", _JOINED.sub("", code.text[:_LONGEST_CODE]))
+    text = _SHOWN.sub("0", _JOINED.sub("", code.text[:_LONGEST_CODE]))
+    text = _SAID.sub("0", text)
     before = len(case.findings)
     if len(code.text) > _LONGEST_CODE:
         case.add("runs", "bounds", f"code of more than {_LONGEST_CODE:,} characters")

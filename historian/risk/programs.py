@@ -25,7 +25,7 @@ from historian.risk.network_programs import NETWORK_JUDGES
 from historian.risk.remote_programs import REMOTE_JUDGES
 from historian.risk.rules import CommandRule
 from historian.risk.shell_flow import NETWORK, Flow, ShellState
-from historian.risk.sql_clients import judge_client
+from historian.risk.sql_clients import judge_client, made_statements
 from historian.risk.subcommands import (
     PACKAGE_RUNNERS,
     TASK_RUNNERS,
@@ -153,7 +153,7 @@ def _judge(call: Invocation) -> Flow:
             note_effects(case, name, call.arguments)
         return Flow(sources=(name,))
     if judge_client(case, name, Arguments(name, words[1:], _client_values(name)), call.flow, call.state, call.inner):
-        return Flow(sources=(name,))
+        return Flow(sources=(name,), guess=";".join(made_statements(word.text for word in words[1:])))
     judge = JUDGES.get(name)
     made = judge(call) if judge is not None else None
     if made is not None:

@@ -45,7 +45,7 @@ def _ansible(call: Invocation) -> Flow:
         return Flow(sources=(call.name,))
     module = arguments.values.get("-m", arguments.values.get("--module-name", "command")).rpartition(".")[2]
     given = arguments.values.get("-a", arguments.values.get("--args", ""))
-    if module in _READ_MODULES:
+    if module in _READ_MODULES or module.endswith(("_ping", "_info", "_facts")):
         case.add("reads", "ansible.module", f"ansible's {module} only reads")
         return Flow(sources=(call.name,))
     case.hit("remote", "elsewhere")

@@ -51,6 +51,9 @@ def judge_shell_program(call: Invocation) -> None:
 
 def _judge_given(call: Invocation, rest: list[Word]) -> None:
     text = rest[0].text
+    if "$@" in text or "$*" in text:
+        given = " ".join("'" + word.text.replace("'", "'\\''") + "'" for word in rest[2:])
+        text = re.sub(r'"?\$[@*]"?', lambda _: given, text)
     for number, word in enumerate(rest[1:10]):
         text = text.replace(f"${number}", word.text) if word.is_sure else text
     if Flow.from_network(rest[0].sources):

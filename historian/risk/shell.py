@@ -178,6 +178,10 @@ class Shell:
                 self._case.add("runs", "shell.heredoc", "a here-document that has no end")
             elif body is None:
                 body = child
+        if body is not None and body.type == "list":  # the grammar gives the redirection to all of `a && b > c`
+            *before, body = _in_order(body)
+            for statement in before:
+                self.run(statement, Flow())
         made = self.run(body, flow) if body is not None else Flow(text="")
         for operator, word, is_errors in targets:
             self._write(operator, word, Flow() if is_errors else made, is_bare=body is None, is_errors=is_errors)
@@ -194,7 +198,8 @@ class Shell:
             if not heredoc.is_raw:
                 for inner in re.findall(r"\$\(([^()]+)\)|`([^`]+)`", heredoc.text):
                     self._inner(inner[0] or inner[1])
-            return Flow(text=heredoc.text, sources=("<<",))
+            text = heredoc.text if heredoc.is_raw else re.sub(r"\\([$`\\])", r"\1", heredoc.text)
+            return Flow(text=text, sources=("<<",))
         if word.text == "/dev/null":
             return Flow(text="", sources=("<",), is_empty=True)
         known = self._state.files.get(word.text)
@@ -301,6 +306,8 @@ class Shell:
         alias = self._state.aliases.pop(name, None)
         if alias is not None:
             return self._inner(f"{alias} {' '.join(word.text for word in words[1:])}", flow)
+        if name in ("set", "read", "printf") and self._sets(name, words, flow):
+            return Flow()
         if name == "alias":
             for word in words[1:]:
                 key, equals, value = word.text.partition("=")
@@ -308,6 +315,23 @@ class Shell:
                     self._state.aliases[key] = value
             return Flow()
         return judge_program(self._case, words, flow, self._state, self._inner)
+
+    def _sets(self, name: str, words: list[Word], flow: Flow) -> bool:
+        """Note the variables that `set -- …`, `read` and `printf -v` set; False where they do something else."""
+        texts = [word.text for word in words]
+        variables = self._state.variables
+        if name == "set" and "--" in texts[:2]:
+            given = words[texts.index("--") + 1 :]
+            variables["@"] = (" ".join(word.text for word in given), all(word.is_sure for word in given))
+            variables.update({str(number): (word.text, word.is_sure) for number, word in enumerate(given[:9], start=1)})
+            return True
+        if name == "printf" and texts[1:2] == ["-v"] and len(texts) > 3:
+            made = judge_program(self._case, [words[0], *words[3:]], flow, self._state, self._inner)
+            variables[texts[2]] = ((made.text or made.guess).rstrip("\n"), made.text is not None)
+            return True
+        if name == "read" and flow.text is not None and len(texts) > 1 and not texts[-1].startswith("-"):
+            variables[texts[-1]] = (flow.text.split("\n")[0], True)
+        return False
 
     def _inner(self, text: str, flow: Flow = Flow()) -> Flow:  # noqa: B008
         """Judge a text that this one gives to a shell."""

@@ -86,7 +86,8 @@ class Expansion:
         for child in node.named_children:
             if child.type == "command_substitution":
                 self._shell.output_of(child)
-        self._take_value(known[0] if known else text, bool(known and known[1]), is_quoted)
+        is_list = bool(match and match[1] == "@")
+        self._take_value(known[0] if known else text, bool(known and known[1]), is_quoted and not is_list)
 
     def _take_value(self, value: str, is_sure: bool, is_quoted: bool) -> None:
         self._is_sure = self._is_sure and is_sure

@@ -140,13 +140,23 @@ def _judge_tree(case: Case, tree: Expr, dialect: str, source: str = "") -> None:
         return
     if isinstance(tree, exp.Describe):
         inner = tree.this
-        runs = "ANALYZE" in str(tree.args.get("style") or tree.args.get("kind") or "").upper()
+        is_off = re.search(r"analyze\s+(?:false|off|0)\b", source, re.I) is not None
+        runs = not is_off and "ANALYZE" in str(tree.args.get("style") or tree.args.get("kind") or "").upper()
         if runs and isinstance(inner, exp.Expression) and not isinstance(inner, exp.Table):
             _judge_tree(case, inner, dialect)
         else:
             case.add("reads", "sql.explain", "only explains or describes")
         return
-    writes = list(tree.find_all(exp.Delete, exp.Update, exp.Insert, exp.Merge, exp.Drop, exp.TruncateTable))
+    is_stored = isinstance(tree, exp.Create) and str(tree.args.get("kind")).lower() in (
+        "procedure",
+        "function",
+        "trigger",
+    )
+    writes = (
+        []
+        if is_stored
+        else list(tree.find_all(exp.Delete, exp.Update, exp.Insert, exp.Merge, exp.Drop, exp.TruncateTable))
+    )
     for node in (tree, *(node for node in writes if node is not tree)):
         _judge_node(case, node, exp)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -173,6 +173,8 @@ def judge_client(
     if arguments.has("--dry_run", "--dry-run", "--dryrun"):
         case.add("rehearses", "sql.rehearsal", f"{name} only says what it would do")
         return True
+    if name == "bq" and arguments.has("--replace"):
+        case.add("destroys", "sql.replace", "bq replaces a table with the result")
     _note_place(case, client, arguments, names, state.folder)
     texts = _texts(client, arguments)
     files = [arguments.values[flag] for flag in client.files if flag in arguments.values]
@@ -202,6 +204,12 @@ def judge_client(
     else:
         case.add("runs", "sql.unknown", f"{name} runs statements that are not known here")
     return True
+
+
+def made_statements(texts: Iterable[str]) -> list[str]:
+    """Return the statements that queries print: `SELECT 'drop table ' || name`."""
+    found = [literal for text in texts for literal in re.findall(r"'((?:[^']|'')*)'", text)]
+    return [literal for literal in found[:50] if re.match(r"\s*(?:drop|truncate|delete\s+from|alter)\s", literal, re.I)]
 
 
 def _texts(client: Client, arguments: Arguments) -> list[str]:

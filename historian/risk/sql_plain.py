@@ -48,7 +48,7 @@ _LONGEST_DYNAMIC = 64 * 1024
 _DYNAMIC = re.compile(
     r"\b(?:exec|execute(?!\s+(?:function|on|procedure))|prepare|sp_executesql|"
     r"sp_msforeach\w+|dblink\w*|openquery|openrowset|"
-    r"query_to_xml|exec_sql|execute_sql|dbms_sql|pg_background_launch)\b",
+    r"query_to_xml|exec_ddl\w*|exec_sql|execute_sql|dbms_sql|pg_background_launch)\b",
     re.I,
 )
 _STRING = re.compile(r"N?'((?:[^']|'')*)'|\"([^\"]*\s[^\"]*)\"")
@@ -100,7 +100,7 @@ def judge_plain(case: Case, statement: str) -> None:
     if not words:
         return
     first = words[0]
-    if first == "explain" and "analyze" in words[:4]:
+    if first == "explain" and "analyze" in words[:4] and not re.search(r"analyze\s+(?:false|off|0)\b", bare, re.I):
         inner = next((word for word in words[1:8] if _FIRST.get(word) in _WRITES and word != "analyze"), None)
         if inner is not None:
             judge_plain(case, bare[bare.lower().find(inner) :])
@@ -122,6 +122,8 @@ def _judge_first(case: Case, bare: str, words: Sequence[str]) -> None:
     if first in ("call", "exec", "execute"):
         _judge_procedure(case, bare, words)
         return
+    if first == "begin" and len(words) > 2 and words[1] not in ("transaction", "tran", "work", "isolation"):
+        action = "runs"
     if first in _SPECIAL:
         action = next((said for pattern, said in _SPECIAL[first] if re.search(pattern, bare, re.I)), action)
     if action == "where":
@@ -165,7 +167,8 @@ def dynamic_statements(text: str) -> list[str]:
     found = [match[1] or match[2] for match in _STRING.finditer(joined)]
     for match in re.finditer(r"\b0x([0-9a-fA-F]{12,})\b", joined):
         found.append(bytes.fromhex(match[1][: len(match[1]) // 2 * 2]).decode("latin-1").replace("\0", ""))
-    return [one for one in found[:100] if one and _LOOKS.match(one)]
+    parts = [part for one in found[:100] if one for part in one.split(";")]
+    return [part for part in parts if _LOOKS.match(part)]
 
 
 def _judge_pragma(case: Case, text: str) -> None:

@@ -22,13 +22,14 @@ STRONG = ("destroys", "migrates", "stops", "publishes", "permits", "disks", "rew
 _SAFE_SCRIPTS = listed("lint typecheck type-check check-types check format:check fmt:check lint:check audit")
 # Words that name a group of things as often as they say what is done.
 _NOUNS = listed(
-    "logs log events tasks task routes run runs plan plans query queries search monitor monitoring build builds images "
+    "logs log events tasks task routes run runs plans query queries search monitor monitoring build builds images "
     "services service deploy deployments deployment release releases config env scan history backup backups snapshot "
     "snapshots restore link tag tags label labels test tests export exports import imports view views report reports "
     "metrics stack stacks status output outputs mount message messages notify notifications apps network push sync "
     "storage mail email format commit commits merge-requests attach up is has env"
 )
 _NOTHING = re.compile(r"--?(?:replicas|desired-\w+|num-nodes|node-count|nodes|instance-count|max-size|max-instances)=0")
+_CMDLET_READS = re.compile(r"(?:Get|Test|Find|Measure|Select|Show|Compare|Search|Resolve|Format)-[A-Z]")
 _ENDS = re.compile(r"-(?:deletion|removal|destruction|termination|purge|deletions|delete|destroy|remove|drop|wipe)$")
 # With what holds data beside them, these take it away; without, they tidy up.
 _TIDIES = listed(
@@ -57,19 +58,24 @@ def by_verbs(call: Invocation) -> str:
         return flagged if flagged in STRONG and action != "reads" else action
     if flagged:
         return flagged
+    if _CMDLET_READS.match(call.name):
+        return "reads"
     said = name_says(call.name.rpartition(".")[0] or call.name, rules.verbs)
     return said if said in STRONG or (said == "deploys" and is_production(call)) else ""
 
 
 def _of_subcommands(names: Sequence[str], verbs: Mapping[str, str]) -> str:
     weak = ""
-    for name in names:
+    for number, name in enumerate(names):
         lowered = name.lower()
         if len(name) > 60 or "/" in name or "://" in name:
             continue
         action = verbs.get(lowered, "") if weak and not _is_compound(lowered, verbs) else name_says(name, verbs)
         if action and (lowered not in _NOUNS or action in STRONG):
-            return action if action in STRONG or not weak or weak == "reads" else weak
+            later = names[number + 1 :]
+            if action == "migrates" and any(verbs.get(other.lower()) == "reads" for other in later):
+                return "reads"
+            return action
         weak = weak or action
     return weak
 

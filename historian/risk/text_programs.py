@@ -110,7 +110,8 @@ def _cat(call: Invocation) -> Flow | None:
         return Flow(text="", sources=("cat",), is_empty=True)
     if not names or names == ["-"]:
         return _decode(call)
-    return None
+    call.case.add("reads", "shell.filter", "cat only passes on")
+    return Flow(sources=("<", "cat"), guess=names[0])
 
 
 def _tar(call: Invocation) -> Flow | None:
