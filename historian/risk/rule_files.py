@@ -26,7 +26,7 @@ _MOST_ENTRIES = 20_000
 _LONGEST_ENTRY = 8000
 _NUMBERS = ("weights", "thresholds", "path_weights")
 _LISTS = ("data", "schema", "small", "nouns", "written", "production", "clouds")
-_TABLES = ("words", "verbs", "verb_flags", "paths", "commands", "effects", "valued")
+_TABLES = ("words", "classes", "verbs", "verb_flags", "paths", "commands", "effects", "valued")
 _HINT = "docs/risk.md shows the form of the rules"
 
 
@@ -37,6 +37,7 @@ class RuleTable(msgspec.Struct, frozen=True, kw_only=True):
     thresholds: dict[str, float]
     path_weights: dict[str, float]
     words: dict[str, list[str]]
+    classes: dict[str, list[str]]
     data: list[str]
     schema: list[str]
     small: list[str]
@@ -216,7 +217,7 @@ def _grown(table: RuleTable, source: _Source, section: str, value: Any) -> dict[
     grown = {name: list(entries) for name, entries in getattr(table, section).items()}
     if section == "commands":
         grown = {name: list(table.own_commands.get(name, ())) for name in grown}
-    is_open = section in ("valued", "effects")
+    is_open = section in ("valued", "effects", "classes")
     for name, entries in value.items():
         if not is_open and name not in grown:
             raise source.problem((section, str(name)), f"no such name; known: {', '.join(sorted(grown))}")

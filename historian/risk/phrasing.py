@@ -1,0 +1,185 @@
+"""What words of a description say: their forms, slips of the fingers, and turns of phrase, compiled into one table.
+
+An entry of `words` in the rules is a word, a verb with `~` for its forms, or a turn: several words, where `a|b` is
+either, `...` skips up to seven words of the same clause, and `@name` is a list of the rules (`classes`, `data`,
+`production`, …). Articles and the like are skipped inside a turn. The longest turn that fits counts, of equally long
+ones the heavier.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+import msgspec
+
+from historian.risk.listing import listed
+
+STOPS = frozenset(".;!?\n—:")
+BREAKS = frozenset(("then", "but", "afterwards", "finally", "next", "instead", "lastly", "otherwise"))
+DETERMINERS = listed(
+    "the a an this that these those our your my its their his her each every new any existing another all some whole "
+    "entire of"
+)
+_REACH = 8
+_BARS = (
+    STOPS
+    | BREAKS
+    | listed(
+        ", that which who whose when if because about for explaining describing test tests docs documentation comment "
+        "message script label text typo readme called named saying says how why what"
+    )
+)
+_VOWELS = "aeiou"
+# The past forms of irregular verbs.
+_IRREGULAR = {
+    "bind": "bound", "blow": "blew blown", "break": "broke broken", "bring": "brought", "build": "built",
+    "burn": "burnt", "buy": "bought", "cut": "cut", "find": "found", "forget": "forgot forgotten", "get": "got gotten",
+    "give": "gave given", "go": "went gone", "know": "knew known", "let": "let", "lose": "lost", "make": "made",
+    "overwrite": "overwrote overwritten", "pay": "paid", "put": "put", "read": "read", "rebuild": "rebuilt",
+    "reset": "reset", "rewrite": "rewrote rewritten", "run": "ran run", "say": "said", "see": "saw seen",
+    "send": "sent", "set": "set", "show": "shown", "shut": "shut", "spin": "spun", "split": "split",
+    "take": "took taken", "teach": "taught", "tear": "tore torn", "tell": "told", "think": "thought",
+    "throw": "threw thrown", "undo": "undid undone", "wind": "wound", "write": "wrote written",
+}  # fmt: skip
+# Words that only look like a slip of another.
+_REAL_WORDS = listed(
+    "eased easing eases scraped scraping forge forges hated hating rests rest cleaned merged prune pruned purge pure "
+    "disc disk dropper publics pubic migrant sledge reveres reverse reverts release relapse reface retract contract "
+    "rework reword reboot robot abandoned trunk trunks trash ditch destroyer refactors"
+)
+_WORD = re.compile(r"[\w'’.:/@+-]*[\w'’]|--?\w[\w-]*|[;.!?\n,:()`|\"—]")
+
+
+class Turn(msgspec.Struct, frozen=True):
+    """The words that follow the first one: how far each may be from the one before, and which they may be."""
+
+    action: str
+    parts: tuple[tuple[int, frozenset[str]], ...]
+    has_gap: bool
+
+
+class Token(msgspec.Struct, frozen=True):
+    """What a word says: its action, whether it is a plain form (drop) or a past one (dropped), and turns with it."""
+
+    action: str = ""
+    is_plain: bool = False
+    is_past: bool = False
+    turns: tuple[Turn, ...] = ()
+
+
+def split_words(text: str) -> list[str]:
+    """Return the tokens of a description, in lower case: words, with the dots, dashes and slashes inside them."""
+    return _WORD.findall(text.lower())
+
+
+def inflect(verb: str) -> tuple[str, ...]:
+    """Return the forms of an English verb: the plain one, that with s, that with ing, then the past ones."""
+    third, past, ing = _regular(verb)
+    return (verb, third, ing, *_IRREGULAR[verb].split()) if verb in _IRREGULAR else (verb, third, ing, past)
+
+
+def _regular(verb: str) -> tuple[str, str, str]:
+    if verb.endswith("e"):
+        return f"{verb}s", f"{verb}d", f"{verb[:-1]}ing"
+    if verb.endswith("y") and verb[-2] not in _VOWELS:
+        return f"{verb[:-1]}ies", f"{verb[:-1]}ied", f"{verb}ing"
+    if verb.endswith(("s", "x", "z", "ch", "sh")):
+        return f"{verb}es", f"{verb}ed", f"{verb}ing"
+    if verb == "go":
+        return "goes", "went", "going"
+    is_short = len(re.findall(r"[aeiouy]+", verb)) == 1 or verb.endswith(
+        ("ommit", "ubmit", "efer", "rebut", "umpit", "eset", "orget", "undo", "egin", "plit")
+    )
+    if is_short and len(verb) > 2 and verb[-1] not in "wxyaeiou" and verb[-2] in _VOWELS and verb[-3] not in _VOWELS:
+        return f"{verb}s", f"{verb}{verb[-1]}ed", f"{verb}{verb[-1]}ing"
+    return f"{verb}s", f"{verb}ed", f"{verb}ing"
+
+
+def match_turn(turn: Turn, tokens: Sequence[str], place: int) -> int:
+    """Return how many tokens after `place` the turn takes, -1 where it does not fit."""
+    at, end = place + 1, len(tokens)
+    for reach, wanted in turn.parts:
+        last = at + reach
+        while True:
+            if at >= end:
+                return -1
+            token = tokens[at]
+            if token in wanted:
+                break
+            if token in DETERMINERS:
+                last += 1
+            elif token in _BARS:
+                return -1
+            at += 1
+            if at > last:
+                return -1
+        at += 1
+    return at - place - 1
+
+
+def compile_words(
+    table: Mapping[str, list[str]], order: Iterable[str], lists: Callable[[str], Iterable[str]]
+) -> dict[str, Token]:
+    """Return what each token says. `order` has the actions, the weaker first; `lists` gives the list of a name."""
+    single: dict[str, tuple[str, bool, bool]] = {}
+    turns: dict[str, list[tuple[int, int, Turn]]] = {}
+    for rank, action in enumerate(name for name in order if name in table):
+        for entry in table[action]:
+            first, *rest = entry.split() or [""]
+            if rest or "|" in first.strip("|"):
+                parts = tuple(_parts(rest, lists))
+                turn = Turn(action, parts, any(reach for reach, _ in parts))
+                for form in _alternatives(first, lists):
+                    turns.setdefault(form, []).append((-len(parts), -rank, turn))
+                continue
+            for word in split_words(first.removesuffix("~")):
+                forms = inflect(word) if first.endswith("~") else (word,)
+                is_noun = not first.endswith("~") and word.endswith(("ion", "ions", "al", "ment", "ings", "over"))
+                for number, form in enumerate(dict.fromkeys(forms)):
+                    single[form] = (action, number == 0 and not is_noun, number >= 3)
+    found = {}
+    for word in single.keys() | turns.keys():
+        own = [turn for _, _, turn in sorted(turns.get(word, ()), key=lambda item: item[:2])]
+        found[word] = Token(*single.get(word, ("", False, False)), tuple(own))
+    return found
+
+
+def _parts(words: Iterable[str], lists: Callable[[str], Iterable[str]]) -> Iterator[tuple[int, frozenset[str]]]:
+    reach = 0
+    for word in words:
+        if word == "...":
+            reach = _REACH
+            continue
+        yield reach, frozenset(_alternatives(word, lists))
+        reach = 0
+
+
+def _alternatives(word: str, lists: Callable[[str], Iterable[str]]) -> Iterator[str]:
+    for choice in word.lower().split("|") if word != "|" else (word,):
+        if choice.startswith("@"):
+            for name in lists(choice[1:]):
+                yield from inflect(name[:-1]) if name.endswith("~") else (name,)
+        elif choice.endswith("~"):
+            yield from inflect(choice[:-1])
+        else:
+            yield choice
+
+
+def add_slips(words: dict[str, Token], verbs: Iterable[str]) -> None:
+    """Let each slip of the fingers (a letter left out, doubled, or changed with the next) say what was meant."""
+    for verb in verbs:
+        if (token := words.get(verb)) is None:
+            continue
+        for slip in _slips(verb):
+            if slip not in words and slip not in _REAL_WORDS:
+                words[slip] = token
+
+
+def _slips(verb: str) -> Iterator[str]:
+    for at in range(1, len(verb)):
+        if at < len(verb) - 1:
+            yield verb[:at] + verb[at + 1] + verb[at] + verb[at + 2 :]
+            if len(verb) > 5:
+                yield verb[:at] + verb[at + 1 :]
+        yield verb[: at + 1] + verb[at:]
