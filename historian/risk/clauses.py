@@ -27,8 +27,11 @@ _LICENSES = (
 )
 # Verbs whose object is what is done: "make a push with force", "finish the rollback".
 _DOING = listed(
-    "make makes making do perform start begin trigger initiate finish complete continue apply force execute run put use"
+    "make makes making do perform start starting begin trigger initiate finish complete continue apply applying force "
+    "execute run use schedule approve request order resume try attempt kick go get"
 )
+_NAMING = ("renam", "label", "call", "titl", "chang")
+_NOMINAL = ("letion", "ration", "rations", "moval", "letions", "ruction")
 _TELLERS = listed("we i they he she somebody someone who it you everybody anybody people that")
 _WAS = listed("was were has had have got been haven't hasn't wasn't weren't")
 _ADVERBS = listed("already just recently accidentally not never also since then once really now all ever newly")
@@ -131,4 +134,18 @@ def is_noun(state: State, tokens: Sequence[str], place: int) -> bool:
     if state.verb_action not in ("changes", "sends") or state.verb in _DOING or not place:
         return False
     before = tokens[place - 1]
+    if before == "to" and state.verb.startswith(_NAMING):
+        return True
     return before not in _LICENSES and not before.startswith("codespan") and not before.endswith("ly")
+
+
+def is_relative(state: State, tokens: Sequence[str], place: int) -> bool:
+    """Whether a verb only describes the noun before it: "the button that deletes accounts"."""
+    if not place or tokens[place - 1] not in ("that", "which", "who") or state.verb_action == "runs":
+        return False
+    return tokens[place].endswith("s")
+
+
+def is_nominal(state: State, token: str) -> bool:
+    """Whether a noun names what is changed: "put the deletion of users behind a flag"."""
+    return state.verb_action == "changes" and state.verb not in _DOING and token.endswith(_NOMINAL)

@@ -29,8 +29,9 @@ _STRONG_SHELL = re.compile(
 _STOPWORDS = listed(
     "the a an all any of to from and then with for in into our my your this that these those is are it its "
     "them please on at by be was were not should would could will if when what how why which where who i we "
-    "you they every each"
+    "you they every each everything"
 )
+_PATH = re.compile(r"(?<=\s)(?:~|\.{1,2})?/[\w./-]*")
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"|`[^`]*`")
 _HEAD = 4096
 _FIRST_WORD = re.compile(r"[^\s;|&<>()]+")
@@ -88,6 +89,8 @@ def _words_or_shell(rules: Rules, first: str, bare: str, *, has_prefix: bool) ->
     is_said = name in _PLAIN_WORDS or (name in rules.words and bool(rules.words[name].action))
     if has_prefix and (is_program or strong):
         return (OperationKind.SHELL,)
+    if is_program and strong and spoken >= 2 and not _STRONG_SHELL.search(_PATH.sub(" ", bare)):
+        return (OperationKind.SHELL, OperationKind.WORDS)
     if is_program and (not is_said or strong):
         if spoken >= 2 and not strong and not is_path:
             return (OperationKind.SHELL, OperationKind.WORDS)

@@ -27,7 +27,7 @@ _BARS = (
     | BREAKS
     | listed(
         ", that which who whose when if because about for explaining describing test tests docs documentation comment "
-        "message script label text typo readme called named saying says how why what"
+        "message script label readme called named saying says how why what"
     )
 )
 _VOWELS = "aeiou"
@@ -57,6 +57,7 @@ class Turn(msgspec.Struct, frozen=True):
     action: str
     parts: tuple[tuple[int, frozenset[str]], ...]
     has_gap: bool
+    is_plain: bool
 
 
 class Token(msgspec.Struct, frozen=True):
@@ -129,8 +130,9 @@ def compile_words(
             first, *rest = entry.split() or [""]
             if rest or "|" in first.strip("|"):
                 parts = tuple(_parts(rest, lists))
-                turn = Turn(action, parts, any(reach for reach, _ in parts))
+                has_gap = any(reach for reach, _ in parts)
                 for form in _alternatives(first, lists):
+                    turn = Turn(action, parts, has_gap, len(form) < 6 or not form.endswith(("ing", "ed")))
                     turns.setdefault(form, []).append((-len(parts), -rank, turn))
                 continue
             for word in split_words(first.removesuffix("~")):
@@ -164,6 +166,12 @@ def _alternatives(word: str, lists: Callable[[str], Iterable[str]]) -> Iterator[
             yield from inflect(choice[:-1])
         else:
             yield choice
+
+
+def with_slips(words: Iterable[str]) -> frozenset[str]:
+    """Return words, and the slips of the fingers of those that are long enough."""
+    found = set(words)
+    return frozenset(found.union(*(set(_slips(word)) for word in found if len(word) > 5)))
 
 
 def add_slips(words: dict[str, Token], verbs: Iterable[str]) -> None:

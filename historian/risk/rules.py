@@ -14,7 +14,7 @@ from re import Pattern
 
 import msgspec
 
-from historian.risk.phrasing import Token, add_slips, compile_words
+from historian.risk.phrasing import Token, add_slips, compile_words, with_slips
 from historian.risk.rule_files import RuleTable, read_package_rules
 
 # Weaker first: a token that stands in several lists says the last of them, and so does a command.
@@ -24,7 +24,7 @@ STRENGTH = (
 )  # fmt: skip
 _SILENT = ("subordinates", "questions", "negations", "mentions")
 # Only slips of words of these are known: the others are too many, and too short.
-_TYPED = frozenset(STRENGTH[STRENGTH.index("refactors") :])
+_TYPED = frozenset(("deploys", *STRENGTH[STRENGTH.index("refactors") :]))
 _SAYS = {
     "reads": "only reads", "rehearses": "is a rehearsal", "changes": "changes something", "runs": "runs something",
     "sends": "sends something", "replaces": "replaces something", "destroys": "destroys",
@@ -72,7 +72,7 @@ class Rules(msgspec.Struct, frozen=True, dict=True):
     @cached_property
     def data(self) -> frozenset[str]:
         """Words for what holds data."""
-        return frozenset(self.table.data)
+        return with_slips(self.table.data)
 
     @cached_property
     def schema(self) -> frozenset[str]:
@@ -97,7 +97,7 @@ class Rules(msgspec.Struct, frozen=True, dict=True):
     @cached_property
     def production(self) -> frozenset[str]:
         """Words for where it hurts."""
-        return frozenset(self.table.production)
+        return with_slips(self.table.production)
 
     @cached_property
     def commands(self) -> Mapping[str, tuple[CommandRule, ...]]:

@@ -11,7 +11,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from historian.risk.case import Case
-from historian.risk.clauses import JOINS, State, ends_at_comma, is_at_start, is_noun, is_question, is_told
+from historian.risk.clauses import (
+    JOINS,
+    State,
+    ends_at_comma,
+    is_at_start,
+    is_nominal,
+    is_noun,
+    is_question,
+    is_relative,
+    is_told,
+)
 from historian.risk.listing import listed
 from historian.risk.objects import clause_from, is_name, settle
 from historian.risk.phrasing import BREAKS, DETERMINERS, STOPS, Token, match_turn, split_words
@@ -92,9 +102,9 @@ class _Reader:
         while place < end:
             token = tokens[place]
             if (entry := words.get(token)) is not None:
-                if token in JOINS:
-                    state.joined_at = place
                 place += self._meet(place, token, entry)
+            elif token == ":" and state.has_written and state.verb_action in ("changes", "sends"):
+                state.mode = "mention"
             elif token in STOPS:
                 state.start_sentence(is_asked=asks and is_question(tokens, place + 1))
             elif token in JOINS:
@@ -121,18 +131,19 @@ class _Reader:
 
     def _meet(self, place: int, token: str, entry: Token) -> int:
         """Take in a token that says something; return how many further tokens belong to it."""
-        action, taken, is_turn = entry.action, 0, False
+        action, taken, is_turn, is_plain = entry.action, 0, False, entry.is_plain
         for turn in entry.turns:
             if (length := match_turn(turn, self._tokens, place)) >= 0:
-                action, is_turn = turn.action, True
+                action, is_turn, is_plain = turn.action, True, turn.is_plain
                 taken = 0 if turn.has_gap else length
                 break
         state = self._state
         if not action:
-            if token in self._rules.written:
+            if token in JOINS:
+                state.joined_at = place
+            elif token in self._rules.written:
                 state.has_written = True
             return 0
-        is_plain = entry.is_plain or taken > 0
         if action in _SILENT:
             self._meet_governor(place, token, action, is_plain=is_plain)
         elif state.is_quoted:
@@ -155,7 +166,7 @@ class _Reader:
         elif action == "subordinates":
             self._meet_subordinate(place, token)
         elif action == "negations":
-            if state.mode == "do":
+            if state.mode == "do" or (state.mode == "read" and self._is_joined(place)):
                 state.mode, state.joined_at, state.is_fronted = "not", -9, False
         elif action == "mentions":
             if state.verb and state.mode == "do" and state.verb_action != "runs":
@@ -202,7 +213,15 @@ class _Reader:
             state.spared = state.spared or action
             return
         is_harm = action not in _MILD
-        if is_harm and entry.is_past and length and is_told(tokens, place):
+        if (
+            is_harm
+            and length
+            and (
+                (entry.is_past and is_told(tokens, place))
+                or is_relative(state, tokens, place)
+                or is_nominal(state, token)
+            )
+        ):
             state.spared, state.has_named = action, True
             return
         is_joined = self._is_joined(place)
