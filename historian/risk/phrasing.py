@@ -30,6 +30,8 @@ _BARS = (
         "message script label readme called named saying says how why what"
     )
 )
+_SHORT = 6  # with fewer letters, -ing and -ed end words as bring and need
+_FIRST_PAST = 3
 _VOWELS = "aeiou"
 # The past forms of irregular verbs.
 _IRREGULAR = {
@@ -52,21 +54,27 @@ _WORD = re.compile(r"[\w'’.:/@+-]*[\w'’]|--?\w[\w-]*|[;.!?\n,:()`|\"—]")
 
 
 class Turn(msgspec.Struct, frozen=True):
-    """The words that follow the first one: how far each may be from the one before, and which they may be."""
+    """A turn as it is seen from its second word. The lower `rank` goes before.
+
+    `rest` are the words after the second: how far each may be from the one before, and which they may be. `is_next`
+    says that the second follows the first at once; `is_plain` that the first is a plain form.
+    """
 
     action: str
-    parts: tuple[tuple[int, frozenset[str]], ...]
-    has_gap: bool
+    rank: int
     is_plain: bool
+    is_next: bool
+    has_gap: bool
+    rest: tuple[tuple[int, frozenset[str]], ...]
 
 
 class Token(msgspec.Struct, frozen=True):
-    """What a word says: its action, whether it is a plain form (drop) or a past one (dropped), and turns with it."""
+    """What a word says: its action, its form (drop is plain, dropped is past), and turns by their second word."""
 
     action: str = ""
     is_plain: bool = False
     is_past: bool = False
-    turns: tuple[Turn, ...] = ()
+    turns: Mapping[str, tuple[Turn, ...]] = {}
 
 
 def split_words(text: str) -> list[str]:
@@ -97,26 +105,45 @@ def _regular(verb: str) -> tuple[str, str, str]:
     return f"{verb}s", f"{verb}ed", f"{verb}ing"
 
 
-def match_turn(turn: Turn, tokens: Sequence[str], place: int) -> int:
-    """Return how many tokens after `place` the turn takes, -1 where it does not fit."""
-    at, end = place + 1, len(tokens)
-    for reach, wanted in turn.parts:
+def find_turn(turns: Mapping[str, tuple[Turn, ...]], tokens: Sequence[str], place: int) -> tuple[Turn | None, int]:
+    """Return the turn that fits best at `place`, and how many tokens after it belong to it."""
+    best: Turn | None = None
+    length, is_next, at, end = 0, True, place + 1, len(tokens)
+    last = at + _REACH
+    while at < end and at <= last:
+        token = tokens[at]
+        for turn in turns.get(token, ()):
+            if (is_next or not turn.is_next) and (best is None or turn.rank < best.rank):
+                reached = _match_rest(turn, tokens, at, end) if turn.rest else at
+                if reached:
+                    best, length = turn, reached - place
+        if token in DETERMINERS:
+            last += 1
+        elif token in _BARS:
+            break
+        else:
+            is_next = False
+        at += 1
+    return best, length
+
+
+def _match_rest(turn: Turn, tokens: Sequence[str], at: int, end: int) -> int:
+    """Return where the words of a turn after its second, which stands at `at`, end; 0 where they do not fit."""
+    for reach, wanted in turn.rest:
+        at += 1
         last = at + reach
         while True:
-            if at >= end:
-                return -1
+            if at >= end or at > last:
+                return 0
             token = tokens[at]
             if token in wanted:
                 break
             if token in DETERMINERS:
                 last += 1
             elif token in _BARS:
-                return -1
+                return 0
             at += 1
-            if at > last:
-                return -1
-        at += 1
-    return at - place - 1
+    return at
 
 
 def compile_words(
@@ -124,27 +151,39 @@ def compile_words(
 ) -> dict[str, Token]:
     """Return what each token says. `order` has the actions, the weaker first; `lists` gives the list of a name."""
     single: dict[str, tuple[str, bool, bool]] = {}
-    turns: dict[str, list[tuple[int, int, Turn]]] = {}
-    for rank, action in enumerate(name for name in order if name in table):
+    turns: list[tuple[int, int, str, tuple[tuple[int, frozenset[str]], ...], list[str]]] = []
+    for weight, action in enumerate(name for name in order if name in table):
         for entry in table[action]:
-            first, *rest = entry.split() or [""]
-            if rest or "|" in first.strip("|"):
-                parts = tuple(_parts(rest, lists))
-                has_gap = any(reach for reach, _ in parts)
-                for form in _alternatives(first, lists):
-                    turn = Turn(action, parts, has_gap, len(form) < 6 or not form.endswith(("ing", "ed")))
-                    turns.setdefault(form, []).append((-len(parts), -rank, turn))
+            first, *others = entry.split() or [""]
+            if others:
+                parts = tuple(_parts(others, lists))
+                turns.append((-len(parts), -weight, action, parts, list(_alternatives(first, lists))))
                 continue
-            for word in split_words(first.removesuffix("~")):
-                forms = inflect(word) if first.endswith("~") else (word,)
-                is_noun = not first.endswith("~") and word.endswith(("ion", "ions", "al", "ment", "ings", "over"))
-                for number, form in enumerate(dict.fromkeys(forms)):
-                    single[form] = (action, number == 0 and not is_noun, number >= 3)
-    found = {}
-    for word in single.keys() | turns.keys():
-        own = [turn for _, _, turn in sorted(turns.get(word, ()), key=lambda item: item[:2])]
-        found[word] = Token(*single.get(word, ("", False, False)), tuple(own))
-    return found
+            for choice in first.split("|"):
+                for word in split_words(choice.removesuffix("~")):
+                    single |= _forms(word, action, has_forms=choice.endswith("~"))
+    by_first: dict[str, dict[str, list[Turn]]] = {}
+    for rank, (_, _, action, parts, firsts) in enumerate(sorted(turns, key=lambda item: item[:2])):
+        (reach, seconds), *rest = parts
+        has_gap = any(part[0] for part in parts)
+        for form in firsts:
+            is_plain = len(form) < _SHORT or not form.endswith(("ing", "ed"))
+            turn = Turn(action, rank, is_plain, not reach, has_gap, tuple(rest))
+            for second in seconds:
+                by_first.setdefault(form, {}).setdefault(second, []).append(turn)
+    return {
+        word: Token(
+            *single.get(word, ("", False, False)),
+            {second: tuple(own) for second, own in by_first.get(word, {}).items()},
+        )
+        for word in single.keys() | by_first.keys()
+    }
+
+
+def _forms(word: str, action: str, *, has_forms: bool) -> Iterator[tuple[str, tuple[str, bool, bool]]]:
+    is_noun = not has_forms and word.endswith(("ion", "ions", "al", "ment", "ings", "over"))
+    for number, form in enumerate(dict.fromkeys(inflect(word) if has_forms else (word,))):
+        yield form, (action, number == 0 and not is_noun, number >= _FIRST_PAST)
 
 
 def _parts(words: Iterable[str], lists: Callable[[str], Iterable[str]]) -> Iterator[tuple[int, frozenset[str]]]:

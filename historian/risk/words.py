@@ -24,7 +24,7 @@ from historian.risk.clauses import (
 )
 from historian.risk.listing import listed
 from historian.risk.objects import clause_from, is_name, settle
-from historian.risk.phrasing import BREAKS, DETERMINERS, STOPS, Token, match_turn, split_words
+from historian.risk.phrasing import BREAKS, DETERMINERS, STOPS, Token, find_turn, split_words
 
 LONGEST_TEXT = 1024 * 1024
 _JOIN_REACH = 4
@@ -132,11 +132,11 @@ class _Reader:
     def _meet(self, place: int, token: str, entry: Token) -> int:
         """Take in a token that says something; return how many further tokens belong to it."""
         action, taken, is_turn, is_plain = entry.action, 0, False, entry.is_plain
-        for turn in entry.turns:
-            if (length := match_turn(turn, self._tokens, place)) >= 0:
+        if entry.turns:
+            turn, length = find_turn(entry.turns, self._tokens, place)
+            if turn is not None:
                 action, is_turn, is_plain = turn.action, True, turn.is_plain
                 taken = 0 if turn.has_gap else length
-                break
         state = self._state
         if not action:
             if token in JOINS:
