@@ -61,6 +61,11 @@ def detect_kinds(rules: Rules, text: str) -> tuple[OperationKind, ...]:
     return _words_or_shell(rules, first, bare, has_prefix=bool(start and "=" in start[0]))
 
 
+def looks_like_sql(text: str) -> bool:
+    """Tell whether a text begins with a statement."""
+    return _SQL.match(text[:_HEAD]) is not None
+
+
 def _looks_spoken(bare: str) -> bool:
     words = bare.lower().split()
     return sum(word.strip(",.") in _STOPWORDS for word in words) >= 2 and not _STRONG_SHELL.search(bare)
