@@ -87,7 +87,9 @@ class Assessor:
         covered: bool | None,
         precedents: Sequence[Precedent],
     ) -> RiskAssessment:
-        findings = sorted(case.findings, key=lambda finding: -finding.weight)
+        findings = case.findings
+        if len(findings) > 1:
+            findings = sorted(findings, key=lambda finding: -finding.weight)
         score = findings[0].weight if findings else self.rules.weight("reads")
         signals = [Signal(finding.rule, finding.reason, finding.weight) for finding in findings]
         worst = findings[0].weight if findings else 0.0

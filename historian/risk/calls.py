@@ -11,6 +11,7 @@ import msgspec
 
 from historian.risk.arguments import split_name
 from historian.risk.listing import listed
+from historian.risk.operations import Operation
 
 _WRAPPING = listed("params arguments input args kwargs options parameters payload request tool_input")
 _COMMANDS = listed("command cmd commands script scripts bash shell input args argv code keystrokes cli exec run line")
@@ -86,6 +87,18 @@ class Call(msgspec.Struct, frozen=True):
         return any(
             value is True and re.sub(r"[^a-z]", "", key.lower()) in _REHEARSALS for key, value in self.given.items()
         )
+
+    @property
+    def inner(self) -> Operation | None:
+        """The call that this one only passes on, None where it is one itself."""
+        for key in ("tool_name", "toolName", "function_name", "tool"):
+            name = self.given.get(key)
+            if isinstance(name, str) and name and name != self.name:
+                given = {
+                    key: value for key, value in self.given.items() if key not in ("tool_name", "toolName", "tool")
+                }
+                return Operation(tool=name, arguments=given)
+        return None
 
     def choices(self) -> Iterator[str]:
         """Yield what its arguments choose: short values of `action` and the like, and names that are set to true."""

@@ -58,6 +58,7 @@ class State(msgspec.Struct):
     spared: str = ""
     has_read: bool = False
     has_named: bool = False
+    found_before: int = 0
 
     def start_clause(self) -> None:
         """Forget what governed."""

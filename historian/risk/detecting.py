@@ -31,6 +31,7 @@ _STOPWORDS = listed(
     "them please on at by be was were not should would could will if when what how why which where who i we "
     "you they every each everything"
 )
+_MARKS = re.compile(r"[|&$<>*/=-]")
 _PATH = re.compile(r"(?<=\s)(?:~|\.{1,2})?/[\w./-]*")
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"|`[^`]*`")
 _HEAD = 4096
@@ -88,13 +89,13 @@ def _words_or_shell(rules: Rules, first: str, bare: str, *, has_prefix: bool) ->
         or name in WRAPPERS
         or name.endswith((".sh", ".py", ".ps1"))
     )
-    strong = _STRONG_SHELL.search(bare) is not None
+    strong = _MARKS.search(bare) is not None and _STRONG_SHELL.search(bare) is not None
     if name in ("make", "just", "task") and len(words) == 2:
         return (OperationKind.SHELL,)
     is_said = name in _PLAIN_WORDS or (name in rules.words and bool(rules.words[name].action))
     if has_prefix and (is_program or strong):
         return (OperationKind.SHELL,)
-    if is_program and strong and spoken >= 2 and not _STRONG_SHELL.search(_PATH.sub(" ", bare)):
+    if is_program and strong and spoken >= (1 if is_said else 2) and not _STRONG_SHELL.search(_PATH.sub(" ", bare)):
         return (OperationKind.SHELL, OperationKind.WORDS)
     if is_program and (not is_said or strong):
         if spoken >= 2 and not strong and not is_path:

@@ -17,6 +17,7 @@ _AFTER_OBJECT = listed(
 _ADVERBS = listed("again now today tonight asap please too first there here altogether")
 _CONTENTS = listed("contents content all everything copy rest entirety lot most half some each any none one")
 _PRONOUNS = listed("it them everything")
+_STRUCTURES = listed("code class classes form session page function functions method helper logging caching")
 _LOOSE = listed("files file folder folders directory directories data keys logs log")
 _FIXED = frozenset(("runs", "migrates", "patches"))
 _SMALL = frozenset(("destroys", "refactors", "permits", "rewrites"))
@@ -31,12 +32,15 @@ def settle(rules: Rules, tokens: Sequence[str], place: int, action: str, length:
         return action if not rules.production.isdisjoint(clause_from(tokens, place)) else "changes"
     if action in _SMALL or action == "destroys_data":
         phrase = object_at(tokens, place + length)
-        is_small = not rules.small.isdisjoint(phrase[-1:] if action == "refactors" else phrase)
+        is_small = not rules.small.isdisjoint(phrase)
+        if action == "refactors":
+            is_small = is_small and phrase[-1] in rules.small and phrase[-1] not in _STRUCTURES
         if action != "destroys_data":
             return "changes" if is_small and (phrase[-1] not in rules.data or phrase[-1] in _LOOSE) else action
         if phrase and phrase[0] in _PRONOUNS:
             return "changes" if rules.data.isdisjoint(tokens[max(place - _SENTENCE, 0) : place]) else "destroys"
-        return "destroys" if phrase and not is_small and phrase[-1] in rules.data else "changes"
+        is_held = bool(phrase) and phrase[-1] in rules.data and not (is_small and phrase[-1] in _LOOSE)
+        return "destroys" if is_held else "changes"
     return action
 
 

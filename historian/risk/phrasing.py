@@ -227,6 +227,6 @@ def _slips(verb: str) -> Iterator[str]:
     for at in range(1, len(verb)):
         if at < len(verb) - 1:
             yield verb[:at] + verb[at + 1] + verb[at] + verb[at + 2 :]
-            if len(verb) > 5:
-                yield verb[:at] + verb[at + 1 :]
+        if len(verb) >= _SHORT and not (at == len(verb) - 1 and verb.endswith("s")):
+            yield verb[:at] + verb[at + 1 :]
         yield verb[: at + 1] + verb[at:]

@@ -52,6 +52,9 @@ _DEEPEST = 3
 def judge_tool(case: Case, operation: Operation, judge: Judge, depth: int = 0) -> None:
     """Judge a call: `judge` judges the operation that it stands for."""
     call = take_apart(operation.tool or operation.text, operation.arguments)
+    if (inner := call.inner) is not None and depth < _DEEPEST:
+        judge_tool(case, inner, judge, depth + 1)
+        return
     if call.is_rehearsal:
         case.add("rehearses", "tool.rehearsal", "says that nothing is to be done")
         return
@@ -83,8 +86,10 @@ def _judge_given(case: Case, call: Call, operation: Operation, judge: Judge) -> 
     statements = call.statements
     if statements and looks_like_sql(statements):
         judge(case, Operation(text=statements, kind=OperationKind.SQL, dialect=operation.dialect))
+        if (named := _by_words(case, call.parts)) == "migrates":
+            case.add(named, "tool.name", f"the tool {call.name[:60]} {case.rules.says(named)}")
         return True
-    if (code := call.code) and not said.isdisjoint(_CODE):
+    if (code := call.code) and not said.isdisjoint(_CODE) and said.isdisjoint(_WRITES):
         return _judge_code(case, call, code, judge, cwd)
     if command and (not said.isdisjoint(_SHELLS) or not call.path) and _is_run(call):
         where = cwd or str(call.given.get("cwd") or call.given.get("workdir") or "")
@@ -126,6 +131,9 @@ def _judge_patch(case: Case, text: str, judge: Judge, cwd: str) -> bool:
 def _judge_code(case: Case, call: Call, code: str, judge: Judge, cwd: str) -> bool:
     from historian.risk.interpreters import Code, judge_code
 
+    for line in code.splitlines():
+        if line.lstrip().startswith("!"):
+            judge(case, Operation(text=line.lstrip()[1:], kind=OperationKind.SHELL, cwd=cwd))
     named = {"js": "javascript", "typescript": "javascript", "deno": "javascript"}
     language = next(
         (named.get(part, part) for part in call.context if part in named or part in ("node", "javascript", "ruby")),
@@ -152,6 +160,8 @@ def _judge_file_tool(case: Case, call: Call, judge: Judge, cwd: str) -> bool:
         change = "create"
     elif said & _WRITES:
         change = "update"
+        if "overwrite" in said:
+            case.add("destroys", "tool.overwrites", f"overwrites {path[:120]}")
     else:
         return False
     judge(case, Operation(kind=OperationKind.FILE, path=path, change=change, size_bytes=call.size or None, cwd=cwd))
@@ -190,7 +200,7 @@ def _action_of(case: Case, call: Call) -> str:
     if action == "reads" and "and" not in parts:
         return action
     chosen = [_by_words(case, split_name(choice)) for choice in call.choices()]
-    found = [action, _by_words(case, parts), *chosen]
+    found = [action, _by_words(case, parts), _by_words(case, (parts[-1], *parts[:-1])), *chosen]
     if action == "" and any(one == "reads" for one in chosen):
         found = [one for one in found if one not in _MILD]
         action = "reads"
@@ -206,7 +216,7 @@ def _action_of(case: Case, call: Call) -> str:
 def _by_words(case: Case, parts: list[str] | tuple[str, ...]) -> str:
     """Return the heaviest thing that words of a name say, "" where nothing is known of them."""
     inner = Case(case.rules)
-    judge_words(inner, " ".join(parts))
+    judge_words(inner, " ".join(parts).strip())
     worst = max(inner.findings, key=lambda finding: finding.weight, default=None)
     action = worst.action if worst is not None and worst.rule != "words.unknown" else ""
     if action in _MILD and len(parts) == 1:

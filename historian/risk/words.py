@@ -35,6 +35,7 @@ _CREATING = listed(
 )
 _PRONOUNS = frozenset(("it", "them", "that", "this", "the", "those", "these", "both", "everything"))
 _CAUSING = listed("get gets see have has getting having open")
+_REHEARSED = listed("preview previews mock mocks simulation")  # nouns too: "the preview environment"
 _MILD = frozenset(("changes", "runs", "sends"))
 _NO_HARM = frozenset(("reads", "rehearses"))
 _SILENT = {"subordinates", "questions", "negations", "mentions", "reads", "rehearses"}
@@ -107,17 +108,17 @@ class _Reader:
                 state.mode = "mention"
             elif token in STOPS:
                 state.start_sentence(is_asked=asks and is_question(tokens, place + 1))
+                state.found_before = len(self._case.findings)
             elif token in JOINS:
                 self._meet_join(place, token)
             elif token in BREAKS:
                 state.start_clause()
+                state.is_rehearsal = False
             elif token == '"':
                 state.is_quoted = not state.is_quoted
             elif token in written:
                 state.has_written = True
-            elif self._judge is None:
-                pass
-            elif token.startswith("codespan"):
+            elif self._spans and token.startswith("codespan"):
                 self._meet_span(token)
             elif token[0] == "-" and place and len(token) > 1 and state.mode == "do":
                 self._meet_flag(place)
@@ -145,7 +146,7 @@ class _Reader:
                 state.has_written = True
             return 0
         if action in _SILENT:
-            self._meet_governor(place, token, action, is_plain=is_plain)
+            self._meet_governor(place, token, action, is_plain=is_plain, is_turn=is_turn)
         elif state.is_quoted:
             state.spared = state.spared or action
             return taken
@@ -158,10 +159,14 @@ class _Reader:
             state.has_written = True
         return taken
 
-    def _meet_governor(self, place: int, token: str, action: str, *, is_plain: bool) -> None:
+    def _meet_governor(self, place: int, token: str, action: str, *, is_plain: bool, is_turn: bool) -> None:
         state = self._state
         if action == "rehearses":
-            state.is_rehearsal = state.is_rehearsal or state.mode != "not"
+            if token in _REHEARSED and place and self._tokens[place - 1] in DETERMINERS and state.verb:
+                return
+            if state.mode != "not" and not state.is_rehearsal:
+                state.is_rehearsal = True
+                del self._case.findings[state.found_before :]
             state.has_read = True
         elif action == "subordinates":
             self._meet_subordinate(place, token)
@@ -169,7 +174,7 @@ class _Reader:
             if state.mode == "do" or (state.mode == "read" and self._is_joined(place)):
                 state.mode, state.joined_at, state.is_fronted = "not", -9, False
         elif action == "mentions":
-            if state.verb and state.mode == "do" and state.verb_action != "runs":
+            if state.verb and state.mode == "do" and (state.verb_action != "runs" or is_turn):
                 state.mode, state.joined_at = "mention", -9
         elif action == "questions":
             self._meet_question(place, token)
@@ -257,6 +262,8 @@ class _Reader:
         if "between" in tokens[max(place - 5, 0) : place]:
             return False
         joint = tokens[state.joined_at]
+        if state.mode == "not" and joint == "," and not {"or", "nor"}.isdisjoint(tokens[place + 1 : place + 6]):
+            return False
         if joint in ("before", "while"):
             return False
         return state.mode != "not" or joint in ("and", ",", "&", "plus")
