@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from historian.risk.clauses import JOINS, State
@@ -16,7 +17,8 @@ _AFTER_OBJECT = listed(
 )
 _ADVERBS = listed("again now today tonight asap please too first there here altogether")
 _CONTENTS = listed("contents content all everything copy rest entirety lot most half some each any none one")
-_PRONOUNS = listed("it them everything")
+_PRONOUNS = listed("it them")
+_VERSION = re.compile(r"v?\d")
 _STRUCTURES = listed("code class classes form session page function functions method helper logging caching")
 _LOOSE = listed("files file folder folders directory directories data keys logs log")
 _FIXED = frozenset(("runs", "migrates", "patches"))
@@ -29,7 +31,9 @@ def settle(rules: Rules, tokens: Sequence[str], place: int, action: str, length:
     if action in _FIXED or action == "changes":
         return action
     if action == "deploys":
-        return action if not rules.production.isdisjoint(clause_from(tokens, place)) else "changes"
+        is_version = place + length < len(tokens) and _VERSION.match(tokens[place + length]) is not None
+        is_out = is_version and tokens[place].startswith(("release", "ship", "launch"))
+        return action if is_out or not rules.production.isdisjoint(clause_from(tokens, place)) else "changes"
     if action in _SMALL or action == "destroys_data":
         phrase = object_at(tokens, place + length)
         is_small = not rules.small.isdisjoint(phrase)
@@ -82,4 +86,4 @@ def is_name(rules: Rules, state: State, tokens: Sequence[str], place: int, lengt
     if tokens[at] not in rules.nouns or state.verb_action == "runs":
         return False
     before = tokens[place - 1]
-    return before in DETERMINERS or (bool(state.verb) and before not in JOINS and before != "to")
+    return before in DETERMINERS or before == ":" or (bool(state.verb) and before not in JOINS and before != "to")

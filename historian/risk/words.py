@@ -35,6 +35,9 @@ _CREATING = listed(
 )
 _PRONOUNS = frozenset(("it", "them", "that", "this", "the", "those", "these", "both", "everything"))
 _CAUSING = listed("get gets see have has getting having open")
+_ASKED = frozenset(("how", "why", "what", "where", "which"))
+_AUXILIARIES = listed("is are was were does did should do has had am")
+_OPENS = STOPS | JOINS | frozenset(('"',))
 _REHEARSED = listed("preview previews mock mocks simulation")  # nouns too: "the preview environment"
 _MILD = frozenset(("changes", "runs", "sends"))
 _NO_HARM = frozenset(("reads", "rehearses"))
@@ -104,8 +107,10 @@ class _Reader:
             token = tokens[place]
             if (entry := words.get(token)) is not None:
                 place += self._meet(place, token, entry)
-            elif token == ":" and state.has_written and state.verb_action in ("changes", "sends"):
-                state.mode = "mention"
+            elif token == ":" and (
+                state.mode == "read" or (state.has_written and state.verb_action in ("changes", "sends"))
+            ):
+                state.mode = "mention" if state.mode == "do" else state.mode
             elif token in STOPS:
                 state.start_sentence(is_asked=asks and is_question(tokens, place + 1))
                 state.found_before = len(self._case.findings)
@@ -141,11 +146,15 @@ class _Reader:
         state = self._state
         if not action:
             if token in JOINS:
+                if token == "before" and is_at_start(self._tokens, place):
+                    self._meet_subordinate(place, token)
                 state.joined_at = place
             elif token in self._rules.written:
                 state.has_written = True
             return 0
         if action in _SILENT:
+            if action == "reads" and entry.is_past and not is_turn and not is_at_start(self._tokens, place):
+                return taken
             self._meet_governor(place, token, action, is_plain=is_plain, is_turn=is_turn)
         elif state.is_quoted:
             state.spared = state.spared or action
@@ -171,11 +180,14 @@ class _Reader:
         elif action == "subordinates":
             self._meet_subordinate(place, token)
         elif action == "negations":
-            if state.mode == "do" or (state.mode == "read" and self._is_joined(place)):
+            if state.mode == "do" or (state.mode == "read" and not state.is_how_to):
                 state.mode, state.joined_at, state.is_fronted = "not", -9, False
         elif action == "mentions":
             if state.verb and state.mode == "do" and (state.verb_action != "runs" or is_turn):
                 state.mode, state.joined_at = "mention", -9
+            elif is_turn and not state.verb and state.mode == "do":
+                self._count("changes", token, place)
+                state.mode, state.verb, state.verb_action = "mention", token, "changes"
         elif action == "questions":
             self._meet_question(place, token)
         elif self._is_joined(place) and is_plain and state.mode != "not" and not state.is_fronted:
@@ -196,12 +208,14 @@ class _Reader:
 
     def _meet_question(self, place: int, token: str) -> None:
         state = self._state
+        if token in _AUXILIARIES and place and self._tokens[place - 1] not in _OPENS:
+            return
         if state.mode == "read":
             state.is_how_to = state.is_how_to or self._tokens[place + 1 : place + 2] == ["to"]
         elif state.mode == "do" and not state.verb and is_at_start(self._tokens, place):
             state.mode, state.has_read = "read", True
             state.verb, state.is_how_to = token, True
-        elif state.mode == "do" and state.verb_action == "changes" and token in ("how", "why", "what"):
+        elif state.mode == "do" and state.verb_action == "changes" and token in _ASKED:
             state.mode = "mention"
 
     def _is_joined(self, place: int) -> bool:
