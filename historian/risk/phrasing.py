@@ -22,6 +22,7 @@ DETERMINERS = listed(
     "entire of"
 )
 _REACH = 8
+_FARTHEST = 24  # tokens that a turn can take in all
 _BARS = (
     STOPS
     | BREAKS
@@ -108,7 +109,7 @@ def _regular(verb: str) -> tuple[str, str, str]:
 def find_turn(turns: Mapping[str, tuple[Turn, ...]], tokens: Sequence[str], place: int) -> tuple[Turn | None, int]:
     """Return the turn that fits best at `place`, and how many tokens after it belong to it."""
     best: Turn | None = None
-    length, is_next, at, end = 0, True, place + 1, len(tokens)
+    length, is_next, at, end = 0, True, place + 1, min(len(tokens), place + _FARTHEST)
     last = at + _REACH
     while at < end and at <= last:
         token = tokens[at]

@@ -39,6 +39,7 @@ _ASKED = frozenset(("how", "why", "what", "where", "which"))
 _AUXILIARIES = listed("is are was were does did should do has had am")
 _OPENS = STOPS | JOINS | frozenset(('"',))
 _REHEARSED = listed("preview previews mock mocks simulation")  # nouns too: "the preview environment"
+_MARKS = STOPS | JOINS | BREAKS | frozenset(('"',))
 _MILD = frozenset(("changes", "runs", "sends"))
 _NO_HARM = frozenset(("reads", "rehearses"))
 _SILENT = {"subordinates", "questions", "negations", "mentions", "reads", "rehearses"}
@@ -93,6 +94,7 @@ class _Reader:
     ) -> None:
         self._case, self._rules, self._tokens = case, case.rules, tokens
         self._spans, self._judge = spans, judge
+        self._present = frozenset(tokens)
         self._state = State()
         self._found = False
         self._seen: set[tuple[str, str]] = set()
@@ -107,38 +109,45 @@ class _Reader:
             token = tokens[place]
             if (entry := words.get(token)) is not None:
                 place += self._meet(place, token, entry)
-            elif token == ":" and (
-                state.mode == "read" or (state.has_written and state.verb_action in ("changes", "sends"))
-            ):
-                state.mode = "mention" if state.mode == "do" else state.mode
-            elif token in STOPS:
-                state.start_sentence(is_asked=asks and is_question(tokens, place + 1))
-                state.found_before = len(self._case.findings)
-            elif token in JOINS:
-                self._meet_join(place, token)
-            elif token in BREAKS:
-                state.start_clause()
-                state.is_rehearsal = False
-            elif token == '"':
-                state.is_quoted = not state.is_quoted
+            elif token in _MARKS:
+                self._meet_mark(place, token, asks=asks)
             elif token in written:
                 state.has_written = True
-            elif self._spans and token.startswith("codespan"):
-                self._meet_span(token)
             elif token[0] == "-" and place and len(token) > 1 and state.mode == "do":
                 self._meet_flag(place)
+            elif self._spans and token.startswith("codespan"):
+                self._meet_span(token)
             place += 1
         self._finish()
 
-    def _meet_join(self, place: int, token: str) -> None:
-        if token == "," and self._state.is_fronted:
-            self._state.start_clause()
-        self._state.joined_at = place
+    def _meet_mark(self, place: int, token: str, *, asks: bool) -> None:
+        """Take in what ends or joins sentences and clauses."""
+        state = self._state
+        if token in JOINS:
+            if token == "," and state.is_fronted:
+                state.start_clause()
+            state.joined_at = place
+        elif token in BREAKS:
+            state.start_clause()
+            state.is_rehearsal = False
+        elif token == '"':
+            state.is_quoted = not state.is_quoted
+        elif token != ":" or not self._goes_on():
+            state.start_sentence(is_asked=asks and is_question(self._tokens, place + 1))
+            state.found_before = len(self._case.findings)
+
+    def _goes_on(self) -> bool:
+        """Whether what follows a colon belongs to what is read or written: "open an issue: migration fails"."""
+        state = self._state
+        if state.mode == "do" and state.has_written and state.verb_action in ("changes", "sends"):
+            state.mode = "mention"
+            return True
+        return state.mode == "read"
 
     def _meet(self, place: int, token: str, entry: Token) -> int:
         """Take in a token that says something; return how many further tokens belong to it."""
         action, taken, is_turn, is_plain = entry.action, 0, False, entry.is_plain
-        if entry.turns:
+        if entry.turns and not entry.turns.keys().isdisjoint(self._present):
             turn, length = find_turn(entry.turns, self._tokens, place)
             if turn is not None:
                 action, is_turn, is_plain = turn.action, True, turn.is_plain
@@ -316,13 +325,18 @@ class _Reader:
             return
         self._seen.add((action, token))
         weight = self._rules.weight(action)
-        clause = clause_from(self._tokens, max(place - 6, 0)) if action not in _NO_HARM else []
-        if clause and not self._rules.production.isdisjoint(clause):
+        if action not in _NO_HARM and self._is_in_production(place):
             weight = min(1.0, weight + 0.1)
         self._case.add(action, f"words.{action}", f"“{token}” {self._rules.says(action)}", weight=weight)
         is_noun = place > 0 and self._tokens[place - 1] in DETERMINERS
         if action not in _NO_HARM and not is_noun and (effect := _EFFECTS.get(token)) is not None:
             self._case.effect(effect)
+
+    def _is_in_production(self, place: int) -> bool:
+        production = self._rules.production
+        if production.isdisjoint(self._present):
+            return False
+        return not production.isdisjoint(clause_from(self._tokens, max(place - 6, 0)))
 
     def _finish(self) -> None:
         state, case = self._state, self._case

@@ -4,21 +4,31 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from historian.risk import Assessor
+from historian.risk import Assessor, Operation
 
-CASES = [
-    tuple(line.split("\t", 1))
-    for line in (Path(__file__).parent / "labelled.txt").read_text("utf-8").splitlines()
-    if line
-]
+HERE = Path(__file__).parent
 ASSESSOR = Assessor()
+
+
+def read(name: str) -> list[list[str]]:
+    return [line.split("\t") for line in (HERE / name).read_text("utf-8").splitlines() if line]
 
 
 @pytest.mark.parametrize("level", ["low", "medium", "high"])
 def test_each_operation_has_its_level(level: str) -> None:
-    wanted = [text.replace("\\n", "\n") for label, text in CASES if label == level]
+    wanted = ["\t".join(text).replace("\\n", "\n") for label, *text in read("labelled.txt") if label == level]
     assert len(wanted) > 100
     others = {text: found for text in wanted if (found := ASSESSOR.assess(text).level.value) != level}
+    assert others == {}
+
+
+@pytest.mark.parametrize("level", ["low", "medium", "high"])
+def test_each_call_of_a_tool_has_its_level(level: str) -> None:
+    wanted = [(name, given) for label, name, given in read("labelled_tools.txt") if label == level]
+    assert len(wanted) > 30
+    calls = {call: Operation(tool=call[0], arguments=msgspec.json.decode(call[1])) for call in wanted}
+    others = {call: found for call, one in calls.items() if (found := ASSESSOR.assess(one).level.value) != level}
     assert others == {}
