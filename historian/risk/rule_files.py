@@ -222,6 +222,8 @@ def _grown(table: RuleTable, source: _Source, section: str, value: Any) -> dict[
         if not is_open and name not in grown:
             raise source.problem((section, str(name)), f"no such name; known: {', '.join(sorted(grown))}")
         new = _entries(source, (section, str(name)), entries)
+        if section == "words":
+            _check_lists(table, source, (section, str(name)), new)
         bare = {entry.removesuffix("~") for entry in new}
         for others in () if is_open else grown.values():
             others[:] = [entry for entry in others if entry.removesuffix("~") not in bare]
@@ -230,6 +232,15 @@ def _grown(table: RuleTable, source: _Source, section: str, value: Any) -> dict[
     if section == "paths":  # the first pattern that fits counts: what the project names goes to the front
         return {name: grown[name] for name in (*value, *(name for name in grown if name not in value))}
     return grown
+
+
+def _check_lists(table: RuleTable, source: _Source, keys: tuple[str, ...], entries: list[str]) -> None:
+    """Raise for an entry that names with @ a list that is not there."""
+    known = {*table.classes, *_LISTS, *(source.values.get("classes") or ())}
+    for number, entry in enumerate(entries):
+        for name in re.findall(r"@([\w-]+)", entry):
+            if name not in known:
+                raise source.problem((*keys, str(number)), f"no list {name!r}; known: {', '.join(sorted(known))}")
 
 
 def _first_of(new: list[str], before: list[str]) -> Iterator[str]:
