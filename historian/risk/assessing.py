@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from chronos.errors import UsageError
-from historian.risk.case import Case
+from historian.risk.case import Case, Finding
 from historian.risk.coverage import advise, resolve_targets
 from historian.risk.detecting import detect_kinds, kind_of
 from historian.risk.operations import Operation, OperationKind
@@ -18,6 +18,8 @@ from historian.risk.words import judge_words
 
 _MOST_REASONS = 8
 _PRECEDENT_SHARE = 0.4
+_HARMLESS = 0.25
+_CUT = frozenset(("probe.cut", "bounds", "shell.unparsed"))
 _PLAIN = frozenset(("reads", "rehearses"))
 
 
@@ -87,13 +89,12 @@ class Assessor:
         covered: bool | None,
         precedents: Sequence[Precedent],
     ) -> RiskAssessment:
-        findings = sorted(case.findings, key=lambda finding: -finding.weight)
+        findings = case.findings
+        if len(findings) > 1:
+            findings = sorted(findings, key=lambda finding: -finding.weight)
         score = findings[0].weight if findings else self.rules.weight("reads")
         signals = [Signal(finding.rule, finding.reason, finding.weight) for finding in findings]
-        worst = findings[0].weight if findings else 0.0
-        keeps = [finding.reason for finding in findings if finding.action not in _PLAIN or worst < 0.25]
-        cut = [finding.reason for finding in findings if finding.rule in ("probe.cut", "bounds", "shell.unparsed")]
-        reasons = [*dict.fromkeys([*_named(precedents), *keeps[: _MOST_REASONS - len(cut)], *cut])]
+        reasons = _reasons(findings, _named(precedents) if precedents else [])
         highest = self.rules.table.thresholds["medium"] if self._level(score) is RiskLevel.LOW else 1.0
         for precedent in precedents:  # what only reads stays low, whatever failed that it speaks of
             share = _PRECEDENT_SHARE * min(max(precedent.similarity, 0.0), 1.0) * (highest - score)
@@ -115,6 +116,16 @@ class Assessor:
         if score >= thresholds["high"]:
             return RiskLevel.HIGH
         return RiskLevel.MEDIUM if score >= thresholds["medium"] else RiskLevel.LOW
+
+
+def _reasons(findings: Sequence[Finding], named: list[str]) -> list[str]:
+    """Return why, the heaviest first: what is harmless is left out beside what is not."""
+    if len(findings) == 1:
+        return [*named, findings[0].reason]
+    worst = findings[0].weight if findings else 0.0
+    keeps = [finding.reason for finding in findings if finding.action not in _PLAIN or worst < _HARMLESS]
+    cut = [finding.reason for finding in findings if finding.rule in _CUT]
+    return list(dict.fromkeys([*named, *keeps[: _MOST_REASONS - len(cut)], *cut]))
 
 
 def _named(precedents: Sequence[Precedent]) -> list[str]:

@@ -18,7 +18,7 @@ _SQL = re.compile(
     select\s+(?:.{1,2000}?\sfrom\s+[\w"`\[(.]|[\d'"*(]|\w+\()|insert\s+(?:or\s+\w+\s+)?(?:into|overwrite)\s+\S|replace\s+into\s|update\s+[\w."`\[\]]+\s+(?:as\s+\w+\s+|\w+\s+)?set\s+[\w."`\[]+\s*=
     |delete\s+from\s+[\w."`\[\]]+\s*(?:$|;|where\b|using\b|returning\b|as\b|limit\b|order\b|--)|drop\s+(?:table|database|index|view|schema|column|user|role|function|trigger|procedure|sequence|type|materialized|extension|keyspace|constraint|owned|warehouse|stage)\s+(?:if\s+exists\s+)?[\w."`\[]+
     |truncate\s+(?:table\s+)?(?:only\s+)?[\w."`\[\]]+\s*(?:$|;|,|cascade|restart|restrict)|alter\s+(?:table|database|user|role|index|view|schema|column|type|sequence|system|session|default)\s+\S
-    |create\s+(?:or\s+replace\s+)?(?:temp(?:orary)?\s+|unique\s+|unlogged\s+|materialized\s+|external\s+)*(?:table|database|index|view|schema|user|role|function|trigger|procedure|sequence|type|extension|virtual)\s+(?:if\s+not\s+exists\s+)?[\w."`\[]+\s*(?:[(;.]|$|as\b|on\b|with\b|using\b|returns\b|like\b|for\b|before\b|after\b|password\b)
+    |create\s+(?:or\s+replace\s+)?(?:temp(?:orary)?\s+|unique\s+|unlogged\s+|materialized\s+|external\s+)*(?:table|database|index|view|schema|user|role|function|trigger|procedure|sequence|type|extension|virtual)\s+(?:concurrently\s+)?(?:if\s+not\s+exists\s+)?[\w."`\[]+\s*(?:[(;.]|$|as\b|on\b|with\b|using\b|returns\b|like\b|for\b|before\b|after\b|password\b)
     |grant\s.+\s(?:on|to)\s|revoke\s.+\sfrom\s+\w+\s*;?\s*$|with\s+(?:recursive\s+)?[\w"]+\s*(?:\([^)]*\)\s*)?as\s+(?:not\s+)?(?:materialized\s+)?\(|merge\s+into\s+\S+\s+(?:as\s+\w+\s+|\w+\s+)?using\b
     |explain\s+(?:\(.*?\)\s*)?(?:analyze\s+|verbose\s+)*(?:select|insert|update|delete|with)\s|explain\s+query\s+plan\s|begin\s*(?:transaction|work)?\s*;|start\s+transaction\s*;|(?:commit|rollback)\s*;|pragma\s+\w+|vacuum(?:\s+full)?(?:\s+[\w.]+)?\s*;?\s*$|analyze\s+\w+\s*;|reindex\s+(?:table|index|database)\s
     |call\s+[\w.]+\s*\(|exec(?:ute)?\s+(?:[\w.]*sp_\w+|dbo\.\w+|immediate\b|procedure\b|\w+\.\w+)|copy\s+[\w."(]+.*\s(?:from|to)\s|comment\s+on\s+(?:table|column)\s|show\s+(?:tables|databases|columns|create\s+table|processlist|index|grants|variables|full|status)\b|describe\s+\w+\s*;|desc\s+\w+\s*;|set\s+\w+\s*=\s*\S+\s*;|load\s+data\s|do\s+\$|declare\s+@|use\s+\w+\s*;|optimize\s+table\s|rename\s+table\s|kill\s+(?:query\s+|connection\s+)?\d+\s*;|lock\s+tables?\s|refresh\s+materialized|attach\s+database|detach\s+database|undrop\s|values\s*\(|reassign\s+owned|drop\s+all\s+tables\s*;)"""
@@ -29,8 +29,10 @@ _STRONG_SHELL = re.compile(
 _STOPWORDS = listed(
     "the a an all any of to from and then with for in into our my your this that these those is are it its "
     "them please on at by be was were not should would could will if when what how why which where who i we "
-    "you they every each"
+    "you they every each everything"
 )
+_MARKS = re.compile(r"[|&$<>*/=-]")
+_PATH = re.compile(r"(?<=\s)(?:~|\.{1,2})?/[\w./-]*")
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"|`[^`]*`")
 _HEAD = 4096
 _FIRST_WORD = re.compile(r"[^\s;|&<>()]+")
@@ -60,6 +62,11 @@ def detect_kinds(rules: Rules, text: str) -> tuple[OperationKind, ...]:
     return _words_or_shell(rules, first, bare, has_prefix=bool(start and "=" in start[0]))
 
 
+def looks_like_sql(text: str) -> bool:
+    """Tell whether a text begins with a statement."""
+    return _SQL.match(text[:_HEAD]) is not None
+
+
 def _looks_spoken(bare: str) -> bool:
     words = bare.lower().split()
     return sum(word.strip(",.") in _STOPWORDS for word in words) >= 2 and not _STRONG_SHELL.search(bare)
@@ -82,12 +89,14 @@ def _words_or_shell(rules: Rules, first: str, bare: str, *, has_prefix: bool) ->
         or name in WRAPPERS
         or name.endswith((".sh", ".py", ".ps1"))
     )
-    strong = _STRONG_SHELL.search(bare) is not None
+    strong = _MARKS.search(bare) is not None and _STRONG_SHELL.search(bare) is not None
     if name in ("make", "just", "task") and len(words) == 2:
         return (OperationKind.SHELL,)
     is_said = name in _PLAIN_WORDS or (name in rules.words and bool(rules.words[name].action))
     if has_prefix and (is_program or strong):
         return (OperationKind.SHELL,)
+    if is_program and strong and spoken >= (1 if is_said else 2) and not _STRONG_SHELL.search(_PATH.sub(" ", bare)):
+        return (OperationKind.SHELL, OperationKind.WORDS)
     if is_program and (not is_said or strong):
         if spoken >= 2 and not strong and not is_path:
             return (OperationKind.SHELL, OperationKind.WORDS)

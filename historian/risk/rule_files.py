@@ -26,7 +26,7 @@ _MOST_ENTRIES = 20_000
 _LONGEST_ENTRY = 8000
 _NUMBERS = ("weights", "thresholds", "path_weights")
 _LISTS = ("data", "schema", "small", "nouns", "written", "production", "clouds")
-_TABLES = ("words", "verbs", "verb_flags", "paths", "commands", "effects", "valued")
+_TABLES = ("words", "classes", "verbs", "verb_flags", "paths", "commands", "effects", "valued")
 _HINT = "docs/risk.md shows the form of the rules"
 
 
@@ -37,6 +37,7 @@ class RuleTable(msgspec.Struct, frozen=True, kw_only=True):
     thresholds: dict[str, float]
     path_weights: dict[str, float]
     words: dict[str, list[str]]
+    classes: dict[str, list[str]]
     data: list[str]
     schema: list[str]
     small: list[str]
@@ -222,11 +223,13 @@ def _grown(table: RuleTable, source: _Source, section: str, value: Any) -> dict[
     grown = {name: list(entries) for name, entries in getattr(table, section).items()}
     if section == "commands":
         grown = {name: list(table.own_commands.get(name, ())) for name in grown}
-    is_open = section in ("valued", "effects")
+    is_open = section in ("valued", "effects", "classes")
     for name, entries in value.items():
         if not is_open and name not in grown:
             raise source.problem((section, str(name)), f"no such name; known: {', '.join(sorted(grown))}")
         new = _entries(source, (section, str(name)), entries)
+        if section == "words":
+            _check_lists(table, source, (section, str(name)), new)
         bare = {entry.removesuffix("~") for entry in new}
         for others in () if is_open else grown.values():
             others[:] = [entry for entry in others if entry.removesuffix("~") not in bare]
@@ -235,6 +238,15 @@ def _grown(table: RuleTable, source: _Source, section: str, value: Any) -> dict[
     if section == "paths":  # the first pattern that fits counts: what the project names goes to the front
         return {name: grown[name] for name in (*value, *(name for name in grown if name not in value))}
     return grown
+
+
+def _check_lists(table: RuleTable, source: _Source, keys: tuple[str, ...], entries: list[str]) -> None:
+    """Raise for an entry that names with @ a list that is not there."""
+    known = {*table.classes, *_LISTS, *(source.values.get("classes") or ())}
+    for number, entry in enumerate(entries):
+        for name in re.findall(r"@([\w-]+)", entry):
+            if name not in known:
+                raise source.problem((*keys, str(number)), f"no list {name!r}; known: {', '.join(sorted(known))}")
 
 
 def _first_of(new: list[str], before: list[str]) -> Iterator[str]:

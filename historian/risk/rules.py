@@ -14,6 +14,7 @@ from re import Pattern
 
 import msgspec
 
+from historian.risk.phrasing import Token, add_slips, compile_words, with_slips
 from historian.risk.rule_files import RuleTable, read_package_rules
 
 # Weaker first: a token that stands in several lists says the last of them, and so does a command.
@@ -21,7 +22,9 @@ STRENGTH = (
     "reads", "rehearses", "changes", "runs", "sends", "replaces", "deploys", "destroys_data", "refactors", "permits",
     "migrates", "patches", "publishes", "stops", "rewrites", "discards", "destroys", "foreign", "disks",
 )  # fmt: skip
-_VOWELS = "aeiou"
+_SILENT = ("subordinates", "questions", "negations", "mentions")
+# Only slips of words of these are known: the others are too many, and too short.
+_TYPED = frozenset(("deploys", *STRENGTH[STRENGTH.index("refactors") :]))
 _SAYS = {
     "reads": "only reads", "rehearses": "is a rehearsal", "changes": "changes something", "runs": "runs something",
     "sends": "sends something", "replaces": "replaces something", "destroys": "destroys",
@@ -31,14 +34,6 @@ _SAYS = {
     "deploys": "deploys to production", "foreign": "runs code from elsewhere", "disks": "writes to a disk as a whole",
     "stops": "stops a machine or a service", "permits": "changes who may do what",
 }  # fmt: skip
-
-
-class Token(msgspec.Struct, frozen=True):
-    """What a word says: its action, whether it is a plain form (drop, not drops), and phrases that begin with it."""
-
-    action: str = ""
-    is_plain: bool = False
-    phrases: tuple[tuple[tuple[str, ...], str], ...] = ()
 
 
 class CommandRule(msgspec.Struct, frozen=True):
@@ -65,17 +60,19 @@ class Rules(msgspec.Struct, frozen=True, dict=True):
     @cached_property
     def words(self) -> Mapping[str, Token]:
         """What each token of a description says, in lower case."""
-        return _compile_words(self.table.words)
+        table = self.table.words
+        order = (*_by_strength(table.keys() - set(_SILENT)), *_SILENT)
+        found = compile_words(table, order, self._list)
+        add_slips(found, [word for word, token in found.items() if token.action in _TYPED and len(word) > 3])
+        return found
 
-    @cached_property
-    def vocabulary(self) -> frozenset[str]:
-        """The tokens that say an action; no description without one of these is of interest."""
-        return frozenset(self.words)
+    def _list(self, name: str) -> list[str]:
+        return self.table.classes.get(name) or getattr(self.table, name, [])
 
     @cached_property
     def data(self) -> frozenset[str]:
         """Words for what holds data."""
-        return frozenset(self.table.data)
+        return with_slips(self.table.data)
 
     @cached_property
     def schema(self) -> frozenset[str]:
@@ -100,7 +97,7 @@ class Rules(msgspec.Struct, frozen=True, dict=True):
     @cached_property
     def production(self) -> frozenset[str]:
         """Words for where it hurts."""
-        return frozenset(self.table.production)
+        return with_slips(self.table.production)
 
     @cached_property
     def commands(self) -> Mapping[str, tuple[CommandRule, ...]]:
@@ -149,51 +146,6 @@ def package_rules() -> Rules:
 def _by_strength(actions: Iterable[str]) -> list[str]:
     known = {action: number for number, action in enumerate(STRENGTH)}
     return sorted(actions, key=lambda action: known.get(action, len(known)))
-
-
-def _compile_words(table: Mapping[str, list[str]]) -> dict[str, Token]:
-    order = (*_by_strength(table.keys() - {"negations", "mentions", "questions"}), "questions", "negations", "mentions")
-    single: dict[str, tuple[str, bool]] = {}
-    phrases: dict[str, dict[tuple[str, ...], str]] = {}
-    for action in (name for name in order if name in table):
-        for entry in table[action]:
-            words = split_words(entry.removesuffix("~"))
-            if not words:
-                continue
-            if len(words) > 1:
-                phrases.setdefault(words[0], {})[tuple(words[1:])] = action
-                continue
-            forms = inflect(words[0]) if entry.endswith("~") else (words[0],)
-            for number, form in enumerate(forms):
-                single[form] = (action, number == 0)
-    found = {}
-    for word in single.keys() | phrases.keys():
-        action, is_plain = single.get(word, ("", False))
-        longest_first = sorted(phrases.get(word, {}).items(), key=lambda item: -len(item[0]))
-        found[word] = Token(action, is_plain, tuple(longest_first))
-    return found
-
-
-def split_words(text: str) -> list[str]:
-    """Return the tokens of a description, in lower case: words, with the dots, dashes and slashes inside them."""
-    return _WORD.findall(text.lower())
-
-
-_WORD = re.compile(r"[\w'’.:/@+-]*[\w'’]|--?\w[\w-]*|[;.!?\n,:()`|\"—]")
-
-
-def inflect(verb: str) -> tuple[str, ...]:
-    """Return the forms of a regular English verb, the plain one first."""
-    if verb.endswith("e"):
-        return verb, f"{verb}s", f"{verb}d", f"{verb[:-1]}ing"
-    if verb.endswith("y") and verb[-2] not in _VOWELS:
-        return verb, f"{verb[:-1]}ies", f"{verb[:-1]}ied", f"{verb}ing"
-    if verb.endswith(("s", "x", "z", "ch", "sh")):
-        return verb, f"{verb}es", f"{verb}ed", f"{verb}ing"
-    is_short = len(re.findall(r"[aeiouy]+", verb)) == 1 or verb.endswith(("ommit", "ubmit", "efer", "rebut", "umpit"))
-    if is_short and len(verb) > 2 and verb[-1] not in "wxyaeiou" and verb[-2] in _VOWELS and verb[-3] not in _VOWELS:
-        return verb, f"{verb}s", f"{verb}{verb[-1]}ed", f"{verb}{verb[-1]}ing"
-    return verb, f"{verb}s", f"{verb}ed", f"{verb}ing"
 
 
 def _compile_commands(table: Mapping[str, list[str]]) -> dict[str, tuple[CommandRule, ...]]:

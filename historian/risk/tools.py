@@ -3,208 +3,233 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+import shlex
+from collections.abc import Callable
 from typing import Any
 
 from historian.risk.arguments import split_name
+from historian.risk.calls import Call, steps_of, take_apart
 from historian.risk.case import Case
+from historian.risk.detecting import looks_like_sql
 from historian.risk.listing import listed
 from historian.risk.operations import Operation, OperationKind
+from historian.risk.words import judge_words
 
-_COMMANDS = (
-    "command",
-    "cmd",
-    "commands",
-    "script",
-    "shell_command",
-    "bash",
-    "input",
-    "args",
-    "argv",
-    "code",
-    "keystrokes",
+Judge = Callable[[Case, Operation], None]
+
+_SHELLS = listed(
+    "bash shell sh terminal exec command cmd powershell zsh console process cli ssh execute run invoke subprocess"
 )
-_STATEMENTS = ("sql", "query", "statement", "statements", "queries")
-_PATHS = (
-    "file_path",
-    "path",
-    "filename",
-    "file",
-    "target_file",
-    "notebook_path",
-    "filepath",
-    "filePath",
-    "uri",
-    "absolute_path",
-    "relative_workspace_path",
-    "target",
-    "dest",
-    "destination",
-    "source",
-    "AbsolutePath",
-    "TargetFile",
-    "relative_path",
-)
-_CONTENTS = (
-    "content",
-    "contents",
-    "new_string",
-    "new_str",
-    "file_text",
-    "text",
-    "new_source",
-    "code_edit",
-    "diff",
-    "patch",
-    "data",
-)
-_SHELL_NAMES = listed(
-    "bash shell sh terminal run_command run_terminal_cmd exec execute_command command cmd powershell "
-    "run_shell_command execute_bash local_shell run_in_terminal zsh console run_shell computer_terminal "
-    "shell_exec process"
-)
-_DELETES = listed("delete remove rm unlink trash erase")
+_DELETES = listed("delete remove rm unlink trash erase rmdir rmtree destroy")
 _READS = listed(
     "read view get list ls search grep glob find cat open fetch show describe lookup query browse look inspect "
     "head tail stat exists count navigate screenshot snapshot scroll hover wait observe recall retrieve "
     "download todo think plan ask check status preview diff log whoami resolve explain summarize extract "
-    "analyze analyse websearch webfetch"
+    "analyze analyse websearch webfetch validate verify lint compare select is has monitor watch"
 )
+_SEARCHES = listed("search grep websearch find glob lookup browse think ask recall webfetch rg codebase")
 _SENDS = listed(
     "send post publish email mail tweet message reply notify submit pay charge refund transfer buy order "
     "invite share comment call dial sms slack"
 )
-_CODE = listed("python node javascript repl interpreter notebook ipython jupyter ruby code")
+_WRITES = listed(
+    "write edit update replace append insert patch apply modify save multi notebook str file copy overwrite"
+)
+_MAKES = listed("create mkdir new touch make")
+_CODE = listed("python node javascript js repl interpreter notebook ipython jupyter ruby code cell typescript deno")
+# Programs that tools are named after: `git_push`, `terraform_apply`.
+_PROGRAMS = listed(
+    "git terraform tofu docker kubectl helm npm yarn pnpm pip cargo gh aws gcloud az alembic redis systemctl podman "
+    "psql mysql sqlite mongo ansible pulumi flyctl heroku vercel rsync crontab apt brew"
+)
+_SAME_PROGRAM = {"k8s": "kubectl", "kubernetes": "kubectl", "github": "gh"}
+_WORK = re.compile(r"^\*\*\* (Add|Update|Delete) File: (.+)$", re.M)
+_PATCH_CHANGES = {"Add": "create", "Update": "update", "Delete": "delete"}
+_MILD = frozenset(("", "changes", "runs", "sends"))
+_DEEPEST = 3
 
 
-def judge_tool(case: Case, operation: Operation, judge: Callable[[Case, Operation], None]) -> None:
+def judge_tool(case: Case, operation: Operation, judge: Judge, depth: int = 0) -> None:
     """Judge a call: `judge` judges the operation that it stands for."""
-    name, given = operation.tool or operation.text, operation.arguments
-    parts = [part for part in split_name(name.rpartition("__")[2] or name) if part not in ("tool", "mcp")]
-    said = set(parts)
-    bare = re.sub(r"[^a-z_]", "", name.lower())
-    command = _text(given, _COMMANDS)
-    if command and (
-        bare in _SHELL_NAMES
-        or said & _SHELL_NAMES
-        or ("run" in said and "code" not in said)
-        or (("command" in given or "cmd" in given) and not _text(given, _PATHS))
-    ):
-        judge(
-            case,
-            Operation(
-                text=command,
-                kind=OperationKind.SHELL,
-                cwd=operation.cwd or str(given.get("cwd") or given.get("workdir") or ""),
-            ),
-        )
+    call = take_apart(operation.tool or operation.text, operation.arguments)
+    if (inner := call.inner) is not None and depth < _DEEPEST:
+        judge_tool(case, inner, judge, depth + 1)
         return
-    if (statements := _text(given, _STATEMENTS)) and (
-        said & {"sql", "database", "db", "postgres", "mysql", "sqlite", "bigquery", "snowflake", "execute"}
-        or "sql" in given
-    ):
+    if call.is_rehearsal:
+        case.add("rehearses", "tool.rehearsal", "says that nothing is to be done")
+        return
+    for step in steps_of(call.given) if depth < _DEEPEST else ():
+        judge_tool(case, Operation(tool=_step_name(call, step), arguments=step, cwd=operation.cwd), judge, depth + 1)
+    if _judge_given(case, call, operation, judge):
+        return
+    _judge_name(case, call, judge)
+
+
+def _step_name(call: Call, step: Any) -> str:
+    chosen = next(
+        (str(step[key]) for key in ("action", "operation", "op", "tool", "type", "name") if step.get(key)), ""
+    )
+    return chosen if len(chosen) <= 60 and chosen else call.name
+
+
+def _judge_given(case: Case, call: Call, operation: Operation, judge: Judge) -> bool:
+    """Judge the command, statements, code or file that a call is given; False where there is none."""
+    said, cwd = set(call.parts), operation.cwd
+    if not said.isdisjoint(_SEARCHES) and said.isdisjoint(_SHELLS):
+        return False
+    command = call.command
+    if command and "*** Begin Patch" in command:
+        return _judge_patch(case, command, judge, cwd)
+    patch = call.text(("patch", "input", "diff"))
+    if patch and "*** Begin Patch" in patch:
+        return _judge_patch(case, patch, judge, cwd)
+    statements = call.statements
+    if statements and looks_like_sql(statements):
         judge(case, Operation(text=statements, kind=OperationKind.SQL, dialect=operation.dialect))
-        return
-    if command and said & _CODE:
-        _judge_code(case, parts, command, judge, operation.cwd)
-        return
-    path = _text(given, _PATHS)
-    if _judge_file_tool(case, said, path, given, judge, operation.cwd):
-        return
-    _judge_name(case, name, parts, given)
+        if (named := _by_words(case, call.parts)) == "migrates":
+            case.add(named, "tool.name", f"the tool {call.name[:60]} {case.rules.says(named)}")
+        return True
+    if (code := call.code) and not said.isdisjoint(_CODE) and said.isdisjoint(_WRITES):
+        return _judge_code(case, call, code, judge, cwd)
+    if command and (not said.isdisjoint(_SHELLS) or not call.path) and _is_run(call):
+        where = cwd or str(call.given.get("cwd") or call.given.get("workdir") or "")
+        judge(case, Operation(text=_with_program(case, call, command), kind=OperationKind.SHELL, cwd=where))
+        return True
+    if statements and ("sql" in call.given or not said.isdisjoint(("sql", "execute"))) and " " in statements:
+        judge(case, Operation(text=statements, kind=OperationKind.SQL, dialect=operation.dialect))
+        return True
+    return _judge_file_tool(case, call, judge, cwd)
 
 
-def _judge_code(case: Case, parts: list[str], code: str, judge: Callable[[Case, Operation], None], cwd: str) -> None:
+def _is_run(call: Call) -> bool:
+    """Whether a text under `command` and the like is to be run, not typed, searched for or written."""
+    if not _SHELLS.isdisjoint(call.context) or not _PROGRAMS.isdisjoint(call.context):
+        return True
+    return any(split_name(key)[-1:] in (["command"], ["cmd"]) for key in call.given)
+
+
+def _with_program(case: Case, call: Call, command: str) -> str:
+    """Return the command with the program that the tool is named after, where it begins with a subcommand."""
+    first = command.split(maxsplit=1)[0].rsplit("/", 1)[-1]
+    named = [_SAME_PROGRAM.get(part, part) for part in call.context]
+    program = next((part for part in named if part in _PROGRAMS), "")
+    if not program or first == program or first in case.rules.commands or not re.fullmatch(r"[a-z][\w-]*", first):
+        return command
+    return f"{program} {command}"
+
+
+def _judge_patch(case: Case, text: str, judge: Judge, cwd: str) -> bool:
+    """Judge a patch by the files that it adds, updates and deletes."""
+    found = _WORK.findall(text)
+    for change, path in found:
+        judge(case, Operation(kind=OperationKind.FILE, path=path.strip(), change=_PATCH_CHANGES[change], cwd=cwd))
+    if not found:
+        case.add("changes", "tool.patch", "applies a patch")
+    return True
+
+
+def _judge_code(case: Case, call: Call, code: str, judge: Judge, cwd: str) -> bool:
     from historian.risk.interpreters import Code, judge_code
 
-    language = next((part for part in parts if part in ("python", "node", "javascript", "ruby")), "python")
+    for line in code.splitlines():
+        if line.lstrip().startswith("!"):
+            judge(case, Operation(text=line.lstrip()[1:], kind=OperationKind.SHELL, cwd=cwd))
+    named = {"js": "javascript", "typescript": "javascript", "deno": "javascript"}
+    language = next(
+        (named.get(part, part) for part in call.context if part in named or part in ("node", "javascript", "ruby")),
+        str(call.given.get("language") or "python").lower(),
+    )
     judge_code(
         case, Code(language, code), lambda text: judge(case, Operation(text=text, kind=OperationKind.SHELL, cwd=cwd))
-    )
-
-
-def _judge_file_tool(
-    case: Case, said: set[str], path: str, given: Mapping[str, Any], judge: Callable[[Case, Operation], None], cwd: str
-) -> bool:
-    if not path or said & _SENDS:
-        return False
-    size = sum(len(str(given[key])) for key in _CONTENTS if given.get(key))
-    verb = str(given.get("command") or "").lower()
-    if said & _DELETES:
-        change = "delete"
-    elif verb in ("view",) or (
-        said & _READS and not said & {"write", "edit", "create", "update", "replace", "append", "insert"}
-    ):
-        change = "read"
-    elif said & {"move", "rename"}:
-        change = "rename"
-    elif said & {"create", "mkdir", "new"} or verb == "create":
-        change = "create"
-    elif said & {
-        "write",
-        "edit",
-        "update",
-        "replace",
-        "append",
-        "insert",
-        "patch",
-        "apply",
-        "modify",
-        "save",
-        "multi",
-        "notebook",
-        "str",
-        "file",
-        "copy",
-    }:
-        change = "update"
-    else:
-        return False
-    judge(
-        case,
-        Operation(
-            kind=OperationKind.FILE, path=path.removeprefix("file://"), change=change, size_bytes=size or None, cwd=cwd
-        ),
     )
     return True
 
 
-def _judge_name(case: Case, name: str, parts: list[str], given: Mapping[str, Any]) -> None:
-    rules, said = case.rules, set(parts)
-    shown = name[:60]
+def _judge_file_tool(case: Case, call: Call, judge: Judge, cwd: str) -> bool:
+    said, path = set(call.parts), call.path
+    if not path or said & _SENDS or not _PROGRAMS.isdisjoint(call.context):
+        return False
+    verb = str(call.given.get("command") or "").lower()
+    if said & _DELETES:
+        change = "delete"
+    elif verb == "view" or (said & _READS and not said & (_WRITES | _MAKES) - {"file", "notebook"}):
+        change = "read"
+    elif said & {"move", "rename"}:
+        change = "rename"
+    elif said & _MAKES or verb == "create":
+        change = "create"
+    elif said & _WRITES:
+        change = "update"
+        if "overwrite" in said:
+            case.add("destroys", "tool.overwrites", f"overwrites {path[:120]}")
+    else:
+        return False
+    judge(case, Operation(kind=OperationKind.FILE, path=path, change=change, size_bytes=call.size or None, cwd=cwd))
+    return True
+
+
+def _judge_name(case: Case, call: Call, judge: Judge) -> None:
+    """Judge a call of which only the name and plain arguments are known."""
+    shown, given = call.name[:60], call.given
     method = str(given.get("method") or "").upper()
-    first = next((part for part in parts if part in rules.verbs or part in _READS or part in _SENDS), "")
-    action = "reads" if first in _READS else "sends" if first in _SENDS else rules.verbs.get(first, "")
     if method in ("POST", "PUT", "PATCH", "DELETE"):
-        action = "destroys" if method == "DELETE" else "sends"
         case.effect(f"HTTP {method}")
-    if "browser" in said and action in ("", "runs"):
-        action = "reads" if said & _READS or not given else "runs"
-    verb = str(given.get("action") or given.get("operation") or given.get("op") or "").lower()
-    if verb and (chosen := next((rules.verbs[part] for part in split_name(verb) if part in rules.verbs), "")):
-        action = chosen
-    if action == "deploys":
-        texts = {part for value in (name, *map(str, given.values())) for part in split_name(value[:200])}
-        action = "deploys" if texts & rules.production else "changes"
+        action = "destroys" if method == "DELETE" else "sends"
+    elif method in ("GET", "HEAD", "OPTIONS") and not set(call.parts).isdisjoint(("http", "request", "fetch", "url")):
+        action = "reads"
+    else:
+        action = _action_of(case, call)
+        if action in _MILD and (command := _as_command(call)):
+            judge(case, Operation(text=command, kind=OperationKind.SHELL))
     if action == "sends":
         case.effect(f"message or write to somewhere else ({shown})")
-    case.add(action or "runs", "tool.name", f"the tool {shown} {rules.says(action) if action else 'is not known'}")
-    if given.get("force") is True or given.get("recursive") is True:
-        case.add(
-            action or "runs",
-            "tool.force",
-            "with force or in depth",
-            weight=min(1.0, rules.weight(action or "runs") + 0.05),
-        )
+    case.add(action or "runs", "tool.name", f"the tool {shown} {case.rules.says(action) if action else 'is not known'}")
+    if action != "reads" and (given.get("force") is True or given.get("recursive") is True):
+        weight = min(1.0, case.rules.weight(action or "runs") + 0.05)
+        case.add(action or "runs", "tool.force", "with force or in depth", weight=weight)
 
 
-def _text(given: Mapping[str, Any], keys: tuple[str, ...]) -> str:
-    for key in keys:
-        value = given.get(key)
-        if isinstance(value, str) and value.strip():
-            return value
-        if isinstance(value, list | tuple) and value and all(isinstance(part, str) for part in value):
-            return " ".join(
-                "'" + part.replace("'", "'\\''") + "'" if re.search(r"[^\w./=:@%+,-]", part) else part for part in value
-            )
-    return ""
+def _action_of(case: Case, call: Call) -> str:
+    """Return what the name says: its first verb, what it says as words, and what its arguments choose."""
+    rules, parts = case.rules, call.parts
+    first = next((part for part in parts if part in rules.verbs or part in _READS or part in _SENDS), "")
+    action = "reads" if first in _READS else "sends" if first in _SENDS else rules.verbs.get(first, "")
+    is_browser = "browser" in call.context
+    if is_browser and action in ("", "runs", "reads"):
+        return "reads" if not _READS.isdisjoint(parts) else "runs"
+    if action == "reads" and "and" not in parts:
+        return action
+    chosen = [_by_words(case, split_name(choice)) for choice in call.choices()]
+    found = [action, _by_words(case, parts), _by_words(case, (parts[-1], *parts[:-1])), *chosen]
+    if action == "" and any(one == "reads" for one in chosen):
+        found = [one for one in found if one not in _MILD]
+        action = "reads"
+    heaviest = max(found, key=lambda one: rules.weight(one) if one else 0.0, default=action)
+    if rules.weight(heaviest) <= rules.weight("sends") and heaviest:
+        heaviest = action or heaviest
+    if (action or heaviest) == "deploys":
+        texts = {part for value in (call.name, *map(str, call.given.values())) for part in split_name(value[:200])}
+        heaviest = "deploys" if texts & rules.production else "changes"
+    return heaviest
+
+
+def _by_words(case: Case, parts: list[str] | tuple[str, ...]) -> str:
+    """Return the heaviest thing that words of a name say, "" where nothing is known of them."""
+    inner = Case(case.rules)
+    judge_words(inner, " ".join(parts).strip())
+    worst = max(inner.findings, key=lambda finding: finding.weight, default=None)
+    action = worst.action if worst is not None and worst.rule != "words.unknown" else ""
+    if action in _MILD and len(parts) == 1:
+        return case.rules.verbs.get(parts[0], action)
+    return action
+
+
+def _as_command(call: Call) -> str:
+    """Return the command that a tool of a program stands for: `git_push` with `force: true`."""
+    named = [_SAME_PROGRAM.get(part, part) for part in call.context]
+    at = next((number for number, part in enumerate(named) if part in _PROGRAMS), -1)
+    if at < 0:
+        return ""
+    program = named[at]
+    words = [part for part in call.parts if _SAME_PROGRAM.get(part, part) != program]
+    return shlex.join([program, *words, *call.options()]) if words else ""

@@ -10,38 +10,39 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import msgspec
-
 from historian.risk.case import Case
+from historian.risk.clauses import (
+    JOINS,
+    State,
+    ends_at_comma,
+    is_at_start,
+    is_nominal,
+    is_noun,
+    is_question,
+    is_relative,
+    is_told,
+)
 from historian.risk.listing import listed
-from historian.risk.rules import Rules, Token, split_words
+from historian.risk.objects import clause_from, is_name, settle
+from historian.risk.phrasing import BREAKS, DETERMINERS, STOPS, Token, find_turn, split_words
 
 LONGEST_TEXT = 1024 * 1024
-_STOPS = frozenset(".;!?\n—:")
-_BREAKS = frozenset(
-    ("then", "but", "afterwards", "finally", "next", "just", "only", "instead", "lastly", "otherwise", "also")
-)
-_JOINS = frozenset((",", "and", "&", "or", "plus", "before", "after", "(", ")", "while"))
-_DETERMINERS = listed("the a an this that our your its each every new any my their his her existing another")
-_AFTER_OBJECT = listed(
-    "from in of on to at with for by that which who whose where when before after into and or then if as so "
-    "using via older than since because but , . ; ! ? : ( ) while until unless across inside within onto over "
-    "under without plus through during so"
-)
-_CONTENTS = listed("contents content all everything copy rest entirety lot most half some each any none one")
+_JOIN_REACH = 4
 _CREATING = listed(
     "add create write implement build generate draft introduce make scaffold prepare design develop adding "
     "creating writing implementing building generating drafting document documenting update updating fix "
     "fixing rename renaming improve"
 )
-_RESHAPING = ("alter", "convert", "renam", "modif", "chang", "retyp")
-_LOOSE = listed("files file folder folders directory directories data keys logs log")
 _PRONOUNS = frozenset(("it", "them", "that", "this", "the", "those", "these", "both", "everything"))
-_POLITE = listed(
-    "please can could would will you kindly lets let's i we want need to like go ahead ok now hey first help me us"
-)
+_CAUSING = listed("get gets see have has getting having open")
+_ASKED = frozenset(("how", "why", "what", "where", "which"))
+_AUXILIARIES = listed("is are was were does did should do has had am")
+_OPENS = STOPS | JOINS | frozenset(('"',))
+_REHEARSED = listed("preview previews mock mocks simulation")  # nouns too: "the preview environment"
+_MARKS = STOPS | JOINS | BREAKS | frozenset(('"',))
+_MILD = frozenset(("changes", "runs", "sends"))
 _NO_HARM = frozenset(("reads", "rehearses"))
-_SILENT = {"questions", "negations", "mentions", "reads", "rehearses"}
+_SILENT = {"subordinates", "questions", "negations", "mentions", "reads", "rehearses"}
 _EFFECTS = {
     "push": "push to a remote",
     "publish": "publication",
@@ -64,29 +65,6 @@ _EFFECTS = {
     "order": "a purchase",
     "buy": "a purchase",
 }
-
-
-class _State(msgspec.Struct):
-    """Where the reading of a text is. `mode` is do, read, mention or not."""
-
-    mode: str = "do"
-    verb: str = ""
-    verb_action: str = ""
-    is_joined: bool = False
-    is_how_to: bool = False
-    has_written: bool = False
-    is_rehearsal: bool = False
-    is_quoted: bool = False
-    spared: str = ""
-    has_read: bool = False
-
-    def start_clause(self) -> None:
-        self.mode, self.verb, self.verb_action = "do", "", ""
-        self.is_joined = self.is_how_to = self.has_written = False
-
-    def start_sentence(self) -> None:
-        self.start_clause()
-        self.is_rehearsal = self.is_quoted = False
 
 
 def judge_words(case: Case, text: str, judge_command: Callable[[Case, str], None] | None = None) -> None:
@@ -116,198 +94,202 @@ class _Reader:
     ) -> None:
         self._case, self._rules, self._tokens = case, case.rules, tokens
         self._spans, self._judge = spans, judge
-        self._state = _State()
+        self._present = frozenset(tokens)
+        self._state = State()
         self._found = False
         self._seen: set[tuple[str, str]] = set()
 
     def read(self) -> None:
-        words, tokens, state = self._rules.words, self._tokens, self._state
+        words, tokens, state, written = self._rules.words, self._tokens, self._state, self._rules.written
+        asks = "?" in tokens
+        if asks:
+            state.start_sentence(is_asked=is_question(tokens, 0))
         place, end = 0, len(tokens)
         while place < end:
             token = tokens[place]
-            if token in _STOPS:
-                state.start_sentence()
-            elif token == '"':
-                state.is_quoted = not state.is_quoted
-            elif token in _BREAKS:
-                state.start_clause()
-            elif token in _JOINS:
-                state.is_joined = True
-            entry = words.get(token)
-            if entry is not None:
+            if (entry := words.get(token)) is not None:
                 place += self._meet(place, token, entry)
-            elif token in self._rules.written:
+            elif token in _MARKS:
+                self._meet_mark(place, token, asks=asks)
+            elif token in written:
                 state.has_written = True
-            elif token.startswith("codespan"):
-                self._meet_span(token)
-            elif place and token[0] == "-" and len(token) > 1 and state.mode == "do":
+            elif token[0] == "-" and place and len(token) > 1 and state.mode == "do":
                 self._meet_flag(place)
+            elif self._spans and token.startswith("codespan"):
+                self._meet_span(token)
             place += 1
         self._finish()
 
+    def _meet_mark(self, place: int, token: str, *, asks: bool) -> None:
+        """Take in what ends or joins sentences and clauses."""
+        state = self._state
+        if token in JOINS:
+            if token == "," and state.is_fronted:
+                state.start_clause()
+            state.joined_at = place
+        elif token in BREAKS:
+            state.start_clause()
+            state.is_rehearsal = False
+        elif token == '"':
+            state.is_quoted = not state.is_quoted
+        elif token != ":" or not self._goes_on():
+            state.start_sentence(is_asked=asks and is_question(self._tokens, place + 1))
+            state.found_before = len(self._case.findings)
+
+    def _goes_on(self) -> bool:
+        """Whether what follows a colon belongs to what is read or written: "open an issue: migration fails"."""
+        state = self._state
+        if state.mode == "do" and state.has_written and state.verb_action in ("changes", "sends"):
+            state.mode = "mention"
+            return True
+        return state.mode == "read"
+
     def _meet(self, place: int, token: str, entry: Token) -> int:
         """Take in a token that says something; return how many further tokens belong to it."""
-        action, taken = entry.action, 0
-        for phrase, said in entry.phrases:
-            if self._tokens[place + 1 : place + 1 + len(phrase)] == list(phrase):
-                action, taken = said, len(phrase)
-                break
-        if not action:
-            if token in self._rules.written:
-                self._state.has_written = True
-            return 0
+        action, taken, is_turn, is_plain = entry.action, 0, False, entry.is_plain
+        if entry.turns and not entry.turns.keys().isdisjoint(self._present):
+            turn, length = find_turn(entry.turns, self._tokens, place)
+            if turn is not None:
+                action, is_turn, is_plain = turn.action, True, turn.is_plain
+                taken = 0 if turn.has_gap else length
         state = self._state
-        if action in _SILENT:
-            self._meet_governor(place, token, action, is_plain=entry.is_plain or taken > 0)
-            if token in self._rules.written:
+        if not action:
+            if token in JOINS:
+                if token == "before" and is_at_start(self._tokens, place):
+                    self._meet_subordinate(place, token)
+                state.joined_at = place
+            elif token in self._rules.written:
                 state.has_written = True
+            return 0
+        if action in _SILENT:
+            if action == "reads" and entry.is_past and not is_turn and not is_at_start(self._tokens, place):
+                return taken
+            self._meet_governor(place, token, action, is_plain=is_plain, is_turn=is_turn)
         elif state.is_quoted:
             state.spared = state.spared or action
+            return taken
         else:
-            self._meet_action(place, token, action, is_plain=entry.is_plain or taken > 0, length=1 + taken)
-            if token in self._rules.written and state.verb != token:
-                state.has_written = True
+            length = 0 if is_turn and not taken else 1 + taken
+            self._meet_action(place, token, action, entry, is_plain=is_plain, length=length)
+            if state.verb == token:
+                return taken
+        if token in self._rules.written:
+            state.has_written = True
         return taken
 
-    def _meet_governor(self, place: int, token: str, action: str, *, is_plain: bool) -> None:
+    def _meet_governor(self, place: int, token: str, action: str, *, is_plain: bool, is_turn: bool) -> None:
         state = self._state
         if action == "rehearses":
-            state.is_rehearsal = state.is_rehearsal or state.mode != "not"
+            if token in _REHEARSED and place and self._tokens[place - 1] in DETERMINERS and state.verb:
+                return
+            if state.mode != "not" and not state.is_rehearsal:
+                state.is_rehearsal = True
+                del self._case.findings[state.found_before :]
             state.has_read = True
+        elif action == "subordinates":
+            self._meet_subordinate(place, token)
         elif action == "negations":
-            if state.mode == "do":
-                state.mode, state.is_joined = "not", False
+            if state.mode == "do" or (state.mode == "read" and not state.is_how_to):
+                state.mode, state.joined_at, state.is_fronted = "not", -9, False
         elif action == "mentions":
-            if state.verb and state.mode == "do" and state.verb_action != "runs":
-                state.mode, state.is_joined = "mention", False
+            if state.verb and state.mode == "do" and (state.verb_action != "runs" or is_turn):
+                state.mode, state.joined_at = "mention", -9
+            elif is_turn and not state.verb and state.mode == "do":
+                self._count("changes", token, place)
+                state.mode, state.verb, state.verb_action = "mention", token, "changes"
         elif action == "questions":
             self._meet_question(place, token)
-        elif state.is_joined and is_plain and state.mode != "not":
+        elif self._is_joined(place) and is_plain and state.mode != "not" and not state.is_fronted:
             state.start_clause()
             state.mode, state.verb, state.has_read = "read", token, True
         elif not state.verb and state.mode == "do" and not self._is_after_noun(place):
             state.mode, state.verb, state.has_read = "read", token, True
 
+    def _meet_subordinate(self, place: int, token: str) -> None:
+        """Take in "once", "if", "because": what they begin is not asked for, up to a comma where they come first."""
+        state, tokens = self._state, self._tokens
+        if state.mode == "do" and token != "that" and (is_at_start(tokens, place) or self._is_joined(place)):
+            if ends_at_comma(tokens, place):
+                state.start_clause()
+                state.mode, state.is_fronted = "mention", True
+        elif state.mode == "do" and state.verb_action in ("changes", "sends"):
+            state.mode, state.joined_at = "mention", -9
+
     def _meet_question(self, place: int, token: str) -> None:
         state = self._state
+        if token in _AUXILIARIES and place and self._tokens[place - 1] not in _OPENS:
+            return
         if state.mode == "read":
             state.is_how_to = state.is_how_to or self._tokens[place + 1 : place + 2] == ["to"]
-        elif state.mode == "do" and not state.verb and self._is_at_start(place):
+        elif state.mode == "do" and not state.verb and is_at_start(self._tokens, place):
             state.mode, state.has_read = "read", True
             state.verb, state.is_how_to = token, True
-        elif state.mode == "do" and state.verb_action == "changes" and token in ("how", "why", "what"):
+        elif state.mode == "do" and state.verb_action == "changes" and token in _ASKED:
             state.mode = "mention"
 
-    def _is_at_start(self, place: int) -> bool:
-        """Whether nothing but polite words stands between here and the beginning of the sentence."""
-        while place:
-            place -= 1
-            token = self._tokens[place]
-            if token in _STOPS or token in _JOINS:
-                return True
-            if token not in _POLITE:
-                return False
-        return True
+    def _is_joined(self, place: int) -> bool:
+        return place - self._state.joined_at <= _JOIN_REACH
 
     def _is_after_noun(self, place: int) -> bool:
         """Whether a reading word is a noun here: "a summary", but not as the first word."""
-        return place > 0 and self._tokens[place - 1] in _DETERMINERS and not self._is_at_start(place - 1)
+        return place > 0 and self._tokens[place - 1] in DETERMINERS and not is_at_start(self._tokens, place - 1)
 
-    def _meet_action(self, place: int, token: str, action: str, *, is_plain: bool, length: int) -> None:
-        state = self._state
-        if state.mode != "do":
-            breaks = (
-                state.is_joined
-                and is_plain
-                and not state.is_how_to
-                and "between" not in self._tokens[max(place - 5, 0) : place]
+    def _meet_action(self, place: int, token: str, action: str, entry: Token, *, is_plain: bool, length: int) -> None:
+        state, tokens, rules = self._state, self._tokens, self._rules
+        named = is_name(rules, state, tokens, place, length or 1)
+        if state.is_asked or (state.mode != "do" and not self._breaks(place, entry, is_plain=is_plain, named=named)):
+            state.spared = state.spared or action
+            return
+        is_harm = action not in _MILD
+        if (
+            is_harm
+            and length
+            and (
+                (entry.is_past and is_told(tokens, place))
+                or is_relative(state, tokens, place)
+                or is_nominal(state, token)
             )
-            if state.mode == "not":
-                breaks = breaks and self._joint(place) == "and"
-            if not breaks or self._is_name(place, length):
-                state.spared = state.spared or action
-                return
+        ):
+            state.spared, state.has_named = action, True
+            return
+        is_joined = self._is_joined(place)
+        if state.mode != "do":
             state.start_clause()
-        elif state.is_joined and is_plain and state.verb and not self._is_name(place, length):
+        elif is_joined and is_plain and state.verb and not named:
             state.verb = state.verb_action = ""
             state.has_written = False
-        action = self._settle(place, token, action, length)
-        is_named = self._is_name(place, length)
+        elif is_harm and entry.is_plain and length and is_noun(state, tokens, place):
+            named = True
+        if length:
+            action = settle(rules, tokens, place, action, length)
         is_written = state.verb in _CREATING and (state.has_written or token in ("migration", "migrations", "removal"))
-        is_written = is_written and place > 0 and action not in ("changes", "runs")
-        state.is_joined = False
-        if is_named or is_written:
-            state.spared = action
+        state.joined_at = -9
+        if named or (is_written and place > 0 and action not in ("changes", "runs")):
+            state.spared, state.has_named = action, True
             return
         if not state.verb:
             state.verb, state.verb_action = token, action
-        if (
-            action == "runs"
-            and state.spared
-            and self._tokens[place + 1 : place + 2][:1]
-            and self._tokens[place + 1] in _PRONOUNS
-        ):
+        if action == "runs" and state.spared and tokens[place + 1 : place + 2] and tokens[place + 1] in _PRONOUNS:
             self._count(state.spared, token, place)
         self._count(action, token, place)
 
-    def _joint(self, place: int) -> str:
-        """Return the word that joins this one to what went before."""
-        for back in range(place - 1, max(place - 4, -1), -1):
-            if self._tokens[back] in _JOINS:
-                return "and" if self._tokens[back] in ("and", ",", "&", "plus") else self._tokens[back]
-        return ""
-
-    def _is_name(self, place: int, length: int) -> bool:
-        """Whether a danger word only names something: "the delete button", "add delete endpoint"."""
-        following = self._tokens[place + length : place + length + 1]
-        if not following or following[0] not in self._rules.nouns or not place:
+    def _breaks(self, place: int, entry: Token, *, is_plain: bool, named: bool) -> bool:
+        """Whether an action is to be done although what came before is only read, spoken of, or not done."""
+        state, tokens = self._state, self._tokens
+        if named or state.is_fronted:
             return False
-        if self._state.verb_action == "runs":
+        if state.mode == "read" and entry.is_past and state.verb in _CAUSING:
+            return not is_told(tokens, place)
+        if not is_plain or state.is_how_to or not self._is_joined(place):
             return False
-        before = self._tokens[place - 1]
-        return before in _DETERMINERS or (bool(self._state.verb) and before not in _JOINS and before != "to")
-
-    def _settle(self, place: int, token: str, action: str, length: int) -> str:
-        """Return what a word that depends on its object says beside this one."""
-        if action in ("runs", "migrates", "patches"):
-            return action
-        rules = self._rules
-        phrase = self._object(place + length)
-        if action == "changes":
-            return "migrates" if token.startswith(_RESHAPING) and not rules.schema.isdisjoint(phrase) else "changes"
-        if action == "deploys":
-            return "deploys" if not rules.production.isdisjoint(self._clause(place)) else "changes"
-        if action in ("destroys", "refactors", "permits", "rewrites") and not rules.small.isdisjoint(phrase):
-            head = phrase[-1]
-            return action if head in rules.data and head not in _LOOSE else "changes"
-        if action == "destroys_data":
-            has_data = bool(phrase) and phrase[-1] in rules.data and rules.small.isdisjoint(phrase)
-            return "destroys" if has_data else "changes"
-        return action
-
-    def _object(self, place: int) -> list[str]:
-        """Return the words of the object that begins at `place`."""
-        found: list[str] = []
-        for token in self._tokens[place : place + 9]:
-            if token in _AFTER_OBJECT:
-                if token == "of" and found and found[-1] in _CONTENTS:
-                    continue
-                if token in ("from", "in", "out") and (not found or found == ["everything"]):
-                    found = []
-                    continue
-                break
-            if token not in _DETERMINERS:
-                found.append(token)
-        return found
-
-    def _clause(self, place: int) -> list[str]:
-        """Return the words from `place` to the end of the sentence, at most twenty."""
-        found = []
-        for token in self._tokens[place : place + 20]:
-            if token in _STOPS:
-                break
-            found.append(token)
-        return found
+        if "between" in tokens[max(place - 5, 0) : place]:
+            return False
+        joint = tokens[state.joined_at]
+        if state.mode == "not" and joint == "," and not {"or", "nor"}.isdisjoint(tokens[place + 1 : place + 6]):
+            return False
+        if joint in ("before", "while"):
+            return False
+        return state.mode != "not" or joint in ("and", ",", "&", "plus")
 
     def _meet_span(self, token: str) -> None:
         number = token.removeprefix("codespan")
@@ -343,26 +325,26 @@ class _Reader:
             return
         self._seen.add((action, token))
         weight = self._rules.weight(action)
-        clause = self._clause(max(place - 6, 0)) if action not in _NO_HARM else []
-        if clause and not self._rules.production.isdisjoint(clause):
+        if action not in _NO_HARM and self._is_in_production(place):
             weight = min(1.0, weight + 0.1)
         self._case.add(action, f"words.{action}", f"“{token}” {self._rules.says(action)}", weight=weight)
-        is_noun = place > 0 and self._tokens[place - 1] in _DETERMINERS
+        is_noun = place > 0 and self._tokens[place - 1] in DETERMINERS
         if action not in _NO_HARM and not is_noun and (effect := _EFFECTS.get(token)) is not None:
             self._case.effect(effect)
+
+    def _is_in_production(self, place: int) -> bool:
+        production = self._rules.production
+        if production.isdisjoint(self._present):
+            return False
+        return not production.isdisjoint(clause_from(self._tokens, max(place - 6, 0)))
 
     def _finish(self) -> None:
         state, case = self._state, self._case
         if self._found:
             return
-        if state.has_read or state.spared:
+        if state.has_read or (state.spared and not state.has_named):
             case.add(
                 "reads", "words.reads", "only reads or asks" if state.has_read else "speaks of it, and does nothing"
             )
         else:
             case.add("changes", "words.unknown", "says nothing that is known; it may change something")
-
-
-def speaks(rules: Rules, token: str) -> bool:
-    """Tell whether a token, in lower case, is one that a description would begin with."""
-    return token in rules.words

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from historian.risk import Assessor, Operation, OperationKind
@@ -18,7 +19,7 @@ def read(name: str) -> list[list[str]]:
 
 @pytest.mark.parametrize("level", ["low", "medium", "high"])
 def test_each_operation_has_its_level(level: str) -> None:
-    wanted = [text.replace("\\n", "\n") for label, text in read("labelled.txt") if label == level]
+    wanted = ["\t".join(text).replace("\\n", "\n") for label, *text in read("labelled.txt") if label == level]
     assert len(wanted) > 100
     others = {text: found for text in wanted if (found := ASSESSOR.assess(text).level.value) != level}
     assert others == {}
@@ -31,3 +32,12 @@ def test_each_command_and_statement_of_a_known_kind_has_its_level(kind: Operatio
     assert len(wanted) > 30
     found = {text: ASSESSOR.assess(Operation(text=text, kind=kind)).level.value for text in wanted}
     assert {text: got for text, got in found.items() if got != level} == {}
+
+
+@pytest.mark.parametrize("level", ["low", "medium", "high"])
+def test_each_call_of_a_tool_has_its_level(level: str) -> None:
+    wanted = [(name, given) for label, name, given in read("labelled_tools.txt") if label == level]
+    assert len(wanted) > 30
+    calls = {call: Operation(tool=call[0], arguments=msgspec.json.decode(call[1])) for call in wanted}
+    others = {call: found for call, one in calls.items() if (found := ASSESSOR.assess(one).level.value) != level}
+    assert others == {}

@@ -78,3 +78,14 @@ def test_a_mistake_in_toml_is_said_with_its_line(tmp_path: Path, text: str, line
     (tmp_path / "pyproject.toml").write_text(text)
     with pytest.raises(BadConfigError, match=rf"pyproject.toml, line {line}: .*{said}"):
         load_rules(tmp_path)
+
+
+def test_a_turn_of_a_project_names_lists_of_its_own(tmp_path: Path) -> None:
+    rules = tmp_path / "chronos-risk.yaml"
+    rules.write_text('classes:\n  boats: [dinghy, raft]\nwords:\n  destroys: ["sink|scuttle~ ... @boats"]\n')
+    found = assessor(tmp_path)
+    assert found.assess("scuttling the old wooden raft").level.value == "high"
+    assert found.assess("sink the cost").level.value == "medium"
+    rules.write_text('words:\n  destroys: ["sink ... @ships"]\n')
+    with pytest.raises(BadConfigError, match=r"line 2: words\.destroys\.0: no list 'ships'"):
+        load_rules(tmp_path)

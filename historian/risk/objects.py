@@ -1,0 +1,89 @@
+"""What a verb of a description is about: its object decides what "clear", "drop" or "delete" mean beside it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from historian.risk.clauses import JOINS, State
+from historian.risk.listing import listed
+from historian.risk.phrasing import DETERMINERS, STOPS
+from historian.risk.rules import Rules
+
+_AFTER_OBJECT = listed(
+    "from in of on to at with for by that which who whose where when before after into and or then if as so "
+    "using via older than since because but , . ; ! ? : ( ) while until unless across inside within onto over "
+    "under without plus through during so down away out off up back entirely together \n it's is are"
+)
+_ADVERBS = listed("again now today tonight asap please too first there here altogether")
+_CONTENTS = listed("contents content all everything copy rest entirety lot most half some each any none one")
+_PRONOUNS = listed("it them")
+_VERSION = re.compile(r"v?\d")
+_STRUCTURES = listed("code class classes form session page function functions method helper logging caching")
+_LOOSE = listed("files file folder folders directory directories data keys logs log")
+_FIXED = frozenset(("runs", "migrates", "patches"))
+_SMALL = frozenset(("destroys", "refactors", "permits", "rewrites"))
+_SENTENCE = 20
+
+
+def settle(rules: Rules, tokens: Sequence[str], place: int, action: str, length: int) -> str:
+    """Return what an action that depends on its object says beside this one."""
+    if action in _FIXED or action == "changes":
+        return action
+    if action == "deploys":
+        is_version = place + length < len(tokens) and _VERSION.match(tokens[place + length]) is not None
+        is_out = is_version and tokens[place].startswith(("release", "ship", "launch"))
+        return action if is_out or not rules.production.isdisjoint(clause_from(tokens, place)) else "changes"
+    if action in _SMALL or action == "destroys_data":
+        phrase = object_at(tokens, place + length)
+        is_small = not rules.small.isdisjoint(phrase)
+        if action == "refactors":
+            is_small = is_small and phrase[-1] in rules.small and phrase[-1] not in _STRUCTURES
+        if action != "destroys_data":
+            return "changes" if is_small and (phrase[-1] not in rules.data or phrase[-1] in _LOOSE) else action
+        if phrase and phrase[0] in _PRONOUNS:
+            return "changes" if rules.data.isdisjoint(tokens[max(place - _SENTENCE, 0) : place]) else "destroys"
+        is_held = bool(phrase) and phrase[-1] in rules.data and not (is_small and phrase[-1] in _LOOSE)
+        return "destroys" if is_held else "changes"
+    return action
+
+
+def object_at(tokens: Sequence[str], place: int) -> list[str]:
+    """Return the words of the object that begins at `place`."""
+    found: list[str] = []
+    for token in tokens[place : place + 9]:
+        if token in _AFTER_OBJECT:
+            if token == "of" and found and found[-1] in _CONTENTS:
+                continue
+            if token in ("from", "in", "out", "down", "up", "off", "away") and (not found or found == ["everything"]):
+                found = []
+                continue
+            break
+        if token not in DETERMINERS or token == "all":
+            found.append(token)
+    while len(found) > 1 and (found[-1].endswith("ly") or found[-1] in _ADVERBS or found[-1] == "all"):
+        found.pop()
+    return found
+
+
+def clause_from(tokens: Sequence[str], place: int) -> list[str]:
+    """Return the words from `place` to the end of the sentence, at most twenty."""
+    found = []
+    for token in tokens[place : place + _SENTENCE]:
+        if token in STOPS:
+            break
+        found.append(token)
+    return found
+
+
+def is_name(rules: Rules, state: State, tokens: Sequence[str], place: int, length: int) -> bool:
+    """Whether a danger word only names something: "the delete button", "add delete endpoint", `destroy()`."""
+    at = place + length
+    if not place or at >= len(tokens):
+        return False
+    if tokens[at] == "(" and tokens[at + 1 : at + 2] == [")"]:
+        return True
+    if tokens[at] not in rules.nouns or state.verb_action == "runs":
+        return False
+    before = tokens[place - 1]
+    return before in DETERMINERS or before == ":" or (bool(state.verb) and before not in JOINS and before != "to")
