@@ -34,8 +34,9 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger("historian.guard")
 _SHOWN_REASONS = 3
-# Targets of these kinds are files that a checkpoint can be made to hold; the others are git's own, or far away.
-_EXTENDABLE = ("ignored", "outside")
+# Targets of these kinds are files that a checkpoint can be made to hold, or that nobody had the time to look at; the
+# others are git's own, or far away.
+_EXTENDABLE = ("ignored", "outside", "unknown")
 _WHERE = {"history": "git's own history", "store": "the checkpoints themselves", "remote": "somewhere else"}
 # Drafts of files of the store are named after the process, so its threads take turns.
 _TAKING = threading.Lock()
@@ -121,12 +122,16 @@ class Gate(msgspec.Struct, kw_only=True):
             raise NotConfirmedError(f"{_judged(operation, assessment)}: not confirmed", hint="nothing was done")
 
     def _protect(self, passage: Passage, assessment: RiskAssessment, *, is_wanted: bool) -> None:
+        has_files = any(os.path.isabs(target.what) for target in assessment.targets)
         open_targets = [target for target in assessment.targets if not target.is_covered]
         wanted = [
             target.what for target in open_targets if target.coverage in _EXTENDABLE and os.path.isabs(target.what)
         ]
         for target in open_targets:
-            if target.what not in wanted:
+            if target.coverage == "unknown" and target.what not in wanted:
+                if not has_files:  # else it is a table of a database that is one of them
+                    self._warn(passage, f"it is not known whether a checkpoint holds {display(target.what)}")
+            elif target.what not in wanted:
                 where = _WHERE.get(target.coverage, target.coverage)
                 self._warn(passage, f"no checkpoint holds {display(without_secrets(target.what))} ({where})")
         try:
