@@ -217,7 +217,7 @@ class StoreApplier:
         if os.path.isabs(change.path):
             is_free = change.path in self._outside
         else:
-            is_free = is_allowed(self._root, self._store.layout, change.path)
+            is_free = is_allowed(self._root, self._store.layout, change.path, self._policy.lessons)
         if not is_free:
             raise RefusedError(
                 f"a memory store at {display(change.path)} lies outside the project and is not declared here, or where "

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -55,8 +58,25 @@ def run(
         tuple(command[command[0] == "--" :]), good, bad, timeline, jobs, check_ends, not no_verdicts, reuse,
         tuple(seed or ()), keep,
     )  # fmt: skip
-    with session.engine() as engine, open_historian(engine=engine) as historian:
+    with _ended_in_order(), session.engine() as engine, open_historian(engine=engine) as historian:
         found = historian.bisect(request, None if session.as_json else bisect_report.progress)
         session.show(found, bisect_report.document, bisect_report.view)
         if found.first_bad is not None:
             session.found_something()
+
+
+@contextmanager
+def _ended_in_order() -> Iterator[None]:
+    """Let SIGTERM and a closed terminal end the block as an error does, so that no command is left running."""
+    numbers = [one for one in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(one) is signal.SIG_DFL]
+    for number in numbers:
+        signal.signal(number, _end)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def _end(number: int, frame: object) -> NoReturn:
+    raise SystemExit(128 + number)

@@ -7,6 +7,7 @@ left to the shell. An error completes to nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from enum import Enum
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,7 +17,7 @@ from chronos.cli import output
 from chronos.cli.options import Json
 from chronos.cli.session import Session
 from chronos.cli.shell_scripts import SCRIPTS
-from chronos.errors import ChronosError
+from chronos.errors import ChronosError, UnknownCheckpointError
 from chronos.files import display, to_text
 from chronos.merging import Strategy
 
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 
 _NEWEST = 500
 # What is meant by a value is known by the name that the command gives it.
-_CHECKPOINTS, _TIMELINES = frozenset({"checkpoint", "other", "base"}), frozenset({"timeline", "other_timeline", "into"})
+_CHECKPOINTS = frozenset({"checkpoint", "other", "base", "good", "bad", "before", "after"})
+_TIMELINES = frozenset({"timeline", "other_timeline", "into"})
 # Readline breaks words at these, so a candidate for bash starts after the last one (COMP_WORDBREAKS).
 _BASH_BREAKS = "@><=;|&(:"
 _BASH_SPECIAL = frozenset(" \t!\"#$%&'()*,;<=>?@[\\]^`{|}~:")
@@ -162,6 +164,8 @@ def _values(param: Any, session: Session) -> Iterator[Candidate]:
 
 
 def _checkpoints(engine: ChronosEngine) -> Iterator[Candidate]:
+    with suppress(UnknownCheckpointError):
+        yield "last-green", engine.find_checkpoint("last-green").name
     rows = engine.list_checkpoints(limit=_NEWEST)
     yield from {row.name: row.created_at[:16] for row in reversed(rows) if row.trigger == "manual"}.items()
     yield from ((row.checkpoint_id, row.name) for row in rows)

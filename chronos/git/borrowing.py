@@ -23,13 +23,12 @@ _NOT_COPIED = (b"refs/chronos/", b"refs/stash")
 def borrow_repository(source: Repository, place: Path) -> Repository:
     """Give the folder `place` a git folder of its own that has all that `source` has; one that is there goes.
 
-    HEAD is at no commit: see `stand_at`. Raises GitFailedError, StorageError.
+    Only its index stays, which knows the files beside it. HEAD is at no commit: see `stand_at`. Raises GitFailedError,
+    StorageError.
     """
     git_dir = place / ".git"
     with translate_os_errors(f"cannot make a repository at {place}"):
-        if git_dir.is_symlink() or git_dir.is_file():
-            git_dir.unlink()
-        remove_tree(git_dir)
+        _clear(git_dir)
         for folder in ("objects/info", "refs/heads", "info"):
             (git_dir / folder).mkdir(parents=True)
         (git_dir / "HEAD").write_bytes(b"ref: refs/heads/main\n")
@@ -49,8 +48,6 @@ def stand_at(repository: Repository, branch: str | None, commit: str | None) -> 
     `branch` (a short name as `to_text` writes it) is moved there where git lets it be; without a commit HEAD is unborn
     and the index empty, and no file is touched. Raises GitFailedError.
     """
-    for name in ("index.lock", "HEAD.lock"):  # of a git that was killed with its program
-        (repository.git_dir / name).unlink(missing_ok=True)
     if commit is None:
         repository.command.output("read-tree", "--empty")
         with translate_os_errors(f"cannot write in {repository.git_dir}"):
@@ -65,6 +62,20 @@ def stand_at(repository: Repository, branch: str | None, commit: str | None) -> 
         checkout.run(*words, "-B", unescape(branch), commit, quiet=False)
     except GitFailedError:  # such as a branch `a` where there is one called `a/b` now
         checkout.run(*words[:-1], "--detach", commit, quiet=False)
+
+
+def _clear(git_dir: Path) -> None:
+    if git_dir.is_symlink() or git_dir.is_file():
+        git_dir.unlink()
+    if not git_dir.exists():
+        return
+    git_dir.chmod(0o700)
+    for path in git_dir.iterdir():
+        if path.is_symlink() or not path.is_dir():
+            if path.name != "index" or not path.is_file() or path.is_symlink():
+                path.unlink()
+        else:
+            remove_tree(path)
 
 
 def _list_refs(source: Repository) -> list[bytes]:

@@ -81,21 +81,25 @@ class _Declared(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def list_places(
-    root: Path, layout: StoreLayout, settings: Mapping[str, MemoryDeclaration], facts: Facts, own_memory: Path
-) -> list[StorePlace]:
+    root: Path, layout: StoreLayout, settings: Mapping[str, MemoryDeclaration], facts: Facts, own_memory: Path,
+    lessons: Path | None = None,
+) -> list[StorePlace]:  # fmt: skip
     """Return the declared stores and those under `data/memory`, by name.
 
     A timeline that has the folder `own_memory` has its own copies there of the stores that lie outside the root.
+    `lessons` is where the lessons are.
 
     Raises BadConfigError when two have one name or one place lies in another, DamagedStoreError.
     """
-    declared = {name: _declared_place(root, layout, name, found, is_shared=True) for name, found in settings.items()}
+    declared = {
+        name: _declared_place(root, layout, name, found, lessons, is_shared=True) for name, found in settings.items()
+    }
     for name, found in read_declarations(layout).items():
         if name in declared:
             raise BadConfigError(
                 f"two memory stores are called {name!r}", hint=f"`chrono memory remove {name}`, or rename one"
             )
-        declared[name] = _declared_place(root, layout, name, found, is_shared=False)
+        declared[name] = _declared_place(root, layout, name, found, lessons, is_shared=False)
     _check_apart(declared.values())
     if any(not place.is_inside for place in declared.values()) and own_memory.is_dir():
         declared = {name: _own_copy(place, own_memory) for name, place in declared.items()}
@@ -124,10 +128,10 @@ def overlap(one: str, other: str) -> bool:
     return is_inside(first, second) or is_inside(second, first)
 
 
-def is_allowed(root: Path, layout: StoreLayout, path: str) -> bool:
+def is_allowed(root: Path, layout: StoreLayout, path: str, lessons: Path | None = None) -> bool:
     """Tell whether a store may be at `path` from the root: in the tree, and in nothing that is not the user's."""
     place = place_of(root, path)
-    return Path(os.path.realpath(place)) == place and _find_obstacle(root, layout, place) is None
+    return Path(os.path.realpath(place)) == place and _find_obstacle(root, layout, place, lessons) is None
 
 
 def place_of(root: Path, path: str) -> Path:
@@ -154,7 +158,9 @@ def read_declarations(layout: StoreLayout) -> dict[str, MemoryDeclaration]:
         ) from cause
 
 
-def declare(root: Path, layout: StoreLayout, path: Path, kind: str | None, name: str | None) -> StorePlace:
+def declare(
+    root: Path, layout: StoreLayout, path: Path, kind: str | None, name: str | None, lessons: Path | None = None
+) -> StorePlace:
     """Declare the store at `path` on this machine; return it. The store's exclusive lock must be held.
 
     Raises UnknownKindError, BadConfigError, BadPathError, StorageError.
@@ -170,11 +176,11 @@ def declare(root: Path, layout: StoreLayout, path: Path, kind: str | None, name:
     text = to_text(os.fsencode(real.relative_to(root) if is_inside else real))
     found = MemoryDeclaration(text, kind)
     name = name or re.sub(r"[^\w.-]", "-", real.name).lstrip("-.") or "memory"
-    place = _declared_place(root, layout, name, found, is_shared=False)
+    place = _declared_place(root, layout, name, found, lessons, is_shared=False)
     known = read_declarations(layout)
     if name in known and known[name].path != text:
         raise BadConfigError(f"a memory store called {name!r} is declared already", hint="give another --name")
-    others = [_declared_place(root, layout, other, where, is_shared=False) for other, where in known.items()]
+    others = [_declared_place(root, layout, other, where, lessons, is_shared=False) for other, where in known.items()]
     _check_apart([place, *(other for other in others if other.name != name)])
     _write(layout, {**known, name: found})
     return place
@@ -198,7 +204,7 @@ def _write(layout: StoreLayout, stores: dict[str, MemoryDeclaration]) -> None:
 
 
 def _declared_place(
-    root: Path, layout: StoreLayout, name: str, found: MemoryDeclaration, *, is_shared: bool
+    root: Path, layout: StoreLayout, name: str, found: MemoryDeclaration, lessons: Path | None, *, is_shared: bool
 ) -> StorePlace:
     """Return the place of a declaration: the one behind all links, from the root where it lies in it."""
     if not re.fullmatch(_NAME, name):
@@ -215,7 +221,7 @@ def _declared_place(
             f"memory store {name!r} at {display(found.path)} leads out of the project",
             hint="a project's own files may not say so; declare it on this machine with `chrono memory add`",
         )
-    obstacle = _find_obstacle(root, layout, place)
+    obstacle = _find_obstacle(root, layout, place, lessons)
     if obstacle is not None:
         raise BadConfigError(
             f"memory store {name!r} cannot be at {display(str(place))}: {obstacle}",
@@ -225,9 +231,9 @@ def _declared_place(
     return StorePlace(name, found.kind, place, path)
 
 
-def _find_obstacle(root: Path, layout: StoreLayout, place: Path) -> str | None:
+def _find_obstacle(root: Path, layout: StoreLayout, place: Path, given: Path | None) -> str | None:
     """Return why no store may be at a place: it is or holds what is none, or lies in what is never rewound."""
-    lessons = {root / "data" / "lessons", layout.root.parent / "lessons"}
+    lessons = {root / "data" / "lessons", layout.root.parent / "lessons", *((given,) if given else ())}
     if any(other.is_relative_to(place) for other in (root, layout.root, *lessons, *_homes())):
         return "it holds the project, the checkpoints, lessons or a home"
     is_in_branched = root.is_relative_to(layout.root) and place.is_relative_to(root)

@@ -20,11 +20,13 @@ from chronos.errors import StateError, UsageError
 from chronos.operations.log import append, new_operation_id, stamp
 from chronos.operations.shelf import find_folder
 from chronos.operations.workspace import Workspace
+from chronos.secrets import mask
 
 _MOST_TAGS = 100
 _MOST_METRICS = 100
 _METRIC = r"[\w.:/%+-]{1,60}"
 _LONGEST_COMMAND = 2000
+_LONGEST_SCANNED = 64 * 1024
 
 
 def annotate(workspace: Workspace, row: CheckpointRow, kind: AnnotationKind, tags: Sequence[str] = ()) -> CheckpointRow:
@@ -44,7 +46,8 @@ def set_verdict(
 ) -> CheckpointRow:  # fmt: skip
     """Say that a checkpoint passed or failed, durably, and return its row as it is then; older verdicts stay readable.
 
-    A command longer than 2,000 characters is cut. Raises UsageError, BadNameError, and see `annotate`.
+    A command longer than 2,000 characters is cut; what looks like a secret is left out. Raises UsageError,
+    BadNameError, and see `annotate`.
     """
     metrics = dict(metrics or {})
     for name, value in metrics.items():
@@ -56,7 +59,7 @@ def set_verdict(
         raise UsageError(f"a verdict takes at most {_MOST_METRICS} metrics")
     verdict = Annotation(
         new_operation_id(), AnnotationKind.VERDICT, row.checkpoint_id, stamp(), result=result, metrics=metrics,
-        note=check_description(note), command=shortened(command),
+        note=check_description(mask(note)), command=shortened(command),
     )  # fmt: skip
     return _say(workspace, verdict, row)
 
@@ -68,8 +71,9 @@ def list_verdicts(store: Store, checkpoint_id: str | None = None) -> list[Annota
 
 
 def shortened(command: str) -> str:
-    """Return what was run as an annotation keeps it: no more than 2,000 characters, and nothing that is no text."""
-    text = command.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode("utf-8")
+    """Return what was run as an annotation keeps it: 2,000 characters, without secrets and what is no text."""
+    text = mask(command[:_LONGEST_SCANNED].replace("\0", "\N{REPLACEMENT CHARACTER}"))
+    text = text.encode("utf-8", "replace").decode("utf-8")
     return text if len(text) <= _LONGEST_COMMAND else f"{text[:_LONGEST_COMMAND]}…"
 
 

@@ -120,7 +120,7 @@ class _Finder:
         """Take what stands outside of the root, as a memory store of this one checkpoint."""
         place = Path(os.path.realpath(path))
         text = to_text(os.fsencode(place))
-        if not memory.is_allowed(self._workspace.root, self._workspace.store.layout, text):
+        if not memory.is_allowed(self._workspace.root, self._workspace.store.layout, text, self._workspace.lessons):
             self._leave_out(os.fsencode(path), Reason.IGNORED, 0, _NOT_OURS)
             return
         size = sum(_sizes(place, _MOST_FILES))

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from chronos.errors import BadConfigError, UntrustedStoreError
-from chronos.files import is_our_own
+from chronos.files import is_our_own, translate_os_errors
 from chronos.git import GitCommand, is_tracked
 from chronos.locate import Place, find_lessons
 from chronos.operations.hiding import are_lessons_hidden, hide_lessons
@@ -27,6 +27,7 @@ def claim_lessons(place: Place, git: GitCommand, environment: Mapping[str, str],
         if not is_our_own(folder):
             raise UntrustedStoreError(f"{folder} belongs to another user", hint=_HINT)
         _refuse_tracked(place, folder, git)
+        _refuse_links(folder)
     if hide:
         hide_lessons(place.home, place.repository, folder)
     return folder
@@ -44,6 +45,14 @@ def _refuse_harmful(place: Place, folder: Path) -> None:
                 f"lessons_dir = {text!r} leads through the link {part}",
                 hint="a link in a project may lead anywhere; set CHRONOS_LESSONS_DIR to the folder behind it",
             )
+
+
+def _refuse_links(folder: Path) -> None:
+    """Nothing that we make in it is a link: one would lead what is written somewhere else."""
+    with translate_os_errors(f"cannot read {folder}"), os.scandir(folder) as found:
+        links = [item.path for item in found if item.is_symlink()]
+    if links:
+        raise UntrustedStoreError(f"{links[0]} is a link, which lessons have none of", hint="move it away")
 
 
 def _refuse_tracked(place: Place, folder: Path, git: GitCommand) -> None:

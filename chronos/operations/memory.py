@@ -91,7 +91,7 @@ def add_store(workspace: Workspace, path: Path, kind: str | None, name: str | No
             hint="declare it in the first working tree; timelines that are branched after that have copies of it",
         )
     with workspace.store.exclusively():
-        place = declare(workspace.root, layout, path, kind, name)
+        place = declare(workspace.root, layout, path, kind, name, workspace.lessons)
         try:
             workspace.places()  # with those of the settings
         except ChronosError:
@@ -195,7 +195,7 @@ def places_of(workspace: Workspace, state: State) -> list[StorePlace]:
 
 def is_readable_place(workspace: Workspace, path: str) -> bool:
     """Tell whether a checkpoint or journal may have us look at `path`: a place in the tree where a store can be."""
-    return not os.path.isabs(path) and is_allowed(workspace.root, workspace.store.layout, path)
+    return not os.path.isabs(path) and is_allowed(workspace.root, workspace.store.layout, path, workspace.lessons)
 
 
 def place_at(workspace: Workspace, name: str, kind: str, path: str) -> StorePlace:

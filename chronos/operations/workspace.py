@@ -61,7 +61,9 @@ class Workspace(msgspec.Struct):
         """Return the memory stores that are declared, or lie under `data/memory`. Raises BadConfigError."""
         layout = self.store.layout
         own_memory = self.own_memory or layout.timeline_memory(self.timeline)
-        return memory.list_places(self.root, layout, self.config.memory, self.store.catalog, own_memory=own_memory)
+        return memory.list_places(
+            self.root, layout, self.config.memory, self.store.catalog, own_memory=own_memory, lessons=self.lessons
+        )
 
     def place_of(self, path: str) -> Path:
         """Return where the memory store with this `path` (from the root, or absolute) is on this timeline."""

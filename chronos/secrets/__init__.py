@@ -1,16 +1,11 @@
 """Secrets: files that are one by their name, and text that looks as if one stood in it. Owns detect-secrets."""
 
-from typing import TYPE_CHECKING
-
-from chronos.lazy import loader
 from chronos.secrets.budget import Budget, Unlimited
 from chronos.secrets.forms import REACH_BYTES, Spot, find_by_form, is_secret_text
 from chronos.secrets.keywords import DETECTOR, LineScan, has_detector
+from chronos.secrets.masking import mask
 from chronos.secrets.names import is_secret_name
 from chronos.secrets.scanner import FORMS, Found, SecretScanner, merge_findings
-
-if TYPE_CHECKING:
-    from chronos.secrets.hiding import hide_secrets
 
 __all__ = [
     "DETECTOR",
@@ -24,12 +19,8 @@ __all__ = [
     "Unlimited",
     "find_by_form",
     "has_detector",
-    "hide_secrets",
     "is_secret_name",
     "is_secret_text",
+    "mask",
     "merge_findings",
 ]
-
-_HOMES = {"hide_secrets": "hiding"}  # a capture needs the rest
-
-__getattr__ = loader(__name__, _HOMES)

@@ -131,19 +131,20 @@ class Trial:
             copy_seeds(self._source, self._root, self._seeds)
 
     def _stand(self, source: Repository, place: Path, part: ComponentState) -> Repository:
-        """Return the borrowed repository at `place`, standing where the component did; a program may have broken it."""
-        git_dir = place / ".git"
-        if (git_dir / "HEAD").is_file() and not git_dir.is_symlink():
-            repository = Repository(place, git_dir, git_dir, source.base_command)
-            if self._last is None or self._last.components[b""].hidden:  # flags of the index outlive a checkout
-                repository.index.unlink(missing_ok=True)
+        """Return a borrowed repository at `place`, standing where the component did.
+
+        It is a new one each time, for a program may have broken the last one, or left branches, settings and hooks in
+        it. Only the index is used again, so that files that are the same need not be written.
+        """
+        repository = borrow_repository(source, place)
+        if self._last is not None and not self._last.components[b""].hidden:  # flags of the index outlive a checkout
             try:
                 stand_at(repository, part.branch, part.head)
             except GitFailedError:
                 pass
             else:
                 return repository
-        repository = borrow_repository(source, place)
+        repository.index.unlink(missing_ok=True)
         stand_at(repository, part.branch, part.head)
         return repository
 

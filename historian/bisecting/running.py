@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from chronos.checkpoints import VerdictResult
-from chronos.errors import IntegrityError, StateError, TimelineExistsError, UnknownCheckpointError, UsageError
+from chronos.errors import (
+    IntegrityError,
+    StateError,
+    TimelineExistsError,
+    ToolFailedError,
+    UnknownCheckpointError,
+    UsageError,
+)
 from historian.bisecting.ends import Ends, find_ends, find_verdict
 from historian.bisecting.results import Bisection, Request, Result, Try
 from historian.bisecting.searching import Search
@@ -22,6 +29,8 @@ if TYPE_CHECKING:
     from chronos.engine import ChronosEngine
 
 _MOST_JOBS = 64
+# What a shell ends with when a command is not executable or not there (POSIX, 2.8.2).
+_NOT_FOUND = (126, 127)
 _IS_GOOD = {Result.GOOD: True, Result.BAD: False, Result.SKIPPED: None}
 _VERDICTS = {Result.GOOD: VerdictResult.PASSED, Result.BAD: VerdictResult.FAILED}
 _RESULTS = {verdict: result for result, verdict in _VERDICTS.items()}
@@ -60,6 +69,8 @@ class _Run:
         self._on_try = on_try
         self._tries: list[Try] = []
         self._by_state: dict[str, Try] = {}
+        self._doubted: list[Try] = []
+        self._was_found = False  # the command
 
     def search(self) -> Search | None:
         """Go through the rounds; return the search at its end, or None when nothing fails."""
@@ -81,8 +92,15 @@ class _Run:
                     hint="name another one with --to",
                 )
             self._note(search, results)
-        while places := search.next_places(self._request.jobs):
+        while places := search.next_places(self._request.jobs) or self._places_for_doubt(search):
             self._note(search, self._ask(places))
+        if self._doubted:
+            one = self._doubted[0]
+            raise ToolFailedError(
+                f"the command ended with exit code {one.code} wherever it was tried, as one that is not found or not "
+                f"executable: {one.words.strip()[-200:] or 'it said nothing'}",
+                hint="a script that is not in every checkpoint is named by its absolute path",
+            )
         return search
 
     def conclude(self, search: Search | None) -> Bisection:
@@ -119,11 +137,12 @@ class _Run:
             if known is None:
                 left.append(row)
             else:
+                self._judge(known)
                 self._take(known)
                 found[place] = known.result
         for done in self._try_all(left):
             self._by_state.setdefault(done.row.state, done)
-            self._keep_verdict(done)
+            self._judge(done)
             self._take(done)
             found[rows[done.row.checkpoint_id]] = done.result
         return found
@@ -138,6 +157,23 @@ class _Run:
             return Try(row, same.result, known=f"its state is that of {same.row.checkpoint_id}")
         verdict = find_verdict(self._engine, self._request, row) if self._request.reuses else None
         return Try(row, _RESULTS[verdict], known="by its verdict") if verdict is not None else None
+
+    def _judge(self, done: Try) -> None:
+        """Store the verdict; not yet of a command of which it is not known that it can be found at all."""
+        if done.result is Result.GOOD or done.code not in (None, *_NOT_FOUND):
+            self._was_found = True
+        elif done.code is not None and not self._was_found:
+            self._doubted.append(done)
+            return
+        if done.code is not None:
+            self._keep_verdict(done)
+        while self._was_found and self._doubted:
+            self._keep_verdict(self._doubted.pop())
+
+    def _places_for_doubt(self, search: Search) -> list[int]:
+        """Return the good end, when it was not tried and all else ended as if there were no such command."""
+        is_tried = any(self._ends.line[search.good].checkpoint_id == one.row.checkpoint_id for one in self._tries)
+        return [search.good] if self._doubted and search.good >= self._ends.floor and not is_tried else []
 
     def _keep_verdict(self, done: Try) -> None:
         if not self._request.keeps_verdicts or done.result not in _VERDICTS:

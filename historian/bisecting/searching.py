@@ -37,8 +37,10 @@ class Search:
         return sorted(found)
 
     def note(self, place: int, is_good: bool | None) -> None:
-        """Take in what a try gave; None when the place could not be tried."""
+        """Take in what a try gave; None when the place could not be tried. A good end that is bad is none any more."""
         self._results[place] = is_good
+        if place == self.good and not is_good:
+            self.good = max(other for other, result in self._results.items() if result and other < place)
         known = [other for other in sorted(self._results) if self.good <= other <= self.bad]
         self.bad = next(other for other in known if self._results[other] is False)
         self.good = max(other for other in known if other < self.bad and self._results[other])

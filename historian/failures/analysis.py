@@ -14,7 +14,7 @@ import msgspec
 
 from chronos.errors import ChronosError
 from chronos.files import display
-from chronos.secrets import hide_secrets, is_secret_text
+from chronos.secrets import mask
 from historian.failures.parsed import ParsedError
 from historian.failures.reading import read_error
 from historian.failures.suspects import Change, StoreChange, Suspect, find_renames, rank_suspects
@@ -33,7 +33,6 @@ _LONGEST_OPERATION = 4000
 _LONGEST_MESSAGE = 500
 # From here on a single change is likely enough to be taken back alone.
 _LIKELY = 0.5
-_LEFT_OUT = "(left out: it looks like it holds a secret)"
 
 
 class FailureAnalysis(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,8 +85,9 @@ def analyze(
     """
     parsed = _without_secrets(read_error(error))
     words = operation if isinstance(operation, str) else text_of_operation(operation)
-    operation = hide_secrets(" ".join(words.split())[:_LONGEST_OPERATION]) or "an operation without a name"
-    operation = _without_secret(operation)
+    operation = (
+        mask(" ".join(words.split())[: 16 * _LONGEST_OPERATION])[:_LONGEST_OPERATION] or "an operation without a name"
+    )
     notes: list[str] = []
     found = FailureAnalysis(operation=operation, error=parsed)
     try:
@@ -214,14 +214,9 @@ def _learn(lessons: LessonsStore, found: FailureAnalysis, tags: Sequence[str]) -
 
 
 def _without_secrets(error: ParsedError) -> ParsedError:
-    """Leave out messages in which something looks like a secret: lessons are kept, and shown to agents."""
-    causes = tuple(msgspec.structs.replace(cause, message=_without_secret(cause.message)) for cause in error.causes)
-    return msgspec.structs.replace(error, message=_without_secret(error.message), causes=causes)
-
-
-def _without_secret(text: str) -> str:
-    text = hide_secrets(text)
-    return _LEFT_OUT if is_secret_text(text.encode("utf-8", "backslashreplace")) else text
+    """Return the error as it may be kept, and shown to agents; what it names is looked for by these texts, too."""
+    causes = tuple(msgspec.structs.replace(cause, message=mask(cause.message)) for cause in error.causes)
+    return msgspec.structs.replace(error, message=mask(error.message), causes=causes)
 
 
 def _time_of(path: bytes) -> int:

@@ -8,7 +8,7 @@ import msgspec
 
 from chronos import clock
 from historian.errors import BadLessonError
-from historian.lessons.lesson import Learned, Lesson, as_event, id_of
+from historian.lessons.lesson import MOST_TIMES, Learned, Lesson, as_event, id_of
 from historian.lessons.making import check_lesson
 
 _LARGEST_LINE_BYTES = 64 * 1024 * 1024
@@ -64,7 +64,7 @@ def decode_lessons(lines: Iterable[bytes]) -> list[Learned]:
 
 
 def _event(line: _Line) -> Learned:
-    """The id is made anew, for another program may have written the line, and times that are none are now."""
+    """The id is made anew, for another program may have written the line; times that are none, or to come, are now."""
     checked = check_lesson(
         line.situation,
         line.action,
@@ -75,9 +75,12 @@ def _event(line: _Line) -> Learned:
         line.checkpoint_after,
     )
     now = clock.to_text(clock.now())
-    times = [_moment(text) or now for text in (line.learned_at or line.updated_at, line.updated_at or line.learned_at)]
-    if line.count < 1 or line.standing < 0:
-        raise BadLessonError("count is less than 1, or standing less than 0")
+    times = [
+        min(_moment(text) or now, now)
+        for text in (line.learned_at or line.updated_at, line.updated_at or line.learned_at)
+    ]
+    if not (1 <= line.count <= MOST_TIMES and 0 <= line.standing <= MOST_TIMES):
+        raise BadLessonError(f"count is not 1 to {MOST_TIMES}, or standing not 0 to {MOST_TIMES}")
     lesson = Lesson(
         lesson_id=id_of(checked.situation, checked.action, checked.result), situation=checked.situation,
         action=checked.action, result=checked.result, feedback=checked.feedback, tags=checked.tags,

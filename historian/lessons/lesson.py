@@ -12,6 +12,8 @@ from chronos.pool import digest
 
 FORMAT_VERSION = 1
 LARGEST_TEXT_CHARS = 2 * 1024 * 1024
+# More than anybody learns or confirms anything, and few enough for every number of SQLite and LanceDB.
+MOST_TIMES = 1_000_000_000
 _ID_DIGITS = 16
 _SAYS_SUCCESS = "success succeeded successful ok okay passed pass worked works done fixed good green"
 _SAYS_FAILURE = (
@@ -150,7 +152,7 @@ def fold(known: Lesson | None, event: Event) -> Lesson | None:
     if known is None or isinstance(event, Begun):
         return known
     if isinstance(event, Promoted):
-        return msgspec.structs.replace(known, standing=max(0, known.standing + event.by))
+        return msgspec.structs.replace(known, standing=_limited(known.standing + event.by))
     return msgspec.structs.replace(known, forgotten=not event.recalled)
 
 
@@ -168,7 +170,8 @@ def _begin(event: Learned) -> Lesson:
     return Lesson(
         lesson_id=event.lesson, situation=event.situation, action=event.action, result=event.result,
         feedback=event.feedback, tags=event.tags, checkpoint_before=event.before, checkpoint_after=event.after,
-        count=event.count, standing=event.standing, learned_at=event.first_at or event.at, updated_at=event.at,
+        count=_limited(event.count), standing=_limited(event.standing), learned_at=event.first_at or event.at,
+        updated_at=event.at,
     )  # fmt: skip
 
 
@@ -181,12 +184,16 @@ def _learn_again(known: Lesson, event: Learned) -> Lesson:
         tags=tuple(dict.fromkeys((*known.tags, *event.tags))),
         checkpoint_before=event.before if event.before and is_newer else known.checkpoint_before or event.before,
         checkpoint_after=event.after if event.after and is_newer else known.checkpoint_after or event.after,
-        count=max(known.count, event.count) if event.imported else known.count + event.count,
-        standing=max(known.standing, event.standing),
+        count=_limited(max(known.count, event.count) if event.imported else known.count + event.count),
+        standing=_limited(max(known.standing, event.standing)),
         learned_at=min(known.learned_at, event.first_at or event.at),
         updated_at=max(known.updated_at, event.at),
         forgotten=known.forgotten and event.imported,
     )
+
+
+def _limited(times: int) -> int:
+    return min(max(0, times), MOST_TIMES)
 
 
 def _plain(text: str) -> str:

@@ -129,6 +129,8 @@ class LessonLog:
                     f"{self.folder} holds other files and no lessons",
                     hint="set CHRONOS_LESSONS_DIR to a folder that is new or empty",
                 )
+            if not names:  # made by somebody else for this, whatever its mode
+                self.folder.chmod(0o700)
             _make_inner_repository(self.folder / _INNER)
         if is_new:
             sync_folder(self.folder.parent)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from chronos import clock
+from chronos.secrets import mask
 from historian.errors import BadLessonError
 from historian.lessons.lesson import LARGEST_TEXT_CHARS, Learned, id_of
 
@@ -17,7 +18,8 @@ def check_lesson(
 ) -> Learned:
     """Return the line for a lesson that is learned now. Raises BadLessonError.
 
-    Situation, action and result must say something. Characters that are none (lone surrogates) become escapes.
+    Situation, action and result must say something. Characters that are none (lone surrogates) become escapes, and
+    what looks like a secret is left out: lessons are kept for good, and shown to agents.
     """
     texts = {"situation": situation, "action": action, "result": result, "feedback": feedback}
     clean = {name: _text(name, text) for name, text in texts.items()}
@@ -37,7 +39,9 @@ def check_lesson(
 def _text(name: str, text: object) -> str:
     if not isinstance(text, str):
         raise BadLessonError(f"{name} is no text but a {type(text).__name__}")
-    return text.encode("utf-8", "backslashreplace").decode("utf-8").strip()
+    if len(text) > LARGEST_TEXT_CHARS:
+        raise BadLessonError(f"a lesson has at most {LARGEST_TEXT_CHARS:,} characters", hint="shorten it")
+    return mask(text.encode("utf-8", "backslashreplace").decode("utf-8")).strip()
 
 
 def _tags(tags: Iterable[str]) -> tuple[str, ...]:

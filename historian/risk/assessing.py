@@ -94,8 +94,9 @@ class Assessor:
         keeps = [finding.reason for finding in findings if finding.action not in _PLAIN or worst < 0.25]
         cut = [finding.reason for finding in findings if finding.rule in ("probe.cut", "bounds", "shell.unparsed")]
         reasons = [*dict.fromkeys([*_named(precedents), *keeps[: _MOST_REASONS - len(cut)], *cut])]
-        for precedent in precedents:
-            share = _PRECEDENT_SHARE * min(max(precedent.similarity, 0.0), 1.0) * (1 - score)
+        highest = self.rules.table.thresholds["medium"] if self._level(score) is RiskLevel.LOW else 1.0
+        for precedent in precedents:  # what only reads stays low, whatever failed that it speaks of
+            share = _PRECEDENT_SHARE * min(max(precedent.similarity, 0.0), 1.0) * (highest - score)
             score += share
             signals.append(Signal(f"lesson.{precedent.lesson_id}", f"resembles: {precedent.what_failed}", share))
         level = self._level(score)

@@ -66,6 +66,19 @@ def test_ids_and_names_are_completed_where_a_checkpoint_is_meant(chrono: Program
     assert offered(chrono, "checkpoint", "list", "--timeline", "") == ["main"]
 
 
+def test_last_green_is_completed_once_there_is_one(chrono: Program) -> None:
+    chrono.create("one")
+    assert offered(chrono, "restore", "last") == []
+    chrono.good("checkpoint", "verdict", "one", "passed")
+    for words in (
+        ("restore",),
+        ("checkpoint", "diff"),
+        ("bisect", "run", "--from"),
+        ("lessons", "analyze", "--checkpoint"),
+    ):
+        assert offered(chrono, *words, "last") == ["last-green"]
+
+
 def test_timelines_are_completed_where_one_is_meant(chrono: Program) -> None:
     chrono.good("timeline", "branch", "experimental")
     for words in (("path",), ("show",), ("run",), ("delete", "--yes"), ("diff", "main"), ("merge", "--plan"),

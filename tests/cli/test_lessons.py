@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -90,3 +91,31 @@ def test_lessons_that_came_with_a_clone_are_not_believed(chrono: Program, repo: 
     repo.remove("chronos.toml")
     repo.link("link", "/tmp")
     assert "link" in chrono.run("lessons", "list", "--json", CHRONOS_LESSONS_DIR="link/x").error["message"]
+
+
+@pytest.mark.parametrize("name", ["lessons.jsonl", "lock", "register.sqlite", "index", "set-aside", ".git"])
+def test_links_among_the_lessons_are_not_followed(
+    chrono: Program, repo: RepoBuilder, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    repo.path("data/lessons").mkdir(parents=True)
+    repo.link(f"data/lessons/{name}", str(tmp_path / "elsewhere"))
+    for words in (("add", *FAILED), ("list",), ("search", "x")):
+        assert chrono.run("lessons", *words, "--json").error["code"] == "untrusted_store"
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_a_folder_that_waits_for_lessons_becomes_private(chrono: Program, repo: RepoBuilder) -> None:
+    repo.path("data/lessons").mkdir(parents=True, mode=0o755)
+    chrono.good("lessons", "add", *FAILED)
+    assert repo.path("data/lessons").stat().st_mode & 0o777 == 0o700
+
+
+def test_the_language_of_the_terminal_does_nothing_and_neither_does_that_of_the_search(chrono: Program) -> None:
+    evil = "\x1b[2J esc \x07"
+    lesson = chrono.good("lessons", "add", evil, evil, f"FAILURE: {evil}", "--feedback", evil, "--tag", evil, "--json")
+    shown = chrono.good("lessons", "show", lesson.json["lesson_id"])
+    for said in (shown, chrono.good("lessons", "list"), chrono.good("lessons", "search", "esc")):
+        assert "\x1b" not in said.out and "\\x1b" in said.out
+    for query in ('"unbalanced', "a AND", "NOT", "(", "text:esc", "es*", "esc OR b)", "^", "\\", "'; DROP", evil):
+        assert chrono.good("lessons", "search", query, "--json").json["notices"] == []

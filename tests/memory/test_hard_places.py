@@ -224,6 +224,19 @@ def test_lessons_and_checkpoints_are_no_memory(repo: RepoBuilder, place: str) ->
         repo.engine().create_checkpoint("greedy")
 
 
+@pytest.mark.parametrize("place", ["own/lessons", "own/lessons/deep", "own"])
+def test_lessons_that_are_kept_elsewhere_are_no_memory(repo: RepoBuilder, place: str) -> None:
+    settings = 'lessons_dir = "own/lessons"\n'
+    repo.write("chronos.toml", f'{settings}[memory]\nx = "{place}"\n')
+    with pytest.raises(BadConfigError, match="cannot be at"):
+        repo.engine().create_checkpoint("greedy")
+    repo.write("chronos.toml", settings)
+    repo.write("own/lessons/deep/x", "x")
+    with pytest.raises(BadConfigError, match="cannot be at"):
+        repo.engine().add_memory(repo.path(place))
+    assert repo.engine().create_checkpoint("modest")
+
+
 def test_a_declaration_that_is_refused_leaves_nothing_behind(repo: RepoBuilder) -> None:
     make_notes(repo.path("data/a.db"))
     repo.write("chronos.toml", '[memory]\nmine = "data/a.db"\n')

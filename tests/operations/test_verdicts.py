@@ -153,3 +153,13 @@ def _take_many(engine: ChronosEngine, repo: RepoBuilder) -> None:
     engine.set_verdict("number 3", "passed")
     engine.set_verdict("number 5", "passed")
     engine.set_verdict("number 5", "failed")
+
+
+def test_a_secret_in_a_command_is_not_written_down(work: RepoBuilder) -> None:
+    engine, secret = work.engine(), "gh" + "p_" + "a1B2c3" * 6
+    command = f"API_KEY=hunter2 make eval TOKEN={secret} N=3"
+    engine.set_verdict("one", "passed", note=f"with {secret}", command=command)
+    engine.record_effects([f"pushes to https://me:hunter2@host/x.git with {secret}"], command)
+    assert engine.get_verdicts("one")[0].command == "API_KEY=… make eval TOKEN=… N=3"
+    log = (work.store / ".store/operations.jsonl").read_bytes()
+    assert secret.encode() not in log and b"hunter2" not in log

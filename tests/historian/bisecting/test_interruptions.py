@@ -47,15 +47,19 @@ def is_alive(process_id: int) -> bool:
     return Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
 
 
-@pytest.mark.parametrize("options", [(), ("--jobs", "2")])
-def test_ctrl_c_ends_the_command_and_leaves_nothing(
-    chrono: Program, project: RepoBuilder, tmp_path: Path, options: tuple[str, ...]
+@pytest.mark.parametrize(
+    ("options", "how", "code"),
+    [((), signal.SIGINT, 130), (("--jobs", "2"), signal.SIGINT, 130), ((), signal.SIGTERM, 143),
+     ((), signal.SIGHUP, 129)],
+)  # fmt: skip
+def test_ctrl_c_and_its_like_end_the_command_and_leave_nothing(
+    chrono: Program, project: RepoBuilder, tmp_path: Path, options: tuple[str, ...], how: signal.Signals, code: int
 ) -> None:
     before, refs = project.state(), git_digest(project)
     running = start(chrono, tmp_path, *options)
-    running.send_signal(signal.SIGINT)
+    running.send_signal(how)
     running.communicate(timeout=60)
-    assert running.returncode == 130
+    assert running.returncode == code
     assert not any(map(is_alive, waiting(tmp_path)))
     assert (project.state(), git_digest(project), scratch(project)) == (before, refs, [])
 

@@ -101,6 +101,28 @@ def test_a_command_that_destroys_its_repository_gets_a_new_one(engine: ChronosEn
     assert found_name(bisect(engine, ("sh", "-c", script))) == f"n{BAD_CODE}"
 
 
+def test_what_a_command_leaves_in_its_repository_is_gone_at_the_next_try(engine: ChronosEngine) -> None:
+    script = "git tag mine && git branch other && ! git config chronos.mine && ! test -e .git/hooks/x || exit 200;"
+    script += "git config chronos.mine yes; mkdir -p .git/hooks; touch .git/hooks/x .git/index.lock;"
+    script += "! grep -q broken code.txt"
+    assert found_name(bisect(engine, ("sh", "-c", script))) == f"n{BAD_CODE}"
+
+
+def test_a_command_that_is_never_found_accuses_no_checkpoint(engine: ChronosEngine, project: RepoBuilder) -> None:
+    options: dict[str, object]
+    for options in ({}, {"jobs": 3}, {"good": None, "bad": "n5"}):
+        with pytest.raises(ToolFailedError, match="exit code 127"):
+            bisect(engine, ("sh", "-c", "no-such-command"), **options)
+    assert engine.list_annotations() == []
+    assert scratch(project) == []
+
+
+def test_a_command_that_is_found_at_the_good_end_alone_is_one_that_fails_after_it(engine: ChronosEngine) -> None:
+    found = bisect(engine, ("sh", "-c", 'test "$(cat number.txt)" = 0 || exit 127'))
+    assert (found_name(found), names(found)[-1]) == ("n1", "n0")
+    assert len(engine.list_annotations()) == found.runs
+
+
 def test_the_tree_stands_where_the_checkpoint_did(engine: ChronosEngine, project: RepoBuilder) -> None:
     project.git("tag", "v1", "HEAD~1")
     script = 'test "$(git branch --show-current)" = "$1" && git describe --tags && git status --porcelain | grep number'

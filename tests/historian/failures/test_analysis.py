@@ -88,7 +88,10 @@ def test_a_secret_in_an_error_is_not_kept(historian: HistorianAgent) -> None:
     secret = "gh" + "p_" + "a1B2c3" * 6
     found = historian.analyze_failure("push", f"ValueError: bad credentials {secret}")
     assert secret not in str(found)
-    assert secret.encode() not in (historian.lessons.folder / "lessons.jsonl").read_bytes()
+    assert "bad credentials" in found.error.message
+    historian.analyze_failure(f"push --password hunter2 {secret}", "OSError: postgres://me:hunter2@db is not there")
+    kept = (historian.lessons.folder / "lessons.jsonl").read_bytes()
+    assert secret.encode() not in kept and b"hunter2" not in kept
 
 
 def test_the_guide_may_await_it_and_a_program_may_not(historian: HistorianAgent) -> None:

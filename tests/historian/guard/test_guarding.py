@@ -183,7 +183,7 @@ def test_effects_that_no_restore_takes_back_are_recorded_before_they_happen(hist
     historian.engine.record_effects = lambda effects, what: recorded.append((effects, what))  # type: ignore
     historian.effects = ("pushes to origin",)
     with historian.guard("high push --token abc") as passage:
-        assert recorded == [(("pushes to origin",), "high push --token")]
+        assert recorded == [(("pushes to origin",), "high push --token …")]
     assert "no restore takes this back: pushes to origin" in passage.warnings
 
 

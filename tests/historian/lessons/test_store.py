@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -13,7 +14,7 @@ import pytest
 from chronos.errors import BadConfigError, NewerFormatError
 from historian.errors import BadLessonError, UnknownLessonError
 from historian.lessons import LessonsStore
-from historian.lessons.lesson import class_of, id_of
+from historian.lessons.lesson import Promoted, class_of, id_of
 from historian.risk import Operation
 
 PROJECT = Path(__file__).resolve().parents[3]
@@ -225,3 +226,52 @@ def test_a_place_that_is_somebody_elses_is_refused(tmp_path: Path) -> None:
         with pytest.raises(BadConfigError):
             LessonsStore(tmp_path / name).add_lesson(*FAILED)
     assert sorted(os.listdir(tmp_path / "folder")) == ["mine.md"]
+
+
+def test_a_secret_in_a_lesson_is_not_kept(store: LessonsStore) -> None:
+    secret = "gh" + "p_" + "a1B2c3" * 6
+    lesson = store.add_lesson("deploy", f"push --token {secret}", f"FAILURE: 401 for {secret}", secret, [secret])
+    line = {"situation": "imported", "action": "a", "result": "ok", "feedback": f"password={secret}"}
+    store.import_lines([json.dumps(line).encode()])
+    assert lesson.result == "FAILURE: 401 for …"
+    assert all(secret.encode() not in path.read_bytes() for path in store.folder.rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize("number", ["99999999999999999999999", "9223372036854775807", "-1"])
+def test_numbers_that_nobody_counts_to_are_refused(store: LessonsStore, number: str) -> None:
+    for name in ("count", "standing"):
+        line = f'{{"situation":"a","action":"b","result":"c","{name}":{number}}}'
+        with pytest.raises(BadLessonError, match="line 1"):
+            store.import_lines([line.encode()])
+    assert store.list_lessons() == []
+
+
+def test_a_log_that_counts_beyond_measure_is_read(store: LessonsStore) -> None:
+    lesson = store.add_lesson(*FAILED)
+    store._log.append([Promoted(lesson.lesson_id, lesson.updated_at, 2**80), Promoted(lesson.lesson_id, "", 2**80)])
+    assert store.list_lessons()[0].standing == 10**9
+    assert store.promote(lesson.lesson_id, undo=True).standing == 10**9 - 1
+
+
+def test_a_lesson_that_comes_from_the_future_is_of_today(store: LessonsStore) -> None:
+    line = {"situation": "a", "action": "b", "result": "c", "updated_at": "2999-01-01T00:00:00Z"}
+    store.import_lines([json.dumps(line).encode()])
+    assert store.list_lessons()[0].updated_at <= store.add_lesson("d", "e", "f").updated_at
+    assert [one.situation for one in store.list_lessons()] == ["d", "a"]
+
+
+def test_of_two_that_add_at_once_one_is_killed_and_the_other_goes_on(store: LessonsStore) -> None:
+    source = "for n in range(20):\n    store.add_lesson(f'thing {sys.argv[1]} {n}', 'did', 'SUCCESS')\n"
+    source += "    print(n, flush=True)"
+    head = f"import sys; sys.path.insert(0, {str(PROJECT)!r})\nfrom historian.lessons import LessonsStore\n"
+    command = [sys.executable, "-c", f"{head}store = LessonsStore({str(store.folder)!r})\n{source}"]
+    killed, other = (subprocess.Popen([*command, str(number)], stdout=subprocess.PIPE) for number in range(2))
+    assert killed.stdout is not None
+    killed.stdout.readline()
+    killed.kill()
+    told = [1 + len(killed.communicate()[0].splitlines()), len(other.communicate(timeout=120)[0].splitlines())]
+    assert told[1] == 20
+    store.add_lesson("meanwhile", "did", "SUCCESS")
+    found = {one.situation for one in store.list_lessons()}
+    assert {f"thing {number} {n}" for number in range(2) for n in range(told[number])} <= found
+    assert store.search("meanwhile")[0].situation == "meanwhile" and store.notices == []

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from chronos.errors import UsageError
-from historian.risk import Assessor, Operation, OperationKind, Precedent
+from historian.risk import Assessor, Operation, OperationKind, Precedent, RiskLevel
 
 ASSESSOR = Assessor()
 
@@ -43,6 +43,19 @@ def test_a_past_failure_that_resembles_it_raises_the_score_and_is_named() -> Non
     assert found.reasons[0] == "resembles a past failure (lesson l1): the import left half of the rows"
     assert found.signals[-1].rule == "lesson.l1"
     assert asked[0].text == "update the prices"
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [("explain how the database migration works", None), ("SELECT * FROM users", OperationKind.SQL),
+     ("cat migrations/0001.sql", OperationKind.SHELL)],
+)  # fmt: skip
+def test_what_only_reads_stays_low_whatever_failed_that_it_speaks_of(text: str, kind: OperationKind | None) -> None:
+    failures = [Precedent(f"l{number}", "it failed", 1.0) for number in range(3)]
+    found = Assessor(precedents=lambda _: failures).assess(Operation(text=text, kind=kind))
+    assert found.level is RiskLevel.LOW
+    assert found.score > ASSESSOR.assess(Operation(text=text, kind=kind)).score
+    assert "l0" in found.reasons[0]
 
 
 def test_what_leaves_the_machine_is_named_also_behind_a_wrapper() -> None:

@@ -1,0 +1,77 @@
+"""Texts that are kept for good (commands, errors, lessons) without the secrets in them."""
+
+from __future__ import annotations
+
+import re
+
+from chronos.secrets.forms import find_by_form
+
+_GAP = "…"
+_NAME = (
+    r"(?:password|passwd|passphrase|pwd|secret|token|credential|api[_-]?key|access[_-]?key|private[_-]?key|auth)s?"
+    r"(?:[_-][\w-]{1,40})?"
+)
+_WORD = r"(?!\d{1,5}\b)[^\s\"'`,;&)}\]]+"
+_VALUE = rf"(?:\"[^\"\n]{{1,500}}\"|'[^'\n]{{1,500}}'|{_WORD})"
+# What says by its place that it is one, more than the forms of keys that are known: the user part of an address, which
+# goes whole, `password=…`, `"token": "…"`, `--api-key …`, `password: …` when it looks like one, headers, `mysql -p…`.
+_PLACES = re.compile(
+    rf"(?<=://)(?!git@)[^/\s@\"'`]{{1,512}}@"
+    rf"|(?<=')-{{0,2}}[\w-]{{0,40}}?{_NAME}=([^'\n]{{1,500}})(?=')"
+    rf"|(?<![\w-])[\w-]{{0,40}}?{_NAME}(?:\s?=\s?(?![=\s])|[\"']\s?:\s?(?=[\"']))({_VALUE})"
+    rf"|(?<=\s)--?[\w-]{{0,40}}?{_NAME}\s+(?!-)({_VALUE})"
+    rf"|(?<!\w)\w{{0,40}}?{_NAME}\s?:\s?((?=[^\s\d]{{0,80}}\d){_VALUE})"
+    rf"|(?<=\s)(?:-u|--user|--proxy-user)[\s=]?[\"']?[^\s:\"'-][^\s:\"']{{0,64}}:({_WORD})"
+    rf"|(?<!\w)\w{{1,40}}_(?:key|token|password|secret)\s+(?![-&|>])((?=[^\s\d]{{0,80}}\d){_VALUE})"
+    rf"|{_NAME}\\\"\s?:\s?\\\"([^\"\\\n]{{1,500}})"
+    rf"|(?-i:\b[A-Z][A-Z0-9_]{{0,40}}_KEY=)({_VALUE})"
+    r"|\b(?:identified\s+by|password)\s+('[^'\n]{1,500}')"
+    r"|\b(?:sshpass|(?:docker|podman|registry)\s+login)\b[^|;&\n]{0,200}?\s-p\s*([^\s\"']+)"
+    r"|\bredis-cli\b[^|;&\n]{0,200}?\s-a\s*([^\s\"']+)"
+    r"|\b(?:Bearer|Basic)\s+([\w.~+/=-]{8,})"
+    r"|\b(?:mysql|mysqldump|mysqladmin|mariadb|mariadb-dump)\b[^|;&\n]{0,200}?\s-p([^\s\"']+)",
+    re.IGNORECASE,
+)  # fmt: skip
+_END_OF_WORD = re.compile(r"[\s\"'`<>,;]|\Z")
+_END_OF_LINE = re.compile(r"\n|\Z")
+_END_OF_KEY = re.compile(r"-----END [A-Z0-9 ]{1,60}-----|\Z")
+_MOST_IN_A_LINE = 20
+
+
+def mask(text: str) -> str:
+    """Return `text` with `…` for what looks like a secret: by its form, or because its place says so.
+
+    A text that differs from another one in such a place only has the same mask.
+    """
+    text = _PLACES.sub(_without_value, text)
+    for turn in range(_MOST_IN_A_LINE + 1):  # each finds one in a line; of a line with more the rest goes
+        data = text.encode("utf-8", "surrogatepass")
+        spots = find_by_form(data)
+        if not spots:
+            break
+        pieces, end = [], 0
+        for start in (len(data[: spot.offset].decode("utf-8", "surrogatepass")) for spot in spots):
+            if start >= end:
+                pieces += [text[end:start], _GAP]
+                end = _end_of(text, start, whole_line=turn == _MOST_IN_A_LINE)
+        text = "".join((*pieces, text[end:]))
+    return text
+
+
+def _without_value(found: re.Match[str]) -> str:
+    if found.lastindex is None:
+        return ""
+    start, end = (place - found.start() for place in found.span(found.lastindex))
+    return found[0][:start] + _GAP + found[0][end:]
+
+
+def _end_of(text: str, start: int, *, whole_line: bool) -> int:
+    """Return where what begins at `start` ends: a key of several lines at its last one, all else with its word."""
+    if text.startswith("-----BEGIN", start):
+        return _place(_END_OF_KEY.search(text, start)).end()
+    return max(_place((_END_OF_LINE if whole_line else _END_OF_WORD).search(text, start + 1)).start(), start + 1)
+
+
+def _place(found: re.Match[str] | None) -> re.Match[str]:
+    assert found is not None  # each of them ends with the text
+    return found

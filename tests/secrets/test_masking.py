@@ -1,0 +1,53 @@
+"""What is kept for good of a text: everything but what looks like a secret."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from chronos.secrets import mask
+
+TOKEN = "gh" + "p_" + "a1B2c3" * 6
+KEY = f"-----BEGIN RSA PRIVATE {'KEY'}-----\n{'A9' * 32}\n{'B9' * 32}\n-----END RSA PRIVATE {'KEY'}-----"
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        (f"401 for {TOKEN}, again '{TOKEN}'", "401 for …, again '…'"),
+        (f"before\n{KEY}\nafter", "before\n…\nafter"),
+        ("psql postgres://me:hunter2@db/x", "psql postgres://db/x"),
+        ("deploy --token abc123 now", "deploy --token … now"),
+        ("deploy --api-key=abc123 now", "deploy --api-key=… now"),
+        ("PGPASSWORD=abc psql", "PGPASSWORD=… psql"),
+        ("AUTH_TOKEN='a b' x", "AUTH_TOKEN=… x"),
+        ('{"password": "hunter2", "a": 1}', '{"password": …, "a": 1}'),
+        ("login failed, password: hunter2", "login failed, password: …"),
+        ("-H 'Authorization: Bearer abcdefgh'", "-H 'Authorization: Bearer …'"),
+        ("curl -u me:pw http://x", "curl -u me:… http://x"),
+        ("mysql -uroot -psecret db", "mysql -uroot -p… db"),
+    ],
+)
+def test_what_looks_like_a_secret_is_left_out(text: str, kept: str) -> None:
+    assert mask(text) == kept
+    assert mask(kept) == kept
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "pytest --maxfail=2 -p no:cacheprovider", "make test N=1", "SyntaxError: unexpected token: }",
+        "rotate the token now", "assert token == 'abc'", "git clone ssh://git@host/x", "git commit --author=me",
+        "docker run -u 1000:1000 -p8080:80 x", "max_tokens=500", "", "odd \udc80 \0 text",
+    ],
+)  # fmt: skip
+def test_anything_else_is_left_alone(text: str) -> None:
+    assert mask(text) == text
+
+
+@pytest.mark.parametrize("piece", ["password", "://", "token=x ", "token ", "-", "a_", "mysql ", f"{TOKEN} ", TOKEN])
+def test_a_megabyte_of_anything_takes_a_moment(piece: str) -> None:
+    start_s = time.process_time()
+    assert TOKEN not in mask(piece * (1024 * 1024 // len(piece)))
+    assert time.process_time() - start_s < 10
