@@ -103,10 +103,13 @@ class _Finder:
         own = _own_paths(self._workspace)
         try:
             tops = [one for one in tree.list_folder(b"") if one not in own] if where == b"." else [where]
-            files = [one for top in tops for one in tree.list_files(top) if _is_users(one, own)]
+            files = [one for top in tops for one in tree.list_files(top)]
         except BadPathError:
             return
-        ignored = self._ignored(files)
+        inner = {one.rpartition(b"/")[0]: one for one in files if b"/" in one and not is_tree_path(one)}
+        for folder in sorted(self._ignored([one for one in inner if _is_users(one, own)])):
+            self._leave_out(inner[folder], Reason.HISTORY, 0, "")
+        ignored = self._ignored([one for one in files if _is_users(one, own)])
         if len(ignored) > _MOST_FILES:
             self._leave_out(where, Reason.OVER_LIMIT, 0, f"more than {_MOST_FILES:,} ignored files")
             return

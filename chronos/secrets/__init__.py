@@ -10,7 +10,6 @@ from chronos.secrets.names import is_secret_name
 from chronos.secrets.scanner import FORMS, Found, SecretScanner, merge_findings
 
 if TYPE_CHECKING:
-    from chronos.secrets.hiding import hide_secrets
     from chronos.secrets.masking import mask
 
 __all__ = [
@@ -25,13 +24,12 @@ __all__ = [
     "Unlimited",
     "find_by_form",
     "has_detector",
-    "hide_secrets",
     "is_secret_name",
     "is_secret_text",
     "mask",
     "merge_findings",
 ]
 
-_HOMES = {"hide_secrets": "hiding", "mask": "masking"}  # a capture needs the rest
+_HOMES = {"mask": "masking"}  # a capture needs the rest
 
 __getattr__ = loader(__name__, _HOMES)

@@ -17,10 +17,17 @@ _VALUE = rf"(?:\"[^\"\n]{{1,500}}\"|'[^'\n]{{1,500}}'|{_WORD})"
 # goes whole, `password=…`, `"token": "…"`, `--api-key …`, `password: …` when it looks like one, headers, `mysql -p…`.
 _PLACES = re.compile(
     rf"(?<=://)(?!git@)[^/\s@\"'`]{{1,512}}@"
+    rf"|(?<=')-{{0,2}}[\w-]{{0,40}}?{_NAME}=([^'\n]{{1,500}})(?=')"
     rf"|(?<![\w-])[\w-]{{0,40}}?{_NAME}(?:\s?=\s?(?![=\s])|[\"']\s?:\s?(?=[\"']))({_VALUE})"
     rf"|(?<=\s)--?[\w-]{{0,40}}?{_NAME}\s+(?!-)({_VALUE})"
     rf"|(?<!\w)\w{{0,40}}?{_NAME}\s?:\s?((?=[^\s\d]{{0,80}}\d){_VALUE})"
-    rf"|(?<=\s)-u\s?[^\s:\"'-][^\s:\"']{{0,64}}:({_WORD})"
+    rf"|(?<=\s)(?:-u|--user|--proxy-user)[\s=]?[\"']?[^\s:\"'-][^\s:\"']{{0,64}}:({_WORD})"
+    rf"|(?<!\w)\w{{1,40}}_(?:key|token|password|secret)\s+(?![-&|>])((?=[^\s\d]{{0,80}}\d){_VALUE})"
+    rf"|{_NAME}\\\"\s?:\s?\\\"([^\"\\\n]{{1,500}})"
+    rf"|(?-i:\b[A-Z][A-Z0-9_]{{0,40}}_KEY=)({_VALUE})"
+    r"|\b(?:identified\s+by|password)\s+('[^'\n]{1,500}')"
+    r"|\b(?:sshpass|(?:docker|podman|registry)\s+login)\b[^|;&\n]{0,200}?\s-p\s*([^\s\"']+)"
+    r"|\bredis-cli\b[^|;&\n]{0,200}?\s-a\s*([^\s\"']+)"
     r"|\b(?:Bearer|Basic)\s+([\w.~+/=-]{8,})"
     r"|\b(?:mysql|mysqldump|mysqladmin|mariadb|mariadb-dump)\b[^|;&\n]{0,200}?\s-p([^\s\"']+)",
     re.IGNORECASE,

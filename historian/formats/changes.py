@@ -108,7 +108,8 @@ def _json_patched(path: str, data: bytes, patch: str | Sequence[Mapping[str, Any
         operations = json.loads(patch) if isinstance(patch, str) else [dict(one) for one in patch]
         wanted = jsonpatch.JsonPatch(operations).apply(document, in_place=False)
     except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException, ValueError, TypeError, KeyError) as cause:
-        raise PatchRejectedError(f"the JSON Patch does not fit: {' '.join(str(cause).split())[:300]}") from cause
+        told = re.sub(r" \(<class '[^']*'>\)", "", " ".join(str(cause).split()))
+        raise PatchRejectedError(f"the JSON Patch does not fit: {told[:300]}") from cause
     plain = _write_json(wanted, text)
     merged = merge_structured(b"x.json", data, data, plain.encode("utf-8"))
     return merged if merged is not None else plain.encode("utf-8")

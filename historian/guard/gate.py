@@ -21,8 +21,9 @@ from chronos.checkpoints import Trigger
 from chronos.config import GuardPolicy, GuardRules
 from chronos.errors import ChronosError
 from chronos.files import display
+from chronos.secrets import mask
 from historian.errors import BlockedError, NotConfirmedError, UnprotectedError
-from historian.guard.naming import checkpoint_name, public_words_of, without_secrets
+from historian.guard.naming import checkpoint_name, public_words_of
 from historian.guard.policies import goes_on_without, is_idle, policy_for
 from historian.risk import RiskLevel
 
@@ -34,8 +35,9 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger("historian.guard")
 _SHOWN_REASONS = 3
-# Targets of these kinds are files that a checkpoint can be made to hold; the others are git's own, or far away.
-_EXTENDABLE = ("ignored", "outside")
+# Targets of these kinds are files that a checkpoint can be made to hold, or that nobody had the time to look at; the
+# others are git's own, or far away.
+_EXTENDABLE = ("ignored", "outside", "unknown")
 _WHERE = {"history": "git's own history", "store": "the checkpoints themselves", "remote": "somewhere else"}
 # Drafts of files of the store are named after the process, so its threads take turns.
 _TAKING = threading.Lock()
@@ -121,14 +123,18 @@ class Gate(msgspec.Struct, kw_only=True):
             raise NotConfirmedError(f"{_judged(operation, assessment)}: not confirmed", hint="nothing was done")
 
     def _protect(self, passage: Passage, assessment: RiskAssessment, *, is_wanted: bool) -> None:
+        has_files = any(os.path.isabs(target.what) for target in assessment.targets)
         open_targets = [target for target in assessment.targets if not target.is_covered]
         wanted = [
             target.what for target in open_targets if target.coverage in _EXTENDABLE and os.path.isabs(target.what)
         ]
         for target in open_targets:
-            if target.what not in wanted:
+            if target.coverage == "unknown" and target.what not in wanted:
+                if not has_files:  # else it is a table of a database that is one of them
+                    self._warn(passage, f"it is not known whether a checkpoint holds {display(target.what)}")
+            elif target.what not in wanted:
                 where = _WHERE.get(target.coverage, target.coverage)
-                self._warn(passage, f"no checkpoint holds {display(without_secrets(target.what))} ({where})")
+                self._warn(passage, f"no checkpoint holds {display(mask(target.what))} ({where})")
         try:
             with _TAKING, self.open_engine() as engine:
                 passage.root = engine.root
@@ -149,7 +155,7 @@ class Gate(msgspec.Struct, kw_only=True):
         self, engine: ChronosEngine, operation: Operation, assessment: RiskAssessment, include: Sequence[str]
     ) -> Created:
         """Take the checkpoint, unless the newest one has this state already."""
-        reasons = map(without_secrets, assessment.reasons[:_SHOWN_REASONS])
+        reasons = map(mask, assessment.reasons[:_SHOWN_REASONS])
         about = "\n".join((f"risk {assessment.level.value} {assessment.score:.2f}", *reasons))
         name = checkpoint_name(operation)
         return engine.take_checkpoint(name, about, trigger=Trigger.AUTOMATIC, include=include)
@@ -166,7 +172,7 @@ class Gate(msgspec.Struct, kw_only=True):
         """Note what no restore takes back before it happens: what is killed half-way may have sent its e-mail."""
         if not assessment.effects:
             return
-        effects = tuple(map(without_secrets, assessment.effects))
+        effects = tuple(map(mask, assessment.effects))
         try:
             with _TAKING, self.open_engine() as engine:
                 engine.record_effects(effects, public_words_of(passage.operation))

@@ -6,7 +6,7 @@ import re
 import shlex
 
 from chronos.files import display
-from chronos.secrets import hide_secrets, mask
+from chronos.secrets import mask
 from historian.risk import Operation, OperationKind
 
 _LONGEST = 60
@@ -30,13 +30,8 @@ def words_of(operation: Operation) -> str:
 
 def public_words_of(operation: Operation) -> str:
     """Return an operation as it may be written down: without what looks like a secret, and not too long."""
-    text = without_secrets(words_of(operation)[: 4 * _LONGEST_WORDS])
+    text = mask(words_of(operation))
     return text if len(text) <= _LONGEST_WORDS else f"{text[:_LONGEST_WORDS]}…"
-
-
-def without_secrets(text: str) -> str:
-    """Return a line without what it gives as a secret, and without what looks like one."""
-    return mask(hide_secrets(text)).rstrip()
 
 
 def checkpoint_name(operation: Operation) -> str:

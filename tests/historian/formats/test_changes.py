@@ -38,6 +38,7 @@ def test_a_list_at_the_root_is_written_as_it_was_indented(end: str) -> None:
     [
         ('{"a": 1}', {"op": "remove", "path": "/b"}, "does not fit"),
         ('{"a": 1}', {"op": "test", "path": "/a", "value": 2}, "does not fit"),
+        ('{"a": 2.50}', {"op": "test", "path": "/a", "value": 9}, "2.5 is not equal to tested value 9"),
         ('{"a": 1}', {"op": "fly", "path": "/a"}, "does not fit"),
         ('{"a": 1}', {"path": "/a"}, "does not fit"),
         ('{"a": 1', {"op": "remove", "path": "/a"}, "no valid JSON"),

@@ -79,6 +79,37 @@ def test_what_cannot_be_taken_in_is_named(tree: RepoBuilder, historian: JudgedHi
     assert "gone" not in told
 
 
+def test_what_nobody_had_the_time_to_look_at_is_taken_in_where_it_is_ignored(
+    tree: RepoBuilder, historian: JudgedHistorian
+) -> None:
+    tree.write("build/tool", "#!/bin/sh\n")
+    paths = (tree.path("build"), tree.path("a.txt"))
+    historian.targets = (*(Target(str(path), "unknown", False) for path in paths), Target("users", "unknown", False))
+    with historian.guard("high destroy") as passage:
+        tree.remove("build")
+    assert passage.warnings == []
+    assert passage.checkpoint_id is not None
+    assert historian.engine.restore_checkpoint(passage.checkpoint_id).written == 1
+
+
+def test_the_history_of_a_repository_in_an_ignored_folder_is_named(
+    tree: RepoBuilder, historian: JudgedHistorian
+) -> None:
+    tree.write("build/nested/n.txt", "n\n")
+    tree.git("init", "-q", "build/nested")
+    historian.targets = (ignored(tree.path("build")),)
+    with historian.guard("high destroy") as passage:
+        pass
+    assert passage.warnings == ["no checkpoint holds build/nested/.git (history of an embedded repository)"]
+
+
+def test_a_table_of_no_known_database_is_named(historian: JudgedHistorian) -> None:
+    historian.targets = (Target("users", "unknown", False),)
+    with historian.guard("high destroy") as passage:
+        pass
+    assert passage.warnings == ["it is not known whether a checkpoint holds users"]
+
+
 def test_a_limit_keeps_large_ignored_files_out(tree: RepoBuilder) -> None:
     tree.write("build/large", b"x" * 5000)
     tree.write("build/a_small", b"x" * 500)
