@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -136,7 +136,7 @@ def forget(
         raise UsageError("name lessons, or give --purge alone")
     with session.historian() as historian:
         store = historian.lessons
-        found = store.list_lessons(forgotten=True) if purge else [store.get(one) for one in lesson or ()]
+        found = store.list_lessons(forgotten=True) if purge else _each_once(store.get(one) for one in lesson or ())
         what = "purge" if purge else "recall" if undo else "forget"
         if not plan_only and found and not undo:
             _confirm(session, found, what, yes)
@@ -250,6 +250,10 @@ def _confirm(session: Session, lessons: Sequence[Lesson], what: str, yes: bool) 
     report.show_all(lessons)
     end = " for good, with all that was learned" if what == "purge" else "; --undo brings them back"
     session.ask(f"{what.capitalize()} {count(len(lessons), 'lesson')}{end}?")
+
+
+def _each_once(lessons: Iterable[Lesson]) -> list[Lesson]:
+    return list({lesson.lesson_id: lesson for lesson in lessons}.values())
 
 
 def _carry_out(historian: HistorianAgent, lessons: Sequence[Lesson], what: str) -> list[Lesson]:

@@ -55,6 +55,7 @@ class Register:
             self._connection = sqlite3.connect(path or ":memory:", timeout=_BUSY_S, isolation_level=None)
             try:
                 self._connection.execute("PRAGMA synchronous=NORMAL")
+                self._connection.execute("PRAGMA secure_delete=ON")  # what is purged is gone from the file
                 self._connection.execute("PRAGMA cache_size=-32768")  # 32 MiB: a first reading of 100,000 lessons
                 version = self._connection.execute("PRAGMA user_version").fetchone()[0]
                 if version == 0:
@@ -191,8 +192,10 @@ class Register:
             ).fetchone()[0]  # fmt: skip
             if lesson.outcome is Outcome.FAILURE:
                 words = words_of(lesson.situation) | words_of(lesson.action)
-                rows = ((word, number) for word in words)
-                self._connection.executemany("INSERT OR IGNORE INTO words VALUES (?, ?)", rows)
+                change = "INSERT OR IGNORE INTO words VALUES (?, ?)"
+                if lesson.forgotten:  # many of them must not hide one that is not
+                    change = "DELETE FROM words WHERE word = ? AND number = ?"
+                self._connection.executemany(change, ((word, number) for word in words))
 
     def _make_schema(self) -> None:
         with self._transaction():

@@ -12,6 +12,7 @@ import msgspec
 
 from chronos import clock
 from chronos.errors import LockedError, OutsideError, StorageError
+from chronos.files import remove_tree
 from historian.errors import BadLessonError, UnknownLessonError
 from historian.lessons.asides import set_aside
 from historian.lessons.embedding import Embedding
@@ -33,6 +34,7 @@ _LONGEST_ID = 16
 _FITS = 0.5
 _SPARE = 20
 _EVENTS_AT_ONCE = 10_000
+_MOST_LISTED = 2**31
 
 
 class LessonsStore:
@@ -116,7 +118,10 @@ class LessonsStore:
         return self._say(Forgotten(lesson.lesson_id, _now(), recalled=True)) if lesson.forgotten else lesson
 
     def purge(self) -> int:
-        """Remove all that the log says of forgotten lessons, for good; return how many there were."""
+        """Remove all that is known of forgotten lessons, for good; return how many there were.
+
+        The index goes as a whole, for LanceDB keeps what it had before. What was set aside stays.
+        """
         if self._book.is_empty:
             return 0
         with self._log.hold():
@@ -126,6 +131,9 @@ class LessonsStore:
             if gone:
                 events = (event for _, event in self._log.read() if event is not None)
                 self._log.rewrite([one for one in events if getattr(one, "lesson", None) not in {None, *gone}])
+                self._index = None
+                remove_tree(self.folder / INDEX)
+                self._ask(lambda book: None, held=True)
         return len(gone)
 
     # looking
@@ -150,7 +158,9 @@ class LessonsStore:
         outcome = _outcome(result)
         has_filter = bool(tags) or outcome is not None
         found = self._ask(
-            lambda book: book.list_lessons(-1 if limit is None or has_filter else limit, forgotten=forgotten)
+            lambda book: book.list_lessons(
+                -1 if limit is None or has_filter else min(limit, _MOST_LISTED), forgotten=forgotten
+            )
         )
         return [lesson for lesson in found if _fits(lesson, tags, outcome)][:limit]
 
@@ -170,7 +180,8 @@ class LessonsStore:
         outcome = _outcome(result)
         if not query.strip():
             raise BadLessonError("there is nothing to search for", hint="`chrono lessons list` shows all lessons")
-        if limit < 1 or self._book.is_empty or not self.count():
+        limit = 0 if self._book.is_empty else min(limit, self.count())
+        if limit < 1:
             return []
         query = query.encode("utf-8", "replace").decode("utf-8").replace("\0", " ")
         scores = self._find(query, limit + _SPARE, tags, outcome)

@@ -49,6 +49,8 @@ class Arguments:
         for word in self.words:
             text = word.text
             if self.has_separator or not text.startswith(("-", "+")) or text in ("-", "+") or text.startswith("+"):
+                if before:
+                    self.flags.add(f"{before}={text}")
                 if before in valued:
                     self.values[before] = text
                 else:
@@ -94,10 +96,10 @@ class Arguments:
                 return word.text
         return self.positionals[0].text if self.positionals else ""
 
-    def verb_candidates(self) -> list[str]:
-        """Return the words in which a subcommand may stand, the sure ones first."""
+    def verb_candidates(self) -> tuple[list[str], list[str]]:
+        """Return the words that may be subcommands: those that are surely no values of options, and the rest."""
         pairs = list(zip(self.positionals, self._maybe, strict=True))[:8]
-        return [word.text for word, maybe in pairs if not maybe] + [word.text for word, maybe in pairs if maybe]
+        return [word.text for word, maybe in pairs if not maybe], [word.text for word, maybe in pairs if maybe]
 
     def fits(self, rule: CommandRule) -> bool:
         """Tell whether a rule speaks of these arguments."""
@@ -139,11 +141,16 @@ def _is_like(text: str, wanted: str) -> bool:
 
 
 def best_rule(rules: Sequence[CommandRule], arguments: Arguments) -> CommandRule | None:
-    """Return the longest rule that fits, of equally long ones the last; rules are ordered by how much they weigh."""
+    """Return the longest rule that fits, of equally long ones one without `*`, of those the last.
+
+    Rules are ordered by how much they weigh.
+    """
     best: CommandRule | None = None
+    reached = (-1, False)
     for rule in rules:
-        if (best is None or len(rule.parts) >= len(best.parts)) and arguments.fits(rule):
-            best = rule
+        reach = (len(rule.parts), ("*",) not in rule.parts)
+        if reach >= reached and arguments.fits(rule):
+            best, reached = rule, reach
     return best
 
 

@@ -53,11 +53,15 @@ class Case:
         self.steps = _MOST_STEPS
 
     def add(self, action: str, rule: str, reason: str = "", *, weight: float | None = None) -> None:
-        """Note that something does `action`; `weight` is said where it is not the action's."""
+        """Note that something does `action`; `weight` is said where it is not the action's.
+
+        Of very many findings only heavier ones than all before are still noted.
+        """
+        counts = self.rules.weight(action) if weight is None else weight
         if len(self.findings) < _MOST_FINDINGS:
-            reason = reason or self.rules.says(action)
-            counts = self.rules.weight(action) if weight is None else weight
-            self.findings.append(Finding(action, rule, reason, counts))
+            self.findings.append(Finding(action, rule, reason or self.rules.says(action), counts))
+        elif counts > self.worst:
+            self.findings[-1] = Finding(action, rule, reason or self.rules.says(action), counts)
 
     def hit(self, kind: str, what: str, folder: str = "") -> None:
         """Note what would be hit."""

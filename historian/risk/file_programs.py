@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from historian.risk.arguments import Arguments, Word
 from historian.risk.invocation import Invocation
-from historian.risk.paths import is_device, is_wide, judge_change, kind_of_path
+from historian.risk.paths import is_device, is_schedule, is_wide, judge_change, kind_of_path, scheduled_command
 from historian.risk.shell_flow import Flow
 
 _MODE = re.compile(r"^(?:[0-7]{3,4}|[ugoa]*[-+=][rwxXst]*(?:,[ugoa]*[-+=][rwxXst]*)*)$")
@@ -16,6 +16,9 @@ _MODE = re.compile(r"^(?:[0-7]{3,4}|[ugoa]*[-+=][rwxXst]*(?:,[ugoa]*[-+=][rwxXst
 
 def _remove(call: Invocation) -> Flow:
     """Rm and its kin: high, unless all of it is temporary."""
+    if call.arguments.has("-WhatIf"):
+        call.case.add("rehearses", "path.rehearsal", f"{call.name} only says what it would remove")
+        return Flow(sources=(call.name,))
     arguments = Arguments(call.name, call.words[1:], ("-n", "-s", "-u") if call.name in ("shred", "truncate") else ())
     for word in arguments.positionals:
         judge_change(call.case, word.text, call.state.folder, "delete", call.name)
@@ -76,6 +79,9 @@ def _link(call: Invocation) -> Flow:
 def _tee(call: Invocation) -> Flow:
     for word in call.arguments.positionals:
         change = "append" if call.arguments.has("-a", "--append") else "update"
+        if call.flow.text is not None and is_schedule(word.text):
+            for line in call.flow.text.split("\n"):
+                call.inner(scheduled_command(line, has_user=True))
         if change == "update" and call.flow.text is not None:
             call.state.files[word.text] = call.flow.text
             change = "update" if call.flow.text.strip() else "delete"
@@ -122,7 +128,10 @@ def _find(call: Invocation) -> Flow:
         if word.text == "-delete":
             acts = True
             for root in _roots(words):
-                judge_change(call.case, root, call.state.folder, "delete", "find -delete")
+                if kind_of_path(call.case, f"{root}/x", call.state.folder) == "temporary":
+                    call.case.add("changes", "path.temporary", f"find -delete removes what is temporary in {root[:60]}")
+                else:
+                    judge_change(call.case, root, call.state.folder, "delete", "find -delete")
         elif word.text in ("-exec", "-execdir", "-ok", "-okdir"):
             acts = True
             end = next((at for at in range(number + 1, len(words)) if words[at].text in (";", "+", "\\;")), len(words))
@@ -183,7 +192,7 @@ def _text_queue(call: Invocation) -> Flow | None:
             call.case.add("changes", "shell.later", "crontab replaces the jobs")
             if call.flow.text is not None:
                 for line in call.flow.text.split("\n"):
-                    call.inner(re.sub(r"^\s*(?:@\w+|(?:\S+\s+){5})", "", line))
+                    call.inner(scheduled_command(line))
         return Flow()
     if call.flow.text is not None:
         call.inner(call.flow.text)

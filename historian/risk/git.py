@@ -24,6 +24,16 @@ _GLOBAL_VALUED = (
     "--super-prefix",
 )
 _MOST_NAMED = 20
+_SETS_CONFIG = (
+    "--add",
+    "--unset",
+    "--unset-all",
+    "--replace-all",
+    "--rename-section",
+    "--remove-section",
+    "-e",
+    "--edit",
+)
 _RUNS_TEXT = {"rebase": ("-x", "--exec"), "filter-branch": (), "submodule": (), "bisect": ()}
 
 
@@ -44,7 +54,7 @@ def judge_git(
     ):
         case.add("reads", "git.help", "only shows help")
         return
-    alias = settings.get(f"alias.{verb}") or _alias_of(case, verb)
+    alias = settings.get(f"alias.{verb}") or state.git_aliases.get(verb) or _alias_of(case, verb)
     if alias and verb not in seen and len(seen) < 4:
         given = " ".join(_quoted(word.text) for word in rest[1:])
         if alias.startswith("!"):
@@ -53,6 +63,8 @@ def judge_git(
             inner_words = [words[0], *(Word(part) for part in alias.split()), *rest[1:]]
             judge_git(case, inner_words, state, inner, (*seen, verb))
         return
+    if verb == "config" and len(rest) > 2 and rest[-2].text.startswith("alias."):
+        state.git_aliases[rest[-2].text.removeprefix("alias.")] = rest[-1].text
     arguments = Arguments(
         "git", [*rest], _GLOBAL_VALUED if verb not in ("switch", "branch", "checkout", "commit", "clean") else ()
     )
@@ -96,6 +108,9 @@ def _judge_verb(
     rules = case.rules
     shown = f"git {' '.join(word.text for word in rest)}"[:80]
     rehearsed = _is_rehearsed(verb, arguments)
+    if verb == "config" and len(arguments.names()) == 2 and not arguments.has(*_SETS_CONFIG):
+        case.add("reads", "git.config", f"{shown} only shows")
+        return
     rule = best_rule(rules.commands["git"], arguments)
     action = rule.action if rule is not None else "runs"
     if verb == "push":
@@ -106,7 +121,7 @@ def _judge_verb(
         verb == "restore" and arguments.has("--staged", "-S") and not arguments.has("--worktree", "-W")
     ):
         action = "changes"
-    elif verb in ("bisect", "rebase", "submodule") and action != "reads":
+    elif verb in ("bisect", "rebase", "submodule"):
         _judge_started(verb, arguments, rest, inner)
     if rehearsed:
         case.add("rehearses", "git.rehearsal", f"{shown} only says what it would do")

@@ -27,8 +27,13 @@ _REMOVES = re.compile(
     |File\s*\.\s*(?:delete|unlink|truncate)|FileUtils\s*\.\s*(?:rm\w*|remove\w*)|Dir\s*\.\s*(?:rmdir|delete|unlink)|rm_rf?|remove_tree
     |file\.remove|Remove-Item|Clear-Content|Files\s*\.\s*delete\w*|deleteRecursively|deleteDir
     |drop_all|drop_database|dropDatabase|drop_collection|drop_table|flushall|flushdb|delete_all|destroy_all|truncate_all|delete_many\(\s*\{\s*\}|deleteMany\(\s*\{?\s*\}?\s*\)|objects\.all\(\)\.delete|delete_bucket|terminate_instances|delete_table|delete_object\w*|delete_db_instance|delete_stack)\b"""
+    r"|['\"](?:unlink|rmdir|rmtree|rmSync|unlinkSync|rmdirSync|remove_tree|rimraf)['\"]\s*[,)\]]|getattr\([^)]*['\"]remove['\"]"
     r"|\.\s*(?:unlink|rmdir|rmtree|unlink!)\s*\(|\bunlink\s*[\( ]|\brmdir\s*[\( ]"
-    r"|\.delete\(recursive|\.drop\(\)|\.destroy!?\b|\.truncate\(\s*0?\s*\)|::delete\b"
+    r"|(?<![\w.])rm\(\s*['\"]|\bfile\s+delete\b|->\s*(?:truncate|forceDelete|dropIfExists|drop)\(|\.delete\(recursive|\.drop\(\)|\.destroy!?\b|\.truncate\(\s*0?\s*\)|::delete\b"
+)
+_EMPTIES = re.compile(
+    r"open\([^)]*['\"]w[bt+]*['\"][^)]*\)\s*[.:]\s*close|(?:writeFile(?:Sync)?|file_put_contents|File\.write|write_file|writeTextFileSync)\(\s*[^,]+,\s*(['\"`])\1"
+    r"|write_(?:text|bytes)\(\s*b?(['\"])\2\s*\)|\btruncate\b\s*\(?\s*['\"$]"
 )
 _MIGRATES = re.compile(
     r"\b(?:call_command\(\s*['\"]migrate|command\.upgrade\(|migrate\.latest|runMigrations|migrator\b|create_all\(|ALTER\s+TABLE)",
@@ -38,7 +43,7 @@ _STARTS = re.compile(
     r"(?:os\.system|os\.popen|os\.exec\w+|os\.spawn\w+|subprocess\.\w+|commands\.getoutput|\bsystem|\bexec(?:Sync|File|FileSync)?|\bspawn(?:Sync)?|\bpopen\w*|"
     r"\bpassthru|\bshell_exec|\bproc_open|IO\.popen|Open3\.\w+|"
     r"Process\.\w+|\$|execa(?:Sync)?|shelljs\.exec|Runtime\.getRuntime\(\)\.exec|"
-    r"do shell script|iex|Invoke-Expression|"
+    r"do shell script|iex|Invoke-Expression|['\"](?:system|popen|run|call|exec\w*|spawn\w*)['\"]\s*[\])]+|"
     r"pty\.spawn|run|call|check_call|check_output|Popen|sh)"
     r"\s*[\(\[ ]\s*(\[[^\]]*\]|"
     r"(?:f|r|b|rb|br|u)?(?:'''.*?'''|\"\"\".*?\"\"\"|'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|`[^`]*`))",
@@ -47,7 +52,7 @@ _STARTS = re.compile(
 _BACKQUOTED = re.compile(r"`([^`]+)`|%x[\{\(\[](.+?)[\}\)\]]|qx[\{\(/](.+?)[\}\)/]")
 _LITERAL = re.compile(r"'''(.*?)'''|\"\"\"(.*?)\"\"\"|'((?:[^'\\\n]|\\.)*)'|\"((?:[^\"\\\n]|\\.)*)\"|`([^`]*)`", re.S)
 _SQL = re.compile(
-    r"\s*(?:delete\s+from|update\s+\S+\s+set|drop\s+(?:table|database|index|view|schema|column|user|role)|truncate\s|alter\s+(?:table|database|user|role)|insert\s+into|create\s+(?:table|index|view|database|unique)|replace\s+into|select\s.+\sfrom|select\s+\d|grant\s|revoke\s|pragma\s|vacuum)\b",
+    r"\s*(?:match\s*\(|delete\s+from|update\s+\S+\s+set|drop\s+(?:table|database|index|view|schema|column|user|role)|truncate\s+\w+|alter\s+(?:table|database|user|role)|insert\s+into|create\s+(?:table|index|view|database|unique)|replace\s+into|select\s.+\sfrom|select\s+\d|grant\s|revoke\s|pragma\s|vacuum)\b",
     re.I | re.S,
 )
 _WRITES = re.compile(
@@ -78,7 +83,8 @@ _HARMLESS = listed(
     "of toString toFixed toISOString Date require_relative phpinfo phpversion var_dump print_r json_encode "
     "ini_get php_sapi_name extension_loaded cat paste mean median sessionInfo installed.packages "
     "packageVersion nrow ncol str summary colnames fromkeys urlparse quote unquote b64encode stdin argv if for "
-    "while elif return and or not in assert lambda"
+    "which readdirSync existsSync statSync lstatSync "
+    "realpathSync readdir access table dump while elif return and or not in assert lambda"
 )
 INTERPRETERS: dict[str, tuple[str, ...]] = {
     "python": ("-c",),
@@ -92,7 +98,7 @@ INTERPRETERS: dict[str, tuple[str, ...]] = {
     "bun": ("-e", "--eval"),
     "tsx": ("-e",),
     "ts-node": ("-e",),
-    "deno": (),
+    "deno": ("eval",),
     "ruby": ("-e",),
     "perl": ("-e", "-E"),
     "php": ("-r",),
@@ -124,6 +130,25 @@ INTERPRETERS: dict[str, tuple[str, ...]] = {
 }
 
 
+_SAID = re.compile(
+    r"\b(?:print|println|puts|pp|echo|printf|console\.\w+|"
+    r"log(?:ger|ging)?\.\w+|warn|say|Write-Host|Write-Output|disp)\b[ (]+"
+    r"(?:f|r)?(?:'(?:[^'\\{$`]|\\.)*'|\"(?:[^\"\\{$`#]|\\.)*\")(?=\s*(?:[);]|$))"
+)
+_SHOWN = re.compile(r"\b(?:getsource|getsourcefile|signature|getdoc|help|callable|repr|hasattr)\([\w.]+\)")
+_JOINED = re.compile(r"(?<=\w)(['\"])\s*(?:\+|\.|\.\.)\s*\1(?=\w)")
+
+
+def looks_like_sql(text: str) -> bool:
+    """Tell whether a text begins like a statement that does something."""
+    return _SQL.match(text) is not None
+
+
+def removes(text: str) -> bool:
+    """Tell whether code calls something that removes."""
+    return _REMOVES.search(text) is not None
+
+
 class Code(msgspec.Struct, frozen=True):
     """Code of an interpreter: which one, the text, and the folder in which it runs."""
 
@@ -134,15 +159,24 @@ class Code(msgspec.Struct, frozen=True):
 
 def judge_code(case: Case, code: Code, inner: Callable[[str], object], depth: int = 0) -> None:
     """Judge code by the calls in it; `inner` judges the commands that it starts."""
-    text = code.text[:_LONGEST_CODE]
+    text = _SHOWN.sub("0", _JOINED.sub("", code.text[:_LONGEST_CODE]))
+    text = _SAID.sub("0", text)
     before = len(case.findings)
     if len(code.text) > _LONGEST_CODE:
         case.add("runs", "bounds", f"code of more than {_LONGEST_CODE:,} characters")
     if match := _REMOVES.search(text):
         case.add("destroys", "code.removes", f"{code.language} code calls {match[0].strip(' .(')[:40]}")
+    elif match := _EMPTIES.search(text):
+        case.add("destroys", "code.empties", f"{code.language} code empties a file: {match[0][:40]}")
+    elif code.language == "osascript" and (
+        match := re.search(r"\b(?:delete|erase|empty trash|empty the trash)\b", text)
+    ):
+        case.add("destroys", "code.removes", f"AppleScript: {match[0]}")
     if match := _MIGRATES.search(text):
         case.add("migrates", "code.migrates", f"{code.language} code migrates: {match[0][:40]}")
     _judge_started(case, text, inner)
+    for match in re.finditer(r"\b(?:spawn|exec|system)\s+([^;\n]+)", text) if code.language == "expect" else ():
+        inner(match[1])
     for literal in _literals(text):
         if _SQL.match(literal):
             judge_sql(case, literal)

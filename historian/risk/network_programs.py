@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from historian.risk.arguments import Arguments
+from historian.risk.arguments import Arguments, split_name, verb_of
+from historian.risk.case import Case
 from historian.risk.invocation import Invocation
 from historian.risk.paths import judge_change
 from historian.risk.shell_flow import Flow
@@ -52,6 +53,20 @@ _CURL_VALUED = (
 )
 
 
+def _destroys_by(case: Case, method: str, sends: bool, url: str, arguments: Arguments) -> bool:
+    """Tell whether what is written over HTTP destroys by its path (`…/_delete_by_query`) or by its GraphQL mutation."""
+    if not (sends or method in _WRITES_HTTP):
+        return False
+    path = re.sub(r"^\w+://", "", url).partition("?")[0].partition("/")[2]
+    if any(
+        case.rules.verbs.get(part) in ("destroys", "stops") for name in path.split("/") for part in split_name(name)[:1]
+    ):
+        return True
+    data = " ".join(arguments.values.get(flag, "") for flag in _DATA_FLAGS)
+    mutation = re.search(r"mutation\b[^{]*\{\s*(?:\w+\s*:\s*)?(\w+)", data)
+    return mutation is not None and verb_of(mutation[1], case.rules.verbs) == "destroys"
+
+
 def _curl(call: Invocation) -> Flow:
     """curl: reads, writes a file, or writes somewhere over HTTP."""
     case = call.case
@@ -66,7 +81,7 @@ def _curl(call: Invocation) -> Flow:
         ),
         "",
     )
-    if method == "DELETE" or method == "PURGE":
+    if method == "DELETE" or method == "PURGE" or _destroys_by(case, method, sends, url, arguments):
         case.add("destroys", "http.delete", f"{call.name} sends a {method} to {url[:60]}")
     elif method in _WRITES_HTTP or (sends and method not in ("GET", "HEAD")):
         case.add("sends", "http.write", f"{call.name} sends a {method or 'POST'} to {url[:60]}")
@@ -75,6 +90,7 @@ def _curl(call: Invocation) -> Flow:
         if target not in ("/dev/null", "-"):
             case.add("changes", "http.file", f"{call.name} writes a file")
             judge_change(case, target, call.state.folder, "update", call.name)
+            call.state.foreign.add(target or url.partition("?")[0].rpartition("/")[2])
         else:
             case.add("reads", "http.read", f"{call.name} only reads")
     else:
@@ -111,11 +127,14 @@ def _wget(call: Invocation) -> Flow:
         call.case.add(action, "http.write", f"wget sends a {method or 'POST'}")
         call.case.effect("HTTP write (wget)")
     target = arguments.values.get("-O", arguments.values.get("--output-document", ""))
-    if arguments.has("--spider") or target in ("-", "/dev/null", "/dev/stdout"):
+    is_piped = any(re.fullmatch(r"-[a-zA-Z]*O-", word.text) for word in call.words[1:])
+    if is_piped or arguments.has("--spider") or target in ("-", "/dev/null", "/dev/stdout"):
         call.case.add("reads", "http.read", "wget only reads")
     else:
         call.case.add("changes", "http.file", "wget writes a file")
         judge_change(call.case, target, call.state.folder, "update", "wget")
+        names = call.arguments.names()
+        call.state.foreign.update([target] if target else [name.partition("?")[0].rpartition("/")[2] for name in names])
     return Flow(sources=("wget",), is_foreign=True)
 
 

@@ -60,12 +60,28 @@ def is_wide(path: str) -> bool:
     return _WIDE.match(path) is not None
 
 
+def is_schedule(path: str) -> bool:
+    """Tell whether what stands in a file is run by cron."""
+    return path.startswith(("/etc/cron", "/var/spool/cron"))
+
+
+def scheduled_command(line: str, *, has_user: bool = False) -> str:
+    """Return the command of a line of a crontab, "" for one that has none."""
+    if re.match(r"\s*(?:#|[A-Za-z_]+\s*=)", line):
+        return ""
+    fields = r"\s*(?:@\w+|(?:\S+\s+){5})\s*" + (r"\S+" if has_user else "")
+    return re.sub(f"^{fields}", "", line)
+
+
 def judge_change(case: Case, path: str, folder: str, change: str, who: str) -> None:
     """Judge what a command does to one file: `change` is create, update, append, rename or delete."""
     if not path or path in ("/dev/null", "/dev/stdout", "/dev/stderr", "/dev/tty", "-", "NUL"):
         return
     if is_device(path):
         case.add("disks", "path.device", f"{who} writes to the device {path[:80]}")
+        return
+    if path.startswith("/proc/sysrq-trigger"):
+        case.add("stops", "path.sysrq", f"{who} writes to {path}, which stops the machine")
         return
     rules = case.rules
     kind = kind_of_path(case, path, folder)

@@ -9,36 +9,48 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from fnmatch import fnmatchcase
 
 from historian.risk import scripts
-from historian.risk.arguments import Arguments, Word, best_rule, split_name, verb_of
+from historian.risk.arguments import Arguments, Word, best_rule
 from historian.risk.case import DEEPEST, Case
+from historian.risk.editors import EDITOR_JUDGES
 from historian.risk.file_programs import FILE_JUDGES
 from historian.risk.git import judge_git
+from historian.risk.given_texts import judge_given
 from historian.risk.interpreters import INTERPRETERS
 from historian.risk.invocation import Invocation
 from historian.risk.listing import listed
 from historian.risk.network_programs import NETWORK_JUDGES
+from historian.risk.remote_programs import REMOTE_JUDGES
 from historian.risk.rules import CommandRule
 from historian.risk.shell_flow import NETWORK, Flow, ShellState
-from historian.risk.sql_clients import judge_client
+from historian.risk.sql_clients import judge_client, made_statements
+from historian.risk.subcommands import (
+    PACKAGE_RUNNERS,
+    TASK_RUNNERS,
+    by_flags,
+    by_task,
+    by_verbs,
+    deploys,
+    is_production,
+    is_rehearsal,
+    scales_to_nothing,
+)
 from historian.risk.text_programs import TEXT_JUDGES
 from historian.risk.wrappers import find_wrapped
 
-JUDGES = {**FILE_JUDGES, **NETWORK_JUDGES, **TEXT_JUDGES}
+JUDGES = {**FILE_JUDGES, **NETWORK_JUDGES, **TEXT_JUDGES, **EDITOR_JUDGES, **REMOTE_JUDGES}
 _SHELLS = listed("sh bash zsh dash ksh ash fish csh tcsh mksh rbash bash.exe sh.exe git-bash")
 _ENDINGS = (".exe", ".cmd", ".bat", ".com", ".ps1")
-_PACKAGE_RUNNERS = listed("npm yarn pnpm bun")
-_TASK_RUNNERS = listed(
-    "make gmake just task rake invoke inv mage nx turbo grunt gulp ant doit thor lage moon fab earthly composer nox tox"
-)
-_SAFE_SCRIPTS = listed("lint typecheck type-check check-types check format:check fmt:check lint:check audit")
-_STRONG = ("destroys", "migrates", "stops", "publishes", "permits", "disks", "rewrites", "discards")
 _PASSES_ON = listed(
     "cat tee tr sed awk grep rev base64 xxd openssl gunzip zcat gzip xz tar head tail sort uniq cut tac "
     "dos2unix iconv jq yq pv envsubst unxz zstd gpg perl unzip funzip bzcat"
 )
 _SETTINGS = frozenset(("--version", "-version", "-V"))
+_GLOB = re.compile(r"(?<=.)[*?]|\[.+\]|^[?*].")
+_FEARED = listed("rm dd mkfs shred sh bash unlink")
+_HALTS = listed("shutdown halt poweroff reboot")  # to them -h is no question
 _METHODS = ("-X", "--method", "--request")
 _HELP = frozenset(("--help", "-help", "-?", "/?"))
 
@@ -46,8 +58,19 @@ _HELP = frozenset(("--help", "-help", "-?", "/?"))
 def judge_program(case: Case, words: list[Word], flow: Flow, state: ShellState, inner: Callable[..., Flow]) -> Flow:
     """Judge a program with its arguments and what flows into it; return what flows out."""
     name = program_name(words[0].text)
+    if not words[0].is_quoted and _GLOB.search(name):
+        name = _program_like(case, name)
     case_call = Invocation(case, name, words, flow, state, inner)
     wrapped = find_wrapped(name, words)
+    if name in ("command", "builtin") and len(words) > 2 and words[1].text in ("-v", "-V"):
+        case.add("reads", "shell.help", f"{name} {words[1].text} only tells what it is")
+        return Flow(sources=(name,))
+    written = state.files.get(words[0].text.removeprefix("./")) or state.files.get(words[0].text)
+    if written is not None and "/" in words[0].text and state.depth < DEEPEST:
+        case.add("runs", "shell.script", f"runs {words[0].text[:60]}, written a moment ago")
+        return inner(written, flow)
+    if scripts.is_fetched(case_call, words[0].text):
+        case.add("foreign", "shell.foreign", f"runs {words[0].text[:60]}, which comes from elsewhere")
     if wrapped is not None and not _only_asks(words[:2]):
         if wrapped.host:
             case.hit("remote", wrapped.host)
@@ -65,6 +88,12 @@ def judge_program(case: Case, words: list[Word], flow: Flow, state: ShellState, 
             finally:
                 state.depth -= 1
     return _judge(case_call)
+
+
+def _program_like(case: Case, pattern: str) -> str:
+    """Return the program that a pattern stands for: of those that fit, the most dangerous one that rules know."""
+    fitting = [name for name in (*_SHELLS, *case.rules.commands, *JUDGES) if fnmatchcase(name, pattern)]
+    return min(fitting, key=lambda name: (name not in _FEARED, len(name)), default="?")
 
 
 def program_name(text: str) -> str:
@@ -99,7 +128,7 @@ def _judge(call: Invocation) -> Flow:
         )
         return Flow(sources=("$",))
     rest = [word.text for word in words[1:]]
-    if _asks_for_help(rest, is_shell=name in _SHELLS or name in INTERPRETERS):
+    if name not in _HALTS and _asks_for_help(rest, is_shell=name in _SHELLS or name in INTERPRETERS):
         case.add("reads", "shell.help", f"{name} only says what it is or can do")
         return Flow(sources=(name,))
     if name in ("echo", "printf"):
@@ -109,6 +138,11 @@ def _judge(call: Invocation) -> Flow:
         return Flow(sources=(name,))
     if name in ("eval", "source", "."):
         return scripts.judge_eval(call)
+    if name.lower() in ("iex", "invoke-expression"):
+        if rest:
+            return call.inner(" ".join(rest))
+        scripts.judge_incoming(call, call.inner)
+        return Flow(sources=(name,))
     if name == ":" or (name == "true" and not rest):
         return Flow(sources=(name,), is_empty=True)
     if name in INTERPRETERS and name not in JUDGES and scripts.judge_interpreter(call):
@@ -119,7 +153,7 @@ def _judge(call: Invocation) -> Flow:
             note_effects(case, name, call.arguments)
         return Flow(sources=(name,))
     if judge_client(case, name, Arguments(name, words[1:], _client_values(name)), call.flow, call.state, call.inner):
-        return Flow(sources=(name,))
+        return Flow(sources=(name,), guess=";".join(made_statements(word.text for word in words[1:])))
     judge = JUDGES.get(name)
     made = judge(call) if judge is not None else None
     if made is not None:
@@ -142,8 +176,9 @@ def _asks_for_help(rest: Sequence[str], *, is_shell: bool) -> bool:
         return False
     if is_shell:
         return rest[0] in _HELP or rest[0] in _SETTINGS
-    is_first = rest[0] in _SETTINGS or rest[0] in ("version", "help") or list(rest) == ["-h"]
-    return is_first or not _HELP.isdisjoint(rest)
+    is_alone = all(text.startswith("-") for text in rest[1:])
+    is_first = rest[0] in _SETTINGS or rest[0] == "help" or (rest[0] == "version" and is_alone) or list(rest) == ["-h"]
+    return is_first or not _HELP.isdisjoint(rest) or (rest[-1] == "-h" and not rest[0].startswith("-"))
 
 
 def _client_values(name: str) -> tuple[str, ...]:
@@ -185,23 +220,31 @@ def judge_by_rules(call: Invocation) -> None:
     )
     action = rule.action if rule is not None else ""
     if rule is None or (not rule.parts and not plain and rule.action == "changes"):
-        action = _by_verbs(call) or action or "runs"
-    elif action == "reads" and rule.parts and (other := _after_group(call, rule)):
+        action = by_verbs(call) or action or "runs"
+    elif action == "reads" and len(rule.parts) == 1 and (other := _after_group(call, rule)):
         action = other
-    elif name in _PACKAGE_RUNNERS or name in _TASK_RUNNERS:
-        action = _by_task(call, action)
+    if name in PACKAGE_RUNNERS or name in TASK_RUNNERS:
+        action = by_task(call, action)
     if action in ("runs", "changes"):
+        if by_flags(call) == "destroys":
+            action = "destroys"
+        elif scales_to_nothing(call):
+            action = "stops"
         _look_through(call)
+    if name.lower() in case.rules.clouds and arguments.names()[-1:] == ["help"]:
+        action = "reads"
+    if rule is None or rule.parts or action != "reads":
+        judge_given(call)
     method = next((arguments.values[flag] for flag in _METHODS if flag in arguments.values), "").upper()
     if method in ("POST", "PUT", "PATCH", "DELETE") and action in ("reads", "runs", "changes"):
         action = "destroys" if method == "DELETE" else "sends"
         case.effect(f"HTTP {method} ({name})")
-    if action != "rehearses" and action not in ("reads", "") and _is_rehearsal(call):
+    if action not in ("reads", "rehearses", "") and is_rehearsal(call):
         action = "rehearses"
-    if action in ("changes", "runs", "deploys", "sends") and _is_production(call) and _deploys(call):
+    if action in ("changes", "runs", "deploys", "sends") and is_production(call) and deploys(call):
         action = "deploys"
     elif action == "deploys" and rule is None:
-        action = "deploys" if _is_production(call) else "changes"
+        action = "deploys" if is_production(call) else "changes"
     case.add(action, f"command.{name.lower()}"[:60], f"{shown}: {case.rules.says(action)}")
     if action not in ("reads", "rehearses"):
         note_effects(case, name, arguments)
@@ -214,7 +257,7 @@ def judge_by_rules(call: Invocation) -> None:
 def _after_group(call: Invocation, rule: CommandRule) -> str:
     """`ip link` shows and `ip link delete` does not: a verb right after a group of commands."""
     names, verbs = call.arguments.names(), call.case.rules.verbs
-    place = len(rule.parts)
+    place = next((number for number, name in enumerate(names, start=1) if name in rule.parts[0]), 1)
     if len(names) <= place or verbs.get(names[place - 1]) == "reads" or names[place] not in verbs:
         return ""
     return verbs[names[place]]
@@ -238,75 +281,3 @@ def note_effects(case: Case, name: str, arguments: Arguments) -> None:
     rules = case.rules.effects.get(name.lower(), ())
     if rules and (rule := best_rule(rules, arguments)) is not None and not arguments.has("--dry-run", "--dryrun"):
         case.effect(f"{rule.action} ({name})")
-
-
-def _by_verbs(call: Invocation) -> str:
-    """Return the first action that a subcommand says, then that of an option, then that of the program's own name."""
-    rules, arguments = call.case.rules, call.arguments
-    if rules.verbs.get(call.name.lower()) in _STRONG:
-        return rules.verbs[call.name.lower()]
-    for text in arguments.verb_candidates():
-        if len(text) > 60 or "/" in text or "://" in text:
-            continue
-        action = verb_of(text, rules.verbs)
-        if action:
-            flagged = _by_flags(call)
-            return flagged if flagged in _STRONG and action != "reads" else action
-    action = _by_flags(call)
-    if action:
-        return action
-    said = verb_of(call.name.rpartition(".")[0] or call.name, rules.verbs)
-    if said in _STRONG or (said == "deploys" and _is_production(call)):
-        return said
-    return ""
-
-
-def _by_flags(call: Invocation) -> str:
-    found = [call.case.rules.verb_flags[flag] for flag in call.arguments.flags if flag in call.case.rules.verb_flags]
-    for action in ("rehearses", "destroys", "reads"):
-        if action in found:
-            return action
-    return ""
-
-
-def _is_rehearsal(call: Invocation) -> bool:
-    values = call.arguments.values
-    for flag in call.arguments.flags:
-        name, _, value = flag.partition("=")
-        value = value or values.get(name, "")
-        if call.case.rules.verb_flags.get(name) == "rehearses" and value.lower() not in ("none", "false", "0", "no"):
-            return True
-    return False
-
-
-def _is_production(call: Invocation) -> bool:
-    production = call.case.rules.production
-    return any(not production.isdisjoint(split_name(word.text)) for word in call.words[1:])
-
-
-def _deploys(call: Invocation) -> bool:
-    verbs = call.case.rules.verbs
-    names = [call.name, *call.arguments.verb_candidates()]
-    return any(verbs.get(part) == "deploys" for name in names for part in split_name(name))
-
-
-def _by_task(call: Invocation, action: str) -> str:
-    """Return what a target or script of a project does, by its name: `make deploy-prod`, `npm run db:reset`."""
-    names = call.arguments.names()
-    rule = best_rule(call.case.rules.commands.get(call.name, ()), call.arguments)
-    if call.name in _PACKAGE_RUNNERS:
-        if names[:1] in (["run"], ["run-script"]):
-            names = names[1:2]
-        elif action != "changes" or call.name == "npm" or (rule is not None and rule.parts):
-            return action
-        else:
-            names = names[:1]
-    if action in _STRONG or action in ("reads", "rehearses"):
-        return action
-    said = [verb_of(name, call.case.rules.verbs) for name in names[:6] if "=" not in name]
-    for strong in (*_STRONG, "deploys"):
-        if strong in said:
-            return strong if strong != "deploys" or _is_production(call) else "changes"
-    if names and all(name in _SAFE_SCRIPTS for name in names):
-        return "reads"
-    return "runs"

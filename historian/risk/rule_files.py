@@ -74,7 +74,13 @@ def read_package_rules() -> RuleTable:
     values: dict[str, Any] = {}
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     for name in _PACKAGE_FILES:
-        values |= yaml.load(resources.files("historian.risk").joinpath(name).read_bytes(), Loader=loader)
+        for section, value in yaml.load(
+            resources.files("historian.risk").joinpath(name).read_bytes(), Loader=loader
+        ).items():
+            before = values.setdefault(section, value)
+            if before is not value:
+                for action, entries in value.items():
+                    before[action] = [*before.get(action, ()), *entries]
     return msgspec.convert(values, RuleTable)
 
 

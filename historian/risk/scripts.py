@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Container
 
-from historian.risk.arguments import Word, verb_of
+from historian.risk.arguments import Arguments, Word
 from historian.risk.interpreters import INTERPRETERS, Code, decode_powershell, judge_code
 from historian.risk.invocation import Invocation
 from historian.risk.listing import listed
 from historian.risk.shell_flow import Flow
+from historian.risk.subcommands import name_says
 
 _STRONG = ("destroys", "migrates", "stops", "publishes")
 _SHELL_ENDINGS = (".sh", ".bash", ".zsh", "")
@@ -17,6 +18,12 @@ _PYTHON_MODULES_READ = listed(
     "json.tool site sysconfig platform this pydoc tabnanny dis tokenize ast calendar timeit trace py_compile "
     "compileall inspect"
 )
+_SYNTAX = {
+    "ruby": ("-c", "-cw", "-wc"),
+    "perl": ("-c", "-wc", "-cw"),
+    "php": ("-l", "-i", "-m"),
+    "node": ("--check", "-c"),
+}
 _SERVERS = frozenset(("http.server", "SimpleHTTPServer", "uvicorn", "gunicorn", "flask", "streamlit", "jupyter"))
 
 
@@ -45,6 +52,9 @@ def judge_shell_program(call: Invocation) -> None:
 
 def _judge_given(call: Invocation, rest: list[Word]) -> None:
     text = rest[0].text
+    if "$@" in text or "$*" in text:
+        given = " ".join("'" + word.text.replace("'", "'\\''") + "'" for word in rest[2:])
+        text = re.sub(r'"?\$[@*]"?', lambda _: given, text)
     for number, word in enumerate(rest[1:10]):
         text = text.replace(f"${number}", word.text) if word.is_sure else text
     if Flow.from_network(rest[0].sources):
@@ -64,10 +74,13 @@ def judge_incoming(call: Invocation, judge: object) -> None:
         call.case.add(
             "foreign", "shell.foreign", f"{name} runs what comes from elsewhere ({', '.join(flow.sources[:3])})"
         )
-    elif flow.sources[:1] == ("<",) and flow.guess:
+    elif flow.sources[:1] == ("<",) and flow.guess and "\n" not in flow.guess:
         call.case.add("runs", "shell.script", f"{name} runs what stands in {flow.guess[:60]}")
         judge_name(call, flow.guess)
     elif flow.guess and callable(judge):
+        call.case.add(
+            "runs", "shell.incoming", f"{name} runs what {flow.sources[0] if flow.sources else 'something'} gives it"
+        )
         judge(flow.guess)
     elif flow.sources:
         hidden = {"base64", "xxd", "openssl", "gunzip", "rev", "tr", "gpg", "uudecode", "base32"} & set(flow.sources)
@@ -79,7 +92,7 @@ def judge_incoming(call: Invocation, judge: object) -> None:
 
 def _judge_script(call: Invocation, word: Word) -> None:
     case, path = call.case, word.text
-    if Flow.from_network(word.sources):
+    if Flow.from_network(word.sources) or is_fetched(call, path):
         case.add("foreign", "shell.foreign", f"{call.name} runs what comes from elsewhere")
         return
     text = call.state.files.get(path)
@@ -90,12 +103,24 @@ def _judge_script(call: Invocation, word: Word) -> None:
         call.inner(text)
         return
     judge_name(call, path)
+    following = call.words[call.words.index(word) + 1 :]
+    if following:
+        said = name_says(Arguments(call.name, following).first(), case.rules.verbs)
+        if said in _STRONG:
+            case.add(said, "shell.script_argument", f"{path[:60]} {following[0].text[:40]} {case.rules.says(said)}")
+
+
+def is_fetched(call: Invocation, path: str) -> bool:
+    """Tell whether a file was fetched from elsewhere a moment ago."""
+    return bool(call.state.foreign) and path.removeprefix("./") in {
+        name.removeprefix("./") for name in call.state.foreign
+    }
 
 
 def judge_name(call: Invocation, path: str) -> None:
     """Judge a script that cannot be read by what its name says."""
     stem = path.rpartition("/")[2].partition(".")[0]
-    action = verb_of(stem, call.case.rules.verbs)
+    action = name_says(stem, call.case.rules.verbs)
     if action in _STRONG:
         call.case.add(
             action, "shell.script_name", f"the script's name says that it {call.case.rules.says(action)}: {stem[:60]}"
@@ -140,6 +165,9 @@ def judge_interpreter(call: Invocation) -> bool:
     """Judge an interpreter; False where it is given none of the things that are known here."""
     words, name = call.words[1:], call.name
     options = INTERPRETERS[name]
+    if words and words[0].text in _SYNTAX.get(name, ()):
+        call.case.add("reads", "code.syntax", f"{name} only checks the syntax")
+        return True
     for number, word in enumerate(words):
         flag, equals, value = word.text.partition("=")
         if name in ("pwsh", "powershell") and flag.lower() in ("-encodedcommand", "-enc", "-e", "-ec"):
@@ -155,7 +183,7 @@ def judge_interpreter(call: Invocation) -> bool:
         if flag in options or (name in ("perl", "ruby") and re.fullmatch(r"-[a-zA-Z0-9.]*[eE]", flag)):
             code = value if equals else " ".join(word.text for word in words[number + 1 : number + 2])
             if (name in ("perl", "ruby") and "i" in flag[1:]) or any(
-                re.match(r"-i", other.text) for other in words[:number]
+                re.match(r"-[pnalw0]*i", other.text) for other in words[:number]
             ):
                 call.case.add("changes", "code.in_place", f"{name} changes files in place")
             if Flow.from_network(x for other in words[number + 1 : number + 2] for x in other.sources):
@@ -214,7 +242,7 @@ def _judge_file(call: Invocation, words: list[Word]) -> bool:
     text = call.state.files.get(path)
     if text is None and case.probe is not None and words[0].is_sure:
         text = case.probe.read_text(path, call.state.folder)
-    if Flow.from_network(words[0].sources):
+    if Flow.from_network(words[0].sources) or is_fetched(call, path):
         case.add("foreign", "shell.foreign", f"{call.name} runs what comes from elsewhere")
     case.add("runs", "code.script", f"{call.name} runs {path[:80]}")
     if text is not None:
@@ -222,7 +250,7 @@ def _judge_file(call: Invocation, words: list[Word]) -> bool:
         return True
     judge_name(call, path)
     if len(words) > 1:
-        said = verb_of(own.arguments.first(), case.rules.verbs)
+        said = name_says(own.arguments.first(), case.rules.verbs)
         if said in _STRONG:
             case.add(said, "code.argument", f"{path[:60]} {own.arguments.first()[:40]} {case.rules.says(said)}")
         elif own.arguments.has("--dry-run", "--dryrun"):

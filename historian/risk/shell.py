@@ -12,21 +12,25 @@ from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from historian.risk.arguments import Word
 from historian.risk.case import DEEPEST, Case
 from historian.risk.listing import listed
-from historian.risk.paths import is_device, judge_change
+from historian.risk.paths import is_device, is_schedule, judge_change, scheduled_command
 from historian.risk.programs import judge_program
+from historian.risk.shell_bounds import cut_command
 from historian.risk.shell_flow import Flow, ShellState
-from historian.risk.shell_text import take_heredocs
+from historian.risk.shell_text import modernize_backquotes, take_heredocs
 from historian.risk.shell_words import Expansion
 from historian.risk.words import judge_words
 
 if TYPE_CHECKING:
     from tree_sitter import Node, Parser
 
-LONGEST_COMMAND = 64 * 1024
 _MOST_LOOPS = 4
+_CONTROLS = re.compile(r"[\0-\x08\x0b-\x1f\x7f]")
+_MOST_SOURCES = 20
 _BLOCKS = listed(
     "program list compound_statement do_group if_statement elif_clause else_clause while_statement "
     "case_statement case_item subshell negated_command ERROR"
@@ -47,20 +51,24 @@ def judge_shell(case: Case, text: str, folder: str = "", state: ShellState | Non
     if state.depth > DEEPEST:
         case.add("runs", "shell.depth", f"commands within commands, more than {DEEPEST} deep")
         return Flow()
-    if len(text) > LONGEST_COMMAND:
-        case.add("runs", "bounds", f"longer than {LONGEST_COMMAND:,} characters, so judged by its words")
-        judge_words(case, text)
-        return Flow()
-    text, state.heredocs = take_heredocs(text.replace("\r\n", "\n"))
+    text = cut_command(case, text)
+    text, state.heredocs = take_heredocs(_CONTROLS.sub(" ", text.replace("\r\n", "\n")))
+    text = modernize_backquotes(text)
     root = _parser().parse(text.encode("utf-8", "surrogatepass")).root_node
     if root.has_error:
         case.add("runs", "shell.unparsed", "does not parse as a shell command, so its words count as well")
         _judge_by_words(case, text)
-    flow = Shell(case, state).run(root, flow)
-    if state.depth == 0:
-        for name, body in list(state.functions.items()):
-            if name not in state.called:
-                Shell(case, state).run(body, Flow())
+    try:
+        flow = Shell(case, state).run(root, flow)
+        if state.depth == 0:
+            for name, body in list(state.functions.items()):
+                if name not in state.called:
+                    Shell(case, state).run(body, Flow())
+    except RecursionError:
+        if state.depth > 0:
+            raise
+        case.add("runs", "bounds", "nested deeper than anybody looked, so its words count as well")
+        _judge_by_words(case, text)
     return flow
 
 
@@ -78,6 +86,18 @@ def _judge_by_words(case: Case, text: str) -> None:
     for finding in inner.findings:
         if finding.weight > case.rules.weight("runs"):
             case.add(finding.action, finding.rule, finding.reason, weight=finding.weight)
+
+
+def _in_order(node: Node) -> list[Node]:
+    """Return the statements of a block; those of `a && b && c`, a list in a list, side by side."""
+    if node.type != "list":
+        return node.named_children
+    found: list[Node] = []
+    while node.type == "list":
+        first, *others = node.named_children
+        found += reversed(others)
+        node = first
+    return [node, *reversed(found)]
 
 
 class Shell:
@@ -116,7 +136,7 @@ class Shell:
 
     def _block(self, node: Node, flow: Flow) -> Flow:
         outputs = []
-        for child in node.named_children:
+        for child in _in_order(node):
             if not self._case.step():
                 break
             if node.type in ("if_statement", "while_statement", "case_statement", "case_item") and child.type in (
@@ -132,8 +152,11 @@ class Shell:
 
     def _pipeline(self, node: Node, flow: Flow) -> Flow:
         for child in node.named_children:
-            if self._case.step():
-                flow = self.run(child, flow)
+            if not self._case.step():
+                break
+            flow = self.run(child, flow)
+            if len(flow.sources) > _MOST_SOURCES:
+                flow = msgspec.structs.replace(flow, sources=flow.sources[:_MOST_SOURCES])
         return flow
 
     def _redirected(self, node: Node, flow: Flow) -> Flow:
@@ -155,6 +178,10 @@ class Shell:
                 self._case.add("runs", "shell.heredoc", "a here-document that has no end")
             elif body is None:
                 body = child
+        if body is not None and body.type == "list":  # the grammar gives the redirection to all of `a && b > c`
+            *before, body = _in_order(body)
+            for statement in before:
+                self.run(statement, Flow())
         made = self.run(body, flow) if body is not None else Flow(text="")
         for operator, word, is_errors in targets:
             self._write(operator, word, Flow() if is_errors else made, is_bare=body is None, is_errors=is_errors)
@@ -163,15 +190,18 @@ class Shell:
     def _herestring(self, node: Node) -> Flow:
         words = [word for part in node.named_children for word in self.words(part)]
         text = " ".join(word.text for word in words)
-        heredoc = self._state.heredocs.get(text)
-        if heredoc is None:
-            return Flow(text=text if all(word.is_sure for word in words) else None, sources=("<<<",), guess=text)
-        if not heredoc.is_raw:
-            for inner in re.findall(r"\$\(([^()]+)\)|`([^`]+)`", heredoc.text):
-                self._inner(inner[0] or inner[1])
-        return Flow(text=heredoc.text, sources=("<<",))
+        return Flow(text=text if all(word.is_sure for word in words) else None, sources=("<<<",), guess=text)
 
     def _file_in(self, word: Word) -> Flow:
+        heredoc = self._state.heredocs.get(word.text)
+        if heredoc is not None:
+            if not heredoc.is_raw:
+                for inner in re.findall(r"\$\(([^()]+)\)|`([^`]+)`", heredoc.text):
+                    self._inner(inner[0] or inner[1])
+            text = heredoc.text if heredoc.is_raw else re.sub(r"\\([$`\\])", r"\1", heredoc.text)
+            return Flow(text=text, sources=("<<",))
+        if word.text == "/dev/null":
+            return Flow(text="", sources=("<",), is_empty=True)
         known = self._state.files.get(word.text)
         if known is None and self._case.probe is not None and word.is_sure:
             known = self._case.probe.read_text(word.text, self._state.folder)
@@ -188,6 +218,11 @@ class Shell:
         if made.text is not None:
             before = self._state.files.get(path, "") if ">>" in operator else ""
             self._state.files[path] = before + made.text
+        if made.is_foreign and not is_errors:
+            self._state.foreign.add(path)
+        if made.text is not None and is_schedule(path):
+            for line in made.text.split("\n"):
+                self._inner(scheduled_command(line, has_user=True))
         is_empty = is_bare or made.is_empty or (made.text is not None and not made.text.strip())
         if ">>" in operator:
             judge_change(self._case, path, folder, "append", "the redirection")
@@ -271,6 +306,8 @@ class Shell:
         alias = self._state.aliases.pop(name, None)
         if alias is not None:
             return self._inner(f"{alias} {' '.join(word.text for word in words[1:])}", flow)
+        if name in ("set", "read", "printf") and self._sets(name, words, flow):
+            return Flow()
         if name == "alias":
             for word in words[1:]:
                 key, equals, value = word.text.partition("=")
@@ -278,6 +315,23 @@ class Shell:
                     self._state.aliases[key] = value
             return Flow()
         return judge_program(self._case, words, flow, self._state, self._inner)
+
+    def _sets(self, name: str, words: list[Word], flow: Flow) -> bool:
+        """Note the variables that `set -- …`, `read` and `printf -v` set; False where they do something else."""
+        texts = [word.text for word in words]
+        variables = self._state.variables
+        if name == "set" and "--" in texts[:2]:
+            given = words[texts.index("--") + 1 :]
+            variables["@"] = (" ".join(word.text for word in given), all(word.is_sure for word in given))
+            variables.update({str(number): (word.text, word.is_sure) for number, word in enumerate(given[:9], start=1)})
+            return True
+        if name == "printf" and texts[1:2] == ["-v"] and len(texts) > 3:
+            made = judge_program(self._case, [words[0], *words[3:]], flow, self._state, self._inner)
+            variables[texts[2]] = ((made.text or made.guess).rstrip("\n"), made.text is not None)
+            return True
+        if name == "read" and flow.text is not None and len(texts) > 1 and not texts[-1].startswith("-"):
+            variables[texts[-1]] = (flow.text.split("\n")[0], True)
+        return False
 
     def _inner(self, text: str, flow: Flow = Flow()) -> Flow:  # noqa: B008
         """Judge a text that this one gives to a shell."""
@@ -309,3 +363,13 @@ class Shell:
     def output_of(self, node: Node) -> Flow:
         """Run a substitution and return what it prints."""
         return self._substitute(node)
+
+    def file_of(self, flow: Flow) -> str:
+        """Return the path under which a process substitution is read."""
+        path = f"/dev/fd/{63 - len(self._state.files) % 50}"
+        known = flow.text if flow.text is not None else flow.guess
+        if known:
+            self._state.files[path] = known
+        else:
+            self._state.files.pop(path, None)
+        return path

@@ -13,7 +13,10 @@ from historian.risk.shell_text import Heredoc
 if TYPE_CHECKING:
     from tree_sitter import Node
 
-NETWORK = listed("curl wget http https xh fetch aria2c lynx w3m iwr irm nc ncat ftp scp aws gsutil gh")
+NETWORK = listed(
+    "curl wget http https xh fetch aria2c lynx w3m iwr irm "
+    "Invoke-WebRequest Invoke-RestMethod nc ncat ftp scp aws gsutil gh"
+)
 _LARGEST_TEXT = 64 * 1024
 
 
@@ -40,6 +43,7 @@ class Flow(msgspec.Struct, frozen=True):
             "".join(known)[:_LARGEST_TEXT] if known and len(known) == len(texts) else None,
             tuple(dict.fromkeys(source for flow in flows for source in flow.sources)),
             any(flow.is_foreign for flow in flows),
+            guess="\n".join(flow.guess for flow in flows if flow.guess)[:_LARGEST_TEXT],
         )
 
     @staticmethod
@@ -49,7 +53,10 @@ class Flow(msgspec.Struct, frozen=True):
 
 
 class ShellState:
-    """Variables, functions, aliases and files that a text has made, and how deep it stands in others."""
+    """Variables, functions, aliases and files that a text has made, and how deep it stands in others.
+
+    `foreign` are the files that it has fetched from elsewhere.
+    """
 
     def __init__(self, folder: str = "", depth: int = 0) -> None:
         self.folder = folder
@@ -58,12 +65,14 @@ class ShellState:
         self.functions: dict[str, Node] = {}
         self.called: set[str] = set()
         self.aliases: dict[str, str] = {}
+        self.git_aliases: dict[str, str] = {}
         self.files: dict[str, str] = {}
+        self.foreign: set[str] = set()
         self.heredocs: dict[str, Heredoc] = {}
 
     def inner(self) -> ShellState:
         """Return the state of a shell that this one starts: it sees the variables and files."""
         state = ShellState(self.folder, self.depth + 1)
         state.variables = dict(self.variables)
-        state.files = self.files
+        state.files, state.foreign = self.files, self.foreign
         return state

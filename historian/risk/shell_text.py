@@ -12,6 +12,7 @@ _HEREDOC = re.compile(r"(?<![<(\w])<<(-?)[ \t]*(\\?)(['\"]?)([A-Za-z_][\w.-]*)\3
 _ESCAPES = re.compile(r"\\(?:x([0-9a-fA-F]{1,2})|u([0-9a-fA-F]{1,4})|U([0-9a-fA-F]{1,8})|([0-7]{1,3})|(.))", re.S)
 _NAMED = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "e": "\x1b", "f": "\f", "v": "\v", "E": "\x1b"}
 _MOST_HEREDOCS = 200
+_QUOTES = re.compile(r"(\\.|'[^']*'|`)", re.S)
 
 
 class Heredoc(msgspec.Struct, frozen=True):
@@ -22,9 +23,9 @@ class Heredoc(msgspec.Struct, frozen=True):
 
 
 def take_heredocs(text: str) -> tuple[str, dict[str, Heredoc]]:
-    """Return a command with a here-string in the place of each here-document, and the texts by what stands there.
+    """Return a command with `< name` in the place of each here-document, and the texts by name.
 
-    The grammar loses its way in a command that goes on after `<<EOF`; a here-string it reads like any word.
+    The grammar loses its way in a command that goes on after `<<EOF`; a file that is read it takes anywhere.
     """
     found: dict[str, Heredoc] = {}
     if "<<" not in text:
@@ -42,9 +43,24 @@ def take_heredocs(text: str) -> tuple[str, dict[str, Heredoc]]:
             del lines[: ends[0] + 1]
             name = f"heredoc.{len(found)}.here"
             found[name] = Heredoc(body, bool(quote or escaped))
-            line = line.replace(match[0], f"<<< {name}", 1)
+            line = line.replace(match[0], f"< {name}", 1)
         kept.append(line)
     return "\n".join(kept), found
+
+
+def modernize_backquotes(text: str) -> str:
+    """Return a command with `$(…)` for what stands in backquotes, two of which the grammar takes for one."""
+    if text.count("`") < 2:
+        return text
+    parts = _QUOTES.split(text)
+    is_open = False
+    for number, part in enumerate(parts):
+        if part == "`":
+            parts[number] = ")" if is_open else "$("
+            is_open = not is_open
+        elif is_open and part == "\\`":
+            return text  # one inside another: as it is written
+    return text if is_open else "".join(parts)
 
 
 def unescape_word(text: str) -> str:

@@ -17,6 +17,8 @@ class Expanding(Protocol):
 
     def output_of(self, node: Any) -> Flow: ...  # noqa: D102
 
+    def file_of(self, flow: Flow) -> str: ...  # noqa: D102
+
 
 class Expansion:
     """The words that come of one node: text is collected, and split where an unquoted expansion has blanks."""
@@ -55,8 +57,9 @@ class Expansion:
                 flow.text.rstrip("\n") if flow.text is not None else text, flow.text is not None, is_quoted
             )
         elif kind == "process_substitution":
-            self._sources += self._shell.output_of(node).sources
-            self._take_value("/dev/fd/63", False, is_quoted)
+            flow = self._shell.output_of(node)
+            self._sources += flow.sources
+            self._take_value(self._shell.file_of(flow), False, is_quoted)
         elif kind == "arithmetic_expansion":
             self._take_value(text, False, is_quoted)
         else:
@@ -83,7 +86,8 @@ class Expansion:
         for child in node.named_children:
             if child.type == "command_substitution":
                 self._shell.output_of(child)
-        self._take_value(known[0] if known else text, bool(known and known[1]), is_quoted)
+        is_list = bool(match and match[1] == "@")
+        self._take_value(known[0] if known else text, bool(known and known[1]), is_quoted and not is_list)
 
     def _take_value(self, value: str, is_sure: bool, is_quoted: bool) -> None:
         self._is_sure = self._is_sure and is_sure

@@ -9,17 +9,27 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from historian.risk.arguments import verb_of
 from historian.risk.case import Case
-from historian.risk.sql_plain import judge_plain, split_statements
+from historian.risk.sql_plain import dynamic_statements, judge_plain, split_statements
 
 if TYPE_CHECKING:
     from sqlglot.expressions import Expr
 
-LONGEST_PARSED = 64 * 1024
+LONGEST_PARSED = 16 * 1024
+_MOST_GUESSED = 4 * 1024
+_LONGEST_TREE = 2 * 1024
+_MOST_TREES = 200
 _MOST_STATEMENTS = 500
+_MOST_SPLIT = 5000
+# What sqlglot reads as something else, or writes anew so that its words are lost.
+_AS_WRITTEN = re.compile(
+    r"\s*(?:exec(?:ute)?|call|prepare|declare|reset|system|match|optional|unwind|flashback|purge|vacuum|dbcc|detach|pragma)\b",
+    re.I,
+)
 _GUESSES = ("", "postgres", "mysql", "tsql", "bigquery", "oracle", "sqlite")
 _COMMITS_BY_ITSELF = frozenset(("mysql", "mariadb", "oracle"))
 
@@ -28,21 +38,36 @@ def judge_sql(case: Case, text: str, dialect: str = "") -> None:
     """Judge statements in a dialect of sqlglot, or in whichever of the common ones they parse."""
     if len(text) > LONGEST_PARSED:
         case.add(
-            "runs", "bounds", f"longer than {LONGEST_PARSED:,} characters, so judged by the first words of statements"
+            "runs", "bounds", f"longer than {LONGEST_PARSED:,} characters: each statement once, most by its first words"
         )
-        for statement in split_statements(text):
-            judge_plain(case, statement)
+        found = list(islice(split_statements(text), _MOST_SPLIT))
+        for number, statement in enumerate(dict.fromkeys(found)):
+            trees = _parse(statement, dialect) if number < _MOST_TREES and len(statement) < _LONGEST_TREE else None
+            for tree in trees or ():
+                _judge_tree(case, tree, dialect, statement)
+            if trees is None and number < _MOST_STATEMENTS:
+                judge_plain(case, statement)
         return
+    for statement in dynamic_statements(text):
+        judge_plain(case, statement)
+    sources = list(islice(split_statements(text), _MOST_STATEMENTS + 1))
+    if len(sources) > _MOST_STATEMENTS:
+        case.add("runs", "bounds", f"more than {_MOST_STATEMENTS} statements, of which the first were judged")
     parsed = _parse(text, dialect)
     if parsed is None:
         statements: list[tuple[Case, Callable[[Case], None], str]] = [
-            (Case(case.rules), lambda own, statement=statement: judge_plain(own, statement), statement)  # type: ignore[misc]
-            for statement in split_statements(text)
+            (Case(case.rules), lambda own, source=source: judge_plain(own, source), source.lower())  # type: ignore[misc]
+            for source in sources[:_MOST_STATEMENTS]
         ]
     else:
+        written = sources if len(sources) == len(parsed) else [""] * len(parsed)
         statements = [
-            (Case(case.rules), lambda own, tree=tree: _judge_tree(own, tree, dialect), _first_words(tree))  # type: ignore[misc]
-            for tree in parsed
+            (
+                Case(case.rules),
+                lambda own, tree=tree, source=source: _judge_tree(own, tree, dialect, source),  # type: ignore[misc]
+                _first_words(tree),
+            )
+            for tree, source in zip(parsed, written, strict=True)
         ]
     for own, judge, _ in statements:
         judge(own)
@@ -56,7 +81,8 @@ def _parse(text: str, dialect: str) -> list[Expr] | None:
     from sqlglot.errors import SqlglotError
 
     logging.getLogger("sqlglot").setLevel(logging.ERROR)  # it warns of what it takes as a plain command
-    for guess in (dialect,) if dialect else _GUESSES:
+    guesses = (dialect,) if dialect else _GUESSES if len(text) <= _MOST_GUESSED else _GUESSES[:2]
+    for guess in guesses:
         try:
             found = sqlglot.parse(text, read=guess or None)
         except (SqlglotError, ValueError, RecursionError):
@@ -106,21 +132,31 @@ def _words_of(tree: Any) -> str:
     return f"{tree.this} {rest.name if hasattr(rest, 'name') else rest or ''}"
 
 
-def _judge_tree(case: Case, tree: Expr, dialect: str) -> None:
+def _judge_tree(case: Case, tree: Expr, dialect: str, source: str = "") -> None:
     from sqlglot import expressions as exp
 
-    if isinstance(tree, exp.Command | exp.Alias | exp.Column | exp.Identifier):
-        judge_plain(case, _words_of(tree))
+    if isinstance(tree, exp.Command | exp.Alias | exp.Column | exp.Identifier) or _AS_WRITTEN.match(source):
+        judge_plain(case, source or _words_of(tree))
         return
     if isinstance(tree, exp.Describe):
         inner = tree.this
-        runs = "ANALYZE" in str(tree.args.get("style") or tree.args.get("kind") or "").upper()
+        is_off = re.search(r"analyze\s+(?:false|off|0)\b", source, re.I) is not None
+        runs = not is_off and "ANALYZE" in str(tree.args.get("style") or tree.args.get("kind") or "").upper()
         if runs and isinstance(inner, exp.Expression) and not isinstance(inner, exp.Table):
             _judge_tree(case, inner, dialect)
         else:
             case.add("reads", "sql.explain", "only explains or describes")
         return
-    writes = list(tree.find_all(exp.Delete, exp.Update, exp.Insert, exp.Merge, exp.Drop, exp.TruncateTable))
+    is_stored = isinstance(tree, exp.Create) and str(tree.args.get("kind")).lower() in (
+        "procedure",
+        "function",
+        "trigger",
+    )
+    writes = (
+        []
+        if is_stored
+        else list(tree.find_all(exp.Delete, exp.Update, exp.Insert, exp.Merge, exp.Drop, exp.TruncateTable))
+    )
     for node in (tree, *(node for node in writes if node is not tree)):
         _judge_node(case, node, exp)
 
@@ -150,12 +186,21 @@ def _judge_node(case: Case, node: Any, exp: Any) -> None:
         case.add(action, "sql.insert", f"inserts into {shown}" if action == "changes" else f"overwrites {shown}")
         case.hit("table", shown)
     elif isinstance(node, exp.Merge):
-        case.add("changes", "sql.merge", f"merges into {shown}")
+        _judge_merge(case, node, shown, exp)
         case.hit("table", shown)
     elif isinstance(node, exp.Query):
         _judge_query(case, node, exp)
     else:
         _judge_other(case, node, exp)
+
+
+def _judge_merge(case: Case, node: Any, shown: str, exp: Any) -> None:
+    for when in node.find_all(exp.When):
+        then = when.args.get("then")
+        is_delete = "DELETE" in str(then).upper().split()[:1] or isinstance(then, exp.Delete)
+        if is_delete and when.args.get("source") and when.args.get("condition") is None:
+            case.add("destroys", "sql.merge_delete", f"deletes every row of {shown} that is not in the source")
+    case.add("changes", "sql.merge", f"merges into {shown}")
 
 
 def _name(node: Any) -> str:
@@ -176,7 +221,7 @@ def _judge_rows(case: Case, node: Any, shown: str, exp: Any) -> None:
     where = node.args.get("where")
     if where is None and not isinstance(node.parent, exp.When):
         case.add("destroys", f"sql.{verb}_all", f"{verb} every row of {shown}: no WHERE")
-    elif where is not None and _is_always_true(where.this, exp):
+    elif where is not None and (_is_always_true(where.this, exp) or _takes_all_of(where.this, shown, exp)):
         case.add("destroys", f"sql.{verb}_all", f"{verb} every row of {shown}: its WHERE is always true")
     else:
         case.add("changes", f"sql.{verb}", f"{verb} rows of {shown}")
@@ -188,7 +233,7 @@ def _judge_query(case: Case, node: Any, exp: Any) -> None:
         case.add("changes", "sql.select_into", "writes the result of a SELECT into a table")
     for call in node.find_all(exp.Anonymous):
         name = str(call.this)
-        action = verb_of(name, case.rules.verbs)
+        action = "destroys" if name.lower() == "lo_unlink" else verb_of(name, case.rules.verbs)
         if action not in ("", "reads") and (
             name.lower().startswith(("pg_", "lo_", "dblink", "sys_")) or action == "destroys"
         ):
@@ -239,6 +284,17 @@ def _is_always_true(node: Any, exp: Any) -> bool:
     if isinstance(node, exp.EQ | exp.GTE | exp.LTE | exp.GT | exp.LT | exp.NEQ | exp.NullSafeEQ):
         return _compare(node, exp)
     return False
+
+
+def _takes_all_of(node: Any, table: str, exp: Any) -> bool:
+    """`id IN (SELECT id FROM the same table)`, without a condition of its own."""
+    if not isinstance(node, exp.In) or node.args.get("query") is None:
+        return False
+    select = node.args["query"].find(exp.Select)
+    tables = [found.sql() for found in select.find_all(exp.Table)] if select is not None else []
+    names = [found.sql() for found in select.expressions] if select is not None else []
+    is_bare = select is not None and not any(select.args.get(part) for part in ("where", "limit", "having", "group"))
+    return is_bare and tables == [table] and names == [node.this.sql()]
 
 
 def _is_never_true(node: Any, exp: Any) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -170,6 +170,11 @@ def judge_client(
         return False
     if client.verb and client.place is None and not arguments.has(*client.texts, *client.files) and flow.text is None:
         return False
+    if arguments.has("--dry_run", "--dry-run", "--dryrun"):
+        case.add("rehearses", "sql.rehearsal", f"{name} only says what it would do")
+        return True
+    if name == "bq" and arguments.has("--replace"):
+        case.add("destroys", "sql.replace", "bq replaces a table with the result")
     _note_place(case, client, arguments, names, state.folder)
     texts = _texts(client, arguments)
     files = [arguments.values[flag] for flag in client.files if flag in arguments.values]
@@ -179,7 +184,11 @@ def judge_client(
         case.add("reads", "sql.client", f"{name} only lists")
         return True
     for text in texts:
-        _judge_text(case, name, text, client.dialect, inner)
+        source = re.fullmatch(r"\s*(?:source|\\\.|\\i|@)\s*([\w./-]+)\s*;?\s*", text)
+        if source:
+            files.append(source[1])
+        else:
+            _judge_text(case, name, text, client.dialect, inner)
     for file in files:
         _judge_file(case, name, file, client.dialect, state, inner)
     if texts or files:
@@ -195,6 +204,12 @@ def judge_client(
     else:
         case.add("runs", "sql.unknown", f"{name} runs statements that are not known here")
     return True
+
+
+def made_statements(texts: Iterable[str]) -> list[str]:
+    """Return the statements that queries print: `SELECT 'drop table ' || name`."""
+    found = [literal for text in texts for literal in re.findall(r"'((?:[^']|'')*)'", text)]
+    return [literal for literal in found[:50] if re.match(r"\s*(?:drop|truncate|delete\s+from|alter)\s", literal, re.I)]
 
 
 def _texts(client: Client, arguments: Arguments) -> list[str]:
@@ -313,13 +328,12 @@ def _judge_file(
 def judge_mongo(case: Case, text: str) -> None:
     """Judge what is given to a shell of MongoDB."""
     bare = re.sub(r"//[^\n]*", "", text)
+    if _MONGO_DROP.search(bare):
+        case.add("destroys", "sql.mongo", "drops or deletes by a computed name")
     for action, pattern in _MONGO:
         match = re.search(pattern, bare)
         if match:
             case.add(action, "sql.mongo", f"{match[0].strip(' .')[:40]} {case.rules.says(action)}")
             break
     else:
-        if _MONGO_DROP.search(bare):
-            case.add("destroys", "sql.mongo", "drops or deletes by a computed name")
-        else:
-            case.add("reads", "sql.mongo", "only reads")
+        case.add("reads", "sql.mongo", "only reads")

@@ -5,17 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from historian.risk.arguments import verb_of
 from historian.risk.case import Case
 from historian.risk.listing import listed
+from historian.risk.subcommands import name_says
 
-_NOISE = re.compile(r"--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'", re.S)
+_NOISE = re.compile(r"--[^\n]*|/\*.*?\*/|\b[eE]'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'", re.S)
 _BODY = re.compile(r"\$(\w*)\$(.*?)\$\1\$", re.S)
 _STATEMENTS = {
     "reads": listed(
         "select show describe desc explain with use values table help list fetch declare print go begin "
         "start commit rollback end savepoint release delimiter close check checksum abort status "
-        "deallocate get discard listen cache"
+        "deallocate get discard listen cache optional unwind"
     ),
     "changes": listed(
         "insert replace merge upsert create comment set reset grant vacuum analyze reindex refresh "
@@ -38,6 +38,42 @@ _SAID = {
 }  # fmt: skip
 
 
+_PROCEDURE = re.compile(r"\w+\s+(?:procedure\s+|immediate\s+)?(?:@\w+\s*=\s*)?([\w.\[\]\"`]+)", re.I)
+_READ_PROCEDURES = re.compile(
+    r"(?:sp_(?:help|who|lock|spaceused|columns|tables|depends|databases|stored_procedures|statistics|pkeys|fkeys|describe)"
+    r"|xp_(?:fixeddrives|readerrorlog|msver|dirtree|fileexist))",
+    re.I,
+)
+_LONGEST_DYNAMIC = 64 * 1024
+_DYNAMIC = re.compile(
+    r"\b(?:exec|execute(?!\s+(?:function|on|procedure))|prepare|sp_executesql|"
+    r"sp_msforeach\w+|dblink\w*|openquery|openrowset|"
+    r"query_to_xml|exec_ddl\w*|exec_sql|execute_sql|dbms_sql|pg_background_launch)\b",
+    re.I,
+)
+_STRING = re.compile(r"N?'((?:[^']|'')*)'|\"([^\"]*\s[^\"]*)\"")
+_LOOKS = re.compile(
+    r"\s*(?:drop|truncate|alter|delete|update|insert|create|grant|revoke|merge|shutdown|reindex|rename)\s+[\w\"'`\[%?]|\s*(?:drop|truncate)\s+\w+\s*$",
+    re.I,
+)
+# Statements of one dialect whose first word does not decide.
+_SPECIAL = {
+    "reset": [(r"^reset (?:master|slave|replica|binary)", "destroys")],
+    "system": [
+        (r"drop .*cache", "changes"),
+        (r"^system (?:drop|restore)", "destroys"),
+        (r"^system (?:shutdown|kill)", "stops"),
+    ],
+    "match": [(r"\bdelete\b", "destroys"), (r"\b(?:set|create|merge|remove)\b", "changes"), (r"\breturn\b", "reads")],
+    "flashback": [(r"to before drop", "changes"), (r"", "destroys")],
+    "vacuum": [(r"retain 0\b", "destroys")],
+    "dbcc": [(r"repair_", "destroys"), (r"^dbcc (?:check|show|sqlperf|opentran|inputbuffer|loginfo)", "reads")],
+    "set": [(r"^set (?:session characteristics|transaction|local transaction)", "reads")],
+    "detach": [(r"permanently", "destroys")],
+    "restore": [(r"^restore (?:filelistonly|headeronly|verifyonly|labelonly)", "reads")],
+}
+
+
 _ALWAYS = re.compile(r"\s*(?:\(?\s*)?(?:1\s*=\s*1|true|1)\s*\)?\s*", re.I)
 _WRITES = ("where", "changes", "destroys")
 
@@ -45,7 +81,9 @@ _WRITES = ("where", "changes", "destroys")
 def split_statements(text: str) -> Iterator[str]:
     """Yield statements of a text that is not parsed: parts between semicolons that stand in no string or comment."""
     start = 0
-    for match in re.finditer(r"--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'|\"[^\"]*\"|\$(\w*)\$.*?\$\1\$|;", text, re.S):
+    for match in re.finditer(
+        r"--[^\n]*|/\*.*?\*/|\b[eE]'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'|\"[^\"]*\"|\$(\w*)\$.*?\$\1\$|;", text, re.S
+    ):
         if match[0] == ";":
             if text[start : match.start()].strip():
                 yield text[start : match.start()].strip()
@@ -62,7 +100,7 @@ def judge_plain(case: Case, statement: str) -> None:
     if not words:
         return
     first = words[0]
-    if first == "explain" and "analyze" in words[:4]:
+    if first == "explain" and "analyze" in words[:4] and not re.search(r"analyze\s+(?:false|off|0)\b", bare, re.I):
         inner = next((word for word in words[1:8] if _FIRST.get(word) in _WRITES and word != "analyze"), None)
         if inner is not None:
             judge_plain(case, bare[bare.lower().find(inner) :])
@@ -81,6 +119,13 @@ def judge_plain(case: Case, statement: str) -> None:
 def _judge_first(case: Case, bare: str, words: Sequence[str]) -> None:
     first, shown = words[0], bare[:60]
     action = _FIRST.get(first, "runs")
+    if first in ("call", "exec", "execute"):
+        _judge_procedure(case, bare, words)
+        return
+    if first == "begin" and len(words) > 2 and words[1] not in ("transaction", "tran", "work", "isolation"):
+        action = "runs"
+    if first in _SPECIAL:
+        action = next((said for pattern, said in _SPECIAL[first] if re.search(pattern, bare, re.I)), action)
     if action == "where":
         condition = re.search(r"\bwhere\b(.*)", bare, re.I | re.S)
         is_all = condition is None or _ALWAYS.fullmatch(condition[1])
@@ -92,18 +137,38 @@ def _judge_first(case: Case, bare: str, words: Sequence[str]) -> None:
         case.add("changes", "sql.set", shown)
     elif first == "create" and words[1:3] == ["or", "replace"] and "table" in words[3:5]:
         case.add("destroys", "sql.replace", f"{shown}: replaces a table")
-    elif first in ("call", "exec", "execute") and len(words) > 1:
-        is_qualified = words[1] in ("procedure", "immediate", "dbo", "sys") and len(words) > 2
-        said = verb_of(words[2] if is_qualified else words[1], case.rules.verbs)
-        said = "migrates" if words[1] == "sp_rename" else said
-        action = said if said in ("destroys", "migrates", "stops") else "runs"
-        case.add(action, "sql.call", f"{shown}: a procedure")
     elif first == "copy" and "program" in words:
         case.add("foreign", "sql.copy_program", "COPY … PROGRAM runs a program on the server")
-    elif first == "reset" and words[1:2] in (["master"], ["slave"], ["replica"]):
-        case.add("destroys", "sql.reset", shown)
     else:
         case.add(action, f"sql.{first}", f"{shown}: {_SAID.get(action, case.rules.says(action))}")
+
+
+def _judge_procedure(case: Case, bare: str, words: Sequence[str]) -> None:
+    """Judge the call of a procedure by its name."""
+    match = _PROCEDURE.match(bare)
+    name = re.split(r"\.", match[1])[-1].strip('[]"`') if match else ""
+    said = name_says(name, case.rules.verbs)
+    if _READ_PROCEDURES.match(name):
+        case.add("reads", "sql.call", f"{name} only shows")
+    elif name.lower() in ("sp_rename", "sp_renamedb", "sp_detach_db", "sp_dropserver"):
+        case.add("migrates", "sql.call", f"{name} changes the schema")
+    elif name.lower() == "xp_cmdshell":
+        case.add("foreign", "sql.shell", "runs a command on the server")
+    else:
+        action = said if said in ("destroys", "migrates", "stops", "permits") else "runs"
+        case.add(action, "sql.call", f"{bare[:60]}: a procedure")
+
+
+def dynamic_statements(text: str) -> list[str]:
+    """Return the statements that stand in strings of a text which executes strings."""
+    if len(text) > _LONGEST_DYNAMIC or not _DYNAMIC.search(text):
+        return []
+    joined = re.sub(r"'\s*(?:\|\||\+)\s*N?'", "", text)
+    found = [match[1] or match[2] for match in _STRING.finditer(joined)]
+    for match in re.finditer(r"\b0x([0-9a-fA-F]{12,})\b", joined):
+        found.append(bytes.fromhex(match[1][: len(match[1]) // 2 * 2]).decode("latin-1").replace("\0", ""))
+    parts = [part for one in found[:100] if one for part in one.split(";")]
+    return [part for part in parts if _LOOKS.match(part)]
 
 
 def _judge_pragma(case: Case, text: str) -> None:

@@ -10,6 +10,10 @@ from historian.risk.paths import judge_change
 from historian.risk.shell_flow import Flow
 from historian.risk.shell_text import decode_base64, decode_hex, translate_letters
 
+_SED_WRITES = re.compile(r"(?:^|[;}\s\d$])(?:w\s+\S|e\s*$)|/[gip\d]*w\s+\S|[/|#][gip\d]*e[gip\d]*$")
+_SUBSTITUTION = re.compile(r"s([/|#,@!])(?:\\.|(?!\1).)*\1((?:\\.|(?!\1).)*)\1")
+_PRINTS = re.compile(r"\bprintf?\b\s*\(?([^;}|>]*)")
+
 
 def _sed(call: Invocation) -> Flow:
     arguments = call.arguments
@@ -17,17 +21,25 @@ def _sed(call: Invocation) -> Flow:
         arguments.has("-i") and not arguments.has("--posix")
     )
     texts = arguments.names()
+    scripts = arguments.values.get("-e", "") or (texts[0] if texts else "")
     if in_place:
-        scripts = arguments.values.get("-e", "") or (texts[0] if texts else "")
-        change = "delete" if re.fullmatch(r"\s*(?:1,\$)?d\s*", scripts) else "append"
+        change = "delete" if re.fullmatch(r"\s*(?:1,\$|0,/nothing/|/\.?\*?\^?/)?\s*d\s*", scripts) else "append"
         for word in arguments.positionals[0 if arguments.has("-e", "-f") else 1 :]:
             judge_change(call.case, word.text, call.state.folder, change, "sed -i")
         call.case.add("changes", "path.sed", "sed changes files in place")
-    elif texts and re.search(r"(?:^|[;}\s\d$])(?:w\s+\S|e\s*$)|/[gip\d]*w\s+\S|/[gip\d]*e[gip\d]*$", texts[0]):
+    elif texts and (match := _SED_WRITES.search(texts[0])):
         call.case.add("changes", "path.sed", "sed writes a file or runs what it makes")
+        if "e" in match[0]:
+            call.inner(_replacements(scripts))
     else:
         call.case.add("reads", "path.sed", "sed only prints")
-    return Flow(sources=("sed", *call.flow.sources), is_foreign=call.flow.is_foreign)
+    return Flow(sources=("sed", *call.flow.sources), is_foreign=call.flow.is_foreign, guess=_replacements(scripts))
+
+
+def _replacements(script: str) -> str:
+    """Return what the substitutions of a sed script put in, a line for each; what they match stands as `it`."""
+    found = [match[2] for match in _SUBSTITUTION.finditer(script)]
+    return "\n".join(re.sub(r"(?<!\\)&|\\[0-9]", " it ", text).replace("\\", "") + " it" for text in found)
 
 
 def _awk(call: Invocation) -> Flow:
@@ -37,17 +49,20 @@ def _awk(call: Invocation) -> Flow:
     if "system(" in text or re.search(r"\|\s*\"?(?:sh|bash)\"?", text) or "|getline" in text.replace(" ", ""):
         call.case.add("runs", "code.awk", "awk starts commands")
         call.inner(" ".join(re.findall(r"\"((?:[^\"\\]|\\.)*)\"", text)))
-    elif (
-        re.search(r">\s*[\"$\w]", re.sub(r"\"[^\"]*\"|/[^/]*/|\$?\w+\s*>\s*=?\s*[\d$]\S*", "", text))
-        and "print" in text
-        and re.search(r"print[^;}]*>\s*(?:\"|\()", text)
-    ):
+    elif written := re.search(r"\bprintf?\b([^;}]*?)>>?\s*(?:\"(?!/dev/std)([^\"]*)\"|\()", text):
         call.case.add("changes", "code.awk", "awk writes files")
+        if written[2] and ">>" not in written[0]:
+            change = "delete" if written[1].strip() == '""' else "update"
+            judge_change(call.case, written[2], call.state.folder, change, "awk")
     elif call.arguments.has("-i", "--include"):
         call.case.add("changes", "code.awk", "awk changes files in place")
     else:
         call.case.add("reads", "code.awk", "awk only prints")
-    return Flow(sources=("awk", *call.flow.sources), is_foreign=call.flow.is_foreign)
+    guess = "\n".join(
+        re.sub(r"%\d*[sd]|\\n", " it ", " ".join(re.findall(r"\"((?:[^\"\\]|\\.)*)\"", match[1])))
+        for match in _PRINTS.finditer(text)
+    )
+    return Flow(sources=("awk", *call.flow.sources), is_foreign=call.flow.is_foreign, guess=guess.strip())
 
 
 def _decode(call: Invocation) -> Flow | None:
@@ -95,7 +110,8 @@ def _cat(call: Invocation) -> Flow | None:
         return Flow(text="", sources=("cat",), is_empty=True)
     if not names or names == ["-"]:
         return _decode(call)
-    return None
+    call.case.add("reads", "shell.filter", "cat only passes on")
+    return Flow(sources=("<", "cat"), guess=names[0])
 
 
 def _tar(call: Invocation) -> Flow | None:

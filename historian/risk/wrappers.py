@@ -65,7 +65,7 @@ WRAPPERS: dict[str, tuple[Wrapper, ...]] = {
     "watch": (Wrapper("-n -d --interval", is_text=True),),
     "entr": (Wrapper(),),
     "xargs": (
-        Wrapper("-I -n -P -L -d -a -s -E -i -R -J --max-args --max-procs --delimiter --arg-file --replace --max-lines"),
+        Wrapper("-I -n -P -L -d -a -s -E -R -J --max-args --max-procs --delimiter --arg-file --replace --max-lines"),
     ),
     "parallel": (Wrapper("-j -a -S -I -N -n -L --jobs --arg-file --sshlogin --colsep --results", is_text=True),),
     "systemd-run": (Wrapper("-p -u --unit --uid --gid -M --property --slice --on-active --on-calendar"),),
@@ -209,7 +209,6 @@ WRAPPERS: dict[str, tuple[Wrapper, ...]] = {
     "cmd": (Wrapper(is_text=True),),
     "start": (Wrapper(),),
     "terragrunt": (Wrapper("", verb="exec", needs_separator=True),),
-    "ansible": (Wrapper("-m -i -u -l -f -b -e", text_option="-a", is_remote=True),),
     "salt": (Wrapper("", 2, is_text=True, is_remote=True),),
     "fab": (Wrapper("-H -u -i", needs_separator=True, is_text=True, is_remote=True),),
     "adb": (Wrapper("-s", verb="shell", is_text=True),),

