@@ -30,7 +30,7 @@ def words_of(operation: Operation) -> str:
 
 def public_words_of(operation: Operation) -> str:
     """Return an operation as it may be written down: without what looks like a secret, and not too long."""
-    text = mask(words_of(operation))
+    text = mask(words_of(operation)[: 4 * _LONGEST_WORDS])
     return text if len(text) <= _LONGEST_WORDS else f"{text[:_LONGEST_WORDS]}…"
 
 
