@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from benchmarks.risk.pace import measure_pace
 from benchmarks.risk.scores import Judged, Scores
 from benchmarks.sections import write_around_sections, write_section
 from chronos.secrets import find_by_form
+from historian import HistorianAgent
 from historian.risk import Operation, OperationKind, RiskAssessment, RiskLevel
 
 LOW, MEDIUM, HIGH = RiskLevel
@@ -226,3 +228,13 @@ def test_a_document_without_sections_is_replaced_as_a_whole(tmp_path: Path) -> N
     assert path.read_text() == "# New\n"
     write_section(tmp_path / "only.md", "risk", "one")
     assert (tmp_path / "only.md").read_text() == "<!-- risk: begin -->\none\n<!-- risk: end -->\n"
+
+
+def test_the_rules_stay_as_good_as_they_are_on_the_test_part() -> None:
+    """What is measured stands in docs/benchmarks.md; this keeps a change of the rules from losing it."""
+    with HistorianAgent() as historian:
+        assess = partial(historian.assess, probe=False)
+        scores = Scores(Judged(one, assess(one.operation)) for one in load_part("test"))
+    assert scores.recall(RiskLevel.HIGH) >= 0.96
+    assert scores.precision(RiskLevel.HIGH) >= 0.98
+    assert scores.accuracy >= 0.97
