@@ -120,13 +120,7 @@ def _only_asks(words: Sequence[Word]) -> bool:
 def _judge(call: Invocation) -> Flow:
     case, name, words = call.case, call.name, call.words
     if not words[0].is_sure and re.search(r"[$`]", words[0].text):
-        foreign = call.flow.is_foreign or Flow.from_network(words[0].sources)
-        case.add(
-            "foreign" if foreign else "runs",
-            "shell.unknown",
-            f"what {words[0].text[:40]} is, is known only when it runs",
-        )
-        return Flow(sources=("$",))
+        return _judge_unknown(call)
     rest = [word.text for word in words[1:]]
     if name not in _HALTS and _asks_for_help(rest, is_shell=name in _SHELLS or name in INTERPRETERS):
         case.add("reads", "shell.help", f"{name} only says what it is or can do")
@@ -168,6 +162,15 @@ def _judge(call: Invocation) -> Flow:
         or (passes and call.flow.is_foreign)
         or any(Flow.from_network(word.sources) for word in words),
     )
+
+
+def _judge_unknown(call: Invocation) -> Flow:
+    """Judge a program whose name is put together from what only running it tells."""
+    word = call.words[0]
+    foreign = call.flow.is_foreign or Flow.from_network(word.sources)
+    action, reason = "foreign" if foreign else "runs", f"what {word.text[:40]} is, is known only when it runs"
+    call.case.add(action, "shell.unknown", reason)
+    return Flow(sources=("$",))
 
 
 def _asks_for_help(rest: Sequence[str], *, is_shell: bool) -> bool:
