@@ -285,7 +285,7 @@ def test_a_target_store_in_use_is_refused_and_nothing_changes(pair: Pair) -> Non
         user.execute("SELECT * FROM facts").fetchone()
         user.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreInUseError):
-            pair.engine.merge_timeline("exp")
+            pair.here.engine(CHRONOS_LOCK_TIMEOUT="1").merge_timeline("exp")
         user.rollback()
     has(pair.here, {"a.txt": "a\n"})
     assert read_facts(pair.here.path(DB)) == {**BOTH, 1: "ours"}
