@@ -117,17 +117,15 @@ class HistorianAgent:
         """
         from historian.failures import analyze
 
-        return analyze(self.engine, lambda: self.lessons, operation, error, checkpoint_before, tags)
+        with self._engine_here() as engine, ExitStack() as stack:
+            find = partial(self._lessons_of, engine, stack)
+            return analyze(engine, find, operation, error, checkpoint_before, tags)
 
     def record_failure(
         self, operation: str | Operation, error: str | BaseException, checkpoint_before: str | None
     ) -> FailureAnalysis:
-        """Learn from a failure that the guard has seen, in whatever thread; see `analyze_failure`."""
-        from historian.failures import analyze
-
-        with self._engine_here() as engine, ExitStack() as stack:
-            find = partial(self._lessons_of, engine, stack)
-            return analyze(engine, find, operation, error, checkpoint_before, ("guard",))
+        """Learn from a failure that the guard has seen; see `analyze_failure`."""
+        return self.analyze_failure(operation, error, checkpoint_before, tags=("guard",))
 
     def get_checkpoint_history(self, limit: int = 10) -> list[CheckpointRow]:
         """Return the newest checkpoints of this timeline, the newest first, each with what it holds in figures."""

@@ -8,7 +8,7 @@ import msgspec
 
 from chronos import clock
 from historian.errors import BadLessonError
-from historian.lessons.lesson import MOST_TIMES, Learned, Lesson, as_event, id_of
+from historian.lessons.lesson import MOST_TIMES, ExportedLesson, Learned, Lesson, as_event, id_of
 from historian.lessons.making import check_lesson
 
 _LARGEST_LINE_BYTES = 64 * 1024 * 1024
@@ -20,22 +20,6 @@ class Imported(msgspec.Struct, frozen=True):
     added: int
     merged: int
     unchanged: int
-
-
-class _Line(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of an export. Only the first three must be there; what else stands in a line is stepped over."""
-
-    situation: str
-    action: str
-    result: str
-    feedback: str = ""
-    tags: tuple[str, ...] = ()
-    checkpoint_before: str | None = None
-    checkpoint_after: str | None = None
-    count: int = 1
-    standing: int = 0
-    learned_at: str = ""
-    updated_at: str = ""
 
 
 def encode_lesson(lesson: Lesson) -> bytes:
@@ -55,7 +39,7 @@ def decode_lessons(lines: Iterable[bytes]) -> list[Learned]:
         if len(line) > _LARGEST_LINE_BYTES:
             raise BadLessonError(f"line {number} has more than {_LARGEST_LINE_BYTES} bytes")
         try:
-            events.append(_event(msgspec.json.decode(line.lstrip(b"\xef\xbb\xbf"), type=_Line)))
+            events.append(_event(msgspec.json.decode(line.lstrip(b"\xef\xbb\xbf"), type=ExportedLesson)))
         except (msgspec.MsgspecError, ValueError, RecursionError) as cause:
             raise BadLessonError(f"line {number} is no lesson: {cause}", hint="nothing was imported") from cause
         except BadLessonError as cause:
@@ -63,7 +47,7 @@ def decode_lessons(lines: Iterable[bytes]) -> list[Learned]:
     return events
 
 
-def _event(line: _Line) -> Learned:
+def _event(line: ExportedLesson) -> Learned:
     """The id is made anew, for another program may have written the line; times that are none, or to come, are now."""
     checked = check_lesson(
         line.situation,

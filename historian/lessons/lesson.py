@@ -33,15 +33,13 @@ class Outcome(str, Enum):
     OTHER = "other"
 
 
-class Lesson(msgspec.Struct, frozen=True, kw_only=True):
-    """What was learned: in which situation somebody did what, and how it went.
+class ExportedLesson(msgspec.Struct, frozen=True, kw_only=True):
+    """What a line of an export says. Only the first three must be there; what else stands in a line is stepped over.
 
     `count` says how often it was learned, `standing` how often somebody confirmed it. Times are those of
-    `chronos.clock.to_text`. One that was forgotten is kept, and found by nobody, until a purge. `score` says how well
-    it fits what was searched for; it compares within one search only.
+    `chronos.clock.to_text`.
     """
 
-    lesson_id: str
     situation: str
     action: str
     result: str
@@ -53,6 +51,16 @@ class Lesson(msgspec.Struct, frozen=True, kw_only=True):
     standing: int = 0
     learned_at: str = ""
     updated_at: str = ""
+
+
+class Lesson(ExportedLesson, frozen=True, kw_only=True):
+    """What was learned: in which situation somebody did what, and how it went.
+
+    One that was forgotten is kept, and found by nobody, until a purge. `score` says how well it fits what was searched
+    for; it compares within one search only.
+    """
+
+    lesson_id: str
     forgotten: bool = False
     score: float | None = None
 
