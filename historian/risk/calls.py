@@ -103,7 +103,7 @@ class Call(msgspec.Struct, frozen=True):
     def choices(self) -> Iterator[str]:
         """Yield what its arguments choose: short values of `action` and the like, and names that are set to true."""
         for key, value in self.given.items():
-            if value is True:
+            if value is True and split_name(key)[:1] not in (["confirm"], ["confirmed"]):
                 yield key
             elif isinstance(value, str) and len(value) <= _LONGEST_CHOICE and _last_word(key) in _CHOICES:
                 yield value
@@ -115,6 +115,8 @@ class Call(msgspec.Struct, frozen=True):
             name = "-".join(split_name(key))
             if value is True:
                 found.append(f"--{name}")
+            elif isinstance(value, int) and value is not False:
+                found.append(f"--{name}={value}")
             elif isinstance(value, str) and value and _last_word(key) in ("mode", "action", "operation", "subcommand"):
                 found += [f"--{value}"] if _last_word(key) == "mode" else [value]
             elif isinstance(value, list | tuple) and value and all(isinstance(part, str) for part in value):

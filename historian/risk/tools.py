@@ -20,6 +20,8 @@ Judge = Callable[[Case, Operation], None]
 _SHELLS = listed(
     "bash shell sh terminal exec command cmd powershell zsh console process cli ssh execute run invoke subprocess"
 )
+_RIGHTS = listed("role roles policy policies permission permissions access member members grant collaborator acl rights")
+_MIGHTY = listed("admin administrator administrators owner root superuser sudo")
 _DELETES = listed("delete remove rm unlink trash erase rmdir rmtree destroy")
 _READS = listed(
     "read view get list ls search grep glob find cat open fetch show describe lookup query browse look inspect "
@@ -200,6 +202,9 @@ def _action_of(case: Case, call: Call) -> str:
     if action == "reads" and "and" not in parts:
         return action
     chosen = [_by_words(case, split_name(choice)) for choice in call.choices()]
+    if action != "reads" and not _RIGHTS.isdisjoint(call.parts):
+        given = {part for value in call.given.values() for part in split_name(str(value)[:200])}
+        chosen.append("permits" if given & _MIGHTY else "")
     found = [action, _by_words(case, parts), _by_words(case, (parts[-1], *parts[:-1])), *chosen]
     if action == "" and any(one == "reads" for one in chosen):
         found = [one for one in found if one not in _MILD]

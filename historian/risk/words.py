@@ -180,8 +180,10 @@ class _Reader:
     def _meet_governor(self, place: int, token: str, action: str, *, is_plain: bool, is_turn: bool) -> None:
         state = self._state
         if action == "rehearses":
-            if token in _REHEARSED and place and self._tokens[place - 1] in DETERMINERS and state.verb:
-                return
+            if token in _REHEARSED and place and self._tokens[place - 1] in DETERMINERS:
+                after = self._tokens[place + 1] if place + 1 < len(self._tokens) else ""
+                if state.verb or after in self._rules.nouns or after in self._rules.data:
+                    return
             if state.mode != "not" and not state.is_rehearsal:
                 state.is_rehearsal = True
                 del self._case.findings[state.found_before :]
@@ -189,6 +191,8 @@ class _Reader:
         elif action == "subordinates":
             self._meet_subordinate(place, token)
         elif action == "negations":
+            if place and self._tokens[place - 1] == "why":
+                return
             if state.mode == "do" or (state.mode == "read" and not state.is_how_to):
                 state.mode, state.joined_at, state.is_fronted = "not", -9, False
         elif action == "mentions":
@@ -217,6 +221,8 @@ class _Reader:
 
     def _meet_question(self, place: int, token: str) -> None:
         state = self._state
+        if token == "why" and self._tokens[place + 1 : place + 2] in (["not"], ["don't"]):
+            return
         if token in _AUXILIARIES and place and self._tokens[place - 1] not in _OPENS:
             return
         if state.mode == "read":
@@ -285,11 +291,20 @@ class _Reader:
         if "between" in tokens[max(place - 5, 0) : place]:
             return False
         joint = tokens[state.joined_at]
+        if self._names_alike(place):
+            return False
         if state.mode == "not" and joint == "," and not {"or", "nor"}.isdisjoint(tokens[place + 1 : place + 6]):
             return False
         if joint in ("before", "while"):
             return False
         return state.mode != "not" or joint in ("and", ",", "&", "plus")
+
+    def _names_alike(self, place: int) -> bool:
+        """Whether it is named beside another: "compare delete and truncate"."""
+        tokens, at = self._tokens, self._state.joined_at
+        beside = self._rules.words.get(tokens[at - 1]) if at == place - 1 and at else None
+        is_named = beside is not None and beside.is_plain and bool(beside.action) and beside.action not in _SILENT
+        return is_named and not (tokens[place + 1 : place + 2] and tokens[place + 1] in _PRONOUNS)
 
     def _meet_span(self, token: str) -> None:
         number = token.removeprefix("codespan")
