@@ -29,12 +29,17 @@ _STRONG_SHELL = re.compile(
 )
 _STOPWORDS = listed(
     "the a an all any of to from and then with for in into our my your this that these those is are it its "
-    "them please on at by be was were not should would could will if when what how why which where who i we "
+    "them please on onto at by be was were not should would could will if when what how why which where who i we "
     "you they every each everything"
 )
 _MARKS = re.compile(r"[|&$<>*/=-]")
 _PATH = re.compile(r"(?<=\s)(?:~|\.{1,2})?/[\w./-]*")
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"|`[^`]*`")
+# What a sentence has that begins like a statement: "grant the contractor root on all machines".
+_CHANGES_SQL = re.compile(r"\s*(?:grant|revoke|exec(?:ute)?|drop|update|restore|backup|alter)\b", re.I)
+_SPOKEN = re.compile(
+    r"\s(?:the|my|our|your|every|please|everyone|it|them|these|those)\s|\.\w+\s+(?:on|in|against)\s", re.I
+)
 _HEAD = 4096
 _ABOUT_PROGRAMS = frozenset(("type", "alias", "unalias", "hash", "whatis"))
 _COMMENT = re.compile(r"/\*(?:!\d*(.*?)|.*?)\*/", re.S)
@@ -55,7 +60,8 @@ def detect_kinds(rules: Rules, text: str) -> tuple[OperationKind, ...]:
     """Return the kinds that a text can be, the likelier first."""
     head = text[:_HEAD]
     if looks_like_sql(head):
-        return (OperationKind.SQL,)
+        is_spoken = _CHANGES_SQL.match(head) is not None and _SPOKEN.search(_QUOTED.sub("", head)) is not None
+        return (OperationKind.SQL, OperationKind.WORDS) if is_spoken else (OperationKind.SQL,)
     start = _PREFIX.match(head)
     match = _FIRST_WORD.match(head, start.end() if start else 0)
     first = match[0] if match else ""

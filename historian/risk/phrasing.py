@@ -168,7 +168,7 @@ def compile_words(
         (reach, seconds), *rest = parts
         has_gap = any(part[0] for part in parts)
         for form in firsts:
-            is_plain = len(form) < _SHORT or not form.endswith(("ing", "ed"))
+            is_plain = len(form) < _SHORT or not form.endswith(("ing", "ed")) or form.endswith("thing")
             turn = Turn(action, rank, is_plain, not reach, has_gap, tuple(rest))
             for second in seconds:
                 by_first.setdefault(form, {}).setdefault(second, []).append(turn)
@@ -212,7 +212,7 @@ def _alternatives(word: str, lists: Callable[[str], Iterable[str]]) -> Iterator[
     for choice in word.lower().split("|") if word != "|" else (word,):
         if choice.startswith("@"):
             for name in lists(choice[1:]):
-                yield from _alternatives(name, lists) if name.endswith("~") else (name,)
+                yield from _alternatives(name, lists) if name.endswith("~") else (name, f"{name}'s")
         elif choice.endswith("~"):
             for spelling in _spellings(choice[:-1]):
                 yield from inflect(spelling)

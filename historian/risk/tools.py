@@ -20,7 +20,9 @@ Judge = Callable[[Case, Operation], None]
 _SHELLS = listed(
     "bash shell sh terminal exec command cmd powershell zsh console process cli ssh execute run invoke subprocess"
 )
-_RIGHTS = listed("role roles policy policies permission permissions access member members grant collaborator acl rights")
+_RIGHTS = listed(
+    "role roles policy policies permission permissions access member members grant collaborator acl rights"
+)
 _MIGHTY = listed("admin administrator administrators owner root superuser sudo")
 _DELETES = listed("delete remove rm unlink trash erase rmdir rmtree destroy")
 _READS = listed(

@@ -35,6 +35,7 @@ _CREATING = listed(
 )
 _PRONOUNS = frozenset(("it", "them", "that", "this", "the", "those", "these", "both", "everything"))
 _CAUSING = listed("get gets see have has getting having open")
+_INTENSE = listed("bulk mass batch hard force secure safe auto double un re over")
 _ASKED = frozenset(("how", "why", "what", "where", "which"))
 _AUXILIARIES = listed("is are was were does did should do has had am")
 _OPENS = STOPS | JOINS | frozenset(('"',))
@@ -43,6 +44,7 @@ _MARKS = STOPS | JOINS | BREAKS | frozenset(('"',))
 _MILD = frozenset(("changes", "runs", "sends"))
 _NO_HARM = frozenset(("reads", "rehearses"))
 _SILENT = {"subordinates", "questions", "negations", "mentions", "reads", "rehearses"}
+_HARMLESS = _SILENT | _MILD | {""}
 _EFFECTS = {
     "push": "push to a remote",
     "publish": "publication",
@@ -117,8 +119,15 @@ class _Reader:
                 self._meet_flag(place)
             elif self._spans and token.startswith("codespan"):
                 self._meet_span(token)
+            elif "-" in token and (entry := self._find_verb(token)) is not None:
+                place += self._meet(place, token, entry)
             place += 1
         self._finish()
+
+    def _find_verb(self, token: str) -> Token | None:
+        """Return what a verb with a word before it says: "bulk-delete", "secure-erase"."""
+        before, _, verb = token.rpartition("-")
+        return self._rules.words.get(verb) if before in _INTENSE else None
 
     def _meet_mark(self, place: int, token: str, *, asks: bool) -> None:
         """Take in what ends or joins sentences and clauses."""
@@ -191,7 +200,7 @@ class _Reader:
         elif action == "subordinates":
             self._meet_subordinate(place, token)
         elif action == "negations":
-            if place and self._tokens[place - 1] == "why":
+            if self._is_restricting(place, token):
                 return
             if state.mode == "do" or (state.mode == "read" and not state.is_how_to):
                 state.mode, state.joined_at, state.is_fronted = "not", -9, False
@@ -208,6 +217,15 @@ class _Reader:
             state.mode, state.verb, state.has_read = "read", token, True
         elif not state.verb and state.mode == "do" and not self._is_after_noun(place):
             state.mode, state.verb, state.has_read = "read", token, True
+
+    def _is_restricting(self, place: int, token: str) -> bool:
+        """Whether a negation only says which are meant: "rows without an owner must go", "why not drop them"."""
+        before = self._tokens[max(place - 3, 0) : place]
+        if before[-1:] == ["why"]:
+            return True
+        if self._state.verb or not before or self._tokens[place - 1] in _OPENS:
+            return False
+        return token == "without" or not {"that", "which", "who", "whose"}.isdisjoint(before)
 
     def _meet_subordinate(self, place: int, token: str) -> None:
         """Take in "once", "if", "because": what they begin is not asked for, up to a comma where they come first."""
@@ -303,7 +321,7 @@ class _Reader:
         """Whether it is named beside another: "compare delete and truncate"."""
         tokens, at = self._tokens, self._state.joined_at
         beside = self._rules.words.get(tokens[at - 1]) if at == place - 1 and at else None
-        is_named = beside is not None and beside.is_plain and bool(beside.action) and beside.action not in _SILENT
+        is_named = beside is not None and beside.is_plain and beside.action not in _HARMLESS
         return is_named and not (tokens[place + 1 : place + 2] and tokens[place + 1] in _PRONOUNS)
 
     def _meet_span(self, token: str) -> None:
