@@ -169,13 +169,13 @@ def verb_of(name: str, verbs: Mapping[str, str]) -> str:
         if part in verbs:
             action = verbs[part]
             if action == "migrates":
-                return _kind_of_migration(parts[:number] + parts[number + 1 :], verbs)
+                return kind_of_migration(parts[:number] + parts[number + 1 :], verbs)
             return action
     return ""
 
 
-def _kind_of_migration(others: Sequence[str], verbs: Mapping[str, str]) -> str:
-    """`migrate:status` reads, `migrate:make` writes a file; the rest migrates."""
+def kind_of_migration(others: Sequence[str], verbs: Mapping[str, str]) -> str:
+    """Return what the other words of a name make of `migrate`: `migrate:status` reads, `migrate:make` writes a file."""
     said = {verbs[part] for part in others if part in verbs}
     if "destroys" in said:
         return "destroys"
