@@ -40,6 +40,8 @@ _CHANGES_SQL = re.compile(r"\s*(?:grant|revoke|exec(?:ute)?|drop|update|restore|
 _SPOKEN = re.compile(
     r"\s(?:the|my|our|your|every|please|everyone|it|them|these|those)\s|\.\w+\s+(?:on|in|against)\s", re.I
 )
+_REMARKS = re.compile(r"(?:#[^\n]*\n\s*)+")
+_DEFINES = re.compile(r"\s*(?:function\s+)?[\w-]+\s*\(\)\s*\{")
 _HEAD = 4096
 _ABOUT_PROGRAMS = frozenset(("type", "alias", "unalias", "hash", "whatis"))
 _COMMENT = re.compile(r"/\*(?:!\d*(.*?)|.*?)\*/", re.S)
@@ -59,6 +61,10 @@ _PLAIN_WORDS = listed(
 def detect_kinds(rules: Rules, text: str) -> tuple[OperationKind, ...]:
     """Return the kinds that a text can be, the likelier first."""
     head = text[:_HEAD]
+    if head.startswith("#"):
+        head = _REMARKS.sub("", head) or head
+    if _DEFINES.match(head):
+        return (OperationKind.SHELL,)
     if looks_like_sql(head):
         is_spoken = _CHANGES_SQL.match(head) is not None and _SPOKEN.search(_QUOTED.sub("", head)) is not None
         return (OperationKind.SQL, OperationKind.WORDS) if is_spoken else (OperationKind.SQL,)
@@ -128,7 +134,7 @@ def _words_or_shell(rules: Rules, first: str, bare: str, *, has_prefix: bool) ->
 
 
 _MORE_PROGRAMS = listed(
-    "sudo doas env nohup timeout nice ionice xargs ssh busybox su eval source . npx bunx poetry uv pipenv "
+    "iex sudo doas env nohup timeout nice ionice xargs ssh busybox su eval source . npx bunx poetry uv pipenv "
     "bundle parallel watch strace flock chroot exec stdbuf setsid unshare pwsh powershell cmd"
 )
 
