@@ -87,6 +87,14 @@ def is_question(tokens: Sequence[str], place: int) -> bool:
             token in _ASKS_YOU and sentence[at + 1 : at + 2] in (["you"], ["we"])
         ):
             return False
+        if (
+            token == "be"
+            and sentence[at - 1 : at] == ["it"]
+            and sentence[at + 1 : at + 2] in (["possible"], ["okay"], ["ok"])
+        ):
+            return False
+        if token in ("ok", "okay", "alright", "fine") and sentence[at + 1 : at + 3] == ["if", "you"]:
+            return False
         if token in ("how", "what") and sentence[at + 1 : at + 2] == ["about"]:
             return False
         if token == "why" and sentence[at + 1 : at + 2] in (["don't"], ["not"]):

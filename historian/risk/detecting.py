@@ -40,6 +40,9 @@ _CHANGES_SQL = re.compile(r"\s*(?:grant|revoke|exec(?:ute)?|drop|update|restore|
 _SPOKEN = re.compile(
     r"\s(?:the|my|our|your|every|please|everyone|it|them|these|those)\s|\.\w+\s+(?:on|in|against)\s", re.I
 )
+_COMMIT_MESSAGE = re.compile(
+    r"(?:feat|fix|docs|style|refactor|perf|tests?|build|ci|chore|revert)(?:\([\w./-]+\))?!?: \S"
+)
 _REMARKS = re.compile(r"(?:#[^\n]*\n\s*)+")
 _DEFINES = re.compile(r"\s*(?:function\s+)?[\w-]+\s*\(\)\s*\{")
 _HEAD = 4096
@@ -63,6 +66,8 @@ def detect_kinds(rules: Rules, text: str) -> tuple[OperationKind, ...]:
     head = text[:_HEAD]
     if head.startswith("#"):
         head = _REMARKS.sub("", head) or head
+    if _COMMIT_MESSAGE.match(head):
+        return (OperationKind.WORDS,)
     if _DEFINES.match(head):
         return (OperationKind.SHELL,)
     if looks_like_sql(head):

@@ -18,6 +18,7 @@ _AFTER_OBJECT = listed(
 _ADVERBS = listed("again now today tonight asap please too first there here altogether")
 _CONTENTS = listed("contents content all everything copy rest entirety lot most half some each any none one")
 _PRONOUNS = listed("it them")
+_IDENTIFIER = re.compile(r"[\d_./-]")
 _VERSION = re.compile(r"v?\d")
 _STRUCTURES = listed("code class classes form session page function functions method helper logging caching")
 _LOOSE = listed("files file folder folders directory directories data keys logs log")
@@ -39,7 +40,8 @@ def settle(rules: Rules, tokens: Sequence[str], place: int, action: str, length:
         return action
     if action == "deploys":
         is_version = place + length < len(tokens) and _VERSION.match(tokens[place + length]) is not None
-        is_out = is_version and tokens[place].startswith(("release", "ship", "launch"))
+        is_there = place > 0 and tokens[place - 1] in rules.production
+        is_out = is_there or (is_version and tokens[place].startswith(("release", "ship", "launch")))
         return action if is_out or not rules.production.isdisjoint(clause_from(tokens, place)) else "changes"
     if action in _SMALL or action == "destroys_data":
         phrases = _objects_of(rules, tokens, place, length)
@@ -56,6 +58,8 @@ def _settle_object(rules: Rules, tokens: Sequence[str], place: int, action: str,
         return "changes" if is_small and (phrase[-1] not in rules.data or phrase[-1] in _LOOSE) else action
     if phrase and phrase[0] in _PRONOUNS:
         return "changes" if rules.data.isdisjoint(tokens[max(place - _SENTENCE, 0) : place]) else "destroys"
+    if len(phrase) > 1 and _IDENTIFIER.search(phrase[-1]) and phrase[-2] in rules.data:
+        phrase = phrase[:-1]  # "the table import_errors"
     is_held = bool(phrase) and phrase[-1] in rules.data and not (is_small and phrase[-1] in _LOOSE)
     return "destroys" if is_held else "changes"
 
@@ -63,6 +67,8 @@ def _settle_object(rules: Rules, tokens: Sequence[str], place: int, action: str,
 def _objects_of(rules: Rules, tokens: Sequence[str], place: int, length: int) -> list[list[str]]:
     """Return what a verb is about: its object, what that is joined with where it holds data, or else the subject."""
     phrase, end = object_at(tokens, place + length)
+    if not phrase and place and tokens[place - 1] in rules.data:
+        return [[tokens[place - 1]]]  # "database cleanup"
     found = [phrase or _subject_of(tokens, place)]
     while phrase and end + 1 < len(tokens) and tokens[end] in _JOINING:
         entry = rules.words.get(tokens[end + 1])
@@ -92,7 +98,7 @@ def object_at(tokens: Sequence[str], place: int) -> tuple[list[str], int]:
     for end in range(place, min(place + 9, len(tokens))):
         token = tokens[end]
         if token in _AFTER_OBJECT:
-            if token == "of" and found and found[-1] in _CONTENTS:
+            if token == "of" and (not found or found[-1] in _CONTENTS):
                 continue
             if token in ("from", "in", "out", "down", "up", "off", "away") and (not found or found == ["everything"]):
                 found = []

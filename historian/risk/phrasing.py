@@ -49,7 +49,7 @@ _IRREGULAR = {
 _REAL_WORDS = listed(
     "eased easing eases scraped scraping forge forges hated hating rests rest cleaned merged prune pruned purge pure "
     "disc disk dropper publics pubic migrant sledge reveres reverse reverts release relapse reface retract contract "
-    "rework reword reboot robot abandoned trunk trunks trash ditch destroyer refactors"
+    "rework reword reboot robot react reacts fatten abandoned trunk trunks trash ditch destroyer refactors"
 )
 _WORD = re.compile(r"[\w'’.:/@+-]*[\w'’]|--?\w[\w-]*|[;.!?\n,:()`|\"—]")
 

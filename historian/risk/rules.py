@@ -24,7 +24,7 @@ STRENGTH = (
 )  # fmt: skip
 _SILENT = ("subordinates", "questions", "negations", "mentions")
 # Only slips of words of these are known: the others are too many, and too short.
-_TYPED = frozenset(("deploys", *STRENGTH[STRENGTH.index("refactors") :]))
+_TYPED = frozenset(("deploys", "destroys_data", *STRENGTH[STRENGTH.index("refactors") :]))
 _SAYS = {
     "reads": "only reads", "rehearses": "is a rehearsal", "changes": "changes something", "runs": "runs something",
     "sends": "sends something", "replaces": "replaces something", "destroys": "destroys",

@@ -35,6 +35,7 @@ _CREATING = listed(
 )
 _PRONOUNS = frozenset(("it", "them", "that", "this", "the", "those", "these", "both", "everything"))
 _CAUSING = listed("get gets see have has getting having open")
+_HESITATIONS = frozenset(("forget", "hesitate", "fail", "neglect"))
 _INTENSE = listed("bulk mass batch hard force secure safe auto double un re over")
 _ASKED = frozenset(("how", "why", "what", "where", "which"))
 _AUXILIARIES = listed("is are was were does did should do has had am")
@@ -221,7 +222,7 @@ class _Reader:
     def _is_restricting(self, place: int, token: str) -> bool:
         """Whether a negation only says which are meant: "rows without an owner must go", "why not drop them"."""
         before = self._tokens[max(place - 3, 0) : place]
-        if before[-1:] == ["why"]:
+        if before[-1:] == ["why"] or not _HESITATIONS.isdisjoint(self._tokens[place + 1 : place + 2]):
             return True
         if self._state.verb or not before or self._tokens[place - 1] in _OPENS:
             return False
@@ -239,7 +240,9 @@ class _Reader:
 
     def _meet_question(self, place: int, token: str) -> None:
         state = self._state
-        if token == "why" and self._tokens[place + 1 : place + 2] in (["not"], ["don't"]):
+        if self._tokens[place : place + 2] in (["why", "not"], ["why", "don't"], ["how", "about"]):
+            return
+        if token in _AUXILIARIES and not state.is_asked and "?" in self._present:
             return
         if token in _AUXILIARIES and place and self._tokens[place - 1] not in _OPENS:
             return
@@ -321,6 +324,8 @@ class _Reader:
         """Whether it is named beside another: "compare delete and truncate"."""
         tokens, at = self._tokens, self._state.joined_at
         beside = self._rules.words.get(tokens[at - 1]) if at == place - 1 and at else None
+        if self._state.mode != "read":
+            return False
         is_named = beside is not None and beside.is_plain and beside.action not in _HARMLESS
         return is_named and not (tokens[place + 1 : place + 2] and tokens[place + 1] in _PRONOUNS)
 
