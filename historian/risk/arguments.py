@@ -75,6 +75,7 @@ class Arguments:
         is_cluster = not name.startswith("--") and 2 < len(name) <= _LONGEST_CLUSTER and program not in _NO_CLUSTERS
         if is_cluster and name[1:].isalpha():
             self.flags.update(f"-{letter}" for letter in name[1:])
+            name = f"-{name[-1]}" if f"-{name[-1]}" in valued else name
         elif not name.startswith("--") and len(name) > 2 and name[:2] in valued:
             self.values[name[:2]] = name[2:]
             self.flags.add(name[:2])

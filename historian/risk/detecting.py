@@ -43,6 +43,7 @@ _SPOKEN = re.compile(
 _COMMIT_MESSAGE = re.compile(
     r"(?:feat|fix|docs|style|refactor|perf|tests?|build|ci|chore|revert)(?:\([\w./-]+\))?!?: \S"
 )
+_CMDLET = re.compile(r"[A-Z][a-z]+-[A-Z][A-Za-z]+")
 _REMARKS = re.compile(r"(?:#[^\n]*\n\s*)+")
 _DEFINES = re.compile(r"\s*(?:function\s+)?[\w-]+\s*\(\)\s*\{")
 _HEAD = 4096
@@ -109,6 +110,7 @@ def _words_or_shell(rules: Rules, first: str, bare: str, *, has_prefix: bool) ->
         or name in CLIENTS
         or name in WRAPPERS
         or name.endswith((".sh", ".py", ".ps1"))
+        or _CMDLET.fullmatch(name) is not None
     )
     strong = _MARKS.search(bare) is not None and _STRONG_SHELL.search(bare) is not None
     if (name in ("make", "just", "task") and len(words) == 2) or (name in _ABOUT_PROGRAMS and not spoken):
