@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import msgspec
+
 from chronos.errors import UsageError
 from historian.risk.case import Case, Finding
 from historian.risk.coverage import advise, resolve_targets
-from historian.risk.detecting import detect_kinds, kind_of
+from historian.risk.detecting import detect_kinds, kind_of, without_prompt
 from historian.risk.operations import Operation, OperationKind
 from historian.risk.probing import Probe, Surveyor
 from historian.risk.rule_files import read_project_rules
@@ -49,6 +51,8 @@ class Assessor:
         if isinstance(operation, str):
             operation = Operation(text=operation)
         kind = kind_of(operation)
+        if kind is None and (text := without_prompt(operation.text)) is not operation.text:
+            operation = msgspec.structs.replace(operation, text=text)
         kinds = (kind,) if kind is not None else detect_kinds(self.rules, operation.text)
         if not (operation.text.strip() or operation.argv or operation.path or operation.tool):
             raise UsageError("there is nothing to assess", hint="describe the operation, or give a command")

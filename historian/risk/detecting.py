@@ -22,7 +22,7 @@ _SQL = re.compile(
     |grant\s.+\s(?:on|to)\s|revoke\s.+\sfrom\s+\w+\s*;?\s*$|with\s+(?:recursive\s+)?[\w"]+\s*(?:\([^)]*\)\s*)?as\s+(?:not\s+)?(?:materialized\s+)?\(|merge\s+into\s+\S+\s+(?:as\s+\w+\s+|\w+\s+)?using\b
     |explain\s+(?:\(.*?\)\s*)?(?:analyze\s+|verbose\s+)*(?:select|insert|update|delete|with)\s|explain\s+query\s+plan\s|begin\s*(?:transaction|work)?\s*;|start\s+transaction\s*;|(?:commit|rollback)\s*;|pragma\s+\w+|vacuum(?:\s+full)?(?:\s+[\w.]+)?\s*;?\s*$|analyze\s+\w+\s*;|reindex\s+(?:table|index|database)\s
     |(?:db|rs|sh)\.(?:\w+\.)?\w+\(.*\)\s*;?\s*$|(?:optional\s+)?match\s*\(|deny\s.+\s(?:on|to)\s|(?:restore|backup)\s+(?:database|log)\s+\w+\s+(?:to|from|with)\b|dbcc\s+\w+
-    |prepare\s+\w+\s+(?:from|as)\s|vacuum\s+\w+\s+retain\s|exec(?:ute)?\s*\(|exec(?:ute)?\s+(?:[\w.]*xp_\w+|n?'|@\w+|[\w.]*sp_\w+|dbo\.\w+|immediate\b|procedure\b|\w+\.\w+)|copy\s+[\w."(]+.*\s(?:from|to)\s|comment\s+on\s+(?:table|column)\s|show\s+(?:tables|databases|columns|create\s+table|processlist|index|grants|variables|full|status)\b|describe\s+\w+\s*;|desc\s+\w+\s*;|set\s+\w+\s*=\s*\S+\s*;|load\s+data\s|do\s+\$|declare\s+@|use\s+\w+\s*;|optimize\s+table\s|rename\s+table\s|kill\s+(?:query\s+|connection\s+)?\d+\s*;|lock\s+tables?\s|refresh\s+materialized|attach\s+database|detach\s+database|undrop\s|values\s*\(|reassign\s+owned|drop\s+all\s+tables\s*;)"""
+    |prepare\s+\w+\s+(?:from|as)\s|vacuum\s+\w+\s+retain\s|call\s+[\w.]+\s*\(|(?:flashback|restore)\s+table\s+\S+\s+to\s|exchange\s+tables\s|rename\s+(?:user|index)\s+\S+\s+to\s|set\s+password\s+for\s|set\s+@\w+\s*:?=|msck\s+repair\s|detach\s+delete\s|exec(?:ute)?\s*\(|exec(?:ute)?\s+(?:[\w.]*xp_\w+|n?'|@\w+|[\w.]*sp_\w+|dbo\.\w+|immediate\b|procedure\b|\w+\.\w+)|copy\s+[\w."(]+.*\s(?:from|to)\s|comment\s+on\s+(?:table|column)\s|show\s+(?:tables|databases|columns|create\s+table|processlist|index|grants|variables|full|status)\b|describe\s+\w+\s*;|desc\s+\w+\s*;|set\s+\w+\s*=\s*\S+\s*;|load\s+data\s|do\s+\$|declare\s+@|use\s+\w+\s*;|optimize\s+table\s|rename\s+table\s|kill\s+(?:query\s+|connection\s+)?\d+\s*;|lock\s+tables?\s|refresh\s+materialized|attach\s+database|detach\s+database|undrop\s|values\s*\(|reassign\s+owned|drop\s+all\s+tables\s*;)"""
 )
 _STRONG_SHELL = re.compile(
     r"\|\s*\w|&&|\|\||\$\(|\$\{|\$\w|(?:^|\s)\d?>{1,2}\s*[\w./&$~\"'-]|<<|(?:^|\s)--?(?:[A-Za-z][\w-]*|\d(?!\S))|(?:^|\s)[A-Z_][A-Z0-9_]*=|;\s*\w+\s+-|(?:^|\s)(?:~|\.{1,2})?/\w|\*\.\w|(?:^|\s)\*(?:\s|$)|&\s*$"
@@ -44,6 +44,9 @@ _COMMIT_MESSAGE = re.compile(
     r"(?:feat|fix|docs|style|refactor|perf|tests?|build|ci|chore|revert)(?:\([\w./-]+\))?!?: \S"
 )
 _CMDLET = re.compile(r"[A-Z][a-z]+-[A-Z][A-Za-z]+")
+_PROMPT = re.compile(
+    r"^(?:[\w.-]+@[\w.-]+:\S*[$#]|[$%]|PS [^>\n]*>|(?:sqlite|mysql|MariaDB [^>\n]*|SQL)>|\w+=[#>])\s+", re.M
+)
 _REMARKS = re.compile(r"(?:#[^\n]*\n\s*)+")
 _DEFINES = re.compile(r"\s*(?:function\s+)?[\w-]+\s*\(\)\s*\{")
 _HEAD = 4096
@@ -81,6 +84,11 @@ def detect_kinds(rules: Rules, text: str) -> tuple[OperationKind, ...]:
     if first == "git":
         return (OperationKind.GIT,) if not _looks_spoken(bare) else (OperationKind.GIT, OperationKind.WORDS)
     return _words_or_shell(rules, first, bare, has_prefix=bool(start and "=" in start[0]))
+
+
+def without_prompt(text: str) -> str:
+    """Return a text that was copied from a terminal without the prompts of its lines."""
+    return _PROMPT.sub("", text) if _PROMPT.match(text) else text
 
 
 def looks_like_sql(text: str) -> bool:
