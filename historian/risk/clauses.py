@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from historian.risk.listing import listed
-from historian.risk.phrasing import DETERMINERS, STOPS
+from historian.risk.phrasing import DETERMINERS, STOPS, Token
 
 JOINS = frozenset((",", "and", "&", "or", "plus", "before", "after", "(", ")", "while"))
 _POLITE = listed(
@@ -40,6 +40,13 @@ _AFTER_PAST = listed(
     "from in of on to at with for by that which who when before after into and or then if as so but , . ; ! ? : ( ) \n "
     "while until everything all it them this these those completely again now"
 )
+
+
+# What is neither reading nor doing: it begins, ends or turns round what stands beside it.
+TURNING = frozenset(("subordinates", "questions", "negations", "mentions"))
+_HANDING = frozenset(("tell", "ask", "get", "instruct"))
+_ABOUT = listed("me us how what whether if why which who where when about . ,")
+_HESITATIONS = frozenset(("forget", "hesitate", "fail", "neglect"))
 
 
 class State(msgspec.Struct):
@@ -158,3 +165,24 @@ def is_relative(state: State, tokens: Sequence[str], place: int) -> bool:
 def is_nominal(state: State, token: str) -> bool:
     """Whether a noun names what is changed: "put the deletion of users behind a flag"."""
     return state.verb_action == "changes" and state.verb not in _DOING and token.endswith(_NOMINAL)
+
+
+def is_handed_on(words: Mapping[str, Token], tokens: Sequence[str], place: int) -> bool:
+    """Whether somebody else is to do it: "ask the bot to drop it", "get Helm to remove it"."""
+    after = tokens[place + 1 : place + 7]
+    if tokens[place] not in _HANDING or "to" not in after[:-1]:
+        return False
+    at = after.index("to")
+    verb = words.get(after[at + 1])
+    is_done = verb is not None and verb.is_plain and verb.action not in ("", "reads", "rehearses", *TURNING)
+    return is_done and _ABOUT.isdisjoint(after[:at])
+
+
+def is_restricting(state: State, tokens: Sequence[str], place: int) -> bool:
+    """Whether a negation denies nothing: "rows without an owner must go", "why not drop it", "don't forget to"."""
+    before = tokens[max(place - 3, 0) : place]
+    if before[-1:] == ["why"] or not _HESITATIONS.isdisjoint(tokens[place + 1 : place + 2]):
+        return True
+    if state.verb or not before or before[-1] in STOPS or before[-1] in JOINS:
+        return False
+    return tokens[place] == "without" or not {"that", "which", "who", "whose"}.isdisjoint(before)

@@ -51,7 +51,7 @@ def settle(rules: Rules, tokens: Sequence[str], place: int, action: str, length:
 
 
 def _settle_object(rules: Rules, tokens: Sequence[str], place: int, action: str, phrase: Sequence[str]) -> str:
-    is_small = not rules.small.isdisjoint(phrase)
+    is_small = not rules.small.isdisjoint(phrase) and phrase[:2] != ["everything", "else"]
     if action == "refactors":
         is_small = is_small and phrase[-1] in rules.small and phrase[-1] not in _STRUCTURES
     if action != "destroys_data":

@@ -13,13 +13,16 @@ from collections.abc import Callable, Sequence
 from historian.risk.case import Case
 from historian.risk.clauses import (
     JOINS,
+    TURNING,
     State,
     ends_at_comma,
     is_at_start,
+    is_handed_on,
     is_nominal,
     is_noun,
     is_question,
     is_relative,
+    is_restricting,
     is_told,
 )
 from historian.risk.listing import listed
@@ -35,7 +38,6 @@ _CREATING = listed(
 )
 _PRONOUNS = frozenset(("it", "them", "that", "this", "the", "those", "these", "both", "everything"))
 _CAUSING = listed("get gets see have has getting having open")
-_HESITATIONS = frozenset(("forget", "hesitate", "fail", "neglect"))
 _INTENSE = listed("bulk mass batch hard force secure safe auto double un re over")
 _ASKED = frozenset(("how", "why", "what", "where", "which"))
 _AUXILIARIES = listed("is are was were does did should do has had am")
@@ -44,7 +46,7 @@ _REHEARSED = listed("preview previews mock mocks simulation")  # nouns too: "the
 _MARKS = STOPS | JOINS | BREAKS | frozenset(('"',))
 _MILD = frozenset(("changes", "runs", "sends"))
 _NO_HARM = frozenset(("reads", "rehearses"))
-_SILENT = {"subordinates", "questions", "negations", "mentions", "reads", "rehearses"}
+_SILENT = TURNING | _NO_HARM
 _HARMLESS = _SILENT | _MILD | {""}
 _EFFECTS = {
     "push": "push to a remote",
@@ -201,7 +203,7 @@ class _Reader:
         elif action == "subordinates":
             self._meet_subordinate(place, token)
         elif action == "negations":
-            if self._is_restricting(place, token):
+            if is_restricting(state, self._tokens, place):
                 return
             if state.mode == "do" or (state.mode == "read" and not state.is_how_to):
                 state.mode, state.joined_at, state.is_fronted = "not", -9, False
@@ -213,20 +215,13 @@ class _Reader:
                 state.mode, state.verb, state.verb_action = "mention", token, "changes"
         elif action == "questions":
             self._meet_question(place, token)
+        elif is_handed_on(self._rules.words, self._tokens, place):
+            return
         elif self._is_joined(place) and is_plain and state.mode != "not" and not state.is_fronted:
             state.start_clause()
             state.mode, state.verb, state.has_read = "read", token, True
         elif not state.verb and state.mode == "do" and not self._is_after_noun(place):
             state.mode, state.verb, state.has_read = "read", token, True
-
-    def _is_restricting(self, place: int, token: str) -> bool:
-        """Whether a negation only says which are meant: "rows without an owner must go", "why not drop them"."""
-        before = self._tokens[max(place - 3, 0) : place]
-        if before[-1:] == ["why"] or not _HESITATIONS.isdisjoint(self._tokens[place + 1 : place + 2]):
-            return True
-        if self._state.verb or not before or self._tokens[place - 1] in _OPENS:
-            return False
-        return token == "without" or not {"that", "which", "who", "whose"}.isdisjoint(before)
 
     def _meet_subordinate(self, place: int, token: str) -> None:
         """Take in "once", "if", "because": what they begin is not asked for, up to a comma where they come first."""
@@ -258,7 +253,9 @@ class _Reader:
         return place - self._state.joined_at <= _JOIN_REACH
 
     def _is_after_noun(self, place: int) -> bool:
-        """Whether a reading word is a noun here: "a summary", but not as the first word."""
+        """Whether a reading word is a noun here: "a summary", "the attached list of", but not as the first word."""
+        if self._tokens[place + 1 : place + 2] == ["of"] and place and self._tokens[place - 1] not in _OPENS:
+            return not is_at_start(self._tokens, place)
         return place > 0 and self._tokens[place - 1] in DETERMINERS and not is_at_start(self._tokens, place - 1)
 
     def _meet_action(self, place: int, token: str, action: str, entry: Token, *, is_plain: bool, length: int) -> None:
