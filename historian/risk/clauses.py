@@ -162,8 +162,11 @@ def is_relative(state: State, tokens: Sequence[str], place: int) -> bool:
     return tokens[place].endswith("s")
 
 
-def is_nominal(state: State, token: str) -> bool:
-    """Whether a noun names what is changed: "put the deletion of users behind a flag"."""
+def is_nominal(state: State, tokens: Sequence[str], place: int) -> bool:
+    """Whether a noun names what is changed, or what for: "put the deletion behind a flag", "a branch for the rework"."""
+    token, before = tokens[place], tokens[max(place - 2, 0) : place]
+    if state.verb and "for" in before and before[-1] in ("for", "the", "a", "our") and token.endswith(("ing", "ion")):
+        return True
     return state.verb_action == "changes" and state.verb not in _DOING and token.endswith(_NOMINAL)
 
 

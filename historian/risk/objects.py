@@ -45,9 +45,20 @@ def settle(rules: Rules, tokens: Sequence[str], place: int, action: str, length:
         return action if is_out or not rules.production.isdisjoint(clause_from(tokens, place)) else "changes"
     if action in _SMALL or action == "destroys_data":
         phrases = _objects_of(rules, tokens, place, length)
+        if action == "destroys" and _is_edit(rules, tokens, place + length):
+            return "changes"
         said = [_settle_object(rules, tokens, place, action, phrase) for phrase in phrases]
         return next((one for one in said if one != "changes"), "changes")
     return action
+
+
+def _is_edit(rules: Rules, tokens: Sequence[str], place: int) -> bool:
+    """Whether what goes is a part of a page or a text: "remove the field from the settings form"."""
+    phrase, end = object_at(tokens, place)
+    if not phrase or tokens[end] not in ("from", "in", "on") or not rules.data.isdisjoint(phrase):
+        return False
+    place_of_it = object_at(tokens, end + 1)[0]
+    return bool(place_of_it) and place_of_it[-1] in rules.screens
 
 
 def _settle_object(rules: Rules, tokens: Sequence[str], place: int, action: str, phrase: Sequence[str]) -> str:

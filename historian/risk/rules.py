@@ -70,6 +70,11 @@ class Rules(msgspec.Struct, frozen=True, dict=True):
         return self.table.classes.get(name) or getattr(self.table, name, [])
 
     @cached_property
+    def screens(self) -> frozenset[str]:
+        """Words for pages and texts, of which parts are removed as an edit."""
+        return frozenset(self.table.classes.get("screens", ()))
+
+    @cached_property
     def data(self) -> frozenset[str]:
         """Words for what holds data."""
         return with_slips(self.table.data)

@@ -271,7 +271,7 @@ class _Reader:
             and (
                 (entry.is_past and is_told(tokens, place))
                 or is_relative(state, tokens, place)
-                or is_nominal(state, token)
+                or is_nominal(state, tokens, place)
             )
         ):
             state.spared, state.has_named = action, True
