@@ -163,7 +163,7 @@ def is_relative(state: State, tokens: Sequence[str], place: int) -> bool:
 
 
 def is_nominal(state: State, tokens: Sequence[str], place: int) -> bool:
-    """Whether a noun names what is changed, or what for: "put the deletion behind a flag", "a branch for the rework"."""
+    """Whether a noun names what is changed, or what for: "put the deletion behind a flag", "branch for the rework"."""
     token, before = tokens[place], tokens[max(place - 2, 0) : place]
     if state.verb and "for" in before and before[-1] in ("for", "the", "a", "our") and token.endswith(("ing", "ion")):
         return True
@@ -188,4 +188,4 @@ def is_restricting(state: State, tokens: Sequence[str], place: int) -> bool:
         return True
     if state.verb or not before or before[-1] in STOPS or before[-1] in JOINS:
         return False
-    return tokens[place] == "without" or not {"that", "which", "who", "whose"}.isdisjoint(before)
+    return tokens[place] in ("without", "except", "excluding") or not {"that", "which", "who", "whose"}.isdisjoint(before)
