@@ -46,6 +46,7 @@ _AFTER_PAST = listed(
 TURNING = frozenset(("subordinates", "questions", "negations", "mentions"))
 _HANDING = frozenset(("tell", "ask", "get", "instruct"))
 _ABOUT = listed("me us how what whether if why which who where when about . ,")
+_RELATIVES = frozenset(("that", "which", "who", "whose"))
 _HESITATIONS = frozenset(("forget", "hesitate", "fail", "neglect"))
 
 
@@ -188,4 +189,4 @@ def is_restricting(state: State, tokens: Sequence[str], place: int) -> bool:
         return True
     if state.verb or not before or before[-1] in STOPS or before[-1] in JOINS:
         return False
-    return tokens[place] in ("without", "except", "excluding") or not {"that", "which", "who", "whose"}.isdisjoint(before)
+    return tokens[place] in ("without", "except", "excluding") or not _RELATIVES.isdisjoint(before)

@@ -1,7 +1,7 @@
 """The rules by which risk is judged, compiled from the files of the package and from what a project adds.
 
 Words become one table from a token to what it says; commands one table from a program to its rules. Compiling takes
-some 20 ms and is done once in a process for the rules of the package.
+some 70 ms and is done once in a process for the rules of the package.
 """
 
 from __future__ import annotations
@@ -63,7 +63,8 @@ class Rules(msgspec.Struct, frozen=True, dict=True):
         table = self.table.words
         order = (*_by_strength(table.keys() - set(_SILENT)), *_SILENT)
         found = compile_words(table, order, self._list)
-        add_slips(found, [word for word, token in found.items() if token.action in _TYPED and len(word) > 3])
+        typed = (word for word, token in found.items() if token.action in _TYPED)
+        add_slips(found, [word for word in typed if len(word) > 3 and "-" not in word])
         return found
 
     def _list(self, name: str) -> list[str]:
@@ -78,11 +79,6 @@ class Rules(msgspec.Struct, frozen=True, dict=True):
     def data(self) -> frozenset[str]:
         """Words for what holds data."""
         return with_slips(self.table.data)
-
-    @cached_property
-    def schema(self) -> frozenset[str]:
-        """Words for parts of a schema."""
-        return frozenset(self.table.schema)
 
     @cached_property
     def small(self) -> frozenset[str]:
