@@ -110,6 +110,8 @@ class Call(msgspec.Struct, frozen=True):
                 yield key
             elif key == "merge_method":
                 continue
+            elif isinstance(value, str) and value.endswith("ed"):
+                continue  # what has happened: an event named `user_deleted`
             elif isinstance(value, str) and len(value) <= _LONGEST_CHOICE and _last_word(key) in _CHOICES:
                 yield value
 

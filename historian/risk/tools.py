@@ -28,6 +28,7 @@ _EVERYWHERE = frozenset(("0.0.0.0/0", "::/0", "allUsers", "public-read", "public
 _WORLD = frozenset(("public", "*", "everyone", "anyone", "world"))
 _AUDIENCES = listed("visibility access acl principal audience sharing")
 _CHANNELS = listed("queue topic exchange channel event message routing subject")
+_COUNTS = listed("replicas desired capacity instances")
 _MIGRATIONS = listed("migrate migration migrations")
 # A request of GraphQL, and the names of what it asks for.
 _GRAPH = re.compile(r"\s*(?:(query|mutation|subscription)\b[^{]*)?\{")
@@ -225,6 +226,8 @@ def _action_of(case: Case, call: Call) -> str:
     chosen = ["reads" if choice[:1] and choice[0] in _READS else _by_words(case, choice) for choice in choices]
     if any(_opens(call, key, value) for key, value in call.scalars()):
         chosen.append("permits")
+    if any(value == 0 and value is not False and _COUNTS & set(split_name(key)) for key, value in call.given.items()):
+        chosen.append("stops")
     if "ref" in parts and call.given.get("force") is True:
         chosen.append("rewrites")
     found = [action, _by_words(case, parts), _by_words(case, (parts[-1], *parts[:-1])), *chosen]
