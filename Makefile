@@ -35,7 +35,7 @@ unit: $(VENV)/installed-dev
 
 bench: $(VENV)/installed-dev
 	$(EDITABLE) '.[bench]'
-	$(BIN)/python -m compileall -q chronos historian
+	$(BIN)/python -m compileall -q chronos historian skills
 	$(BIN)/python -m benchmarks.risk --write; risk=$$?; $(BIN)/python -m benchmarks --write && exit $$risk
 
 docs: $(VENV)/installed-dev

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).resolve().parent.parent
-PACKAGES = ("chronos", "historian")
+PACKAGES = ("chronos", "historian", "skills")
 MODULES = sorted(path for package in PACKAGES for path in (PROJECT / package).rglob("*.py"))
 
 OWNERS = {

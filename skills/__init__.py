@@ -1,0 +1,1 @@
+"""What agents touch: each action once, then a thin adapter for each ecosystem."""
