@@ -18,7 +18,7 @@ OWNERS = {
     "fcntl": {"chronos.locks"},
     "ctypes": {"chronos.files"},
     "shutil": {"chronos.files", "chronos.process", "chronos.git", "chronos.maintenance", "chronos.timelines"},
-    "sqlite3": {"chronos.catalog", "chronos.memory", "historian.lessons"},
+    "sqlite3": {"chronos.catalog", "chronos.memory", "historian.lessons", "skills.langgraph"},
     "pygit2": {"chronos.git"},
     "git": {"chronos.git"},
     "zstandard": {"chronos.pool"},
@@ -41,6 +41,8 @@ OWNERS = {
     "tree_sitter": {"historian.risk"},
     "tree_sitter_bash": {"historian.risk"},
     "watchfiles": {"historian.guard"},
+    "langgraph": {"skills.langgraph"},
+    "langchain_core": {"skills.langgraph"},
 }
 FORBIDDEN = {"pickle", "marshal", "shelve", "dill", "tarfile", "zipfile"}
 VAGUE_NAMES = {"utils", "util", "helpers", "helper", "common", "misc", "manager", "base"}

@@ -12,9 +12,10 @@ import msgspec
 
 from chronos import checkpoints, locks, maintenance, operations
 from chronos.checkpoints import AnnotationKind, Trigger, VerdictResult
+from chronos.engine.choosing import options_of, selection_of
 from chronos.engine.place import EnginePlace
 from chronos.errors import LockedError, LowSpaceError, NothingToUndoError, QuotaExceededError, UsageError
-from chronos.files import TreePath, display, parse_tree_path
+from chronos.files import TreePath, display
 from chronos.operations import OperationKind
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
         FoundSecret,
         Manifest,
         MemoryRecord,
-        Options,
         Plan,
         ReceiptRow,
         StateDiff,
@@ -70,10 +70,12 @@ class CheckpointVerbs(EnginePlace):
         trigger: Trigger = Trigger.MANUAL,
         needed: bool = False,
         include: Sequence[Path | str] = (),
+        aside: Sequence[Path | str] = (),
     ) -> Created:
         """Take a checkpoint and return all about it. It is durable when this returns.
 
-        An automatic one is not taken when the newest has this state, unless it is `needed`. What stands at the paths
+        An automatic one is not taken when the newest has this state, unless it is `needed`; whether the memory stores
+        at the paths of `aside` (absolute, or from the root) have changed does not count then. What stands at the paths
         of `include` (absolute, or from the root) is taken in this once although it is ignored or lies outside of the
         root; what cannot be is said in `not_included`.
 
@@ -89,7 +91,7 @@ class CheckpointVerbs(EnginePlace):
             inclusion = operations.plan_inclusion(workspace, include) if include else None
             create = partial(
                 operations.create, workspace, name, description, tuple(tags), trigger=trigger, needed=needed,
-                inclusion=inclusion,
+                inclusion=inclusion, aside=workspace.texts_of(aside),
             )  # fmt: skip
             created = _fitting(workspace, create)
             if created.created and maintenance.is_due(workspace.store, workspace.timeline, trigger):
@@ -210,11 +212,12 @@ class CheckpointVerbs(EnginePlace):
         code: bool = True,
         memory: bool = True,
         stores: Sequence[str] = (),
+        aside: Sequence[Path | str] = (),
     ) -> Plan:
         """Return what `restore_checkpoint` with the same arguments would do."""
         row = self.find_checkpoint(checkpoint, timeline)
         with self._here.workspace() as workspace:
-            options = _options(workspace, paths, head, include, code, memory, stores)
+            options = options_of(workspace, paths, head, include, code, memory, stores, aside)
             return operations.plan_restore(workspace, row, options)
 
     def restore_checkpoint(
@@ -228,11 +231,13 @@ class CheckpointVerbs(EnginePlace):
         code: bool = True,
         memory: bool = True,
         stores: Sequence[str] = (),
+        aside: Sequence[Path | str] = (),
         plan_id: str | None = None,
     ) -> Outcome:
         """Give the working tree and the memory stores the state of a checkpoint, or only `paths` of it.
 
         Without `memory` only the code, without `code` only the memory, with `stores` only the stores of these names.
+        Those at the paths of `aside` (absolute, or from the root) stay as they are.
 
         What is there now is held by a safety checkpoint first; bytes that nothing holds are kept and listed, unless
         `include` names them. With `plan_id` the plan must still be the one that was shown. `head` moves HEAD and its
@@ -241,7 +246,7 @@ class CheckpointVerbs(EnginePlace):
         """
         row = self.find_checkpoint(checkpoint, timeline)
         with self._here.workspace() as workspace:
-            options = _options(workspace, paths, head, include, code, memory, stores)
+            options = options_of(workspace, paths, head, include, code, memory, stores, aside)
             return _fitting(workspace, partial(operations.restore, workspace, row, options, plan_id))
 
     def restore_into(
@@ -250,7 +255,7 @@ class CheckpointVerbs(EnginePlace):
         """Write the state of a checkpoint into the new folder `folder`; return the number of paths written."""
         row = self.find_checkpoint(checkpoint, timeline)
         with self._here.workspace() as workspace:
-            return operations.restore_into(workspace, row, Path(folder), _selection(paths))
+            return operations.restore_into(workspace, row, Path(folder), selection_of(paths))
 
     def plan_undo(self, *, overwrite: bool = False) -> tuple[Operation, Plan]:
         """Return the operation that `undo` takes back, and what that does. Raises NothingToUndoError."""
@@ -282,14 +287,14 @@ class CheckpointVerbs(EnginePlace):
     def diff(self, old: str, new: str | None = None, *, paths: Sequence[str] = ()) -> list[Difference]:
         """Return what differs from checkpoint `old` to checkpoint `new`, or to the working tree now."""
         with self._diff(old, new) as found:
-            return found.differences(_selection(paths))
+            return found.differences(selection_of(paths))
 
     def diff_patches(
         self, old: str, new: str | None = None, *, paths: Sequence[str] = ()
     ) -> Iterator[tuple[Difference, TextPatch]]:
         """Yield what `diff` returns, each with its patch."""
         with self._diff(old, new) as found:
-            yield from found.patches(found.differences(_selection(paths)))
+            yield from found.patches(found.differences(selection_of(paths)))
 
     def find_unheard(self, paths: Sequence[TreePath]) -> set[TreePath]:
         """Return those of `paths` (from the root) that no checkpoint would look at, so that their changes are none.
@@ -374,23 +379,3 @@ def _fitting(workspace: Workspace, work: Callable[[], _Result]) -> _Result:
         if not maintenance.make_room(workspace):
             raise
     return work()
-
-
-def _selection(paths: Sequence[str]) -> tuple[TreePath, ...]:
-    """Paths as the rooms below know them; the root itself is everything, and nothing stands for everything."""
-    return () if "." in paths else tuple(map(parse_tree_path, paths))
-
-
-def _options(
-    workspace: Workspace, paths: Sequence[str], head: bool, include: Sequence[str], code: bool, memory: bool,
-    stores: Sequence[str],
-) -> Options:  # fmt: skip
-    selection = _selection(paths)
-    if head and (selection or stores or not code):
-        raise UsageError("HEAD can be moved with all of the code only", hint="leave out --head, or what narrows it")
-    if stores and (selection or not memory):
-        raise UsageError("stores go by themselves", hint="leave out --store, or --path and --code")
-    if not code and not memory:
-        raise UsageError("neither code nor memory is nothing at all", hint="leave out --code and --memory for both")
-    forced = workspace.expand(tuple(map(parse_tree_path, include)))
-    return checkpoints.Options(selection, head, forced=forced, code=code, memory=memory, stores=tuple(stores))
