@@ -21,7 +21,8 @@ from chronos.files import display
 _APPLICATION = 0x43687247
 _VERSION = 1
 # Contents are named by their hash and may belong to many rows: what two threads, steps or a write and its channel have
-# in common is stored once. `versions` is JSON, from channels to their versions at that checkpoint.
+# in common is stored once. Large ones have no `data` and are cut into pieces, which they share with others: a list that
+# grows at every step costs what is new in it. `versions` is JSON, from channels to their versions at that checkpoint.
 _LAYOUT = """
 CREATE TABLE checkpoints (
     thread_id TEXT NOT NULL, checkpoint_ns TEXT NOT NULL, checkpoint_id TEXT NOT NULL,
@@ -44,7 +45,12 @@ CREATE TABLE writes (
     PRIMARY KEY (thread_id, checkpoint_ns, checkpoint_id, task_id, idx)
 ) WITHOUT ROWID;
 CREATE INDEX writes_by_content ON writes (content);
-CREATE TABLE contents (id BLOB PRIMARY KEY, type TEXT NOT NULL, data BLOB NOT NULL)
+CREATE TABLE contents (id BLOB PRIMARY KEY, type TEXT NOT NULL, data BLOB);
+CREATE TABLE parts (
+    content BLOB NOT NULL, position INTEGER NOT NULL, piece BLOB NOT NULL, PRIMARY KEY (content, position)
+) WITHOUT ROWID;
+CREATE INDEX parts_by_piece ON parts (piece);
+CREATE TABLE pieces (id BLOB PRIMARY KEY, data BLOB NOT NULL)
 """
 # The primary result codes (sqlite.org/rescode.html) that say nothing about the content; all others mean damage.
 _ERRORS: dict[int, type[ChronosError]] = {
@@ -90,8 +96,8 @@ class GraphDatabase:
         """Give free pages back to the disk, as far as nobody is reading."""
         with self._lock, _translated(self.path):
             if self._connection is not None:
-                self._connection.execute("PRAGMA incremental_vacuum").fetchall()
-                self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+                # One step of the pragma frees one page, and only executescript takes them all.
+                self._connection.executescript("PRAGMA incremental_vacuum; PRAGMA wal_checkpoint(PASSIVE)")
 
     def close(self) -> None:
         """Close the database; the next transaction opens it again."""

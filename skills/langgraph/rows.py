@@ -5,23 +5,22 @@ Every function works inside of a transaction of GraphDatabase. Values come and g
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
 from chronos.errors import UnreadableStoreError
+from skills.langgraph.contents import Typed, add_content, read_content, sweep_contents
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
 
-Typed = tuple[str, bytes]
 Versions = dict[str, str | int | float]
-_HASH_BYTES = 16
 _KEY_COLUMNS = "thread_id, checkpoint_ns, checkpoint_id"
 _COLUMNS = f"{_KEY_COLUMNS}, parent_id, run_id, chrono_id, versions, type, data, metadata_type, metadata"
-_THIS = "thread_id = ? AND checkpoint_ns = ? AND checkpoint_id = ?"
+_PLACE = "thread_id = ? AND checkpoint_ns = ?"
+_THIS = f"{_PLACE} AND checkpoint_id = ?"
 
 
 class Key(NamedTuple):
@@ -76,7 +75,7 @@ def add_checkpoint(connection: Connection, row: Row, values: Mapping[str, Typed]
     place = (row.key.thread, row.key.namespace)
     for channel, version in new.items():
         if channel in values:
-            content = _keep(connection, values[channel])
+            content = add_content(connection, values[channel])
             connection.execute(
                 "INSERT OR REPLACE INTO channels VALUES (?, ?, ?, ?, ?)", (*place, channel, str(version), content)
             )
@@ -98,7 +97,7 @@ def add_writes(connection: Connection, key: Key, writes: Iterable[Write]) -> Non
     """Store writes. What a task has written once stays as it is, but for those below 0 (errors, interrupts)."""
     for write in writes:
         verb = "INSERT OR IGNORE" if write.number >= 0 else "INSERT OR REPLACE"
-        content = _keep(connection, write.value)
+        content = add_content(connection, write.value)
         values = (*key, write.task, write.number, write.path, write.channel, content)
         connection.execute(f"{verb} INTO writes VALUES ({', '.join('?' * len(values))})", values)
 
@@ -148,23 +147,21 @@ def read_values(connection: Connection, row: Row, channels: Iterable[str]) -> di
     for channel in channels:
         if channel in row.versions:
             held = connection.execute(
-                "SELECT type, data FROM channels LEFT JOIN contents ON id = content "
-                "WHERE thread_id = ? AND checkpoint_ns = ? AND channel = ? AND version = ?",
+                f"SELECT content FROM channels WHERE {_PLACE} AND channel = ? AND version = ?",
                 (row.key.thread, row.key.namespace, channel, str(row.versions[channel])),
             ).fetchone()
             if held is not None:
-                found[channel] = _whole(held)
+                found[channel] = read_content(connection, *held)
     return found
 
 
 def read_writes(connection: Connection, key: Key) -> Iterator[Write]:
     """Yield the writes on a graph checkpoint in the order in which a step applies them (`writes_sort_key`)."""
-    for task, number, path, channel, *held in connection.execute(
-        "SELECT task_id, idx, task_path, channel, type, data FROM writes LEFT JOIN contents ON id = content "
-        f"WHERE {_THIS} ORDER BY task_path, task_id, idx",
+    for task, number, path, channel, content in connection.execute(
+        f"SELECT task_id, idx, task_path, channel, content FROM writes WHERE {_THIS} ORDER BY task_path, task_id, idx",
         key,
     ):
-        yield Write(task, number, path, channel, _whole(held))
+        yield Write(task, number, path, channel, read_content(connection, content))
 
 
 def copy_thread(connection: Connection, source: str, target: str) -> None:
@@ -186,7 +183,7 @@ def delete_thread(connection: Connection, thread: str) -> None:
     contents = _contents_of(connection, thread)
     for table in ("checkpoints", "channels", "writes"):
         connection.execute(f"DELETE FROM {table} WHERE thread_id = ?", (thread,))
-    _sweep(connection, contents)
+    sweep_contents(connection, contents)
 
 
 def delete_runs(connection: Connection, runs: Sequence[str]) -> None:
@@ -204,7 +201,6 @@ def keep_newest(connection: Connection, thread: str, deltas_of: Callable[[Row], 
 
     `deltas_of` says which channels of a graph checkpoint are kept as writes since their last whole value.
     """
-    where = "thread_id = ? AND checkpoint_ns = ?"
     spaces = connection.execute("SELECT DISTINCT checkpoint_ns FROM checkpoints WHERE thread_id = ?", (thread,))
     for (namespace,) in spaces.fetchall():
         newest = find_row(connection, thread, namespace, None)
@@ -216,10 +212,9 @@ def keep_newest(connection: Connection, thread: str, deltas_of: Callable[[Row], 
         while missing and (ancestor := next(line, None)) is not None:
             kept.add(ancestor.key.checkpoint)
             missing -= read_values(connection, ancestor, missing).keys()
-        both = (
-            f"SELECT checkpoint_id FROM checkpoints WHERE {where} UNION SELECT checkpoint_id FROM writes WHERE {where}"
-        )
-        known = {found for (found,) in connection.execute(both, (thread, namespace) * 2)}
+        ids = "SELECT checkpoint_id FROM {} WHERE thread_id = ?1 AND checkpoint_ns = ?2"
+        both = f"{ids.format('checkpoints')} UNION {ids.format('writes')}"
+        known = {found for (found,) in connection.execute(both, (thread, namespace))}
         # A write on one that is not there yet is newer than all that are.
         gone = sorted(found for found in known - kept if found < newest.key.checkpoint)
         _delete(connection, [Key(thread, namespace, found) for found in gone])
@@ -245,40 +240,22 @@ def _delete(connection: Connection, keys: Sequence[Key]) -> None:
         for table in ("writes", "checkpoints"):
             connection.execute(f"DELETE FROM {table} WHERE {_THIS}", key)
     for place in {(key.thread, key.namespace) for key in keys}:
-        where = "thread_id = ? AND checkpoint_ns = ?"
         needed: set[tuple[str, str]] = set()
-        for (versions,) in connection.execute(f"SELECT versions FROM checkpoints WHERE {where}", place):
+        for (versions,) in connection.execute(f"SELECT versions FROM checkpoints WHERE {_PLACE}", place):
             needed.update((channel, str(version)) for channel, version in _decode(versions).items())
-        held = connection.execute(f"SELECT channel, version, content FROM channels WHERE {where}", place).fetchall()
+        held = connection.execute(f"SELECT channel, version, content FROM channels WHERE {_PLACE}", place).fetchall()
         for channel, version, content in held:
             if (channel, version) not in needed:
                 contents.add(content)
                 connection.execute(
-                    f"DELETE FROM channels WHERE {where} AND channel = ? AND version = ?", (*place, channel, version)
+                    f"DELETE FROM channels WHERE {_PLACE} AND channel = ? AND version = ?", (*place, channel, version)
                 )
-    _sweep(connection, contents)
+    sweep_contents(connection, contents)
 
 
 def _contents_of(connection: Connection, thread: str) -> set[bytes]:
     both = "SELECT content FROM channels WHERE thread_id = ?1 UNION SELECT content FROM writes WHERE thread_id = ?1"
     return {found for (found,) in connection.execute(both, (thread,))}
-
-
-def _sweep(connection: Connection, contents: Iterable[bytes]) -> None:
-    """Delete those of `contents` that belong to nothing any more."""
-    connection.executemany(
-        "DELETE FROM contents WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM channels WHERE content = ?1) "
-        "AND NOT EXISTS (SELECT 1 FROM writes WHERE content = ?1)",
-        ((content,) for content in contents),
-    )
-
-
-def _keep(connection: Connection, value: Typed) -> bytes:
-    """Store a content unless it is there; return its id."""
-    kind, data = value
-    name = hashlib.blake2b(kind.encode() + b"\0" + data, digest_size=_HASH_BYTES).digest()
-    connection.execute("INSERT OR IGNORE INTO contents VALUES (?, ?, ?)", (name, kind, data))
-    return name
 
 
 def _row(columns: Sequence[Any]) -> Row:
@@ -291,10 +268,3 @@ def _decode(versions: str) -> Versions:
         return msgspec.json.decode(versions, type=Versions)
     except msgspec.MsgspecError as cause:
         raise UnreadableStoreError("the channel versions of a graph checkpoint cannot be read") from cause
-
-
-def _whole(held: Sequence[Any]) -> Typed:
-    kind, data = held
-    if kind is None or data is None:
-        raise UnreadableStoreError("a value of a graph checkpoint is gone from its database")
-    return kind, data
