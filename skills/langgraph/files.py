@@ -38,7 +38,9 @@ class FilesOfGraphs:
             return engine.coverage([self.path])[0].value in _COVERED
 
     def make_folder(self) -> None:
-        """Make the folder of the database. Raises StorageError."""
+        """Make the folder of the database, if that is in the working tree. Raises StorageError."""
+        if not self.path.is_relative_to(self.root):
+            return
         with translate_os_errors(f"cannot make {display(str(self.path.parent))}"):
             self.path.parent.mkdir(parents=True, exist_ok=True)
 

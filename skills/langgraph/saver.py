@@ -72,8 +72,8 @@ class ChronoSaver(ThreadedSaver):
         self.checkpoint_files = checkpoint_files
         if checkpoint_files:
             self._files.check_enabled()
+        self._files.make_folder()
         if path is None:
-            self._files.make_folder()
             return
         with self._database.transaction():
             pass  # it has to be there for telling who would hold it

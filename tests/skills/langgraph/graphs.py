@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import operator
+from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any, TypedDict, cast
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import Checkpoint, empty_checkpoint
@@ -45,7 +46,7 @@ def build(saver: ChronoSaver, root: Path) -> CompiledStateGraph[Steps]:
     for node in nodes:
         graph.add_node(node)
     names = [START, *(node.__name__ for node in nodes), END]
-    for one, other in zip(names, names[1:], strict=False):
+    for one, other in pairwise(names):
         graph.add_edge(one, other)
     return graph.compile(checkpointer=saver)
 
@@ -56,9 +57,8 @@ def thread(name: str, namespace: str = "", checkpoint: str | None = None) -> Run
 
 
 def checkpoint_of(values: dict[str, Any], versions: dict[str, Any], number: int = 0) -> Checkpoint:
-    return {
-        **empty_checkpoint(), "id": str(uuid6(clock_seq=number)), "channel_values": values, "channel_versions": versions,
-    }  # fmt: skip
+    made = {"id": str(uuid6(clock_seq=number)), "channel_values": values, "channel_versions": versions}
+    return cast("Checkpoint", {**empty_checkpoint(), **made})
 
 
 def put_steps(
@@ -72,7 +72,7 @@ def put_steps(
         made = value(number) if callable(value) else value
         checkpoint = checkpoint_of({"messages": made}, {"messages": version}, number)
         found.append(
-            saver.put(config, checkpoint, {"source": "loop", "step": number, "run_id": run}, {"messages": version})
+            saver.put(config, checkpoint, {"source": "update", "step": number, "run_id": run}, {"messages": version})
         )
         saver.put_writes(found[-1], [("messages", made)], "task", "path")
     return found
