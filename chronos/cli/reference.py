@@ -13,8 +13,9 @@ from typing import Any
 from chronos import errors
 from chronos.cli.program import PROGRAM, command_tree
 from historian import errors as historian_errors
+from skills import errors as skill_errors
 
-_ERROR_MODULES = (errors, historian_errors)
+_ERROR_MODULES = (errors, historian_errors, skill_errors)
 _WRITTEN_BY = "<!-- Written by `python -m chronos.cli.reference`; change the code instead. -->"
 _CLI_HEAD = f"""{_WRITTEN_BY}
 # The command line
