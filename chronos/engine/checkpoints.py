@@ -12,10 +12,9 @@ import msgspec
 
 from chronos import checkpoints, locks, maintenance, operations
 from chronos.checkpoints import AnnotationKind, Trigger, VerdictResult
-from chronos.engine.choosing import options_of, selection_of
 from chronos.engine.place import EnginePlace
 from chronos.errors import LockedError, LowSpaceError, NothingToUndoError, QuotaExceededError, UsageError
-from chronos.files import TreePath, display
+from chronos.files import TreePath, display, parse_tree_path
 from chronos.operations import OperationKind
 
 if TYPE_CHECKING:
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
         FoundSecret,
         Manifest,
         MemoryRecord,
+        Options,
         Plan,
         ReceiptRow,
         StateDiff,
@@ -217,7 +217,7 @@ class CheckpointVerbs(EnginePlace):
         """Return what `restore_checkpoint` with the same arguments would do."""
         row = self.find_checkpoint(checkpoint, timeline)
         with self._here.workspace() as workspace:
-            options = options_of(workspace, paths, head, include, code, memory, stores, aside)
+            options = _options(workspace, paths, head, include, code, memory, stores, aside)
             return operations.plan_restore(workspace, row, options)
 
     def restore_checkpoint(
@@ -238,7 +238,6 @@ class CheckpointVerbs(EnginePlace):
 
         Without `memory` only the code, without `code` only the memory, with `stores` only the stores of these names.
         Those at the paths of `aside` (absolute, or from the root) stay as they are.
-
         What is there now is held by a safety checkpoint first; bytes that nothing holds are kept and listed, unless
         `include` names them. With `plan_id` the plan must still be the one that was shown. `head` moves HEAD and its
         branch too. Raises ChangedMeanwhileError, StoreInUseError, StoreChangedError, IntegrityError, LockedError,
@@ -246,7 +245,7 @@ class CheckpointVerbs(EnginePlace):
         """
         row = self.find_checkpoint(checkpoint, timeline)
         with self._here.workspace() as workspace:
-            options = options_of(workspace, paths, head, include, code, memory, stores, aside)
+            options = _options(workspace, paths, head, include, code, memory, stores, aside)
             return _fitting(workspace, partial(operations.restore, workspace, row, options, plan_id))
 
     def restore_into(
@@ -255,7 +254,7 @@ class CheckpointVerbs(EnginePlace):
         """Write the state of a checkpoint into the new folder `folder`; return the number of paths written."""
         row = self.find_checkpoint(checkpoint, timeline)
         with self._here.workspace() as workspace:
-            return operations.restore_into(workspace, row, Path(folder), selection_of(paths))
+            return operations.restore_into(workspace, row, Path(folder), _selection(paths))
 
     def plan_undo(self, *, overwrite: bool = False) -> tuple[Operation, Plan]:
         """Return the operation that `undo` takes back, and what that does. Raises NothingToUndoError."""
@@ -287,14 +286,14 @@ class CheckpointVerbs(EnginePlace):
     def diff(self, old: str, new: str | None = None, *, paths: Sequence[str] = ()) -> list[Difference]:
         """Return what differs from checkpoint `old` to checkpoint `new`, or to the working tree now."""
         with self._diff(old, new) as found:
-            return found.differences(selection_of(paths))
+            return found.differences(_selection(paths))
 
     def diff_patches(
         self, old: str, new: str | None = None, *, paths: Sequence[str] = ()
     ) -> Iterator[tuple[Difference, TextPatch]]:
         """Yield what `diff` returns, each with its patch."""
         with self._diff(old, new) as found:
-            yield from found.patches(found.differences(selection_of(paths)))
+            yield from found.patches(found.differences(_selection(paths)))
 
     def find_unheard(self, paths: Sequence[TreePath]) -> set[TreePath]:
         """Return those of `paths` (from the root) that no checkpoint would look at, so that their changes are none.
@@ -379,3 +378,23 @@ def _fitting(workspace: Workspace, work: Callable[[], _Result]) -> _Result:
         if not maintenance.make_room(workspace):
             raise
     return work()
+
+
+def _selection(paths: Sequence[str]) -> tuple[TreePath, ...]:
+    """Paths as the rooms below know them; the root itself is everything, and nothing stands for everything."""
+    return () if "." in paths else tuple(map(parse_tree_path, paths))
+
+
+def _options(
+    workspace: Workspace, paths: Sequence[str], head: bool, include: Sequence[str], code: bool, memory: bool,
+    stores: Sequence[str], aside: Sequence[Path | str],
+) -> Options:  # fmt: skip
+    selection = _selection(paths)
+    if head and (selection or stores or not code):
+        raise UsageError("HEAD can be moved with all of the code only", hint="leave out --head, or what narrows it")
+    if stores and (selection or not memory):
+        raise UsageError("stores go by themselves", hint="leave out --store, or --path and --code")
+    if not code and not memory:
+        raise UsageError("neither code nor memory is nothing at all", hint="leave out --code and --memory for both")
+    forced = workspace.expand(tuple(map(parse_tree_path, include)))
+    return checkpoints.Options(selection, head, False, forced, code, memory, tuple(stores), workspace.texts_of(aside))

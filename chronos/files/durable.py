@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,6 +18,8 @@ from chronos.errors import ChronosError, IntegrityError, StorageError, TargetExi
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+# The threads of one process give a draft the same name.
+_replacing = threading.Lock()
 
 
 @contextmanager
@@ -70,16 +73,17 @@ def write_new(path: Path, data: bytes, *, sync: bool = True) -> None:
 def replace_durably(path: Path, data: bytes) -> None:
     """Replace the file `path` by `data` in one step: a crash leaves the old content or the new one."""
     temporary = draft_of(path)
-    with translate_os_errors(f"cannot write {path}"):
-        temporary.unlink(missing_ok=True)
-    try:
-        write_new(temporary, data)
+    with _replacing:
         with translate_os_errors(f"cannot write {path}"):
-            os.replace(temporary, path)
-    except BaseException:
-        with suppress(OSError):
             temporary.unlink(missing_ok=True)
-        raise
+        try:
+            write_new(temporary, data)
+            with translate_os_errors(f"cannot write {path}"):
+                os.replace(temporary, path)
+        except BaseException:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            raise
     sync_folder(path.parent)
 
 

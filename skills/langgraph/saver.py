@@ -178,7 +178,7 @@ class ChronoSaver(ThreadedSaver):
         key = Key(thread, namespace, checkpoint["id"])
         self._add(key, parent, checkpoint, get_checkpoint_metadata(config, metadata), new_versions)
         if self.checkpoint_files:
-            if metadata.get("source") == "loop" and config["configurable"].get(_DURABILITY) != "sync":
+            if metadata.get("source") == "loop" and config["configurable"].get(_DURABILITY) not in ("sync", "exit"):
                 warnings.warn('files may be ahead of the graph: invoke it with durability="sync"', stacklevel=2)
             chrono_id = self._files.take(key, metadata.get("step", "?"))
             with self._database.transaction(write=True) as connection:
