@@ -82,8 +82,10 @@ class Action:
 
     @cached_property
     def input_schema(self) -> dict[str, Any]:
-        """JSON Schema (2020-12) of the arguments, an object."""
-        return _schema(self.input_type)
+        """JSON Schema (2020-12) of the arguments, an object; without references, which not all models understand."""
+        schema = _schema(self.input_type)
+        found: dict[str, Any] = _inline(schema, schema.pop("$defs", {}))
+        return found
 
     @cached_property
     def output_schema(self) -> dict[str, Any]:
@@ -122,6 +124,17 @@ def _schema(kind: type[msgspec.Struct]) -> dict[str, Any]:
     (top,), parts = msgspec.json.schema_components([kind], ref_template="#/$defs/{name}")
     schema = parts.pop(top["$ref"].rpartition("/")[2])
     return {**schema, "$defs": parts} if parts else schema
+
+
+def _inline(schema: Any, parts: Mapping[str, Any]) -> Any:
+    """Put each part where it is referred to; what is said there goes before what the part says."""
+    if isinstance(schema, list):
+        return [_inline(one, parts) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    found = {key: _inline(one, parts) for key, one in schema.items() if key != "$ref"}
+    part = parts[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else {}
+    return {**_inline(part, parts), **found} if part else found
 
 
 def _bad_arguments(action: Action, problem: str) -> BadArgumentsError:
