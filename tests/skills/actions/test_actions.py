@@ -41,6 +41,7 @@ def test_an_action_says_all_that_a_model_needs(action: Action) -> None:
     schema = action.input_schema
     assert schema["type"] == action.output_schema["type"] == "object"
     assert schema["additionalProperties"] is False
+    assert "$ref" not in json.dumps(schema), "not all models understand references"
     assert len(action.description) > 30 and action.title
     for name, part in schema["properties"].items():
         assert part.get("description"), f"{action.name}.{name}"
