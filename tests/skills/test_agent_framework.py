@@ -122,7 +122,7 @@ def test_the_event_loop_goes_on(tree: RepoBuilder) -> None:
 Turn = Callable[[dict[str, Any]], tuple[str, dict[str, Any]]]
 
 
-class ScriptedClient(FunctionInvocationLayer, BaseChatClient):  # type: ignore[misc]
+class ScriptedClient(FunctionInvocationLayer, BaseChatClient):
     """A model whose turns are functions of the last answer that it got."""
 
     def __init__(self, *turns: Turn) -> None:

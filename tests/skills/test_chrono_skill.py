@@ -69,7 +69,7 @@ def test_what_type_checkers_read_is_what_there_is() -> None:
 
 def test_a_new_action_is_a_method_by_itself(tree: RepoBuilder, longer_list: type[ChronoSkill]) -> None:
     with longer_list(engine=tree.engine()) as skill:
-        found = skill.count_files(below=".")  # type: ignore[attr-defined]
+        found = skill.count_files(below=".")
     assert found.files == 1
     stub = '    def count_files(\n        self,\n        below: str = ".",\n    ) -> Counted:\n'
     assert stub in method_stubs([find_action("count_files")])
@@ -95,7 +95,7 @@ def test_errors_are_those_of_the_engine(skill: ChronoSkill) -> None:
     with pytest.raises(UnknownCheckpointError):
         skill.restore_checkpoint("nope")
     with pytest.raises(AttributeError):
-        skill.format_disk()  # type: ignore[attr-defined]
+        skill.format_disk()
 
 
 def test_plans_come_first_where_that_is_asked_for(tree: RepoBuilder) -> None:
