@@ -17,7 +17,7 @@ import msgspec
 from skills.errors import BadArgumentsError
 
 if TYPE_CHECKING:
-    from skills.actions.access import Access
+    pass
 
 Function = TypeVar("Function", bound=Callable[..., msgspec.Struct])
 PLAN_ID = "plan_id"
@@ -93,19 +93,17 @@ class Action:
         return _schema(self.output_type)
 
     def read_arguments(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """Return `arguments` with the types of the function's. Models write numbers as text: those are understood.
+        """Return `arguments` with the types of the function's. Raises BadArgumentsError.
 
-        Raises BadArgumentsError.
+        Models write numbers as text, and null for what they leave out: both are understood.
         """
+        has_default = {one.name for one in self.parameters if one.default is not one.empty}
+        given = {name: value for name, value in arguments.items() if value is not None or name not in has_default}
         try:
-            found = msgspec.convert(dict(arguments), self.input_type, strict=False)
+            found = msgspec.convert(given, self.input_type, strict=False)
         except msgspec.ValidationError as cause:
             raise _bad_arguments(self, str(cause)) from cause
         return {one.name: getattr(found, one.name) for one in self.parameters}
-
-    def run(self, access: Access, arguments: Mapping[str, Any]) -> msgspec.Struct:
-        """Do it. Raises BadArgumentsError, and what the function raises (ChronosError)."""
-        return self.function(access, **self.read_arguments(arguments))
 
 
 def action(
