@@ -43,6 +43,9 @@ OWNERS = {
     "watchfiles": {"historian.guard"},
     "langgraph": {"skills.langgraph"},
     "langchain_core": {"skills.langgraph"},
+    "semantic_kernel": {"skills.semantic_kernel"},
+    "agent_framework": {"skills.agent_framework"},
+    "pydantic": {"skills.agent_framework"},
 }
 FORBIDDEN = {"pickle", "marshal", "shelve", "dill", "tarfile", "zipfile"}
 VAGUE_NAMES = {"utils", "util", "helpers", "helper", "common", "misc", "manager", "base"}
