@@ -21,9 +21,10 @@ _load = loader(__name__, dict.fromkeys(__all__, "saver"))
 def __getattr__(name: str) -> object:
     try:
         return _load(name)
-    except ModuleNotFoundError as cause:
+    except ImportError as cause:
         if (cause.name or "").split(".")[0] not in _LIBRARIES:
             raise
         raise UnsupportedError(
-            f"{name} needs LangGraph's checkpoint library: {cause}", hint="pip install 'chronomancer[langgraph]'"
+            f"{name} needs LangGraph's checkpoint library, 4.0 or newer: {cause}",
+            hint="pip install --upgrade 'chronomancer[langgraph]'",
         ) from cause

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from chronos.errors import UnreadableStoreError, UsageError
 from chronos.files import display
-from skills.langgraph.rows import Key, Row, Typed, Wanted
+from skills.langgraph.contents import Typed
+from skills.langgraph.rows import Key, Row, Wanted
 
 if TYPE_CHECKING:
     from langchain_core.runnables import RunnableConfig

@@ -14,30 +14,31 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, cast
 
-from langchain_core.runnables import RunnableConfig
-from langgraph.checkpoint.base import (
-    WRITES_IDX_MAP,
-    ChannelVersions,
-    Checkpoint,
-    CheckpointMetadata,
-    CheckpointTuple,
-    DeltaChannelHistory,
-    get_checkpoint_metadata,
-)
+from langgraph.checkpoint.base import WRITES_IDX_MAP, get_checkpoint_metadata
 from langgraph.checkpoint.base.id import uuid6
-from langgraph.checkpoint.serde.base import SerializerProtocol
 
 from chronos.errors import UnknownCheckpointError, UsageError
 from chronos.files import display
 from skills.langgraph import rows
 from skills.langgraph.coding import config_of, dump, key_of, load, metadata_of, place_of, tuple_of, wanted_of
+from skills.langgraph.contents import Typed
 from skills.langgraph.database import GraphDatabase
 from skills.langgraph.files import FilesOfGraphs
-from skills.langgraph.rows import Key, Row, Typed, Write
+from skills.langgraph.rows import Key, Row, Write
 from skills.langgraph.threads import ThreadedSaver
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
+
+    from langchain_core.runnables import RunnableConfig
+    from langgraph.checkpoint.base import (
+        ChannelVersions,
+        Checkpoint,
+        CheckpointMetadata,
+        CheckpointTuple,
+        DeltaChannelHistory,
+    )
+    from langgraph.checkpoint.serde.base import SerializerProtocol
 
 _AT_ONCE = 50
 # How LangGraph's metadata counts since when a DeltaChannel has no whole value, and how a config says `durability`.
@@ -254,8 +255,13 @@ class ChronoSaver(ThreadedSaver):
         its thread, as LangGraph itself does for a fork, and other threads stay as they are. Without `graph` the config
         is returned as it is: invoke the graph with it for LangGraph's own time travel.
 
-        Raises UnknownCheckpointError when no checkpoint of chrono has the files, and what a restore raises.
+        Raises UnknownCheckpointError when no checkpoint of chrono has the files, UsageError for the config of an inner
+        graph, which cannot go back without the outer one, and what a restore raises.
         """
+        if graph and place_of(config)[1]:
+            raise UsageError(
+                "the config names an inner graph", hint="give that of the outer one, or graph=False for the files only"
+            )
         found = self.get_tuple(config)
         chrono_id = self.find_chrono_checkpoint(config)
         if found is None or chrono_id is None:

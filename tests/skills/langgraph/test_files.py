@@ -75,13 +75,14 @@ def test_an_old_config_forks_with_its_files_and_leaves_the_thread_until_it_runs(
     graph = build(saver, repo.root)
     run(graph, {"steps": []})
     run(graph, Command(resume="yes"))
-    old = at(graph, "ask").config
+    old = at(graph, "draft").config
     config = saver.restore(old, graph=False)
     assert config["configurable"]["checkpoint_id"] == old["configurable"]["checkpoint_id"]
     assert graph.get_state(T).next == ()
-    assert repo.exists("draft.txt")
+    assert not repo.exists("final.txt")
     run(graph, None, config)
     assert graph.get_state(T).next == ("ask",)
+    assert repo.exists("draft.txt")
 
 
 def test_other_threads_and_other_stores_of_the_moment(repo: RepoBuilder, saver: ChronoSaver) -> None:
@@ -177,4 +178,4 @@ def test_the_room_loads_nothing_of_langgraph_before_it_is_used() -> None:
         "except Exception as error:\n    print(type(error).__name__, error.hint)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path.cwd())
-    assert done.stdout == "UnsupportedError pip install 'chronomancer[langgraph]'\n"
+    assert done.stdout == "UnsupportedError pip install --upgrade 'chronomancer[langgraph]'\n"

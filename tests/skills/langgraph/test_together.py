@@ -10,6 +10,7 @@ import pytest
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import Command, interrupt
 
+from chronos.errors import UsageError
 from skills.langgraph import ChronoSaver
 from tests.skills.langgraph.graphs import Steps, build, ids, put_steps, thread
 from tests.support import RepoBuilder
@@ -64,6 +65,10 @@ def test_the_steps_of_an_inner_graph_have_their_files_too(repo: RepoBuilder, sav
     graph.invoke(Command(resume="yes"), T, durability="sync")
     assert repo.read("inner.txt") == b"two: yes\n"
 
+    with pytest.raises(UsageError, match="inner graph"):
+        saver.restore(inside.config)
+    saver.restore(inside.config, graph=False)
+    assert repo.read("inner.txt") == b"one\n"
     saver.restore(asked.config)
     assert not repo.exists("inner.txt")
     assert graph.get_state(T).next == ("inner",)
