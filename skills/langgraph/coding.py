@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
+from langgraph.checkpoint.base import CheckpointTuple
+
 from chronos.errors import UnreadableStoreError, UsageError
 from chronos.files import display
 from skills.langgraph.contents import Typed
@@ -11,12 +13,12 @@ from skills.langgraph.rows import Key, Row, Wanted
 
 if TYPE_CHECKING:
     from langchain_core.runnables import RunnableConfig
-    from langgraph.checkpoint.base import Checkpoint, CheckpointMetadata, CheckpointTuple
+    from langgraph.checkpoint.base import Checkpoint, CheckpointMetadata
     from langgraph.checkpoint.serde.base import SerializerProtocol
 
     from skills.langgraph.rows import Loaded
 
-CONFIG_HINT = 'give a config such as {"configurable": {"thread_id": "1"}}'
+_CONFIG_HINT = 'give a config such as {"configurable": {"thread_id": "1"}}'
 # What a graph checkpoint's metadata calls the checkpoint of chrono that has the files.
 CHRONO_ID = "chrono_checkpoint"
 
@@ -26,7 +28,7 @@ def place_of(config: RunnableConfig) -> tuple[str, str, str | None]:
     place = config.get("configurable") or {}
     thread, checkpoint = place.get("thread_id"), place.get("checkpoint_id")
     if thread is None:
-        raise UsageError("the config names no thread", hint=CONFIG_HINT)
+        raise UsageError("the config names no thread", hint=_CONFIG_HINT)
     return str(thread), str(place.get("checkpoint_ns") or ""), str(checkpoint) if checkpoint else None
 
 
@@ -81,8 +83,6 @@ def metadata_of(serde: SerializerProtocol, row: Row) -> CheckpointMetadata:
 
 def tuple_of(serde: SerializerProtocol, loaded: Loaded) -> CheckpointTuple:
     """Return a graph checkpoint as LangGraph knows it."""
-    from langgraph.checkpoint.base import CheckpointTuple
-
     row = loaded.row
     rest = load(serde, row.data, f"graph checkpoint {row.key.checkpoint}")
     values = {channel: load(serde, value, f"channel {channel}") for channel, value in loaded.values.items()}

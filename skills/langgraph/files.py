@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 
 from chronos.app import open_engine
-from chronos.checkpoints import Trigger, check_name
+from chronos.checkpoints import Trigger, check_name, is_checkpoint_id
 from chronos.config import Surroundings
 from chronos.errors import BadNameError, DisabledError, UnknownCheckpointError
 from chronos.files import display, translate_os_errors
@@ -17,6 +17,7 @@ from skills.langgraph.rows import Key
 
 DEFAULT_PLACE = "data/memory/langgraph.db"
 _COVERED = ("memory", "code")
+_NAMELESS = "graph checkpoint"
 
 
 class FilesOfGraphs:
@@ -61,9 +62,12 @@ class FilesOfGraphs:
 
         One whose id is not recorded is found by its name: it has the database from before its id was recorded.
         """
+        wanted = chrono_id or _name(key)
+        if wanted == _NAMELESS or (chrono_id and not is_checkpoint_id(chrono_id)):
+            return None
         with open_engine(self.root) as engine:
             try:
-                return engine.find_checkpoint(chrono_id or _name(key)).checkpoint_id
+                return engine.find_checkpoint(wanted).checkpoint_id
             except UnknownCheckpointError:
                 return None
 
@@ -78,4 +82,4 @@ def _name(key: Key) -> str:
     try:
         return check_name(f"graph {key.checkpoint}")
     except BadNameError:
-        return "graph checkpoint"
+        return _NAMELESS

@@ -49,6 +49,21 @@ def test_hostile_threads_and_namespaces_stand_apart(repo: RepoBuilder) -> None:
     assert [len(ids(saver, name)) for name in HOSTILE] == [name != "a" for name in HOSTILE]
 
 
+def test_hostile_ids_have_their_own_files(repo: RepoBuilder) -> None:
+    saver = ChronoSaver(repo.root, checkpoint_files=True)
+    found = []
+    for number, name in enumerate(("a\0b", "'; DROP TABLE checkpoints; --", "-x", "../..", "\u202e" * 200)):
+        repo.write("a.txt", f"{number}\n")
+        checkpoint = {**checkpoint_of({}, {}), "id": name}
+        found.append(saver.put(thread(name), checkpoint, {"source": "input", "step": -1}, {}))  # type: ignore[arg-type]
+    for number, config in enumerate(found):
+        saver.restore(config, graph=False)
+        assert repo.read("a.txt") == f"{number}\n".encode()
+    with saver._database.transaction(write=True) as connection:
+        connection.execute("UPDATE checkpoints SET chrono_id = CASE checkpoint_id WHEN '-x' THEN '@' END")
+    assert [saver.find_chrono_checkpoint(config) for config in found] == [None] * 5, "nothing is guessed"
+
+
 def test_a_filter_with_a_hostile_key_finds_nothing(saver: ChronoSaver) -> None:
     put_steps(saver, "filtered", 3)
     assert list(saver.list(thread("filtered"), filter={"x') OR 1=1 --": 1})) == []
