@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -31,15 +31,22 @@ _ALLOWED = {
 class ActionSession:
     """Actions in one working tree. Close it, or use it in a `with` block, to let go of its files.
 
-    With no `engine` it opens one for the tree that holds `root`, when the first action needs it. With `plans_first`
-    what overwrites or deletes is done only with the id of the plan that its planner has shown. Any thread may call:
-    the one that made the session keeps its engine, every other gets one for each call (10 ms).
+    With no `engine` it opens one for the tree that holds `root`, when the first action needs it; `progress` is told
+    (done, total) by that engine during long work. With `plans_first` what overwrites or deletes is done only with the
+    id of the plan that its planner has shown. Any thread may call: the one that made the session keeps its engine,
+    every other gets one for each call (10 ms). A closed session opens again when the next action needs it.
     """
 
     def __init__(
-        self, root: Path | str | None = None, *, engine: ChronosEngine | None = None, plans_first: bool = False
+        self,
+        root: Path | str | None = None,
+        *,
+        engine: ChronosEngine | None = None,
+        plans_first: bool = False,
+        progress: Callable[[int, int], None] | None = None,
     ) -> None:
         self._root = Path(root) if root is not None else None
+        self._progress = progress
         self._given = engine
         self._own: ChronosEngine | None = None
         self._access: Access | None = None
@@ -54,7 +61,7 @@ class ActionSession:
             return self._given
         with self._opening:
             if self._own is None:
-                self._own = open_engine(self._root)
+                self._own = open_engine(self._root, progress=self._progress)
             return self._own
 
     def list_actions(self) -> tuple[Action, ...]:

@@ -1,0 +1,117 @@
+"""Serving until there is nobody left to serve, or a signal comes; what is in the middle then is finished first."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from chronos.errors import ChronosError
+from skills.mcp_server.loopback import MOST_CONNECTIONS, Address, Gate, listening
+from skills.mcp_server.sdk import find_major, make_server
+from skills.mcp_server.service import Service
+from skills.mcp_server.stdio import Wire, own_streams
+
+if TYPE_CHECKING:
+    import socket
+
+# What takes longer is left where it is: every operation can be finished or taken back by the next command.
+_GRACE_S = 10.0
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+Problem = Callable[[ChronosError], None]
+
+
+def serve_stdio(root: Path, *, on_problem: Problem) -> None:
+    """Serve one client on standard input and output, until it closes them or a signal comes.
+
+    A folder that is no project does not end the server: `on_problem` is told, and every tool answers so. Raises
+    UnsupportedError without the SDK.
+    """
+    find_major()
+    service = Service(root)
+    service.warm(on_problem)
+    try:
+        with own_streams() as (source, target):
+            anyio.run(_serve_stdio, service, source, target)
+    finally:
+        service.close(_GRACE_S)
+
+
+def serve_http(
+    root: Path, address: Address, token: str, *, on_start: Callable[[Address], None], on_problem: Problem
+) -> None:
+    """Serve all clients that have `token` until a signal comes; `on_start` is told the address once they can come.
+
+    Raises UnsupportedError without the SDK, OutsideError when nothing can listen at `address`.
+    """
+    find_major()
+    service = Service(root)
+    try:
+        with listening(address) as (listener, found):
+            on_start(found)
+            service.warm(on_problem)
+            anyio.run(_serve_http, service, listener, token)
+    finally:
+        service.close(_GRACE_S)
+
+
+async def _serve_stdio(service: Service, source: int, target: int) -> None:
+    from mcp.server.stdio import stdio_server
+
+    server = make_server(service)
+    wire: Any = Wire(source, target)
+
+    async def serve() -> None:
+        async with stdio_server(wire, wire) as (reading, writing):
+            await server.run(reading, writing, server.create_initialization_options())
+
+    await _until_signal(serve)
+
+
+async def _serve_http(service: Service, listener: socket.socket, token: str) -> None:
+    import uvicorn
+    from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+    from mcp.server.transport_security import TransportSecuritySettings
+
+    hosts = ["127.0.0.1", "localhost", "[::1]"]
+    security = TransportSecuritySettings(
+        enable_dns_rebinding_protection=True,
+        allowed_hosts=[f"{host}:*" for host in hosts],
+        allowed_origins=[f"http://{host}:*" for host in hosts],
+    )
+    manager = StreamableHTTPSessionManager(make_server(service), stateless=True, security_settings=security)
+    settings = uvicorn.Config(
+        Gate(manager.handle_request, token), lifespan="off", ws="none", log_config=None, access_log=False,
+        server_header=False, proxy_headers=False, limit_concurrency=MOST_CONNECTIONS,
+        timeout_graceful_shutdown=int(_GRACE_S),
+    )  # fmt: skip
+    server: Any = uvicorn.Server(settings)
+    server.capture_signals = nullcontext  # it would raise them again before anything here is closed
+
+    def stop() -> None:
+        server.should_exit = True
+
+    async with manager.run():
+        await _until_signal(lambda: server.serve([listener]), stop)
+
+
+async def _until_signal(serve: Callable[[], Awaitable[None]], stop: Callable[[], None] | None = None) -> None:
+    """Await `serve`; at a signal `stop` it, or else cancel it. The next signal ends the process as it always would."""
+    async with anyio.create_task_group() as group:
+
+        async def watch() -> None:
+            with anyio.open_signal_receiver(*_SIGNALS) as signals:
+                async for _ in signals:
+                    break
+            if stop is not None:
+                stop()
+            else:
+                group.cancel_scope.cancel()
+
+        group.start_soon(watch)
+        await serve()
+        group.cancel_scope.cancel()
