@@ -58,9 +58,9 @@ class Caller:
             return error_document(error)
 
     def _read(self, session: ActionSession, name: str, arguments: Mapping[str, Any]) -> tuple[Document, list[str]]:
-        allowed, notices = self.list_tools(session), session.engine.notices
-        notices.clear()
-        if find_action(name).name not in allowed:
+        if find_action(name).name not in self.list_tools(session):
             raise ForbiddenActionError(f"the settings of this project keep agents from {name}")
-        found = session.call(name, arguments)
-        return to_document(found), list(notices)
+        found = to_document(session.call(name, arguments))
+        notices = list(session.engine.notices)
+        session.engine.notices.clear()
+        return found, notices
