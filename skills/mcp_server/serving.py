@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 from collections.abc import Awaitable, Callable
 from contextlib import nullcontext
@@ -52,9 +53,8 @@ def serve_http(
     service = Service(root)
     try:
         with listening(address) as (listener, found):
-            on_start(found)
             service.warm(on_problem)
-            anyio.run(_serve_http, service, listener, token)
+            anyio.run(_serve_http, service, listener, token, lambda: on_start(found))
     finally:
         service.close(_GRACE_S)
 
@@ -72,7 +72,7 @@ async def _serve_stdio(service: Service, source: int, target: int) -> None:
     await _until_signal(serve)
 
 
-async def _serve_http(service: Service, listener: socket.socket, token: str) -> None:
+async def _serve_http(service: Service, listener: socket.socket, token: str, on_start: Callable[[], None]) -> None:
     import uvicorn
     from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
     from mcp.server.transport_security import TransportSecuritySettings
@@ -92,26 +92,43 @@ async def _serve_http(service: Service, listener: socket.socket, token: str) -> 
     server: Any = uvicorn.Server(settings)
     server.capture_signals = nullcontext  # it would raise them again before anything here is closed
 
+    async def serve() -> None:
+        on_start()
+        async with manager.run():
+            await server.serve([listener])
+
     def stop() -> None:
         server.should_exit = True
 
-    async with manager.run():
-        await _until_signal(lambda: server.serve([listener]), stop)
+    await _until_signal(serve, stop)
 
 
 async def _until_signal(serve: Callable[[], Awaitable[None]], stop: Callable[[], None] | None = None) -> None:
     """Await `serve`; at a signal `stop` it, or else cancel it. The next signal ends the process as it always would."""
-    async with anyio.create_task_group() as group:
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
+    heeded = [one for one in _SIGNALS if signal.getsignal(one) is not signal.SIG_IGN]  # nohup(1)
+    is_stopped = False
 
-        async def watch() -> None:
-            with anyio.open_signal_receiver(*_SIGNALS) as signals:
-                async for _ in signals:
-                    break
-            if stop is not None:
-                stop()
-            else:
-                group.cancel_scope.cancel()
+    def end() -> None:
+        nonlocal is_stopped
+        is_stopped = True
+        forget()
+        if stop is not None:
+            stop()
+        else:
+            task.cancel()
 
-        group.start_soon(watch)
+    def forget() -> None:
+        for number in heeded:
+            loop.remove_signal_handler(number)
+
+    for number in heeded:
+        loop.add_signal_handler(number, end)
+    try:
         await serve()
-        group.cancel_scope.cancel()
+    except asyncio.CancelledError:
+        if not is_stopped:
+            raise
+    finally:
+        forget()
