@@ -200,6 +200,11 @@ def merge_resolver_key(environment: Mapping[str, str]) -> str:
     return environment.get("CHRONOS_MERGE_RESOLVER_KEY", environment.get("OPENAI_API_KEY", "")).strip()
 
 
+def mcp_token(environment: Mapping[str, str]) -> str:
+    """Return the token that clients of `chrono mcp --http` must have, or "". It is no setting either."""
+    return environment.get("CHRONOS_MCP_TOKEN", "").strip()
+
+
 def _refuse_personal(table: Mapping[str, Any], name: str) -> None:
     for key in table:
         if key.startswith(_ENVIRONMENT_ONLY) and key in ENVIRONMENT_NAMES:

@@ -31,3 +31,10 @@ class ForbiddenActionError(RefusedError):
 
     code = "forbidden_action"
     default_hint = "a person can do it with `chrono`, or change `agent_actions` and `agent_forbidden` in the settings"
+
+
+class ForeignAddressError(RefusedError):
+    """A server for agents was to be reachable from other machines."""
+
+    code = "foreign_address"
+    default_hint = "use 127.0.0.1, [::1] or localhost; from another machine come through `ssh -L`"

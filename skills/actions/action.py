@@ -119,9 +119,25 @@ def action(
 
 
 def _schema(kind: type[msgspec.Struct]) -> dict[str, Any]:
-    (top,), parts = msgspec.json.schema_components([kind], ref_template="#/$defs/{name}")
-    schema = parts.pop(top["$ref"].rpartition("/")[2])
-    return {**schema, "$defs": parts} if parts else schema
+    """JSON Schema without references, which not every model's service follows; no type here contains itself."""
+    (top,), parts = msgspec.json.schema_components([kind], ref_template="{name}")
+    found: dict[str, Any] = _resolve(parts[top["$ref"]], parts)
+    return found
+
+
+def _resolve(schema: Any, parts: Mapping[str, Any]) -> Any:
+    if isinstance(schema, list):
+        return [_resolve(one, parts) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if "$ref" in schema:
+        schema = {**parts[schema["$ref"]], **{key: value for key, value in schema.items() if key != "$ref"}}
+    if "enum" in schema and all(isinstance(one, str) for one in schema["enum"]):
+        schema = {"type": "string", **schema}
+    found = {key: _resolve(value, parts) for key, value in schema.items()}
+    if isinstance(found.get("description"), str):
+        found["description"] = inspect.cleandoc(found["description"])
+    return found
 
 
 def _inline(schema: Any, parts: Mapping[str, Any]) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -31,17 +31,26 @@ _ALLOWED = {
 class ActionSession:
     """Actions in one working tree. Close it, or use it in a `with` block, to let go of its files.
 
-    With no `engine` it opens one for the tree that holds `root`, when the first action needs it. With `plans_first`
-    what overwrites or deletes is done only with the id of the plan that its planner has shown. Any thread may call:
-    the one that made the session keeps its engine, every other gets one for each call (10 ms).
+    With no `engine` it opens one for the tree that holds `root`, when the first action needs it; `progress` is told
+    (done, total) by that engine during long work. With `plans_first` what overwrites or deletes is done only with the
+    id of the plan that its planner has shown. Any thread may call: the one that made the session keeps its engine,
+    every other gets one for each call (10 ms). A closed session opens again when the next action needs it, and so does
+    one whose store was taken away or made anew by somebody else.
     """
 
     def __init__(
-        self, root: Path | str | None = None, *, engine: ChronosEngine | None = None, plans_first: bool = False
+        self,
+        root: Path | str | None = None,
+        *,
+        engine: ChronosEngine | None = None,
+        plans_first: bool = False,
+        progress: Callable[[int, int], None] | None = None,
     ) -> None:
         self._root = Path(root) if root is not None else None
+        self._progress = progress
         self._given = engine
         self._own: ChronosEngine | None = None
+        self._store: tuple[int, int] | None = None
         self._access: Access | None = None
         self._thread = threading.get_ident()
         self._opening = threading.Lock()
@@ -54,7 +63,7 @@ class ActionSession:
             return self._given
         with self._opening:
             if self._own is None:
-                self._own = open_engine(self._root)
+                self._own = open_engine(self._root, progress=self._progress)
             return self._own
 
     def list_actions(self) -> tuple[Action, ...]:
@@ -84,9 +93,14 @@ class ActionSession:
     def open_access(self) -> Iterator[Access]:
         """Give what an action works with, to the thread that asks."""
         if threading.get_ident() == self._thread:
+            self._let_go_of_what_is_gone()
             if self._access is None:
                 self._access = Access(self.engine)
-            yield self._access
+            try:
+                yield self._access
+            finally:
+                if self._own is not None:
+                    self._store = _identify(self._own.store_path)
             return
         ours = self.engine
         with ours.open_timeline(ours.timeline) as engine:
@@ -97,6 +111,10 @@ class ActionSession:
                 access.close()
                 ours.notices += engine.notices
 
+    def _let_go_of_what_is_gone(self) -> None:
+        if self._own is not None and self._store is not None and _identify(self._own.store_path) != self._store:
+            self.close()
+
     def close(self) -> None:
         """Let go of what was opened here. It can be called twice."""
         if self._access is not None:
@@ -104,13 +122,21 @@ class ActionSession:
             self._access = None
         if self._own is not None:
             self._own.close()
-            self._own = None
+            self._own = self._store = None
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _identify(folder: Path) -> tuple[int, int] | None:
+    try:
+        about = folder.stat()
+    except OSError:
+        return None
+    return about.st_dev, about.st_ino
 
 
 def _is_allowed(config: Config, action: Action) -> bool:
