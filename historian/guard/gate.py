@@ -69,7 +69,8 @@ class Gate(msgspec.Struct, kw_only=True):
 
     `open_engine` gives an engine to this thread for the length of a block. `asker` says whether an operation may go
     on, None where there is nobody. `notify` takes what a front door should show. `record_failure` is told of an
-    operation that failed: what it was, the error's text, and the checkpoint before it.
+    operation that failed: what it was, the error's text, and the checkpoint before it. `origin` gives what a
+    checkpoint's description says besides the reasons, such as for whom it was taken.
     """
 
     assess: Callable[[Operation], RiskAssessment]
@@ -78,6 +79,7 @@ class Gate(msgspec.Struct, kw_only=True):
     asker: Callable[[Operation, RiskAssessment], bool] | None = None
     record_failure: Callable[[str, str, str | None], FailureAnalysis] | None = None
     lock: threading.Lock = msgspec.field(default_factory=threading.Lock)
+    origin: Callable[[], str] | None = None
 
     def let_through(self, operation: Operation, rules: GuardRules, *, always: bool = False) -> Passage:
         """Return when the operation may go on; a checkpoint is durable then. With `always` one is taken at any level.
@@ -156,7 +158,8 @@ class Gate(msgspec.Struct, kw_only=True):
     ) -> Created:
         """Take the checkpoint, unless the newest one has this state already."""
         reasons = map(mask, assessment.reasons[:_SHOWN_REASONS])
-        about = "\n".join((f"risk {assessment.level.value} {assessment.score:.2f}", *reasons))
+        origin = self.origin() if self.origin is not None else ""
+        about = "\n".join((f"risk {assessment.level.value} {assessment.score:.2f}", *reasons, origin)).rstrip()
         name = checkpoint_name(operation)
         return engine.take_checkpoint(name, about, trigger=Trigger.AUTOMATIC, include=include)
 
