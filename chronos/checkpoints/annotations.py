@@ -1,7 +1,7 @@
 """What the operation log says beside operations.
 
-That is pins, tags, verdicts and prompts, which a sealed manifest cannot take in, and what was done that no restore takes
-back.
+That is pins, tags, verdicts and prompts, which a sealed manifest cannot take in, and what was done that no restore
+takes back.
 
 An annotation is a line of `operations.jsonl` with the key `annotation`; it is no operation, and undo passes it by. The
 catalog has what they add up to, and remembers how far into the log it has read.
