@@ -263,6 +263,8 @@ class HistorianAgent:
 
     def _find_precedents(self, engine: ChronosEngine, operation: Operation) -> Sequence[Precedent]:
         try:
+            if self._lessons is None and not engine.claim_lessons().exists():  # so as not to load them for nothing
+                return ()
             with ExitStack() as stack:
                 return self._lessons_of(engine, stack).precedents(operation)
         except ChronosError as error:

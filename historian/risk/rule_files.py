@@ -82,14 +82,14 @@ def read_package_rules() -> RuleTable:
     try:
         packed = msgspec.json.decode(_read_own(_PACKED_FILE), type=Packed)
     except (OSError, msgspec.MsgspecError):  # it only saves time
-        return _parse_package(texts)
-    return packed.table if packed.check == _check(texts) else _parse_package(texts)
+        return parse_package(texts)
+    return packed.table if packed.check == check_of(texts) else parse_package(texts)
 
 
 def pack_rules() -> None:
     """Write the packed rules beside the files that they are of: `python -m historian.risk.packing`."""
     texts = [_read_own(name) for name in _PACKAGE_FILES]
-    packed = msgspec.json.encode(Packed(_check(texts), _parse_package(texts)))
+    packed = msgspec.json.encode(Packed(check_of(texts), parse_package(texts)))
     Path(__file__).with_name(_PACKED_FILE).write_bytes(packed + b"\n")
 
 
@@ -97,11 +97,13 @@ def _read_own(name: str) -> bytes:
     return Path(__file__).with_name(name).read_bytes()
 
 
-def _check(texts: Sequence[bytes]) -> int:
+def check_of(texts: Sequence[bytes]) -> int:
+    """Return what tells the files that rules were packed from."""
     return zlib.crc32(b"\0".join(texts))
 
 
-def _parse_package(texts: Sequence[bytes]) -> RuleTable:
+def parse_package(texts: Sequence[bytes]) -> RuleTable:
+    """Return the rules that the files of the package say, one after the other."""
     import yaml
 
     values: dict[str, Any] = {}

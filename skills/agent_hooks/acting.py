@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from chronos.config import Config, GuardPolicy, GuardRules, Surroundings, load
-from chronos.errors import RefusedError
+from chronos.errors import ChronosError, RefusedError
 from skills.agent_hooks.agents import Decision, Moment, can_ask
 from skills.agent_hooks.events import Event
-from skills.agent_hooks.reading import command_of
+from skills.agent_hooks.reading import command_of, edited_path, path_of
 
 if TYPE_CHECKING:
+    from historian import HistorianAgent
     from historian.risk import Operation, RiskAssessment
 
 _LONGEST_PATH = 200
 _SHOWN_REASONS = 3
+_HELD = ("code", "memory", "absent")
 _HINTS = {
     "blocked": "the guard's policy here forbids it: leave it to your user",
     "not_confirmed": "ask your user, who can run it with `chrono run`, or change the guard's policy",
@@ -69,18 +72,38 @@ class Work:
 
     def _guard(self) -> Outcome:
         """Let the guard's policy decide on a tool call; the checkpoint that it wants is taken before this returns."""
+        from historian.guard import find_rules
+
+        operation = _operation_of(self._event, self._folder)
+        rules, top = None, _find_top(self._folder)
+        if top is not None:
+            config = load(top, self._surroundings.environment)
+            rules = self._set_rules(find_rules(config), config)
+            is_edit = bool(edited_path(self._event))  # never without danger
+            if not is_edit and _needs_nothing(operation, rules, top):
+                return Outcome()
+        return self._pass_gate(operation, rules)
+
+    def _set_rules(self, rules: GuardRules, config: Config) -> GuardRules:
+        """Return the rules without the checkpoints that nobody can take where checkpoints are switched off."""
+        if not config.enabled:
+            named = {level: getattr(rules, level) for level in rules.__struct_fields__}
+            rules = rules.changed({level: "off" for level, policy in named.items() if policy is GuardPolicy.AUTO})
+        self.is_strict = not {rules.medium, rules.high}.isdisjoint((GuardPolicy.CONFIRM, GuardPolicy.BLOCK))
+        return rules
+
+    def _pass_gate(self, operation: Operation, rules: GuardRules | None) -> Outcome:
+        import logging
+
         from chronos.app import open_historian
         from historian.guard import find_rules
 
+        logging.getLogger("historian").addHandler(logging.NullHandler())  # what it says there is passed on anyway
         warnings: list[str] = []
         asker = _agree if can_ask(self._event.agent, self._event.name) else None
         with open_historian(self._folder, asker=asker, notify=warnings.append, origin=self._lines) as historian:
-            top = _find_top(self._folder)
-            config = historian.config if top is None else load(top, self._surroundings.environment)
-            rules = _possible(find_rules(config), config)
-            self.is_strict = not {rules.medium, rules.high}.isdisjoint((GuardPolicy.CONFIRM, GuardPolicy.BLOCK))
-            operation = _operation_of(self._event, self._folder)
-            if _needs_nothing(operation, rules, top):
+            rules = rules or self._set_rules(find_rules(historian.config), historian.config)
+            if rules.medium is rules.high is GuardPolicy.AUTO and self._hold_file(historian):
                 return Outcome()
             try:
                 passage = historian.let_through(operation, policy=rules)
@@ -96,6 +119,25 @@ class Work:
         )
         return Outcome(Decision.ASK, f"{passage.assessment.level.value} risk: {reasons} ({held})", (*warnings,))
 
+    def _hold_file(self, historian: HistorianAgent) -> bool:
+        """Take the checkpoint before a change of one file that it holds: the guard would, after 40 ms of judging.
+
+        False where there is something to judge: another call, a file that no checkpoint has by itself, a failure.
+        """
+        path = edited_path(self._event)
+        if not path:
+            return False
+        from chronos.checkpoints import Trigger
+        from skills.agent_hooks.links import name_before
+
+        name = name_before(_words_for(self._event, self._folder))
+        with suppress(ChronosError, OSError):  # which way to go without a checkpoint is for the guard to say
+            engine = historian.engine
+            if engine.coverage([Path(os.path.join(self._event.folder or self._folder, path))])[0].value in _HELD:
+                engine.take_checkpoint(name, self._lines(), trigger=Trigger.AUTOMATIC)
+                return True
+        return False
+
     def _lines(self) -> str:
         from skills.agent_hooks.links import lines_for  # only a checkpoint that is taken needs them
 
@@ -107,23 +149,20 @@ def _agree(_: Operation, __: RiskAssessment) -> bool:
     return True
 
 
-def _possible(rules: GuardRules, config: Config) -> GuardRules:
-    """Return the rules without the checkpoints that nobody can take where checkpoints are switched off."""
-    if config.enabled:
-        return rules
-    named = {level: getattr(rules, level) for level in rules.__struct_fields__}
-    return rules.changed({level: "off" for level, policy in named.items() if policy is GuardPolicy.AUTO})
-
-
 def _needs_nothing(operation: Operation, rules: GuardRules, top: Path | None) -> bool:
-    """Tell without looking at the tree whether the guard would do nothing: what is low so is low when looked at."""
+    """Tell without looking at the tree whether the guard would do nothing.
+
+    By the rules of the package what is low is so as well when what is there has been looked at: only what writes or
+    runs something becomes more dangerous by that.
+    """
     if {rules.low, rules.medium, rules.high} == {GuardPolicy.OFF}:
         return True
     if rules.low is not GuardPolicy.OFF or top is None:
         return False
     from historian.risk import Assessor, RiskLevel, load_rules
 
-    return Assessor(load_rules(top)).assess(operation).level is RiskLevel.LOW
+    known = load_rules(top)
+    return known is load_rules(None) and Assessor(known).assess(operation).level is RiskLevel.LOW
 
 
 def _operation_of(event: Event, folder: Path) -> Operation:
@@ -133,13 +172,15 @@ def _operation_of(event: Event, folder: Path) -> Operation:
     where = event.folder or str(folder)
     if command := command_of(event):
         return Operation(text=command, kind=OperationKind.SHELL, cwd=where)
-    paths = (event.arguments.get(key) for key in ("file_path", "path", "notebook_path", "absolute_path"))
-    path = next((one for one in paths if isinstance(one, str)), "")
-    shown = path.removeprefix(f"{folder}{os.sep}")[-_LONGEST_PATH:]
-    name = event.tool or event.name
     return Operation(
-        text=f"{name} {shown}".rstrip(), tool=name, arguments=event.arguments, kind=OperationKind.TOOL, cwd=where
-    )
+        text=_words_for(event, folder), tool=event.tool or event.name, arguments=event.arguments,
+        kind=OperationKind.TOOL, cwd=where,
+    )  # fmt: skip
+
+
+def _words_for(event: Event, folder: Path) -> str:
+    path = path_of(event).removeprefix(f"{folder}{os.sep}")[-_LONGEST_PATH:]
+    return f"{event.tool or event.name} {path}".rstrip()
 
 
 def _find_top(folder: Path) -> Path | None:

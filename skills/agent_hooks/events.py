@@ -47,7 +47,7 @@ def parse_event(agent: str, data: bytes, named: str = "") -> Event:
     if name == "beforeShellExecution":
         tool, arguments = "Shell", {"command": _text(payload, "command")}
     return Event(
-        agent, name, find_moment(agent, name), folder if os.path.isabs(folder) else "",
+        agent, name, find_moment(agent, name), folder if _can_be_folder(folder) else "",
         session=_text(payload, "session_id", "sessionId", "conversation_id"),
         turn=_text(payload, "turn_id", "prompt_id", "generation_id"),
         prompt=_text(payload, "prompt"), tool=tool, arguments=arguments,
@@ -66,6 +66,13 @@ def find_folder(event: Event, environment: Mapping[str, str], here: str) -> str:
 
 def _text(payload: Mapping[str, Any], *keys: str) -> str:
     return next((payload[key] for key in keys if isinstance(payload.get(key), str)), "")
+
+
+def _can_be_folder(path: str) -> bool:
+    try:
+        return os.path.isabs(path) and b"\0" not in os.fsencode(path)
+    except UnicodeEncodeError:
+        return False
 
 
 def _first_root(payload: Mapping[str, Any]) -> str:

@@ -1,6 +1,6 @@
-"""Which calls only read: by the name of the agent's own tool, or a command line that is seen at a glance to only read.
+"""What a call is at a glance: one that only reads, a command line, or a change of one file.
 
-They pass without rules, settings or git; most calls of an agent are such ones.
+By the name of the agent's own tool, without rules, settings or git. Most calls of an agent only read, and pass here.
 """
 
 from __future__ import annotations
@@ -39,12 +39,20 @@ _READERS: Mapping[str, frozenset[str]] = {
         "Read Grep Glob WebFetch WebSearch AskUserQuestion TodoWrite Agent Task"
     ),
 }
+# The agents' own tools that write the one file that they are given.
+_EDITORS: Mapping[str, frozenset[str]] = {
+    "claude": _tools("Edit MultiEdit Write NotebookEdit"),
+    "codex": frozenset(),
+    "gemini": _tools("replace write_file"),
+    "cursor": _tools("Write Edit StrReplace EditNotebook Delete"),
+    "copilot": _tools("create edit str_replace_editor Write Edit"),
+}
 _SHELLS: Mapping[str, frozenset[str]] = {
     "claude": _tools("Bash"),
     "codex": _tools("Bash shell local_shell exec_command unified_exec"),
     "gemini": _tools("run_shell_command"),
     "cursor": _tools("Shell"),
-    "copilot": _tools("bash Bash"),
+    "copilot": _tools("bash Bash run_in_terminal"),
 }
 # A project that has rules of its own, or a policy for what only reads, has the last word.
 _HAS_OWN_RULES = re.compile(rb"\brisk\b|\blow\b")
@@ -66,6 +74,17 @@ def command_of(event: Event) -> str:
     """Return the command line that a call of the agent's shell is given, "" when it is no such call."""
     given = event.arguments.get("command") if event.tool in _SHELLS[event.agent] else None
     return given if isinstance(given, str) else ""
+
+
+def edited_path(event: Event) -> str:
+    """Return the path that a call of the agent's own editor is given, "" when it is no such call."""
+    return path_of(event) if event.tool in _EDITORS[event.agent] else ""
+
+
+def path_of(event: Event) -> str:
+    """Return the path of a file that a call is given, "" when there is none."""
+    paths = (event.arguments.get(key) for key in ("file_path", "path", "notebook_path", "absolute_path"))
+    return next((path for path in paths if isinstance(path, str)), "")
 
 
 def _has_own_rules(folder: Path) -> bool:
