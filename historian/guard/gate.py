@@ -6,7 +6,6 @@ the engine's notices.
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
     from historian.failures import FailureAnalysis
     from historian.risk import Operation, RiskAssessment
 
-_LOG = logging.getLogger("historian.guard")
 _SHOWN_REASONS = 3
 # Targets of these kinds are files that a checkpoint can be made to hold, or that nobody had the time to look at; the
 # others are git's own, or far away.
@@ -185,9 +183,11 @@ class Gate(msgspec.Struct, kw_only=True):
             self._warn(passage, f"no restore takes this back: {display(effect)}")
 
     def _warn(self, passage: Passage, message: str) -> None:
+        import logging  # 3 ms, and most passages have nothing to say
+
         passage.warnings.append(message)
-        _LOG.warning("%s", message)
         self.notify(message)
+        logging.getLogger("historian.guard").warning("%s", message)
 
 
 def enter(passage: Passage, owner: object) -> None:

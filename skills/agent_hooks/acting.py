@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -93,15 +94,13 @@ class Work:
         return rules
 
     def _pass_gate(self, operation: Operation, rules: GuardRules | None) -> Outcome:
-        import logging
-
         from chronos.app import open_historian
         from historian.guard import find_rules
 
-        logging.getLogger("historian").addHandler(logging.NullHandler())  # what it says there is passed on anyway
         warnings: list[str] = []
         asker = _agree if can_ask(self._event.agent, self._event.name) else None
-        with open_historian(self._folder, asker=asker, notify=warnings.append, origin=self._lines) as historian:
+        notify = partial(_note, warnings)
+        with open_historian(self._folder, asker=asker, notify=notify, origin=self._lines) as historian:
             rules = rules or self._set_rules(find_rules(historian.config), historian.config)
             if rules.medium is rules.high is GuardPolicy.AUTO and self._hold_file(historian):
                 return Outcome()
@@ -142,6 +141,13 @@ class Work:
         from skills.agent_hooks.links import lines_for  # only a checkpoint that is taken needs them
 
         return lines_for(self._event)
+
+
+def _note(warnings: list[str], message: str) -> None:
+    import logging
+
+    warnings.append(message)
+    logging.getLogger("historian").addHandler(logging.NullHandler())  # the guard logs it as well, for others
 
 
 def _agree(_: Operation, __: RiskAssessment) -> bool:
