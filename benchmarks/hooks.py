@@ -42,8 +42,8 @@ _INTRODUCTION = f"""\
 ## Hooks
 
 Written by `python -m benchmarks.hooks --write`: `chrono-hook claude` as a whole process, timed by hyperfine and started
-by `sh` as agents do, on a tree of {SMALL:,} files with 35 uncommitted ones, one line of which is changed before each run.
-Events take turns. A command that is not seen at a glance to only read is judged by the rules.
+by `sh` as agents do, on a tree of {SMALL:,} files with 35 uncommitted ones, one line of which is changed before each
+run. Events take turns. A command that is not seen at a glance to only read is judged by the rules.
 """
 
 

@@ -41,6 +41,7 @@ def test_an_action_says_all_that_a_model_needs(action: Action) -> None:
     schema = action.input_schema
     assert schema["type"] == action.output_schema["type"] == "object"
     assert schema["additionalProperties"] is False
+    assert "$ref" not in json.dumps(schema), "not all models understand references"
     assert len(action.description) > 30 and action.title
     for name, part in schema["properties"].items():
         assert part.get("description"), f"{action.name}.{name}"
@@ -200,9 +201,11 @@ def test_wrong_arguments_are_named(session: ActionSession, name: str, arguments:
     assert caught.value.hint and caught.value.exit_code == 2
 
 
-def test_numbers_as_text_are_understood(session: ActionSession) -> None:
-    call(session, "create_checkpoint", name="one")
-    assert len(call(session, "list_checkpoints", limit="1")["checkpoints"]) == 1
+def test_numbers_as_text_and_null_for_what_is_left_out_are_understood(session: ActionSession) -> None:
+    call(session, "create_checkpoint", name="one", description=None, tags=None)
+    assert len(call(session, "list_checkpoints", limit="1", text=None)["checkpoints"]) == 1
+    with pytest.raises(BadArgumentsError, match="name"):
+        call(session, "create_checkpoint", name=None)
 
 
 def test_what_is_not_there_is_said(session: ActionSession) -> None:
