@@ -16,6 +16,7 @@ from skills.agent_hooks.events import Event
 from skills.agent_hooks.reading import command_of, edited_path, path_of
 
 if TYPE_CHECKING:
+    from chronos.engine import ChronosEngine
     from historian import HistorianAgent
     from historian.risk import Operation, RiskAssessment
 
@@ -76,9 +77,10 @@ class Work:
         from historian.guard import find_rules
 
         operation = _operation_of(self._event, self._folder)
-        rules, top = None, _find_top(self._folder)
+        rules, environment = None, self._surroundings.environment
+        top = None if environment.get("CHRONOS_TIMELINE") else _find_top(self._folder)
         if top is not None:
-            config = load(top, self._surroundings.environment)
+            config = load(top, environment)
             rules = self._set_rules(find_rules(config), config)
             is_edit = bool(edited_path(self._event))  # never without danger
             if not is_edit and _needs_nothing(operation, rules, top):
@@ -94,6 +96,7 @@ class Work:
         return rules
 
     def _pass_gate(self, operation: Operation, rules: GuardRules | None) -> Outcome:
+        """Do as the guard does; `rules` None: those of the settings that the engine finds."""
         from chronos.app import open_historian
         from historian.guard import find_rules
 
@@ -110,6 +113,11 @@ class Work:
                 return Outcome(
                     Decision.DENY, f"{refusal.message}; {_HINTS.get(refusal.code, refusal.hint)}", (*warnings,)
                 )
+            except ChronosError as problem:  # such as wrong rules of the project
+                if self.is_strict or GuardPolicy.AUTO not in (rules.medium, rules.high):
+                    raise
+                self._take_before(historian.engine)
+                return Outcome(warnings=(*warnings, f"{problem.message}; a checkpoint was taken all the same"))
         if passage.policy is not GuardPolicy.CONFIRM or passage.assessment is None:
             return Outcome(warnings=(*warnings,))
         reasons = "; ".join(passage.assessment.reasons[:_SHOWN_REASONS])
@@ -126,16 +134,19 @@ class Work:
         path = edited_path(self._event)
         if not path:
             return False
+        with suppress(ChronosError, OSError):  # which way to go without a checkpoint is for the guard to say
+            place = Path(os.path.join(self._event.folder or self._folder, path))
+            if historian.engine.coverage([place])[0].value in _HELD:
+                self._take_before(historian.engine)
+                return True
+        return False
+
+    def _take_before(self, engine: ChronosEngine) -> None:
         from chronos.checkpoints import Trigger
         from skills.agent_hooks.links import name_before
 
-        name = name_before(_words_for(self._event, self._folder))
-        with suppress(ChronosError, OSError):  # which way to go without a checkpoint is for the guard to say
-            engine = historian.engine
-            if engine.coverage([Path(os.path.join(self._event.folder or self._folder, path))])[0].value in _HELD:
-                engine.take_checkpoint(name, self._lines(), trigger=Trigger.AUTOMATIC)
-                return True
-        return False
+        name = name_before(command_of(self._event) or _words_for(self._event, self._folder))
+        engine.take_checkpoint(name, self._lines(), trigger=Trigger.AUTOMATIC)
 
     def _lines(self) -> str:
         from skills.agent_hooks.links import lines_for  # only a checkpoint that is taken needs them
@@ -167,8 +178,10 @@ def _needs_nothing(operation: Operation, rules: GuardRules, top: Path | None) ->
         return False
     from historian.risk import Assessor, RiskLevel, load_rules
 
-    known = load_rules(top)
-    return known is load_rules(None) and Assessor(known).assess(operation).level is RiskLevel.LOW
+    with suppress(ChronosError):  # wrong rules: the guard says so
+        known = load_rules(top)
+        return known is load_rules(None) and Assessor(known).assess(operation).level is RiskLevel.LOW
+    return False
 
 
 def _operation_of(event: Event, folder: Path) -> Operation:
@@ -191,6 +204,7 @@ def _words_for(event: Event, folder: Path) -> str:
 
 def _find_top(folder: Path) -> Path | None:
     """Return the top of the working tree from its files alone, None where only git can tell."""
+    folder = Path(os.path.realpath(folder))
     for place in (folder, *folder.parents):
         git = place / ".git"
         if git.is_dir():

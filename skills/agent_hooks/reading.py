@@ -5,6 +5,7 @@ By the name of the agent's own tool, without rules, settings or git. Most calls 
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -55,6 +56,7 @@ _SHELLS: Mapping[str, frozenset[str]] = {
     "copilot": _tools("bash Bash run_in_terminal"),
 }
 # A project that has rules of its own, or a policy for what only reads, has the last word.
+_LARGEST_SETTINGS_BYTES = 4 * 1024 * 1024
 _HAS_OWN_RULES = re.compile(rb"\brisk\b|\blow\b")
 
 
@@ -67,7 +69,7 @@ def only_reads(event: Event, folder: str, environment: Mapping[str, str]) -> boo
         return False
     from historian.risk import is_known_read
 
-    return is_known_read(command) and not _has_own_rules(Path(folder))
+    return is_known_read(command) and not _has_own_rules(Path(os.path.realpath(folder)))
 
 
 def command_of(event: Event) -> str:
@@ -93,12 +95,20 @@ def _has_own_rules(folder: Path) -> bool:
         if (place / "chronos-risk.yaml").exists():
             return True
         for name in ("pyproject.toml", "chronos.toml"):
-            try:
-                data = (place / name).read_bytes()
-            except OSError:
-                continue
+            data = _read_head(place / name)
             if (name == "chronos.toml" or b"tool.chronos" in data) and _HAS_OWN_RULES.search(data):
                 return True
         if (place / ".git").exists():
             return False
     return False
+
+
+def _read_head(path: Path) -> bytes:
+    """Return as much of a file as settings may be long, nothing where there is no such file."""
+    try:
+        if path.is_file():
+            with path.open("rb") as stream:
+                return stream.read(_LARGEST_SETTINGS_BYTES)
+    except OSError:
+        pass
+    return b""

@@ -118,12 +118,23 @@ def test_wrong_settings_are_said_and_the_agent_goes_on(hook: Hook, tree: RepoBui
         assert "deny" not in said.output
 
 
-def test_wrong_rules_refuse_where_the_policy_is_strict(hook: Hook, tree: RepoBuilder) -> None:
+def test_what_wrong_rules_cannot_judge_is_held_or_refused_where_the_policy_is_strict(
+    hook: Hook, tree: RepoBuilder
+) -> None:
     tree.write("chronos-risk.yaml", "words: [")
-    assert "deny" not in hook.send("claude/PreToolUse.Bash.risky").output
+    said = hook.send("claude/PreToolUse.Bash.risky").output
+    assert "chronos-risk.yaml, line 1" in said
+    assert "deny" not in said
+    assert hook.names() == ["before rm -rf build git reset --hard"]
     strict = hook.send("claude/PreToolUse.Bash.risky", CHRONOS_GUARD="high=block").output
     assert '"deny"' in strict
     assert "could not be judged" in strict
+
+
+def test_settings_that_are_no_file_are_not_waited_for(hook: Hook, tree: RepoBuilder) -> None:
+    os.mkfifo(tree.path("chronos.toml"))
+    tree.path("pyproject.toml").mkdir()
+    assert hook.send("claude/PreToolUse.Bash.reads") == ("", "")
 
 
 def test_a_closed_input_and_output_break_nothing(hook: Hook) -> None:

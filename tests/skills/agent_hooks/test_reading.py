@@ -58,6 +58,14 @@ def test_a_project_with_rules_of_its_own_is_asked(tree: RepoBuilder, file: str, 
     assert only_reads(event, str(tree.path("below")), {}) is is_known
 
 
+def test_a_link_leads_to_the_rules_of_the_project_behind_it(tree: RepoBuilder, tmp_path: Path) -> None:
+    tree.write("chronos-risk.yaml", "words: {}\n")
+    tree.write("below/x.txt", "x\n")
+    link = tmp_path / "link"
+    link.symlink_to(tree.path("below"))
+    assert not only_reads(call("Bash", command="ls"), str(link), {})
+
+
 def test_a_policy_for_what_is_low_holds_for_commands(hook: Hook) -> None:
     said = hook.send("claude/PreToolUse.Bash.reads", CHRONOS_GUARD="low=block")
     assert '"deny"' in said.output
