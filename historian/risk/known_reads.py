@@ -16,8 +16,9 @@ _TOKEN = re.compile(
 )
 _QUOTES = re.compile(r"'([^'\n]*)'|\"([^\"\n]*)\"")
 _ANY = listed(
-    "ls cat head tail wc pwd echo which stat du df whoami uname basename dirname realpath readlink true diff cmp "
-    "grep egrep fgrep cut tr nl comm cd"
+    "ls cat head tail wc pwd echo which stat du df whoami uname basename dirname realpath readlink true diff cmp grep "
+    "egrep fgrep cut tr nl comm cd jq tac rev fold paste join seq sleep ps id nproc uptime free md5sum sha1sum "
+    "sha256sum strings column"
 )
 _VERSIONS = listed("python python3 node npm pip pip3 cargo rustc git docker go java ruby php")
 _FIND = listed(

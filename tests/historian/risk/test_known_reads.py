@@ -23,7 +23,10 @@ ASSESSOR = Assessor()
         "find . -name '*.py' -not -path './x/*'",
         "cd src && ls", "sed -n '10,20p' a.txt", "head -5 a.txt 2>&1", "node --version", "echo 'a; rm -rf b'",
         "ls *.py",
-        "diff a.txt b.txt || true",
+        "diff a.txt b.txt || true", "jq -r '.[] | .name' a.json", "sha256sum a.txt && md5sum a.txt",
+        "ps aux | grep node",
+        "tac a.txt | paste - -", "sleep 1; uptime", "strings a.bin | head", "seq 3 | rev",
+        "column -t a.txt", "id; nproc; free",
     ],
 )  # fmt: skip
 def test_a_plain_reader_is_known(command: str) -> None:
