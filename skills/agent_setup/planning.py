@@ -7,11 +7,12 @@ step; a fault in between leaves every file as it was or as it was to be, and the
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
 
+from chronos.errors import ChronosError
 from chronos.files import display
 from skills.agent_setup.advice import next_steps
 from skills.agent_setup.agents import Agent, Part, Scope
@@ -134,6 +135,7 @@ class AgentSetup:
             draft = self._draft(texts, Part.HOOKS)
             settings = HookSettings(draft.text, draft.file.path, self._agent)
             elsewhere = self._working_elsewhere()
+            warnings += self._seen_twice()
             if elsewhere is None:
                 draft.text = settings.installed(program)
             else:
@@ -180,6 +182,17 @@ class AgentSetup:
             if settings.entries and not settings.missing and not any(map(find_problem, filter(None, programs))):
                 return path
         return None
+
+    def _seen_twice(self) -> Iterator[str]:
+        """Warn where the hooks of the other scope are there too: agents run those of both."""
+        other = next(scope for scope in Scope if scope is not self._scope)
+        path = self._agent.file(Part.HOOKS, other, self._root, self._environment)
+        try:
+            entries = HookSettings(read_settings(path).text, path, self._agent).entries
+        except ChronosError:
+            return  # it is not what was asked for
+        if entries:
+            yield f"{display(str(path))} has the hooks too: what happens in a project is then told twice"
 
     def _read(self, path: Path) -> SettingsFile:
         return read_settings(path, within=self._root if self._scope is Scope.PROJECT else None)

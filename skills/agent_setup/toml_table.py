@@ -43,6 +43,8 @@ def put(text: str, parent: str, name: str, values: Mapping[str, Any]) -> str:
     """Return the text with the table `parent.name`, or with other values in the one that is there. Raises TomlError."""
     wanted = read(text)
     tables = wanted.setdefault(parent, {})
+    if not isinstance(tables, dict):
+        raise TomlError(f"{parent} is no table")
     if name in tables:
         tables[name].update(values)
         return _first(wanted, lambda: _update(text, parent, name, values))
