@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
@@ -191,6 +193,15 @@ def test_missing_scripts_are_an_error_with_a_hint(world: Settings) -> None:
         world.plan()
     assert "pipx install" in caught.value.hint
     world.install([Part.MCP])
+
+
+def test_scripts_are_found_beside_the_interpreter(world: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", str(world.programs.folder / "python"))
+    assert Programs.current() == world.programs
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    monkeypatch.setattr(sysconfig, "get_path", lambda *_: "/nowhere")
+    with pytest.raises(StateError, match="no script chrono beside /nowhere/python"):
+        Programs.current()
 
 
 def test_an_installation_that_will_go_is_warned_of(world: Settings) -> None:
