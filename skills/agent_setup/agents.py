@@ -17,7 +17,8 @@ What each file looks like was read in these sources, in November 2026:
   replaced in `mcp.json`.
 - Copilot CLI 1.0 (`docs.github.com/en/copilot/reference/hooks-reference`, `copilot mcp --help`): `*.json` with
   `"version": 1` in `.github/hooks` and `~/.copilot/hooks` (`COPILOT_HOME`), seconds; MCP servers in `.github/mcp.json`
-  and `~/.copilot/mcp-config.json`. A `preToolUse` hook that cannot be started refuses the tool call.
+  and `~/.copilot/mcp-config.json`. A `preToolUse` hook that cannot be started refuses the tool call. It runs the hooks
+  in `.claude/settings.json` and `.claude/settings.local.json` as well.
 """
 
 from __future__ import annotations
@@ -57,6 +58,7 @@ class Agent(msgspec.Struct, frozen=True):
 
     `also` names files that are looked at, and cleaned up, but not written into: they are shared with other people.
     `is_nested` tells whether a hook stands in a group with a matcher, or by itself; `field` is what holds its command.
+    `reads` names agents whose hooks in a project it runs as well (Cursor does where its settings say so).
     """
 
     name: str
@@ -75,6 +77,7 @@ class Agent(msgspec.Struct, frozen=True):
     server_words: Mapping[Scope, tuple[str, ...]] = {}
     servers_key: str = "mcpServers"
     is_guarded: bool = False
+    reads: tuple[str, ...] = ()
 
     def file(self, part: Part, scope: Scope, root: Path, environment: Mapping[str, str]) -> Path:
         """Return the file that holds a part. Raises BadConfigError where the home folder is not known."""
@@ -148,7 +151,7 @@ AGENTS: Mapping[str, Agent] = {
             servers={Scope.PROJECT: ".github/mcp.json", Scope.USER: "mcp-config.json"},
             home=_under("COPILOT_HOME", "~/.copilot"),
             hook=_COMMAND, is_nested=False, field="bash", timeout=("timeoutSec", _WAIT_S), head={"version": 1},
-            server={"type": "local", "tools": ["*"]}, is_guarded=True,
+            server={"type": "local", "tools": ["*"]}, is_guarded=True, reads=("claude",),
         ),
     )
 }  # fmt: skip

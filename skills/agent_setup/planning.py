@@ -15,7 +15,7 @@ import msgspec
 from chronos.errors import ChronosError
 from chronos.files import display
 from skills.agent_setup.advice import next_steps
-from skills.agent_setup.agents import Agent, Part, Scope
+from skills.agent_setup.agents import AGENTS, Agent, Part, Scope
 from skills.agent_setup.backups import Backups, Original
 from skills.agent_setup.hook_entries import HookSettings
 from skills.agent_setup.programs import HOOK, SERVER_PROGRAM, Programs, find_problem
@@ -129,7 +129,7 @@ class AgentSetup:
         RefusedError for a link out of the project.
         """
         texts: dict[Path, _Draft] = {}
-        warnings = []
+        warnings: list[str] = []
         if Part.HOOKS in parts:
             program = programs.path(HOOK)
             draft = self._draft(texts, Part.HOOKS)
@@ -155,7 +155,7 @@ class AgentSetup:
     def plan_uninstall(self, parts: Collection[Part]) -> SetupPlan:
         """Plan to take out what an install put in, and nothing else. Raises BadConfigError, RefusedError."""
         texts: dict[Path, _Draft] = {}
-        warnings = []
+        warnings: list[str] = []
         if Part.HOOKS in parts:
             for path in self._hook_files():
                 draft = self._draft(texts, Part.HOOKS, path)
@@ -184,15 +184,18 @@ class AgentSetup:
         return None
 
     def _seen_twice(self) -> Iterator[str]:
-        """Warn where the hooks of the other scope are there too: agents run those of both."""
-        other = next(scope for scope in Scope if scope is not self._scope)
-        path = self._agent.file(Part.HOOKS, other, self._root, self._environment)
-        try:
-            entries = HookSettings(read_settings(path).text, path, self._agent).entries
-        except ChronosError:
-            return  # it is not what was asked for
-        if entries:
-            yield f"{display(str(path))} has the hooks too: what happens in a project is then told twice"
+        """Warn of other hooks of ours that the agent runs too: those of the other scope, and of agents it reads."""
+        others = [(self._agent, scope) for scope in Scope if scope is not self._scope]
+        others += [(AGENTS[name], Scope.PROJECT) for name in self._agent.reads]
+        for agent, scope in others:
+            where = (Part.HOOKS, scope, self._root, self._environment)
+            for path in (agent.file(*where), *agent.other_files(*where)):
+                try:
+                    entries = HookSettings(read_settings(path).text, path, agent).entries
+                except ChronosError:
+                    continue  # it is not what was asked for
+                if entries:
+                    yield f"{self._agent.title} runs the hooks in {display(str(path))} too, so all is told twice"
 
     def _read(self, path: Path) -> SettingsFile:
         return read_settings(path, within=self._root if self._scope is Scope.PROJECT else None)

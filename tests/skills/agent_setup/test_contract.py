@@ -193,3 +193,10 @@ def test_hooks_of_both_scopes_are_warned_of(world: Settings) -> None:
         mine.install()
         theirs = Settings(agent, Scope.PROJECT, world.root, world.environment, world.programs)
         assert any("told twice" in warning for warning in theirs.plan().warnings)
+
+
+def test_an_agent_that_reads_another_s_hooks_is_warned_of(world: Settings) -> None:
+    world.install()
+    copilot = Settings(AGENTS["copilot"], Scope.PROJECT, world.root, world.environment, world.programs)
+    (warning,) = copilot.plan().warnings[:1]
+    assert warning.startswith(f"Copilot CLI runs the hooks in {world.file()} too")
