@@ -41,6 +41,9 @@ OWNERS = {
     "tree_sitter": {"historian.risk"},
     "tree_sitter_bash": {"historian.risk"},
     "watchfiles": {"historian.guard"},
+    "semantic_kernel": {"skills.semantic_kernel"},
+    "agent_framework": {"skills.agent_framework"},
+    "pydantic": {"skills.agent_framework"},
 }
 FORBIDDEN = {"pickle", "marshal", "shelve", "dill", "tarfile", "zipfile"}
 VAGUE_NAMES = {"utils", "util", "helpers", "helper", "common", "misc", "manager", "base"}

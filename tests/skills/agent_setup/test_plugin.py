@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import tomllib
 from pathlib import Path
@@ -12,6 +11,7 @@ import msgspec
 import pytest
 
 from chronos.errors import TargetNotEmptyError
+from skills.actions import ACTIONS
 from skills.agent_setup import AGENTS, plan_plugin
 from tests.skills.agent_setup.conftest import Settings, make_programs, snapshot
 
@@ -141,10 +141,6 @@ def test_a_folder_with_something_else_is_refused(world: Settings, tmp_path: Path
 
 def test_the_skill_names_only_tools_that_exist() -> None:
     text = (PLUGIN / "skills/chronomancer/SKILL.md").read_text()
-    named = set(re.findall(r"`([a-z]+(?:_[a-z]+)*)`", text)) - {"chronomancer", "undo", "verify"}
-    known = {
-        "assess_risk", "create_checkpoint", "search_lessons", "list_checkpoints", "diff_checkpoints", "plan_restore",
-        "restore_checkpoint", "branch_timeline", "merge_timeline", "add_lesson",
-    }  # fmt: skip
-    assert named == known
-    assert json.dumps(text).isascii()
+    named = set(re.findall(r"`([a-z]+(?:_[a-z]+)*)`", text)) - {"chronomancer"}
+    assert len(named) > 10
+    assert named <= {action.name for action in ACTIONS}
