@@ -107,6 +107,8 @@ class _Reader:
         found = _STRING.match(self._text, start)
         if found is None:
             raise JsoncError("a text in double quotes is missing or does not end", self._text, start)
+        if "\\" not in found[0]:
+            return found[0][1:-1], found.end()
         try:
             text: str = json.loads(found[0])
         except ValueError as cause:

@@ -32,8 +32,7 @@ class ServerEntry(msgspec.Struct, frozen=True):
 def find_server(text: str, path: Path, agent: Agent) -> ServerEntry | None:
     """Return the entry, None where there is none. Raises BadConfigError."""
     if path.suffix != ".toml":
-        servers = ServerSettings(text, path, agent)
-        return _entry(servers.found.node.data) if servers.found else None
+        return ServerSettings(text, path, agent).entry
     tables = read_toml(text, path).get(agent.servers_key, {})
     if not isinstance(tables, dict) or not isinstance(tables.get(SERVER, {}), dict):
         raise BadConfigError(
@@ -47,7 +46,8 @@ def with_server(text: str, path: Path, agent: Agent, scope: Scope, program: str)
 
     Raises TargetExistsError where the name is taken, BadConfigError.
     """
-    there = find_server(text, path, agent)
+    settings = None if path.suffix == ".toml" else ServerSettings(text, path, agent)
+    there = settings.entry if settings else find_server(text, path, agent)
     values = {"command": program, "args": [*agent.server_words.get(scope, ()), _VERB]}
     if there is not None and there.program is None:
         raise TargetExistsError(
@@ -56,25 +56,26 @@ def with_server(text: str, path: Path, agent: Agent, scope: Scope, program: str)
         )
     if there is not None and there == _entry(values):
         return text
-    if path.suffix == ".toml":
-        try:
-            return toml_table.put(text, agent.servers_key, SERVER, values)
-        except toml_table.TomlError as cause:
-            raise toml_problem(cause, path) from cause
-    return ServerSettings(text, path, agent).installed(values)
+    if settings:
+        return settings.installed(values)
+    try:
+        return toml_table.put(text, agent.servers_key, SERVER, values)
+    except toml_table.TomlError as cause:
+        raise toml_problem(cause, path) from cause
 
 
 def without_server(text: str, path: Path, agent: Agent) -> str:
     """Return the text without the server. Raises BadConfigError."""
-    there = find_server(text, path, agent)
+    settings = None if path.suffix == ".toml" else ServerSettings(text, path, agent)
+    there = settings.entry if settings else find_server(text, path, agent)
     if there is None or there.program is None:
         return text
-    if path.suffix == ".toml":
-        try:
-            return toml_table.take_out(text, agent.servers_key, SERVER)
-        except toml_table.TomlError as cause:
-            raise toml_problem(cause, path) from cause
-    return ServerSettings(text, path, agent).removed()
+    if settings:
+        return settings.removed()
+    try:
+        return toml_table.take_out(text, agent.servers_key, SERVER)
+    except toml_table.TomlError as cause:
+        raise toml_problem(cause, path) from cause
 
 
 class ServerSettings(JsonSettings):
@@ -85,6 +86,11 @@ class ServerSettings(JsonSettings):
         self._agent = agent
         self._servers = self.member(self.root, agent.servers_key, dict)
         self.found = self.member(self._servers.node, SERVER, dict) if self._servers else None
+
+    @property
+    def entry(self) -> ServerEntry | None:
+        """What the settings say of the server; None where they have none."""
+        return _entry(self.found.node.data) if self.found else None
 
     def installed(self, values: Mapping[str, Any]) -> str:
         """Return the text with these values in the entry."""
