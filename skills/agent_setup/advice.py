@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from chronos.errors import ChronosError
 from chronos.files import display
 from skills.agent_setup import jsonc, toml_table
 from skills.agent_setup.agents import Agent, Part, Scope
+from skills.agent_setup.hook_entries import HookEntry
 from skills.agent_setup.settings_file import read_settings
 
 _OFF = "hooks are turned off in"
@@ -47,6 +49,28 @@ def find_obstacles(agent: Agent, root: Path, environment: Mapping[str, str]) -> 
             yield f"{_OFF} {name}: take out disableAllHooks"
         elif isinstance(found.get("hooksConfig"), dict) and found["hooksConfig"].get("enabled") is False:
             yield f"{_OFF} {name}: set hooksConfig.enabled to true"
+
+
+def find_untrusted(
+    agent: Agent, path: Path, entries: Iterable[HookEntry], root: Path, environment: Mapping[str, str]
+) -> Iterator[str]:
+    """Yield what Codex has not been told to run yet of the hooks in `path`, as far as its settings say.
+
+    It keeps a hash of each hook that was trusted in `[hooks.state]` of the user's `config.toml`, by file, event and
+    place (read there after `/hooks`, 0.171). Whether that hash is of the present line only Codex can tell.
+    """
+    if agent.name != "codex":
+        return
+    hooks = _read(agent.file(Part.MCP, Scope.USER, root, environment)).get("hooks")
+    states = hooks.get("state") if isinstance(hooks, dict) else None
+    for entry in entries:
+        event = re.sub(r"(?<!^)(?=[A-Z])", "_", entry.event).lower()
+        found = states.get(f"{path}:{event}:{entry.group}:{entry.place}") if isinstance(states, dict) else None
+        if not isinstance(found, dict) or "trusted_hash" not in found:
+            yield "codex skips hooks that it has not been told to trust: run codex, then /hooks"
+            return
+        if found.get("enabled") is False:
+            yield f"codex was told to leave out the hook for {entry.event}: see /hooks"
 
 
 def _setting_files(agent: Agent, root: Path, environment: Mapping[str, str]) -> list[Path]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from enum import Enum
 from pathlib import Path
 
 import msgspec
 
 from chronos.errors import ChronosError
-from skills.agent_setup.advice import find_obstacles
+from skills.agent_setup.advice import find_obstacles, find_untrusted
 from skills.agent_setup.agents import Agent, Part, Scope
 from skills.agent_setup.hook_entries import HookSettings
 from skills.agent_setup.programs import HOOK, SERVER_PROGRAM, Programs, find_problem
@@ -57,39 +57,55 @@ def look_at(
     Nothing is run. Raises BadConfigError where the home folder is not known.
     """
     where = (part, scope, root, environment)
-    found = [_look(agent, scope, part, path, programs) for path in (agent.file(*where), *agent.other_files(*where))]
+    paths = (agent.file(*where), *agent.other_files(*where))
+    if part is Part.MCP:
+        return _look_at_server(agent, scope, paths[0], programs)
+    found = [_look_at_hooks(agent, scope, path, root, environment, programs) for path in paths]
     best = next((one for one in found if one.state is not State.ABSENT), found[0])
-    if part is not Part.HOOKS or best.state is State.ABSENT:
+    if best.state is State.ABSENT:
         return best
-    return msgspec.structs.replace(best, obstacles=tuple(find_obstacles(agent, root, environment)))
+    obstacles = (*find_obstacles(agent, root, environment), *best.obstacles)
+    return msgspec.structs.replace(best, obstacles=obstacles)
 
 
-def _look(agent: Agent, scope: Scope, part: Part, path: Path, programs: Programs | None) -> PartStatus:
+def _look_at_hooks(
+    agent: Agent, scope: Scope, path: Path, root: Path, environment: Mapping[str, str], programs: Programs | None
+) -> PartStatus:
     try:
-        file = read_settings(path)
-        if part is Part.HOOKS:
-            settings = HookSettings(file.text, path, agent)
-            named = [entry.program for entry in settings.entries]
-            missing = settings.missing
-        else:
-            entry = find_server(file.text, path, agent)
-            named, missing = ([entry.program] if entry else []), ()
+        settings = HookSettings(read_settings(path).text, path, agent)
     except ChronosError as cause:
-        return PartStatus(agent.name, scope, part, State.UNREADABLE, path, problem=cause.message)
-    if not named:
-        return PartStatus(agent.name, scope, part, State.ABSENT, path)
-    scripts = tuple(sorted({program for program in named if program is not None}))
-    problems = [f"{script} {problem}" for script in scripts if (problem := find_problem(script))]
-    if missing:
-        problems.append(f"no hook for {', '.join(missing)}")
-    state = _state(scripts, bool(missing), None in named, part, programs)
-    return PartStatus(agent.name, scope, part, state, path, scripts, "; ".join(problems))
+        return PartStatus(agent.name, scope, Part.HOOKS, State.UNREADABLE, path, problem=cause.message)
+    if not settings.entries:
+        return PartStatus(agent.name, scope, Part.HOOKS, State.ABSENT, path)
+    named = {entry.program for entry in settings.entries}
+    state = State.INCOMPLETE if settings.missing else _state(named, HOOK, programs)
+    problems = _problems(named) + ([f"no hook for {', '.join(settings.missing)}"] if settings.missing else [])
+    untrusted = tuple(find_untrusted(agent, path, settings.entries, root, environment))
+    return PartStatus(agent.name, scope, Part.HOOKS, state, path, _scripts(named), "; ".join(problems), untrusted)
 
 
-def _state(scripts: tuple[str, ...], is_short: bool, is_own: bool, part: Part, programs: Programs | None) -> State:
-    if is_short:
-        return State.INCOMPLETE
-    if is_own:
+def _look_at_server(agent: Agent, scope: Scope, path: Path, programs: Programs | None) -> PartStatus:
+    try:
+        entry = find_server(read_settings(path).text, path, agent)
+    except ChronosError as cause:
+        return PartStatus(agent.name, scope, Part.MCP, State.UNREADABLE, path, problem=cause.message)
+    if entry is None:
+        return PartStatus(agent.name, scope, Part.MCP, State.ABSENT, path)
+    named = {entry.program}
+    state = _state(named, SERVER_PROGRAM, programs)
+    return PartStatus(agent.name, scope, Part.MCP, state, path, _scripts(named), "; ".join(_problems(named)))
+
+
+def _scripts(named: Collection[str | None]) -> tuple[str, ...]:
+    return tuple(sorted(name for name in named if name is not None))
+
+
+def _problems(named: Collection[str | None]) -> list[str]:
+    return [f"{script} {problem}" for script in _scripts(named) if (problem := find_problem(script))]
+
+
+def _state(named: Collection[str | None], name: str, programs: Programs | None) -> State:
+    if None in named:
         return State.OWN
-    ours = str(programs.folder / (HOOK if part is Part.HOOKS else SERVER_PROGRAM)) if programs else ""
-    return State.INSTALLED if scripts == (ours,) else State.OTHER
+    ours = str(programs.folder / name) if programs else ""
+    return State.INSTALLED if list(named) == [ours] else State.OTHER

@@ -311,6 +311,24 @@ def test_codex_is_told_to_trust_a_project_until_it_does(world: Settings) -> None
     assert not any("trusts" in step for step in world.plan().steps)
 
 
+def test_hooks_that_codex_does_not_trust_yet_are_said(world: Settings) -> None:
+    world.agent = AGENTS["codex"]
+    world.write('{"hooks": {"Stop": [{"hooks": [{"type": "command", "command": "x"}]}]}}')
+    world.install([Part.HOOKS])
+    assert "/hooks" in world.status(Part.HOOKS).obstacles[0]
+    places = {"user_prompt_submit": 0, "pre_tool_use": 0, "stop": 1}
+    trusted = "".join(
+        f'[hooks.state."{world.file()}:{event}:{group}:0"]\ntrusted_hash = "sha256:00"\n'
+        for event, group in places.items()
+    )
+    home = Path(world.environment["HOME"], ".codex/config.toml")
+    home.parent.mkdir()
+    home.write_text(trusted)
+    assert world.status(Part.HOOKS).is_well
+    home.write_text(trusted + "enabled = false\n")
+    assert world.status(Part.HOOKS).obstacles == ("codex was told to leave out the hook for Stop: see /hooks",)
+
+
 @pytest.mark.parametrize(
     ("name", "variable", "file"),
     [
