@@ -69,13 +69,14 @@ class CheckpointVerbs(EnginePlace):
         tags: Sequence[str] = (),
         trigger: Trigger = Trigger.MANUAL,
         needed: bool = False,
+        is_prompt: bool = False,
         include: Sequence[Path | str] = (),
     ) -> Created:
         """Take a checkpoint and return all about it. It is durable when this returns.
 
-        An automatic one is not taken when the newest has this state, unless it is `needed`. What stands at the paths
-        of `include` (absolute, or from the root) is taken in this once although it is ignored or lies outside of the
-        root; what cannot be is said in `not_included`.
+        An automatic one is not taken when the newest has this state, unless it is `needed`; where `description` is of
+        a prompt (`is_prompt`), that one gets it as an annotation. What stands at the paths of `include` (absolute, or
+        from the root) is taken in this once although it is ignored or outside; `not_included` says what cannot be.
 
         Raises BadNameError, UnknownTimelineError, DisabledError, LockedError, StorageError, GitFailedError, and
         QuotaExceededError or LowSpaceError when it does not fit, also after retention and gc.
@@ -94,6 +95,8 @@ class CheckpointVerbs(EnginePlace):
             created = _fitting(workspace, create)
             if created.created and maintenance.is_due(workspace.store, workspace.timeline, trigger):
                 maintenance.look_after(workspace)
+            if is_prompt and not created.created:
+                operations.link_prompt(workspace, created.checkpoint_id, description)
             return msgspec.structs.replace(created, not_included=inclusion.left_out) if inclusion else created
 
     def list_checkpoints(

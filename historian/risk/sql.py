@@ -6,7 +6,6 @@ leave a row out. What stands between BEGIN and ROLLBACK is a rehearsal, but for 
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Callable
 from itertools import islice
@@ -77,6 +76,8 @@ def judge_sql(case: Case, text: str, dialect: str = "") -> None:
 
 
 def _parse(text: str, dialect: str) -> list[Expr] | None:
+    import logging
+
     import sqlglot
     from sqlglot.errors import SqlglotError
 

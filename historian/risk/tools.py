@@ -10,7 +10,6 @@ from typing import Any
 from historian.risk.arguments import split_name
 from historian.risk.calls import Call, steps_of, take_apart
 from historian.risk.case import Case
-from historian.risk.detecting import looks_like_sql
 from historian.risk.listing import listed
 from historian.risk.operations import Operation, OperationKind
 from historian.risk.words import judge_words
@@ -84,7 +83,7 @@ def _judge_given(case: Case, call: Call, operation: Operation, judge: Judge) -> 
     if patch and "*** Begin Patch" in patch:
         return _judge_patch(case, patch, judge, cwd)
     statements = call.statements
-    if statements and looks_like_sql(statements):
+    if statements and _is_sql(statements):
         judge(case, Operation(text=statements, kind=OperationKind.SQL, dialect=operation.dialect))
         if (named := _by_words(case, call.parts)) == "migrates":
             case.add(named, "tool.name", f"the tool {call.name[:60]} {case.rules.says(named)}")
@@ -99,6 +98,12 @@ def _judge_given(case: Case, call: Call, operation: Operation, judge: Judge) -> 
         judge(case, Operation(text=statements, kind=OperationKind.SQL, dialect=operation.dialect))
         return True
     return _judge_file_tool(case, call, judge, cwd)
+
+
+def _is_sql(text: str) -> bool:
+    from historian.risk.detecting import looks_like_sql  # 10 ms, and few calls are given what may be statements
+
+    return looks_like_sql(text)
 
 
 def _is_run(call: Call) -> bool:
