@@ -33,9 +33,9 @@ import msgspec
 
 from chronos.config import expand_home
 from chronos.errors import UsageError
+from skills.agent_hooks import registrations
 
 SERVER = "chronomancer"
-_WAIT_S = 30
 _COMMAND = {"type": "command"}
 
 
@@ -57,20 +57,21 @@ class Agent(msgspec.Struct, frozen=True):
     """One agent. File names are relative to the project, or to the folder of the agent's own settings.
 
     `also` names files that are looked at, and cleaned up, but not written into: they are shared with other people.
-    `is_nested` tells whether a hook stands in a group with a matcher, or by itself; `field` is what holds its command.
-    `reads` names agents whose hooks in a project it runs as well (Cursor does where its settings say so).
+    `is_nested` tells whether a hook stands in a group with a matcher, or by itself; `field` is what holds its command,
+    `timeout` its time-out in `per_second` units. `reads` names agents whose hooks in a project it runs as well (Cursor
+    does where its settings say so).
     """
 
     name: str
     title: str
-    events: tuple[str, ...]
     hooks: Mapping[Scope, str]
     servers: Mapping[Scope, str]
     home: Callable[[Mapping[str, str], str], str]
     also: Mapping[Scope, tuple[str, ...]] = {}
     is_nested: bool = True
     field: str = "command"
-    timeout: tuple[str, int] = ("timeout", _WAIT_S)
+    timeout: str = "timeout"
+    per_second: int = 1
     hook: Mapping[str, Any] = {}
     head: Mapping[str, Any] = {}
     server: Mapping[str, Any] = {}
@@ -78,6 +79,11 @@ class Agent(msgspec.Struct, frozen=True):
     servers_key: str = "mcpServers"
     is_guarded: bool = False
     reads: tuple[str, ...] = ()
+
+    @property
+    def events(self) -> tuple[str, ...]:
+        """The events that `chrono-hook` is told of, a prompt first."""
+        return tuple(one.event for one in registrations(self.name))
 
     def file(self, part: Part, scope: Scope, root: Path, environment: Mapping[str, str]) -> Path:
         """Return the file that holds a part. Raises BadConfigError where the home folder is not known."""
@@ -116,29 +122,29 @@ AGENTS: Mapping[str, Agent] = {
     agent.name: agent
     for agent in (
         Agent(
-            "claude", "Claude Code", ("UserPromptSubmit", "PreToolUse", "Stop"),
+            "claude", "Claude Code",
             hooks={Scope.PROJECT: ".claude/settings.local.json", Scope.USER: "settings.json"},
             also={Scope.PROJECT: (".claude/settings.json",)},
             servers={Scope.PROJECT: ".mcp.json", Scope.USER: ".claude.json"},
             home=_claude_home, hook=_COMMAND,
         ),
         Agent(
-            "codex", "Codex CLI", ("UserPromptSubmit", "PreToolUse", "Stop"),
+            "codex", "Codex CLI",
             hooks={Scope.PROJECT: ".codex/hooks.json", Scope.USER: "hooks.json"},
             servers={Scope.PROJECT: ".codex/config.toml", Scope.USER: "config.toml"},
             home=_under("CODEX_HOME", "~/.codex"), hook=_COMMAND,
             servers_key="mcp_servers",
         ),
         Agent(
-            "gemini", "Gemini CLI", ("BeforeAgent", "BeforeTool", "AfterAgent"),
+            "gemini", "Gemini CLI",
             hooks={Scope.PROJECT: ".gemini/settings.json", Scope.USER: "settings.json"},
             servers={Scope.PROJECT: ".gemini/settings.json", Scope.USER: "settings.json"},
             home=_gemini_home,
-            timeout=("timeout", _WAIT_S * 1000),
+            per_second=1000,
             hook={"name": SERVER, **_COMMAND},
         ),
         Agent(
-            "cursor", "Cursor", ("beforeSubmitPrompt", "preToolUse", "stop"),
+            "cursor", "Cursor",
             hooks={Scope.PROJECT: ".cursor/hooks.json", Scope.USER: "hooks.json"},
             servers={Scope.PROJECT: ".cursor/mcp.json", Scope.USER: "mcp.json"},
             home=_under("", "~/.cursor"),
@@ -146,11 +152,11 @@ AGENTS: Mapping[str, Agent] = {
             server_words={Scope.PROJECT: ("--root", "${workspaceFolder}")},
         ),
         Agent(
-            "copilot", "Copilot CLI", ("userPromptSubmitted", "preToolUse", "agentStop"),
+            "copilot", "Copilot CLI",
             hooks={Scope.PROJECT: ".github/hooks/chronomancer.json", Scope.USER: "hooks/chronomancer.json"},
             servers={Scope.PROJECT: ".github/mcp.json", Scope.USER: "mcp-config.json"},
             home=_under("COPILOT_HOME", "~/.copilot"),
-            hook=_COMMAND, is_nested=False, field="bash", timeout=("timeoutSec", _WAIT_S), head={"version": 1},
+            hook=_COMMAND, is_nested=False, field="bash", timeout="timeoutSec", head={"version": 1},
             server={"type": "local", "tools": ["*"]}, is_guarded=True, reads=("claude",),
         ),
     )

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from skills.agent_hooks import Registration, registrations
 from skills.agent_setup import jsonc
 from skills.agent_setup.agents import Agent
 from skills.agent_setup.documents import JsonSettings
@@ -96,22 +97,24 @@ class HookSettings(JsonSettings):
     def _line(self, program: str, *arguments: str) -> str:
         return hook_line(program, self._agent.name, is_guarded=self._agent.is_guarded, arguments=arguments)
 
-    def _new(self, program: str) -> Mapping[str, Any]:
-        name, limit = self._agent.timeout
-        hook = {**self._agent.hook, self._agent.field: self._line(program), name: limit}
-        return {"hooks": [hook]} if self._agent.is_nested else hook
+    def _new(self, program: str, wanted: Registration) -> Mapping[str, Any]:
+        agent, line = self._agent, self._line(program)
+        hook = {**agent.hook, agent.field: line, agent.timeout: wanted.timeout_s * agent.per_second}
+        matcher = {"matcher": wanted.matcher} if wanted.matcher else {}
+        return {**matcher, "hooks": [hook]} if agent.is_nested else {**matcher, **hook}
 
     def _added(self, program: str) -> list[jsonc.Edit]:
-        new, missing = self._new(program), self.missing
+        missing = self.missing
+        new = {one.event: self._new(program, one) for one in registrations(self._agent.name) if one.event in missing}
         head = [(key, value) for key, value in self._agent.head.items() if self.root.find(key) is None]
         if self._hooks is None:
-            return self.editor.append(self.root, [*head, ("hooks", {event: [new] for event in missing})])
+            return self.editor.append(self.root, [*head, ("hooks", {event: [hook] for event, hook in new.items()})])
         edits = self.editor.append(self.root, head)
         lists = {event: self._hooks.node.find(event) for event in missing}
-        for found in filter(None, lists.values()):
-            edits += self.editor.append(found.node, [(None, new)])
+        for event, found in lists.items():
+            edits += self.editor.append(found.node, [(None, new[event])]) if found else []
         return edits + self.editor.append(
-            self._hooks.node, [(event, [new]) for event, found in lists.items() if found is None]
+            self._hooks.node, [(event, [new[event]]) for event, found in lists.items() if found is None]
         )
 
     def _without(self, gone: list[HookEntry]) -> list[jsonc.Edit]:

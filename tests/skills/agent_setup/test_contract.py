@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from chronos.errors import ChangedMeanwhileError, TargetExistsError
+from skills.agent_hooks import registrations
 from skills.agent_setup import AGENTS, Part, Scope, State
 from tests.skills.agent_setup.conftest import BOTH, Settings, make_programs, snapshot
 
@@ -22,7 +23,7 @@ FOREIGN = {
         "hooks": {"AfterAgent": [{"matcher": "*", "hooks": [{"command": "say done"}]}]},
     },
     "cursor": {"version": 1, "hooks": {"stop": [{"command": "say done"}]}},
-    "copilot": {"version": 1, "hooks": {"agentStop": [{"type": "command", "bash": "say done"}]}},
+    "copilot": {"version": 1, "hooks": {"Stop": [{"type": "command", "bash": "say done"}]}},
 }
 TOML = '# mine\nmodel = "gpt-6"\n\n[mcp_servers.other]  # theirs\ncommand = "x"\n# the last word\n'
 
@@ -49,11 +50,18 @@ def test_an_install_tells_our_hook_of_prompts_tools_and_ends(settings: Settings)
     for event in settings.agent.events:
         (line,) = settings.lines(event)
         assert shlex.split(line)[-2:] == [script, settings.agent.name]
-    assert len(settings.agent.events) == 3
+    assert len(settings.agent.events) == len(registrations(settings.agent.name)) > 3
     data = json.loads(settings.file().read_text())
     assert {key: data[key] for key in settings.agent.head} == settings.agent.head
     assert {settings.status(part).state for part in BOTH} == {State.INSTALLED}
     assert all(settings.status(part).is_well for part in BOTH) is (settings.agent.name != "codex")
+
+
+def test_cursor_asks_about_files_with_a_matcher(world: Settings) -> None:
+    world.agent = AGENTS["cursor"]
+    world.install()
+    (hook,) = json.loads(world.file().read_text())["hooks"]["preToolUse"]
+    assert "Write" in hook["matcher"].split("|")
 
 
 def test_an_install_names_the_server(settings: Settings) -> None:
@@ -96,7 +104,7 @@ def test_what_others_wrote_stays_byte_for_byte(settings: Settings, indent: int |
     write_foreign(settings, indent)
     before = {path: path.read_bytes() for path in settings.files}
     settings.install()
-    assert settings.lines(settings.agent.events[2])[0] == "say done"
+    assert settings.lines(next(iter(FOREIGN[settings.agent.name]["hooks"])))[0] == "say done"
     assert servers(settings)["chronomancer"]
     backups = Path(settings.environment["HOME"], ".local/state/chronomancer/agents")
     assert sorted(before.values()) == sorted(
@@ -135,12 +143,12 @@ def test_another_installation_takes_over_without_doubling(settings: Settings, tm
 
 def test_what_was_tuned_by_hand_stays_tuned(settings: Settings, tmp_path: Path) -> None:
     settings.install()
-    place, (key, seconds) = settings.file(), settings.agent.timeout
-    place.write_text(place.read_text().replace(f'"{key}": {seconds}', f'"{key}": 7'))
+    place, key, usual = settings.file(), settings.agent.timeout, 60 * settings.agent.per_second
+    place.write_text(place.read_text().replace(f'"{key}": {usual}', f'"{key}": 7'))
     assert not settings.plan([Part.HOOKS]).is_needed
     settings.programs = make_programs(tmp_path / "other")
     settings.install([Part.HOOKS])
-    assert place.read_text().count(f'"{key}": 7') == 3
+    assert place.read_text().count(f'"{key}": 7') == len(settings.agent.events)
 
 
 def test_a_server_of_somebody_else_with_our_name_is_refused(settings: Settings) -> None:

@@ -233,7 +233,7 @@ def test_paths_with_anything_in_them_are_quoted(world: Settings, tmp_path: Path)
 def test_a_guarded_hook_lets_the_agent_work_when_it_is_gone(world: Settings) -> None:
     world.agent = AGENTS["copilot"]
     world.install()
-    line = world.lines("preToolUse")[0]
+    line = world.lines("PreToolUse")[0]
     script = world.programs.folder / "chrono-hook"
     script.write_text("#!/bin/sh\nexit 2\n")
     assert os.waitstatus_to_exitcode(os.system(line)) == 2
@@ -316,7 +316,7 @@ def test_hooks_that_codex_does_not_trust_yet_are_said(world: Settings) -> None:
     world.write('{"hooks": {"Stop": [{"hooks": [{"type": "command", "command": "x"}]}]}}')
     world.install([Part.HOOKS])
     assert "/hooks" in world.status(Part.HOOKS).obstacles[0]
-    places = {"user_prompt_submit": 0, "pre_tool_use": 0, "stop": 1}
+    places = {"user_prompt_submit": 0, "pre_tool_use": 0, "stop": 1, "subagent_stop": 0}
     trusted = "".join(
         f'[hooks.state."{world.file()}:{event}:{group}:0"]\ntrusted_hash = "sha256:00"\n'
         for event, group in places.items()
@@ -326,7 +326,7 @@ def test_hooks_that_codex_does_not_trust_yet_are_said(world: Settings) -> None:
     home.write_text(trusted)
     assert world.status(Part.HOOKS).is_well
     home.write_text(trusted + "enabled = false\n")
-    assert world.status(Part.HOOKS).obstacles == ("codex was told to leave out the hook for Stop: see /hooks",)
+    assert world.status(Part.HOOKS).obstacles == ("codex was told to leave out the hook for SubagentStop: see /hooks",)
 
 
 @pytest.mark.parametrize(
