@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import tomllib
 from pathlib import Path
@@ -25,6 +26,7 @@ FOREIGN = {
     "cursor": {"version": 1, "hooks": {"stop": [{"command": "say done"}]}},
     "copilot": {"version": 1, "hooks": {"Stop": [{"type": "command", "bash": "say done"}]}},
 }
+DOCS = Path(__file__).resolve().parents[3] / "docs/agents.md"
 TOML = '# mine\nmodel = "gpt-6"\n\n[mcp_servers.other]  # theirs\ncommand = "x"\n# the last word\n'
 
 
@@ -208,3 +210,26 @@ def test_an_agent_that_reads_another_s_hooks_is_warned_of(world: Settings) -> No
     copilot = Settings(AGENTS["copilot"], Scope.PROJECT, world.root, world.environment, world.programs)
     (warning,) = copilot.plan().warnings[:1]
     assert warning.startswith(f"Copilot CLI runs the hooks in {world.file()} too")
+
+
+def test_the_settings_in_the_docs_are_those_that_an_install_writes(world: Settings) -> None:
+    text = DOCS.read_text("utf-8").partition("### By hand")[2].partition("### The plugin")[0]
+    blocks = re.findall(r"```(json|toml)\n(.*?)```", text, re.DOTALL)
+    shown = [json.loads(block) if kind == "json" else tomllib.loads(block) for kind, block in blocks]
+    written = []
+    for agent in AGENTS.values():
+        one = Settings(agent, Scope.PROJECT, world.root, world.environment, world.programs)
+        one.install()
+        for path in dict.fromkeys(one.file(part) for part in BOTH):
+            content = path.read_text().replace(
+                f"'{world.programs.folder}/chrono-hook'", "/opt/chronomancer/bin/chrono-hook"
+            )
+            content = content.replace(str(world.programs.folder), "/opt/chronomancer/bin")
+            written.append(json.loads(content) if path.suffix == ".json" else tomllib.loads(content))
+    assert len(shown) == len(written) == 9
+    for some, whole in zip(shown, written, strict=True):
+        if "hooks" in some:
+            events = whole.pop("hooks")
+            for event, hooks in some.pop("hooks").items():
+                assert hooks == events[event]
+        assert some == whole
