@@ -24,6 +24,9 @@ def next_steps(
     steps = list(find_obstacles(agent, root, environment)) if Part.HOOKS in parts else []
     keys = [(agent.name, part, where) for part in Part if part in parts for where in (None, scope)]
     steps += [_STEPS[key] for key in keys if key in _STEPS]
+    beside = agent.file(Part.MCP, scope, root, environment)
+    if agent.name == "codex" and Part.HOOKS in parts and _has_inline_hooks(beside):
+        steps.append(f"codex also runs the hooks in {display(str(beside))}, and says at its start that there are both")
     if agent.name == "codex" and scope is Scope.PROJECT and not _is_trusted(agent, root, environment):
         steps.append("codex reads .codex of a project that it trusts: say so when it asks at its next start here")
     if scope is Scope.PROJECT:
@@ -43,8 +46,6 @@ def find_obstacles(agent: Agent, root: Path, environment: Mapping[str, str]) -> 
             flags = features if isinstance(features, dict) else {}
             if False in (flags.get("hooks"), flags.get("codex_hooks")):
                 yield f"{_OFF} {name}: run `codex features enable hooks`"
-            if isinstance(found.get("hooks"), dict) and set(found["hooks"]) - {"state"}:
-                yield f"{name} has hooks of its own: codex runs these too, and says at its start that there are both"
         elif found.get("disableAllHooks") is True:
             yield f"{_OFF} {name}: take out disableAllHooks"
         elif isinstance(found.get("hooksConfig"), dict) and found["hooksConfig"].get("enabled") is False:
@@ -88,6 +89,11 @@ def _read(path: Path) -> Mapping[str, Any]:
     except (ChronosError, jsonc.JsoncError, toml_table.TomlError):
         return {}
     return data if isinstance(data, dict) else {}
+
+
+def _has_inline_hooks(path: Path) -> bool:
+    hooks = _read(path).get("hooks")
+    return isinstance(hooks, dict) and bool(hooks.keys() - {"state"})
 
 
 def _is_trusted(agent: Agent, root: Path, environment: Mapping[str, str]) -> bool:

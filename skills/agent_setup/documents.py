@@ -1,4 +1,4 @@
-"""Settings in JSON, as both rooms of them are looked at: problems are said with file, line and column."""
+"""Settings as they are read, whatever is in them: what is wrong is said with file, line and column."""
 
 from __future__ import annotations
 

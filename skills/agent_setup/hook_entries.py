@@ -50,13 +50,13 @@ class HookSettings(JsonSettings):
     def installed(self, program: str) -> str:
         """Return the text with one hook of ours for each event, that runs `program`."""
         edits: list[jsonc.Edit] = []
-        for event in self._agent.events:
-            ours = [entry for entry in self.entries if entry.event == event and entry.program is not None]
-            if ours:
-                kept = next((entry for entry in ours if entry.program == program), ours[0])
-                if kept.program != program:
-                    edits += self.editor.replace(kept.line, self._line(program, *kept.arguments[1:]))
-                edits += self._without([entry for entry in ours if entry is not kept])
+        mine = [entry for entry in self.entries if entry.program is not None]
+        for event in dict.fromkeys(entry.event for entry in mine):
+            ours = [entry for entry in mine if entry.event == event]
+            kept = next((entry for entry in ours if entry.program == program), ours[0])
+            if kept.program != program:
+                edits += self.editor.replace(kept.line, self._line(program, *kept.arguments[1:]))
+            edits += self._without([entry for entry in ours if entry is not kept])
         return jsonc.apply(self.text, edits + self._added(program))
 
     def removed(self) -> str:

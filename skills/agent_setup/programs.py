@@ -23,6 +23,7 @@ _SHEBANG_BYTES = 512
 # Where uvx and `pipx run` make environments that go again.
 _CACHES = ("/uv/archive-v", "/uv/environments-v", "/uv/builds-v", "/pipx/.cache/", "/.cache/pipx/")
 _TEMPORARY = ("/tmp/", "/var/tmp/", "/var/folders/", "/private/var/folders/")
+_MEANING = frozenset(";&|<>$`#*?~(){}[]!\\")  # what a shell reads as more than a word
 _GUARD = ["[", "!", "-x"], ["]", "||", "exec"]
 
 
@@ -80,12 +81,12 @@ def parse_hook_line(line: str) -> tuple[str, list[str]] | None:
     A line that does something else beside, such as setting a variable, is its author's own.
     """
     try:
-        words = shlex.split(line)
+        words = [] if "\n" in line else shlex.split(line)
     except ValueError:
         return None
     if words[:3] == _GUARD[0] and words[4:7] == _GUARD[1] and words[3:4] == words[7:8]:
         words = words[7:]
-    if not words or os.path.basename(words[0]) != HOOK or any(set(word) & set(";&|<>$`") for word in words[1:]):
+    if not words or os.path.basename(words[0]) != HOOK or any(_MEANING & set(word) for word in words[1:]):
         return None
     return words[0], words[1:]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import sysconfig
@@ -242,10 +243,14 @@ def test_a_guarded_hook_lets_the_agent_work_when_it_is_gone(world: Settings) -> 
 
 
 @pytest.mark.parametrize(
-    "line", ["A=1 chrono-hook claude", "chrono-hook claude; say hi", "nice -n 5 /x/chrono-hook claude"]
-)
+    "line",
+    [
+        "A=1 chrono-hook claude", "chrono-hook claude; say hi", "nice -n 5 /x/chrono-hook claude",
+        "chrono-hook claude\nsay hi", "chrono-hook claude # mine", "chrono-hook claude 2>>log", "chrono-hook 'claude",
+    ],
+)  # fmt: skip
 def test_a_line_of_somebody_s_own_counts_and_is_left_alone(world: Settings, line: str) -> None:
-    groups = ", ".join(f'"{event}": [{{"hooks": [{{"command": "{line}"}}]}}]' for event in world.agent.events)
+    groups = ", ".join(f'"{event}": [{{"hooks": [{{"command": {json.dumps(line)}}}]}}]' for event in world.agent.events)
     place = world.write(f'{{"hooks": {{{groups}}}}}')
     before = place.read_text()
     assert not world.plan([Part.HOOKS]).is_needed
@@ -288,7 +293,6 @@ def test_two_of_our_hooks_for_one_event_become_one(world: Settings) -> None:
         ("copilot", Part.HOOKS, '{"disableAllHooks": true}', "take out disableAllHooks"),
         ("gemini", Part.HOOKS, '{"hooksConfig": {"enabled": false}}', "hooksConfig.enabled"),
         ("codex", Part.MCP, "[features]\nhooks = false\n", "codex features enable hooks"),
-        ("codex", Part.MCP, "[[hooks.Stop]]\n", "has hooks of its own"),
     ],
 )
 def test_what_keeps_hooks_from_running_is_said(world: Settings, name: str, part: Part, content: str, step: str) -> None:
@@ -300,6 +304,22 @@ def test_what_keeps_hooks_from_running_is_said(world: Settings, name: str, part:
     found = world.status(Part.HOOKS)
     assert any(step in one for one in found.obstacles)
     assert not found.is_well
+
+
+def test_hooks_in_the_other_file_of_codex_are_said(world: Settings) -> None:
+    world.agent = AGENTS["codex"]
+    world.write("[hooks.state]\n", Part.MCP)
+    assert not any("says at its start" in step for step in world.plan().steps)
+    world.write("[[hooks.Stop]]\n", Part.MCP)
+    assert any("says at its start" in step for step in world.plan().steps)
+
+
+def test_a_hook_of_an_event_that_is_no_longer_asked_for_is_kept_up_to_date(world: Settings) -> None:
+    world.write('{"hooks": {"PreCompact": [{"hooks": [{"command": "/a/chrono-hook claude --event X"}]}]}}')
+    world.install([Part.HOOKS])
+    assert world.lines("PreCompact") == [f"'{world.programs.folder}/chrono-hook' claude --event X"]
+    world.uninstall([Part.HOOKS])
+    assert world.lines() == []
 
 
 def test_codex_is_told_to_trust_a_project_until_it_does(world: Settings) -> None:
