@@ -32,9 +32,9 @@ _VERBS = {
     "init": "store", "status": "store", "log": "history", "restore": "checkpoint", "undo": "history", "redo": "history",
     "revert": "merging", "conflicts": "merging", "resolve": "merging", "doctor": "store", "verify": "store",
     "recover": "store", "run": "guarding", "update": "guarding", "watch": "watching",
-    "gc": "space", "du": "space", "completion": "completion", "_complete": "completion",
+    "gc": "space", "du": "space", "mcp": "mcp", "completion": "completion", "_complete": "completion",
 }  # fmt: skip
-_NOUNS = ("checkpoint", "timeline", "memory", "risk", "lessons", "bisect")
+_NOUNS = ("checkpoint", "timeline", "memory", "risk", "lessons", "bisect", "agent")
 
 
 def _show_version(context: typer.Context, wanted: bool) -> None:

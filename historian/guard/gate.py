@@ -6,7 +6,6 @@ the engine's notices.
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
     from historian.failures import FailureAnalysis
     from historian.risk import Operation, RiskAssessment
 
-_LOG = logging.getLogger("historian.guard")
 _SHOWN_REASONS = 3
 # Targets of these kinds are files that a checkpoint can be made to hold, or that nobody had the time to look at; the
 # others are git's own, or far away.
@@ -69,7 +67,8 @@ class Gate(msgspec.Struct, kw_only=True):
 
     `open_engine` gives an engine to this thread for the length of a block. `asker` says whether an operation may go
     on, None where there is nobody. `notify` takes what a front door should show. `record_failure` is told of an
-    operation that failed: what it was, the error's text, and the checkpoint before it.
+    operation that failed: what it was, the error's text, and the checkpoint before it. `origin` gives what a
+    checkpoint's description says besides the reasons, such as for whom it was taken.
     """
 
     assess: Callable[[Operation], RiskAssessment]
@@ -78,6 +77,7 @@ class Gate(msgspec.Struct, kw_only=True):
     asker: Callable[[Operation, RiskAssessment], bool] | None = None
     record_failure: Callable[[str, str, str | None], FailureAnalysis] | None = None
     lock: threading.Lock = msgspec.field(default_factory=threading.Lock)
+    origin: Callable[[], str] | None = None
 
     def let_through(self, operation: Operation, rules: GuardRules, *, always: bool = False) -> Passage:
         """Return when the operation may go on; a checkpoint is durable then. With `always` one is taken at any level.
@@ -156,7 +156,8 @@ class Gate(msgspec.Struct, kw_only=True):
     ) -> Created:
         """Take the checkpoint, unless the newest one has this state already."""
         reasons = map(mask, assessment.reasons[:_SHOWN_REASONS])
-        about = "\n".join((f"risk {assessment.level.value} {assessment.score:.2f}", *reasons))
+        origin = self.origin() if self.origin is not None else ""
+        about = "\n".join((f"risk {assessment.level.value} {assessment.score:.2f}", *reasons, origin)).rstrip()
         name = checkpoint_name(operation)
         return engine.take_checkpoint(name, about, trigger=Trigger.AUTOMATIC, include=include)
 
@@ -182,9 +183,11 @@ class Gate(msgspec.Struct, kw_only=True):
             self._warn(passage, f"no restore takes this back: {display(effect)}")
 
     def _warn(self, passage: Passage, message: str) -> None:
+        import logging  # 3 ms, and most passages have nothing to say
+
         passage.warnings.append(message)
-        _LOG.warning("%s", message)
         self.notify(message)
+        logging.getLogger("historian.guard").warning("%s", message)
 
 
 def enter(passage: Passage, owner: object) -> None:

@@ -10,8 +10,7 @@ import msgspec
 from chronos.errors import UsageError
 from historian.risk.case import Case, Finding
 from historian.risk.coverage import advise, resolve_targets
-from historian.risk.detecting import detect_kinds, kind_of, without_prompt
-from historian.risk.operations import Operation, OperationKind
+from historian.risk.operations import Operation, OperationKind, kind_of
 from historian.risk.probing import Probe, Surveyor
 from historian.risk.rule_files import read_project_rules
 from historian.risk.rules import Rules, package_rules
@@ -51,9 +50,7 @@ class Assessor:
         if isinstance(operation, str):
             operation = Operation(text=operation)
         kind = kind_of(operation)
-        if kind is None and (text := without_prompt(operation.text)) is not operation.text:
-            operation = msgspec.structs.replace(operation, text=text)
-        kinds = (kind,) if kind is not None else detect_kinds(self.rules, operation.text)
+        operation, kinds = (operation, (kind,)) if kind is not None else _detect(self.rules, operation)
         if not (operation.text.strip() or operation.argv or operation.path or operation.tool):
             raise UsageError("there is nothing to assess", hint="describe the operation, or give a command")
         best: RiskAssessment | None = None
@@ -168,6 +165,15 @@ def judge(case: Case, operation: Operation, kind: OperationKind) -> None:
         from historian.risk.shell import judge_shell
 
         judge_shell(case, operation.text, operation.cwd)
+
+
+def _detect(rules: Rules, operation: Operation) -> tuple[Operation, tuple[OperationKind, ...]]:
+    """Return an operation without the prompts that were copied with it, and the kinds that it can be."""
+    from historian.risk.detecting import detect_kinds, without_prompt  # 10 ms, and who knows the kind needs none of it
+
+    if (text := without_prompt(operation.text)) is not operation.text:
+        operation = msgspec.structs.replace(operation, text=text)
+    return operation, detect_kinds(rules, operation.text)
 
 
 def _judge_spoken(case: Case, text: str) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from historian.risk.listing import listed
-from historian.risk.operations import Operation, OperationKind
+from historian.risk.operations import OperationKind
 from historian.risk.rules import Rules
 from historian.risk.sql_clients import CLIENTS
 from historian.risk.wrappers import WRAPPERS
@@ -152,16 +152,3 @@ _MORE_PROGRAMS = listed(
     "iex sudo doas env nohup timeout nice ionice xargs ssh busybox su eval source . npx bunx poetry uv pipenv "
     "bundle parallel watch strace flock chroot exec stdbuf setsid unshare pwsh powershell cmd"
 )
-
-
-def kind_of(operation: Operation) -> OperationKind | None:
-    """Return the kind that the fields of an operation say, None where only its text can tell."""
-    if operation.kind is not None:
-        return operation.kind
-    if operation.tool:
-        return OperationKind.TOOL
-    if operation.path:
-        return OperationKind.FILE
-    if operation.argv:
-        return OperationKind.GIT if operation.argv[0].rsplit("/", 1)[-1] == "git" else OperationKind.SHELL
-    return None

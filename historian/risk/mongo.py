@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 
 from historian.risk.case import Case
+from historian.risk.listing import late
 
-SHELL = re.compile(r"\s*(?:use\s+\w+\s*;\s*)?(?:db|rs|sh)\.\w+[.(]")
+SHELL = late(r"\s*(?:use\s+\w+\s*;\s*)?(?:db|rs|sh)\.\w+[.(]")
 _MONGO = (
     (
         "destroys",
@@ -19,7 +20,7 @@ _MONGO = (
         r"\.\s*(?:insert\w*|update\w*|replaceOne|bulkWrite|save|delete\w*|remove|findAndModify|findOneAnd\w+|create\w*|ensureIndex|set\w*|grant\w*|enable\w*|addShard|runCommand|adminCommand|copyTo|aggregate\([^)]*\$(?:out|merge))|load\(",
     ),
 )
-_MONGO_DROP = re.compile(r"\[?\s*['\"](?:drop\w*|delete\w*|truncate\w*)['\"]|\b(?:drop|dropDatabase)\s*:", re.I)
+_MONGO_DROP = late(r"\[?\s*['\"](?:drop\w*|delete\w*|truncate\w*)['\"]|\b(?:drop|dropDatabase)\s*:", re.I)
 
 
 def judge_mongo(case: Case, text: str) -> None:

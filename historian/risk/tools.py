@@ -10,8 +10,7 @@ from typing import Any
 from historian.risk.arguments import kind_of_migration, split_name, verb_of
 from historian.risk.calls import Call, steps_of, take_apart
 from historian.risk.case import Case
-from historian.risk.detecting import looks_like_sql
-from historian.risk.listing import listed
+from historian.risk.listing import late, listed
 from historian.risk.operations import Operation, OperationKind
 from historian.risk.words import judge_words
 
@@ -31,8 +30,8 @@ _CHANNELS = listed("queue topic exchange channel event message routing subject")
 _COUNTS = listed("replicas desired capacity instances")
 _MIGRATIONS = listed("migrate migration migrations")
 # A request of GraphQL, and the names of what it asks for.
-_GRAPH = re.compile(r"\s*(?:(query|mutation|subscription)\b[^{]*)?\{")
-_FIELD = re.compile(r"(?:^|\})\s*(?:\w+\s*:\s*)?([A-Za-z]\w*)\s*[({]")
+_GRAPH = late(r"\s*(?:(query|mutation|subscription)\b[^{]*)?\{")
+_FIELD = late(r"(?:^|\})\s*(?:\w+\s*:\s*)?([A-Za-z]\w*)\s*[({]")
 _DELETES = listed("delete remove rm unlink trash erase rmdir rmtree destroy")
 _READS = listed(
     "read view get list ls search grep glob find cat open fetch show describe lookup query browse look inspect "
@@ -100,7 +99,7 @@ def _judge_given(case: Case, call: Call, operation: Operation, judge: Judge) -> 
     if patch and "*** Begin Patch" in patch:
         return _judge_patch(case, patch, judge, cwd)
     statements = call.statements
-    if statements and looks_like_sql(statements):
+    if statements and _is_sql(statements):
         judge(case, Operation(text=statements, kind=OperationKind.SQL, dialect=operation.dialect))
         if (named := _by_words(case, call.parts)) == "migrates":
             case.add(named, "tool.name", f"the tool {call.name[:60]} {case.rules.says(named)}")
@@ -120,6 +119,12 @@ def _judge_given(case: Case, call: Call, operation: Operation, judge: Judge) -> 
         judge(case, Operation(text=statements, kind=OperationKind.SQL, dialect=operation.dialect))
         return True
     return _judge_file_tool(case, call, judge, cwd)
+
+
+def _is_sql(text: str) -> bool:
+    from historian.risk.detecting import looks_like_sql  # 10 ms, and few calls are given what may be statements
+
+    return looks_like_sql(text)
 
 
 def _is_run(call: Call) -> bool:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from chronos.errors import BadConfigError
-from historian.risk import Assessor, load_rules
+from historian.risk import Assessor, load_rules, rule_files
+
+RULES = Path(rule_files.__file__).parent
 
 
 def assessor(root: Path) -> Assessor:
@@ -89,3 +92,22 @@ def test_a_turn_of_a_project_names_lists_of_its_own(tmp_path: Path) -> None:
     rules.write_text('words:\n  destroys: ["sink ... @ships"]\n')
     with pytest.raises(BadConfigError, match=r"line 2: words\.destroys\.0: no list 'ships'"):
         load_rules(tmp_path)
+
+
+def test_the_packed_rules_are_those_of_the_files() -> None:
+    files = [(RULES / name).read_bytes() for name in ("rules.yaml", "commands.yaml")]
+    packed = msgspec.json.decode((RULES / "rules.json").read_bytes(), type=rule_files.Packed)
+    assert packed.table == rule_files.parse_package(files), "run `python -m historian.risk.packing`"
+    assert packed.check == rule_files.check_of(files), "run `python -m historian.risk.packing`"
+
+
+def test_packed_rules_of_other_files_or_none_only_cost_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("rules.yaml", "commands.yaml"):
+        (tmp_path / name).write_bytes((RULES / name).read_bytes())
+    monkeypatch.setattr(rule_files, "__file__", str(tmp_path / "rule_files.py"))
+    whole = rule_files.read_package_rules()
+    for packed in (b"", b"{", (RULES / "rules.json").read_bytes().replace(b'"check":', b'"check":1', 1)):
+        (tmp_path / "rules.json").write_bytes(packed)
+        assert rule_files.read_package_rules() == whole
+    rule_files.pack_rules()
+    assert (tmp_path / "rules.json").read_bytes() == (RULES / "rules.json").read_bytes()
