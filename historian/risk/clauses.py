@@ -46,6 +46,7 @@ _AFTER_PAST = listed(
 TURNING = frozenset(("subordinates", "questions", "negations", "mentions"))
 _HANDING = frozenset(("tell", "ask", "get", "instruct"))
 _ABOUT = listed("me us how what whether if why which who where when about . ,")
+_UNNEEDED = frozenset(("needed", "used", "required", "wanted", "necessary", "in"))
 _RELATIVES = frozenset(("that", "which", "who", "whose"))
 _HESITATIONS = frozenset(("forget", "hesitate", "fail", "neglect"))
 
@@ -185,6 +186,8 @@ def is_handed_on(words: Mapping[str, Token], tokens: Sequence[str], place: int) 
 def is_restricting(state: State, tokens: Sequence[str], place: int) -> bool:
     """Whether a negation denies nothing: "rows without an owner must go", "why not drop it", "don't forget to"."""
     before = tokens[max(place - 3, 0) : place]
+    if tokens[place + 1 : place + 2] == ["longer"] and not _UNNEEDED.isdisjoint(tokens[place + 2 : place + 3]):
+        return True
     if before[-1:] == ["why"] or not _HESITATIONS.isdisjoint(tokens[place + 1 : place + 2]):
         return True
     if state.verb or not before or before[-1] in STOPS or before[-1] in JOINS:

@@ -13,6 +13,7 @@ from historian.risk.rules import Rules
 _AFTER_OBJECT = listed(
     "from in of on to at with for by that which who whose where when before after into and or then if as so "
     "using via older than since because but , . ; ! ? : ( ) while until unless across inside within onto over "
+    "used called named stored created marked flagged tagged belonging holding containing "
     "under without plus through during so down away out off up back entirely together \n it's is are"
 )
 _ADVERBS = listed("again now today tonight asap please too first there here altogether")

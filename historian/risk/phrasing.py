@@ -212,7 +212,11 @@ def _alternatives(word: str, lists: Callable[[str], Iterable[str]]) -> Iterator[
     for choice in word.lower().split("|") if word != "|" else (word,):
         if choice.startswith("@"):
             for name in lists(choice[1:]):
-                yield from _alternatives(name, lists) if name.endswith("~") else (name, f"{name}'s")
+                yield from (
+                    _alternatives(name, lists)
+                    if name.endswith("~")
+                    else (name, f"{name}'" if name.endswith("s") else f"{name}'s")
+                )
         elif choice.endswith("~"):
             for spelling in _spellings(choice[:-1]):
                 yield from inflect(spelling)
