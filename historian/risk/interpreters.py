@@ -28,7 +28,7 @@ _REMOVES = late(
     |file\.remove|Remove-Item|Clear-Content|Files\s*\.\s*delete\w*|deleteRecursively|deleteDir
     |drop_all|drop_database|dropDatabase|drop_collection|drop_table|flushall|flushdb|delete_all|destroy_all|truncate_all|delete_many\(\s*\{\s*\}|deleteMany\(\s*\{?\s*\}?\s*\)|objects\.all\(\)\.delete|delete_bucket|terminate_instances|delete_table|delete_object\w*|delete_db_instance|delete_stack)\b"""
     r"|['\"](?:unlink|rmdir|rmtree|rmSync|unlinkSync|rmdirSync|remove_tree|rimraf)['\"]\s*[,)\]]|getattr\([^)]*['\"]remove['\"]"
-    r"|\.\s*(?:unlink|rmdir|rmtree|unlink!)\s*\(|\bunlink\s*[\( ]|\brmdir\s*[\( ]"
+    r"|\.\s*(?:unlink|rmdir|rmtree|unlink!)\s*\(|\bunlink\b\s*(?:[\( ;}]|$)|\brmdir\s*[\( ]"
     r"|(?<![\w.])rm\(\s*['\"]|\bfile\s+delete\b|->\s*(?:truncate|forceDelete|dropIfExists|drop)\(|\.delete\(recursive|\.drop\(\)|\.destroy!?\b|\.truncate\(\s*0?\s*\)|::delete\b"
 )
 _EMPTIES = late(

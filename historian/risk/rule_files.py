@@ -26,7 +26,7 @@ _LARGEST_BYTES = 1024 * 1024
 _MOST_ENTRIES = 20_000
 _LONGEST_ENTRY = 8000
 _NUMBERS = ("weights", "thresholds", "path_weights")
-_LISTS = ("data", "schema", "small", "nouns", "written", "production", "clouds")
+_LISTS = ("data", "small", "nouns", "written", "production", "clouds")
 _TABLES = ("words", "classes", "verbs", "verb_flags", "paths", "commands", "effects", "valued")
 _HINT = "docs/risk.md shows the form of the rules"
 
@@ -40,7 +40,6 @@ class RuleTable(msgspec.Struct, frozen=True, kw_only=True):
     words: dict[str, list[str]]
     classes: dict[str, list[str]]
     data: list[str]
-    schema: list[str]
     small: list[str]
     nouns: list[str]
     written: list[str]
