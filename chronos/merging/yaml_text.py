@@ -1,7 +1,8 @@
 """YAML that is edited as text: comments, quotes, order and indentation of what is not edited stay.
 
 Only the parser's events are used, nothing is constructed. Documents with anchors, aliases, tags or more than one
-document in them are left alone, and so is whatever is not a mapping in block style, one key on a line. What says nothing is a mapping without keys.
+document in them are left alone, and so is whatever is not a mapping in block style, one key on a line. What says
+nothing is a mapping without keys.
 """
 
 from __future__ import annotations
