@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +13,10 @@ pytest.register_assert_rewrite("tests.support")
 from chronos import ChronosEngine  # noqa: E402 - the rewrite has to be asked for first
 from tests.faults.summary import pytest_terminal_summary  # noqa: E402, F401 - xdist's controller looks here
 from tests.support import RepoBuilder, make_home, sealed_environment, set_tripwires  # noqa: E402
+from tests.support.places import find_other_file_system, settle_in_memory  # noqa: E402
 from tests.support.sealing import seal_process, watched_in_home  # noqa: E402
+
+settle_in_memory()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -32,6 +36,16 @@ def sealed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     return environment
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Iterator[Path]:
+    """An empty folder on another file system than that of `tmp_path`."""
+    place = find_other_file_system(tmp_path)
+    if place is None:
+        pytest.skip("no second file system")
+    with tempfile.TemporaryDirectory(dir=place) as folder:
+        yield Path(folder)
 
 
 @pytest.fixture
