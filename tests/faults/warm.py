@@ -7,6 +7,7 @@ first line on, traced if asked for; that its calls are those of a program starte
 from __future__ import annotations
 
 import ctypes
+import gc
 import importlib
 import json
 import os
@@ -26,6 +27,7 @@ from tests.faults.harness import COUNT, Killpoint, Outcome
 
 PACKAGE = "chronos"
 MODULE = "chronos.cli"
+_WITHIN_FUNCTIONS = ("psutil", "encodings.ascii", "resource")  # what commands import when they come to it
 _UNTRACED = 4  # words in a request
 
 
@@ -118,6 +120,9 @@ def _import_everything() -> None:
     for module in pkgutil.walk_packages(package.__path__, f"{PACKAGE}."):
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)
+    for name in _WITHIN_FUNCTIONS:
+        importlib.import_module(name)
+    gc.freeze()  # no collection in a fork writes to what it shares with the others
 
 
 def _become(
