@@ -24,7 +24,7 @@ from tests.faults.conftest import killpoint
 from tests.faults.harness import KILL, KILL_AFTER, Killpoint, fail_from_then_on, fail_once
 from tests.faults.points import chosen, every, every_state
 from tests.faults.summary import POINTS
-from tests.faults.warm import WarmProgram
+from tests.faults.warm import TracedProgram
 from tests.memory.sqlite_restoring import save
 from tests.memory.sqlite_world import KIND, Pool, check_bank, identify, make_bank
 from tests.support import make_home, sealed_environment
@@ -97,11 +97,11 @@ def _judge(folder: Path, kind: str) -> str | None:
 
 
 @pytest.fixture(scope="module")
-def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarmProgram]:
+def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TracedProgram]:
     """What is cut short."""
     home = make_home(tmp_path_factory.mktemp("restoring") / "home")
     environment = {"PYTHONPATH": str(PROJECT), "PYTHONDONTWRITEBYTECODE": "1"}
-    program = WarmProgram({**sealed_environment(home), **environment}, _PROGRAM)
+    program = TracedProgram({**sealed_environment(home), **environment}, _PROGRAM)
     yield program
     program.close()
 
@@ -109,7 +109,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarmProgram]:
 class Trial:
     """One restore, made ready anew for every point."""
 
-    def __init__(self, folder: Path, mode: str, kind: str, killpoint: Killpoint, program: WarmProgram) -> None:
+    def __init__(self, folder: Path, mode: str, kind: str, killpoint: Killpoint, program: TracedProgram) -> None:
         self._kind = kind
         self._folder = folder
         self._killpoint = killpoint
@@ -154,7 +154,7 @@ def _contents(folder: Path) -> dict[str, bytes]:
 @pytest.mark.parametrize(("mode", "kind", "action"), _CASES)
 def test_a_restore_that_is_cut_short_leaves_one_state_and_is_finished_by_the_next_run(
     killpoint: Killpoint,
-    program: WarmProgram,
+    program: TracedProgram,
     tmp_path: Path,
     record_property: Callable[[str, object], None],
     mode: str,
