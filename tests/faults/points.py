@@ -26,6 +26,7 @@ _WRITTEN_DOWN = re.compile(r"/\.store/journal/")
 _CATALOG = re.compile(r"/\.store/catalog\.sqlite(-\w+)?$")
 # A kill amid what nobody reads before it is published, or amid a cache, finds what one at its beginning finds.
 _SCRATCH = re.compile(r"/\.store(/(catalog|locks/|tmp/|index/).*)?$")
+_DRAFT = re.compile(r"/\.chronos-[0-9a-f]+\.tmp$")
 _GIVES_OR_TAKES_NAME = re.compile(r"^(rename|link|unlink)")
 _MOST, _MOST_ONCE_BEGUN, _LEAST_OF_OTHERS = 60, 40, 12
 Choice = Callable[[Sequence[Call]], list[int]]
@@ -97,6 +98,23 @@ def _at_turns(calls: Sequence[Call], points: list[int], most: int) -> list[int]:
 
 def _is_turn(call: Call) -> bool:
     return call.changes and bool(_GIVES_OR_TAKES_NAME.search(call.name)) and not _SCRATCH.search(call.target)
+
+
+def thinned(choose: Choice) -> Choice:
+    """Leave out, of what `choose` takes, all but each 5th of a run of writes into one draft beside its place."""
+
+    def thin(calls: Sequence[Call]) -> list[int]:
+        runs = [0] * (len(calls) + 1)
+        for call in calls:
+            is_further = call.number > 1 and _is_draft_write(call) and _is_draft_write(calls[call.number - 2])
+            runs[call.number] = runs[call.number - 1] + 1 if is_further else 0
+        return [point for point in choose(calls) if runs[point] % 5 == 0 or _CHOSEN_STEP]
+
+    return thin
+
+
+def _is_draft_write(call: Call) -> bool:
+    return call.name == "write" and bool(_DRAFT.search(call.target))
 
 
 def moves(calls: Sequence[Call]) -> list[int]:

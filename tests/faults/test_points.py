@@ -8,7 +8,7 @@ import pytest
 
 from tests.faults import points
 from tests.faults.harness import Call
-from tests.faults.points import at_turns, every, every_state, once_begun
+from tests.faults.points import at_turns, every, every_state, once_begun, thinned
 
 
 @pytest.fixture(autouse=True)
@@ -75,3 +75,9 @@ def test_the_environment_overrules_every_limit(monkeypatch: pytest.MonkeyPatch) 
     calls = _calls(*[(7, "write", True)] * 200)
     for choose in (at_turns, every(9, 3, 4), every_state(9, 3, behind=True, most=4), once_begun(5)):
         assert choose(calls) == list(range(1, 201))
+
+
+def test_of_a_run_of_writes_into_one_draft_every_fifth_is_taken() -> None:
+    facts = [("openat", "/m/.chronos-1a2b.tmp"), *[("write", "/m/.chronos-1a2b.tmp")] * 12, ("rename", "/m/one.db")]
+    calls = [Call(number, 7, name, target) for number, (name, target) in enumerate(facts, 1)]
+    assert thinned(every(1, 0))(calls) == [1, 2, 7, 12, 14]
