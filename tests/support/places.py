@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 _IN_MEMORY = Path("/dev/shm")
-_ROOM_BYTES = 4 << 30  # a tenth of it is used, as long as tests pass and their folders go at once
+_ROOM_BYTES = 4 << 30  # one test writes 1 GiB; the folder of each that passes goes at once
 _ASKED_FOR = ("TMPDIR", "PYTEST_DEBUG_TEMPROOT")
 
 
