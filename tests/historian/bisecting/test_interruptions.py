@@ -14,6 +14,7 @@ from tests.cli.conftest import COMMAND, Program
 from tests.historian.bisecting.conftest import BAD_CODE, CODE, git_digest, scratch
 from tests.support import RepoBuilder
 
+pytestmark = pytest.mark.xdist_group("bisecting")  # one worker builds the history
 # Says which process it is and waits in its tree.
 WAITING = ("sh", "-c", 'echo $$ >> "$OLD/pids"; sleep 600')
 

@@ -15,6 +15,7 @@ from tests.historian.bisecting.conftest import BAD_CODE, BAD_MEMORY, CODE, MEMOR
 from tests.support import RepoBuilder
 from tests.support.databases import add_notes, make_notes, read_notes
 
+pytestmark = pytest.mark.xdist_group("bisecting")  # one worker builds the history
 ENDS = {"good": "n0", "bad": "n63"}
 # Where three runs show what six do.
 NEAR: dict[str, object] = {"good": "n37", "bad": "n45"}
