@@ -17,6 +17,12 @@ $(VENV)/installed-dev: $(VENV)/installed
 	$(EDITABLE) '.[dev]'
 	touch $@
 
+# The SDK for MCP in its other major: semantic-kernel, which the tests need as well, keeps it below 2.
+$(VENV)/installed-mcp2: $(VENV)/installed-dev
+	$(PYTHON) -m venv $(VENV)/mcp2
+	$(subst $(BIN),$(VENV)/mcp2/bin,$(EDITABLE)) . 'mcp>=2,<3'
+	touch $@
+
 demo: $(VENV)/installed
 	PATH="$(CURDIR)/$(BIN):$$PATH" sh docs/demo.sh
 
@@ -30,12 +36,12 @@ lint: $(VENV)/installed-dev
 types: $(VENV)/installed-dev
 	$(BIN)/mypy
 
-unit: $(VENV)/installed-dev
+unit: $(VENV)/installed-dev $(VENV)/installed-mcp2
 	$(BIN)/python -m pytest -q -n 2 --dist loadgroup
 
 bench: $(VENV)/installed-dev
 	$(EDITABLE) '.[bench]'
-	$(BIN)/python -m compileall -q chronos historian
+	$(BIN)/python -m compileall -q chronos historian skills
 	$(BIN)/python -m benchmarks.risk --write; risk=$$?; $(BIN)/python -m benchmarks --write && exit $$risk
 
 docs: $(VENV)/installed-dev

@@ -39,6 +39,14 @@ class SecretScan(str, Enum):
     FULL = "full"
 
 
+class AgentActions(str, Enum):
+    """What agents may do with our actions: everything, what replaces and deletes nothing, or only look."""
+
+    ALL = "all"
+    ADDITIVE = "additive"
+    READ_ONLY = "read-only"
+
+
 class GuardPolicy(str, Enum):
     """What a guard does before an operation: nothing, say so, take a checkpoint, ask first, refuse."""
 
@@ -104,6 +112,8 @@ class Config(msgspec.Struct, frozen=True):
     auto_checkpoint: bool = True
     guard: GuardRules = GuardRules()
     guard_include_bytes: int = 256 * _MIB
+    agent_actions: AgentActions = AgentActions.ALL
+    agent_forbidden: tuple[str, ...] = ()
     merge_resolver_url: str = ""
     merge_resolver_model: str = ""
     merge_resolver_timeout_s: float = 60.0
@@ -152,6 +162,8 @@ ENVIRONMENT_NAMES = {
     "auto_checkpoint": "CHRONOS_AUTO_CHECKPOINT",
     "guard": "CHRONOS_GUARD",
     "guard_include_bytes": "CHRONOS_GUARD_INCLUDE_BYTES",
+    "agent_actions": "CHRONOS_AGENT_ACTIONS",
+    "agent_forbidden": "CHRONOS_AGENT_FORBIDDEN",
     "merge_resolver_url": "CHRONOS_MERGE_RESOLVER_URL",
     "merge_resolver_model": "CHRONOS_MERGE_RESOLVER_MODEL",
     "merge_resolver_timeout_s": "CHRONOS_MERGE_RESOLVER_TIMEOUT",
@@ -186,6 +198,11 @@ def merge_resolver_key(environment: Mapping[str, str]) -> str:
     CHRONOS_MERGE_RESOLVER_KEY goes before OPENAI_API_KEY, also when it is empty.
     """
     return environment.get("CHRONOS_MERGE_RESOLVER_KEY", environment.get("OPENAI_API_KEY", "")).strip()
+
+
+def mcp_token(environment: Mapping[str, str]) -> str:
+    """Return the token that clients of `chrono mcp --http` must have, or "". It is no setting either."""
+    return environment.get("CHRONOS_MCP_TOKEN", "").strip()
 
 
 def _refuse_personal(table: Mapping[str, Any], name: str) -> None:

@@ -32,7 +32,7 @@ _VERBS = {
     "init": "store", "status": "store", "log": "history", "restore": "checkpoint", "undo": "history", "redo": "history",
     "revert": "merging", "conflicts": "merging", "resolve": "merging", "doctor": "store", "verify": "store",
     "recover": "store", "run": "guarding", "update": "guarding", "watch": "watching",
-    "gc": "space", "du": "space", "completion": "completion", "_complete": "completion",
+    "gc": "space", "du": "space", "mcp": "mcp", "completion": "completion", "_complete": "completion",
 }  # fmt: skip
 _NOUNS = ("checkpoint", "timeline", "memory", "risk", "lessons", "bisect")
 

@@ -70,10 +70,12 @@ class CheckpointVerbs(EnginePlace):
         trigger: Trigger = Trigger.MANUAL,
         needed: bool = False,
         include: Sequence[Path | str] = (),
+        aside: Sequence[Path | str] = (),
     ) -> Created:
         """Take a checkpoint and return all about it. It is durable when this returns.
 
-        An automatic one is not taken when the newest has this state, unless it is `needed`. What stands at the paths
+        An automatic one is not taken when the newest has this state, unless it is `needed`; whether the memory stores
+        at the paths of `aside` (absolute, or from the root) have changed does not count then. What stands at the paths
         of `include` (absolute, or from the root) is taken in this once although it is ignored or lies outside of the
         root; what cannot be is said in `not_included`.
 
@@ -89,7 +91,7 @@ class CheckpointVerbs(EnginePlace):
             inclusion = operations.plan_inclusion(workspace, include) if include else None
             create = partial(
                 operations.create, workspace, name, description, tuple(tags), trigger=trigger, needed=needed,
-                inclusion=inclusion,
+                inclusion=inclusion, aside=workspace.texts_of(aside),
             )  # fmt: skip
             created = _fitting(workspace, create)
             if created.created and maintenance.is_due(workspace.store, workspace.timeline, trigger):
@@ -210,11 +212,12 @@ class CheckpointVerbs(EnginePlace):
         code: bool = True,
         memory: bool = True,
         stores: Sequence[str] = (),
+        aside: Sequence[Path | str] = (),
     ) -> Plan:
         """Return what `restore_checkpoint` with the same arguments would do."""
         row = self.find_checkpoint(checkpoint, timeline)
         with self._here.workspace() as workspace:
-            options = _options(workspace, paths, head, include, code, memory, stores)
+            options = _options(workspace, paths, head, include, code, memory, stores, aside)
             return operations.plan_restore(workspace, row, options)
 
     def restore_checkpoint(
@@ -228,12 +231,13 @@ class CheckpointVerbs(EnginePlace):
         code: bool = True,
         memory: bool = True,
         stores: Sequence[str] = (),
+        aside: Sequence[Path | str] = (),
         plan_id: str | None = None,
     ) -> Outcome:
         """Give the working tree and the memory stores the state of a checkpoint, or only `paths` of it.
 
         Without `memory` only the code, without `code` only the memory, with `stores` only the stores of these names.
-
+        Those at the paths of `aside` (absolute, or from the root) stay as they are.
         What is there now is held by a safety checkpoint first; bytes that nothing holds are kept and listed, unless
         `include` names them. With `plan_id` the plan must still be the one that was shown. `head` moves HEAD and its
         branch too. Raises ChangedMeanwhileError, StoreInUseError, StoreChangedError, IntegrityError, LockedError,
@@ -241,7 +245,7 @@ class CheckpointVerbs(EnginePlace):
         """
         row = self.find_checkpoint(checkpoint, timeline)
         with self._here.workspace() as workspace:
-            options = _options(workspace, paths, head, include, code, memory, stores)
+            options = _options(workspace, paths, head, include, code, memory, stores, aside)
             return _fitting(workspace, partial(operations.restore, workspace, row, options, plan_id))
 
     def restore_into(
@@ -383,7 +387,7 @@ def _selection(paths: Sequence[str]) -> tuple[TreePath, ...]:
 
 def _options(
     workspace: Workspace, paths: Sequence[str], head: bool, include: Sequence[str], code: bool, memory: bool,
-    stores: Sequence[str],
+    stores: Sequence[str], aside: Sequence[Path | str],
 ) -> Options:  # fmt: skip
     selection = _selection(paths)
     if head and (selection or stores or not code):
@@ -393,4 +397,4 @@ def _options(
     if not code and not memory:
         raise UsageError("neither code nor memory is nothing at all", hint="leave out --code and --memory for both")
     forced = workspace.expand(tuple(map(parse_tree_path, include)))
-    return checkpoints.Options(selection, head, forced=forced, code=code, memory=memory, stores=tuple(stores))
+    return checkpoints.Options(selection, head, False, forced, code, memory, tuple(stores), workspace.texts_of(aside))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+from _thread import get_native_id
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -92,16 +93,19 @@ def sweep_drafts(folder: Path, name: str = "") -> int:
     with translate_os_errors(f"cannot sweep {folder}"):
         for draft in os.listdir(folder) if folder.is_dir() else ():
             parts = draft.split(".")
-            is_draft = len(parts) > 3 and not parts[0] and parts[-1] == "tmp" and parts[-2].isdigit()
-            if is_draft and name in ("", ".".join(parts[1:-2])) and not _is_alive(int(parts[-2])):
+            process = parts[-2].partition("-")[0] if len(parts) > 3 else ""
+            is_draft = not parts[0] and parts[-1] == "tmp" and process.isdigit()
+            if is_draft and name in ("", ".".join(parts[1:-2])) and not _is_alive(int(process)):
                 (folder / draft).unlink(missing_ok=True)
                 swept += 1
     return swept
 
 
 def draft_of(path: Path) -> Path:
-    """Return the name under which this process writes what will be `path`; `sweep_drafts` knows it after a kill."""
-    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    """Return the name under which this thread writes what will be `path`; `sweep_drafts` knows it after a kill."""
+    process, thread = os.getpid(), get_native_id()
+    writer = str(process) if thread == process else f"{process}-{thread}"  # on Linux the main thread has both numbers
+    return path.with_name(f".{path.name}.{writer}.tmp")
 
 
 def publish_file(draft: Path, final: Path) -> None:

@@ -1,0 +1,150 @@
+"""The protocol on standard input and output, which are kept from everybody else in the process.
+
+Reading can be given up at any time, which it cannot in the SDK's own way: there a signal would wait for the next line.
+At the end of input what was asked before is still answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import anyio
+import msgspec
+
+_INPUT, _OUTPUT, _ERRORS = 0, 1, 2
+_AHEAD = 16
+# Longer than anything sensible: an error text, a description. More is read, and thrown away.
+LONGEST_LINE_BYTES = 4 * 1024 * 1024
+_TOO_LONG = '{"too long": true}\n'  # no message of the protocol: the SDK says so to the client
+
+
+class _Message(msgspec.Struct):
+    """What tells requests, answers, and cancellations apart."""
+
+    id: str | int | None = None
+    method: str | None = None
+    params: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+class _Cancelled(msgspec.Struct):
+    request: str | int = msgspec.field(name="requestId")
+
+
+class Wire:
+    """Both directions, in the shape in which the SDK's `stdio_server` wants its files."""
+
+    def __init__(self, source: int, target: int) -> None:
+        self._source = source
+        self._target = target
+        self._lines: asyncio.Queue[str | None] = asyncio.Queue(_AHEAD)
+        self._open: set[str | int] = set()
+        self._all_answered = asyncio.Event()
+        self._all_answered.set()
+        self._loop = asyncio.get_running_loop()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def __aiter__(self) -> Wire:
+        return self
+
+    async def __anext__(self) -> str:
+        line = await self._lines.get()
+        if line is None:
+            await self._all_answered.wait()
+            raise StopAsyncIteration
+        self._note_request(line)
+        return line
+
+    async def write(self, text: str) -> None:
+        """Write a message. When nobody reads any more it is lost, and what was asked counts as answered."""
+        try:
+            await anyio.to_thread.run_sync(_write_all, self._target, text.encode(), abandon_on_cancel=True)
+        except OSError:
+            self._open.clear()
+        message = _parse(text)
+        if message is not None and message.method is None and message.id is not None:
+            self._open.discard(message.id)
+        self._look()
+
+    async def flush(self) -> None:
+        """Nothing is held back."""
+
+    def _note_request(self, line: str) -> None:
+        message = _parse(line)
+        if message is None or message.method is None:
+            return
+        if message.id is not None:
+            self._open.add(message.id)
+        elif message.method == "notifications/cancelled":
+            try:
+                self._open.discard(msgspec.json.decode(message.params, type=_Cancelled).request)
+            except msgspec.MsgspecError:
+                return
+        self._look()
+
+    def _look(self) -> None:
+        if self._open:
+            self._all_answered.clear()
+        else:
+            self._all_answered.set()
+
+    def _read(self) -> None:
+        """Hand on lines, in a thread that nobody waits for: it may never come back from reading."""
+        with os.fdopen(self._source, "rb", closefd=False) as stream:
+            for line in _lines_of(stream):
+                try:
+                    asyncio.run_coroutine_threadsafe(self._lines.put(line), self._loop).result()
+                except (RuntimeError, asyncio.CancelledError):  # the loop has ended
+                    return
+                if line is None:
+                    return
+
+
+@contextmanager
+def own_streams() -> Iterator[tuple[int, int]]:
+    """Give descriptors for input and output that nobody else has; others read nothing, and write to the errors."""
+    source, target = os.dup(_INPUT), os.dup(_OUTPUT)
+    null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.dup2(null, _INPUT)
+        os.dup2(_ERRORS, _OUTPUT)
+        yield source, target
+    finally:
+        os.dup2(source, _INPUT)
+        os.dup2(target, _OUTPUT)
+        os.close(null)
+
+
+def _lines_of(stream: Any) -> Iterator[str | None]:
+    while True:
+        try:
+            line = stream.readline(LONGEST_LINE_BYTES)
+            if len(line) == LONGEST_LINE_BYTES and not line.endswith(b"\n"):
+                while len(line) == LONGEST_LINE_BYTES and not line.endswith(b"\n"):
+                    line = stream.readline(LONGEST_LINE_BYTES)
+                yield _TOO_LONG
+                continue
+        except OSError:
+            line = b""
+        if not line:
+            yield None
+            return
+        if line.strip():
+            yield line.decode("utf-8", "replace")
+
+
+def _parse(line: str) -> _Message | None:
+    try:
+        return msgspec.json.decode(line, type=_Message)
+    except msgspec.MsgspecError:
+        return None
+
+
+def _write_all(target: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(target, view) :]
