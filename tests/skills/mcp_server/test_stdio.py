@@ -14,6 +14,7 @@ from tests.skills.mcp_server.clients import server_command
 from tests.support import RepoBuilder
 
 Document = dict[str, Any]
+FILES = 120
 HELLO = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
 
 
@@ -62,6 +63,17 @@ class RawServer:
         return [json.loads(line) for line in out.splitlines()], err
 
 
+def begin_long_restore(server: RawServer, tree: RepoBuilder) -> Document:
+    """Return the parameters of a restore of many files, of which the client wants to hear."""
+    for number in range(FILES):
+        tree.write(f"new/{number}.txt", "n")
+    server.call("create_checkpoint", name="with")
+    tree.remove("new")
+    plan = server.call("plan_restore", checkpoint_id="with")["structuredContent"]
+    arguments = {"checkpoint_id": "with", "plan_id": plan["plan_id"]}
+    return {"name": "restore_checkpoint", "arguments": arguments, "_meta": {"progressToken": "t"}}
+
+
 @pytest.fixture
 def start(tree: RepoBuilder) -> Iterator[Callable[..., RawServer]]:
     running = []
@@ -95,21 +107,16 @@ def test_a_signal_ends_it_and_what_runs_is_finished(
     start: Callable[..., RawServer], tree: RepoBuilder, major: int, how: signal.Signals
 ) -> None:
     server = start(major).hello()
-    server.call("create_checkpoint", name="one")
-    for number in range(150):
-        tree.write(f"new/{number}.txt", "n")
-    plan = server.call("plan_restore", checkpoint_id="one")["structuredContent"]
-    server.send("tools/call", {
-        "name": "restore_checkpoint", "arguments": {"checkpoint_id": "one", "plan_id": plan["plan_id"]},
-    })  # fmt: skip
-    server.send("ping")  # it is read after the restore was: that has begun
-    server.read(server.send("ping"))
+    params = begin_long_restore(server, tree)
+    server.send("tools/call", params)
+    assert server.process.stdout is not None
+    assert json.loads(server.process.stdout.readline())["method"] == "notifications/progress"  # it is in the middle
     server.process.send_signal(how)
     assert server.process.wait(20) == 0
     with tree.engine() as engine:
         assert engine.status().interrupted == 0 and engine.verify() == []
-        assert engine.notices == []
-    assert not tree.exists("new")
+        assert engine.notices == [] and (engine.status().can_undo or "").startswith("restore")
+    assert len(list(tree.path("new").iterdir())) == FILES
 
 
 @pytest.mark.parametrize("major", [1, 2])
@@ -164,20 +171,13 @@ def test_a_server_in_a_wrong_folder_says_so_in_each_answer(
 def test_progress_and_cancellation_are_of_the_protocol(start: Callable[..., RawServer], tree: RepoBuilder) -> None:
     for major in (1, 2):
         server = start(major).hello()
-        for number in range(60):
-            tree.write(f"new/{number}.txt", "n")
-        server.call("create_checkpoint", name="with")
-        tree.remove("new")
-        plan = server.call("plan_restore", checkpoint_id="with")["structuredContent"]
-        arguments = {"checkpoint_id": "with", "plan_id": plan["plan_id"]}
-        params = {"name": "restore_checkpoint", "arguments": arguments, "_meta": {"progressToken": "t"}}
-        number = server.send("tools/call", params)
+        number = server.send("tools/call", begin_long_restore(server, tree))
         told = []
         assert server.process.stdout is not None
         while (message := json.loads(server.process.stdout.readline())).get("id") != number:
             told.append(message)
         assert told and all(one["method"] == "notifications/progress" for one in told)
-        assert told[0]["params"]["progressToken"] == "t" and told[0]["params"]["total"] == 60
+        assert told[0]["params"]["progressToken"] == "t" and told[0]["params"]["total"] == FILES
         asked = server.send("tools/call", {"name": "verify", "arguments": {"deep": True}})
         server.write(json.dumps(
             {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": asked}}
