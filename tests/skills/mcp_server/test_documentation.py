@@ -20,7 +20,7 @@ def section() -> str:
 
 
 def test_the_table_of_tools_is_the_list_of_actions(section: str) -> None:
-    rows = re.findall(r"^\| `(\w+)` \| (.+?) \| (\w+) \| (?:`(\w+)` )?\|$", section, re.MULTILINE)
+    rows = re.findall(r"^\| `(\w+)` \| (.+?) \| (\w+) \| (?:`(\w+)`)? \|$", section, re.MULTILINE)
     assert rows == [(one.name, one.title, one.effect.value, one.planner) for one in ACTIONS]
 
 

@@ -128,13 +128,16 @@ def test_garbage_is_survived_and_standard_output_has_messages_only(
     server.write("this is no JSON")
     server.write('{"jsonrpc": "2.0", "id": ')
     server.write('["a batch"]')
+    server.write('{"jsonrpc": "1.0", "id": 901, "method": "ping"}')
+    server.write('{"jsonrpc": "2.0", "id": 902}')
     server.write("x" * (5 * 1024 * 1024))
     server.write('{"jsonrpc": "2.0", "id": 900, "method": "tools/call", "params": {"name": 5}}')
     assert server.read(900)["error"]
     assert server.read(server.send("no/such/method"))["error"]
     assert not server.call("create_checkpoint", name="still here")["isError"]
-    server.end()
-    assert server.process.returncode == 0
+    server.write('{"jsonrpc": "2.0", "id": 903, "method": 5}')
+    rest, _ = server.end()
+    assert server.process.returncode == 0 and [one["error"]["code"] for one in rest] == [-32600]
 
 
 def test_two_servers_in_one_folder_and_a_person_see_each_others_checkpoints(
