@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from chronos.config import Config, GuardRules, Surroundings, load
-from chronos.errors import ChronosError
+from chronos.errors import BadConfigError, ChronosError
 from historian import bisecting
 
 if TYPE_CHECKING:
@@ -80,16 +80,16 @@ class HistorianAgent:
         """Return how dangerous an operation is, why, what it would hit, and what no checkpoint would cover.
 
         With `probe` it is looked what is there (read-only, at most 50 ms), and which past failures resemble it. Raises
-        UsageError when nothing is given, and BadConfigError for wrong rules of the project.
+        UsageError when nothing is given, and BadConfigError for wrong rules or settings of the project.
         """
         from historian.risk import Assessor, load_rules
 
+        rules = load_rules(self._rules_root())
         with ExitStack() as stack:
             engine = None
             if probe:
                 with suppress(ChronosError):  # where none can be had, as outside of a project, nothing is looked at
                     engine = stack.enter_context(self._engine_here())
-            rules = load_rules(engine.root if engine is not None else self._root)
             precedents = partial(self._find_precedents, engine) if engine is not None else None
             return Assessor(rules, engine=engine, precedents=precedents).assess(operation)
 
@@ -260,6 +260,15 @@ class HistorianAgent:
         from historian.guard import find_rules
 
         return find_rules(self.config, policy)
+
+    def _rules_root(self) -> Path:
+        """Return where the rules of the project are, also where no engine can be had. Raises BadConfigError."""
+        try:
+            return self.engine.root
+        except BadConfigError:
+            raise
+        except ChronosError:
+            return self._root or Surroundings.current().folder
 
     def _find_precedents(self, engine: ChronosEngine, operation: Operation) -> Sequence[Precedent]:
         try:

@@ -48,7 +48,8 @@ class Passage(msgspec.Struct, kw_only=True):
 
     `checkpoint_id` is what to restore when it fails, None where the policy wanted no checkpoint or none could be taken.
     `was_taken` says that it was taken for this, and was not the newest one or an outer guard's already. `warnings` are
-    what has to be said, such as what the checkpoint does not hold. `assessment` is None where all policies are off.
+    what has to be said, such as what the checkpoint does not hold; `missed` has the paths of that. `assessment` is
+    None where all policies are off.
     """
 
     operation: Operation
@@ -58,6 +59,7 @@ class Passage(msgspec.Struct, kw_only=True):
     was_taken: bool = False
     warnings: list[str] = msgspec.field(default_factory=list)
     included: frozenset[str] = frozenset()
+    missed: frozenset[str] = frozenset()
     root: Path | None = None
     is_open: bool = True
 
@@ -114,6 +116,14 @@ class Gate(msgspec.Struct, kw_only=True):
             self._warn(passage, f"the failure could not be recorded: {problem or type(problem).__name__}")
             return None
 
+    @contextmanager
+    def surviving(self, passage: Passage, what: str) -> Iterator[None]:
+        """Say `what` where the block fails, and go on: what became of the operation itself counts."""
+        try:
+            yield
+        except (ChronosError, OSError) as cause:
+            self._warn(passage, f"{what}: {cause}")
+
     def _confirm(self, operation: Operation, assessment: RiskAssessment) -> None:
         if self.asker is None:
             raise NotConfirmedError(f"{_judged(operation, assessment)}, and there is nobody to ask")
@@ -135,14 +145,17 @@ class Gate(msgspec.Struct, kw_only=True):
             elif target.what not in wanted:
                 where = _WHERE.get(target.coverage, target.coverage)
                 self._warn(passage, f"no checkpoint holds {display(mask(target.what))} ({where})")
+                passage.missed |= {target.what}
         try:
             with _TAKING, self.open_engine() as engine:
                 passage.root = engine.root
                 outer = _find_outer(engine.root, frozenset(wanted))
                 if outer is not None:
                     passage.checkpoint_id, passage.included = outer.checkpoint_id, outer.included
+                    passage.missed |= outer.missed
                     return
                 created = self._take(engine, passage.operation, assessment, wanted)
+                passage.missed |= {str(engine.root / os.fsdecode(row.path)) for row in created.not_included}
         except (ChronosError, OSError) as cause:
             self._miss(passage, assessment, cause, is_wanted=is_wanted)
             return

@@ -50,7 +50,11 @@ class Assessor:
         if isinstance(operation, str):
             operation = Operation(text=operation)
         kind = kind_of(operation)
-        operation, kinds = (operation, (kind,)) if kind is not None else _detect(self.rules, operation)
+        if kind is not None:
+            kinds: tuple[OperationKind, ...] = (kind,)
+        else:
+            text, kinds = _detect(self.rules, operation.text)
+            operation = msgspec.structs.replace(operation, text=text)
         if not (operation.text.strip() or operation.argv or operation.path or operation.tool):
             raise UsageError("there is nothing to assess", hint="describe the operation, or give a command")
         best: RiskAssessment | None = None
@@ -167,13 +171,12 @@ def judge(case: Case, operation: Operation, kind: OperationKind) -> None:
         judge_shell(case, operation.text, operation.cwd)
 
 
-def _detect(rules: Rules, operation: Operation) -> tuple[Operation, tuple[OperationKind, ...]]:
-    """Return an operation without the prompts that were copied with it, and the kinds that it can be."""
+def _detect(rules: Rules, text: str) -> tuple[str, tuple[OperationKind, ...]]:
+    """Return the text without the prompt of a shell before it, and what it may be."""
     from historian.risk.detecting import detect_kinds, without_prompt  # 10 ms, and who knows the kind needs none of it
 
-    if (text := without_prompt(operation.text)) is not operation.text:
-        operation = msgspec.structs.replace(operation, text=text)
-    return operation, detect_kinds(rules, operation.text)
+    text = without_prompt(text)
+    return text, detect_kinds(rules, text)
 
 
 def _judge_spoken(case: Case, text: str) -> None:

@@ -7,6 +7,7 @@ path that a project speaks of is what the project says.
 
 from __future__ import annotations
 
+import os
 import re
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -124,7 +125,7 @@ def read_project_rules(root: Path, package: RuleTable) -> RuleTable | None:
         _Source(name, values, lambda keys, text=text: _toml_line(text, keys))  # type: ignore[misc]
         for name, values, text in read_section(root, "risk")
     ]
-    if (root / PROJECT_FILE).is_file():
+    if os.path.lexists(root / PROJECT_FILE):
         sources.append(_read_yaml(root / PROJECT_FILE))
     table = package
     for source in sources:
@@ -135,6 +136,8 @@ def read_project_rules(root: Path, package: RuleTable) -> RuleTable | None:
 def _read_yaml(path: Path) -> _Source:
     import yaml
 
+    if not path.is_file():
+        raise BadConfigError(f"{path.name} is no file", hint=_HINT)
     data = read_limited(path, _LARGEST_BYTES, too_large=BadConfigError)
     try:
         node = yaml.compose(data, Loader=yaml.SafeLoader)
@@ -153,7 +156,10 @@ def _read_yaml(path: Path) -> _Source:
 
 
 def _note_lines(node: Any, keys: tuple[str, ...], lines: dict[tuple[str, ...], int], depth: int) -> None:
-    """Remember the line of each key and item. Aliases are followed as far as rules go: three levels."""
+    """Remember the line of each key and item. Aliases are followed as far as rules go: three levels.
+
+    Raises yaml.MarkedYAMLError for a key that stands twice, of which YAML would take the last one.
+    """
     lines.setdefault(keys, node.start_mark.line + 1)
     if depth > 3 or isinstance(node.value, str):
         return
@@ -161,10 +167,18 @@ def _note_lines(node: Any, keys: tuple[str, ...], lines: dict[tuple[str, ...], i
         if isinstance(child, tuple):
             key, value = child
             name = (*keys, str(key.value))
+            if name in lines:
+                raise _twice(name, lines[name], key.start_mark)
             lines[name] = key.start_mark.line + 1
             _note_lines(value, name, lines, depth + 1)
         else:
             _note_lines(child, (*keys, str(number)), lines, depth + 1)
+
+
+def _twice(name: tuple[str, ...], first: int, mark: Any) -> Exception:
+    import yaml
+
+    return yaml.MarkedYAMLError(problem=f"{'.'.join(name)}: stands twice, first in line {first}", problem_mark=mark)
 
 
 def _nearest(lines: Mapping[tuple[str, ...], int], keys: tuple[str, ...]) -> int:
@@ -258,7 +272,7 @@ def _grown(table: RuleTable, source: _Source, section: str, value: Any) -> dict[
         if not is_open and name not in grown:
             raise source.problem((section, str(name)), f"no such name; known: {', '.join(sorted(grown))}")
         new = _entries(source, (section, str(name)), entries)
-        if section == "words":
+        if section in ("words", "classes"):
             _check_lists(table, source, (section, str(name)), new)
         bare = {entry.removesuffix("~") for entry in new}
         for others in () if is_open else grown.values():
