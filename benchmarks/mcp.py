@@ -80,7 +80,7 @@ async def measure_crowd(corpus: Corpus, sealed: Sealed, *, http: bool) -> tuple[
             )
         )
         spent = time.perf_counter() - start
-        taken = {answer.structuredContent["checkpoint_id"] for answer in answers if answer.structuredContent}
+        taken = {_found(answer).get("checkpoint_id") for answer in answers} - {None}
         return round(spent, 2), _CLIENTS * _EACH - len(taken & await _ids(sessions[0]) - before)
 
 
@@ -159,14 +159,19 @@ async def _ask(session: ClientSession, name: str, arguments: Report) -> float:
     start = time.perf_counter()
     answer = await session.call_tool(name, arguments)
     spent = _since(start)
-    assert answer.structuredContent, answer
+    assert _found(answer), answer
     return spent
 
 
 async def _ids(session: ClientSession) -> set[str]:
     answer = await session.call_tool("list_checkpoints", {"limit": 200})
-    assert answer.structuredContent
-    return {one["checkpoint_id"] for one in answer.structuredContent["checkpoints"]}
+    return {one["checkpoint_id"] for one in _found(answer)["checkpoints"]}
+
+
+def _found(answer: Any) -> Report:
+    """Return what a tool found; the two majors of the SDK call it differently."""
+    found: Report = answer.model_dump(by_alias=True).get("structuredContent") or {}
+    return found
 
 
 def _since(start: float) -> float:

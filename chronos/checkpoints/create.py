@@ -24,7 +24,7 @@ from chronos.pool import ContentSink, HashingSink, PoolWriter
 from chronos.secrets import SecretScanner
 
 _LONGEST_NAME = 120
-_LONGEST_DESCRIPTION = 10_000
+LONGEST_DESCRIPTION = 10_000
 _NAME = re.compile(r"[^\W_][\w .:@/+#,()\-]*|_[\w .:@/+#,()\-]*")
 
 
@@ -61,8 +61,8 @@ def check_name(name: str) -> str:
 
 def check_description(text: str) -> str:
     """Return `text` when it can be a description. Raises BadNameError."""
-    if len(text) > _LONGEST_DESCRIPTION or "\0" in text:
-        raise BadNameError(f"a description has at most {_LONGEST_DESCRIPTION} characters and no NUL")
+    if len(text) > LONGEST_DESCRIPTION or "\0" in text:
+        raise BadNameError(f"a description has at most {LONGEST_DESCRIPTION} characters and no NUL")
     return text.encode("utf-8", "replace").decode("utf-8")
 
 

@@ -66,8 +66,11 @@ async def _serve_stdio(service: Service, source: int, target: int) -> None:
     wire: Any = Wire(source, target)
 
     async def serve() -> None:
-        async with stdio_server(wire, wire) as (reading, writing):
-            await server.run(reading, writing, server.create_initialization_options())
+        try:
+            async with stdio_server(wire, wire) as (reading, writing):
+                await server.run(reading, writing, server.create_initialization_options())
+        except* (anyio.ClosedResourceError, anyio.BrokenResourceError):
+            pass  # it had something to say to a client that is gone
 
     await _until_signal(serve)
 

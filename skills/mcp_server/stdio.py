@@ -10,29 +10,37 @@ import asyncio
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from contextlib import contextmanager, suppress
+from typing import Any, Literal
 
 import anyio
 import msgspec
 
 _INPUT, _OUTPUT, _ERRORS = 0, 1, 2
 _AHEAD = 16
+_PATIENCE_S = 60.0
 # Longer than anything sensible: an error text, a description. More is read, and thrown away.
 LONGEST_LINE_BYTES = 4 * 1024 * 1024
-_TOO_LONG = '{"too long": true}\n'  # no message of the protocol: the SDK says so to the client
+_TOO_LONG = "{}"  # no message, and answered like any other that is none
+_NO_MESSAGE = (
+    '{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"this line is no message of the protocol"}}\n'
+)
 
 
 class _Message(msgspec.Struct):
-    """What tells requests, answers, and cancellations apart."""
+    """A message of JSON-RPC, as far as requests, answers, and cancellations are told apart."""
 
+    jsonrpc: Literal["2.0"]
     id: str | int | None = None
     method: str | None = None
-    params: msgspec.Raw = msgspec.Raw(b"{}")
+    params: dict[str, msgspec.Raw] = {}
+    result: msgspec.Raw = msgspec.Raw()
+    error: msgspec.Raw = msgspec.Raw()
 
-
-class _Cancelled(msgspec.Struct):
-    request: str | int = msgspec.field(name="requestId")
+    @property
+    def is_whole(self) -> bool:
+        """Whether it asks or answers something."""
+        return self.method is not None or bool(bytes(self.result) or bytes(self.error))
 
 
 class Wire:
@@ -42,6 +50,7 @@ class Wire:
         self._source = source
         self._target = target
         self._lines: asyncio.Queue[str | None] = asyncio.Queue(_AHEAD)
+        self._writing = asyncio.Lock()
         self._open: set[str | int] = set()
         self._all_answered = asyncio.Event()
         self._all_answered.set()
@@ -52,19 +61,21 @@ class Wire:
         return self
 
     async def __anext__(self) -> str:
-        line = await self._lines.get()
+        while (line := await self._lines.get()) is not None and not self._note_request(line):
+            await self.write(_NO_MESSAGE)
         if line is None:
-            await self._all_answered.wait()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._all_answered.wait(), _PATIENCE_S)
             raise StopAsyncIteration
-        self._note_request(line)
         return line
 
     async def write(self, text: str) -> None:
         """Write a message. When nobody reads any more it is lost, and what was asked counts as answered."""
-        try:
-            await anyio.to_thread.run_sync(_write_all, self._target, text.encode(), abandon_on_cancel=True)
-        except OSError:
-            self._open.clear()
+        async with self._writing:
+            try:
+                await anyio.to_thread.run_sync(_write_all, self._target, text.encode(), abandon_on_cancel=True)
+            except OSError:
+                self._open.clear()
         message = _parse(text)
         if message is not None and message.method is None and message.id is not None:
             self._open.discard(message.id)
@@ -73,18 +84,18 @@ class Wire:
     async def flush(self) -> None:
         """Nothing is held back."""
 
-    def _note_request(self, line: str) -> None:
+    def _note_request(self, line: str) -> bool:
+        """Note what has to be answered. Returns whether the line is a message at all."""
         message = _parse(line)
-        if message is None or message.method is None:
-            return
-        if message.id is not None:
+        if message is None or not message.is_whole:
+            return False
+        if message.method is not None and message.id is not None:
             self._open.add(message.id)
         elif message.method == "notifications/cancelled":
-            try:
-                self._open.discard(msgspec.json.decode(message.params, type=_Cancelled).request)
-            except msgspec.MsgspecError:
-                return
+            number = msgspec.json.decode(message.params.get("requestId", msgspec.Raw(b"null")))
+            self._open -= {one for one in self._open if one == number}
         self._look()
+        return True
 
     def _look(self) -> None:
         if self._open:

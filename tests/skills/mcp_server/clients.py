@@ -26,7 +26,7 @@ def interpreter(major: int) -> str:
     return str(found)
 
 
-def server_command(major: int, root: Path, *more: str) -> list[str]:
+def server_command(major: int, root: Path | str, *more: str) -> list[str]:
     return [interpreter(major), "-m", "chronos.cli", "--root", str(root), *more]
 
 

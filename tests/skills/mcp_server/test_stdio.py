@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,15 +15,16 @@ from tests.skills.mcp_server.clients import server_command
 from tests.support import RepoBuilder
 
 Document = dict[str, Any]
+FILES = 120
 HELLO = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
 
 
 class RawServer:
     """A server to which lines are written, and whose lines are read."""
 
-    def __init__(self, major: int, repo: RepoBuilder, **variables: str) -> None:
+    def __init__(self, major: int, repo: RepoBuilder, root: Path | str | None = None, **variables: str) -> None:
         self.process = subprocess.Popen(
-            server_command(major, repo.root, "mcp"), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            server_command(major, root or repo.root, "mcp"), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, text=True, env={**repo.environment, **variables},
         )  # fmt: skip
         self._number = 0
@@ -62,12 +64,23 @@ class RawServer:
         return [json.loads(line) for line in out.splitlines()], err
 
 
+def begin_long_restore(server: RawServer, tree: RepoBuilder) -> Document:
+    """Return the parameters of a restore of many files, of which the client wants to hear."""
+    for number in range(FILES):
+        tree.write(f"new/{number}.txt", "n")
+    server.call("create_checkpoint", name="with")
+    tree.remove("new")
+    plan = server.call("plan_restore", checkpoint_id="with")["structuredContent"]
+    arguments = {"checkpoint_id": "with", "plan_id": plan["plan_id"]}
+    return {"name": "restore_checkpoint", "arguments": arguments, "_meta": {"progressToken": "t"}}
+
+
 @pytest.fixture
 def start(tree: RepoBuilder) -> Iterator[Callable[..., RawServer]]:
     running = []
 
-    def start(major: int = 1, **variables: str) -> RawServer:
-        running.append(RawServer(major, tree, **variables))
+    def start(major: int = 1, **more: str) -> RawServer:
+        running.append(RawServer(major, tree, **more))
         return running[-1]
 
     yield start
@@ -89,27 +102,21 @@ def test_what_was_asked_before_the_end_of_input_is_answered(start: Callable[...,
     assert server.process.returncode == 0 and errors == ""
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("major", [1, 2])
+@pytest.mark.parametrize(("major", "how"), [(1, signal.SIGINT), (2, signal.SIGTERM)])
 def test_a_signal_ends_it_and_what_runs_is_finished(
     start: Callable[..., RawServer], tree: RepoBuilder, major: int, how: signal.Signals
 ) -> None:
     server = start(major).hello()
-    server.call("create_checkpoint", name="one")
-    for number in range(150):
-        tree.write(f"new/{number}.txt", "n")
-    plan = server.call("plan_restore", checkpoint_id="one")["structuredContent"]
-    server.send("tools/call", {
-        "name": "restore_checkpoint", "arguments": {"checkpoint_id": "one", "plan_id": plan["plan_id"]},
-    })  # fmt: skip
-    server.send("ping")  # it is read after the restore was: that has begun
-    server.read(server.send("ping"))
+    params = begin_long_restore(server, tree)
+    server.send("tools/call", params)
+    assert server.process.stdout is not None
+    assert json.loads(server.process.stdout.readline())["method"] == "notifications/progress"  # it is in the middle
     server.process.send_signal(how)
     assert server.process.wait(20) == 0
     with tree.engine() as engine:
         assert engine.status().interrupted == 0 and engine.verify() == []
-        assert engine.notices == []
-    assert not tree.exists("new")
+        assert engine.notices == [] and (engine.status().can_undo or "").startswith("restore")
+    assert len(list(tree.path("new").iterdir())) == FILES
 
 
 @pytest.mark.parametrize("major", [1, 2])
@@ -121,13 +128,16 @@ def test_garbage_is_survived_and_standard_output_has_messages_only(
     server.write("this is no JSON")
     server.write('{"jsonrpc": "2.0", "id": ')
     server.write('["a batch"]')
+    server.write('{"jsonrpc": "1.0", "id": 901, "method": "ping"}')
+    server.write('{"jsonrpc": "2.0", "id": 902}')
     server.write("x" * (5 * 1024 * 1024))
     server.write('{"jsonrpc": "2.0", "id": 900, "method": "tools/call", "params": {"name": 5}}')
     assert server.read(900)["error"]
     assert server.read(server.send("no/such/method"))["error"]
     assert not server.call("create_checkpoint", name="still here")["isError"]
-    server.end()
-    assert server.process.returncode == 0
+    server.write('{"jsonrpc": "2.0", "id": 903, "method": 5}')
+    rest, _ = server.end()
+    assert server.process.returncode == 0 and [one["error"]["code"] for one in rest] == [-32600]
 
 
 def test_two_servers_in_one_folder_and_a_person_see_each_others_checkpoints(
@@ -147,13 +157,8 @@ def test_two_servers_in_one_folder_and_a_person_see_each_others_checkpoints(
     assert refused["isError"] and refused["content"][0]["text"].startswith("changed_meanwhile")
 
 
-@pytest.mark.parametrize("major", [1, 2])
-def test_a_server_in_a_wrong_folder_says_so_in_each_answer(
-    tree: RepoBuilder, start: Callable[..., RawServer], major: int, sealed: dict[str, str]
-) -> None:
-    home = RepoBuilder.__new__(RepoBuilder)
-    home.__dict__.update(tree.__dict__, root=tree.root.parent / "home")
-    server = RawServer(major, home).hello()
+def test_a_server_in_a_wrong_folder_says_so_in_each_answer(start: Callable[..., RawServer]) -> None:
+    server = start(1, root="/").hello()
     assert server.read(server.send("tools/list"))["result"]["tools"]
     found = server.call("create_checkpoint", name="x")
     assert found["isError"] and found["content"][0]["text"].startswith("dangerous_root")
@@ -164,20 +169,13 @@ def test_a_server_in_a_wrong_folder_says_so_in_each_answer(
 def test_progress_and_cancellation_are_of_the_protocol(start: Callable[..., RawServer], tree: RepoBuilder) -> None:
     for major in (1, 2):
         server = start(major).hello()
-        for number in range(60):
-            tree.write(f"new/{number}.txt", "n")
-        server.call("create_checkpoint", name="with")
-        tree.remove("new")
-        plan = server.call("plan_restore", checkpoint_id="with")["structuredContent"]
-        arguments = {"checkpoint_id": "with", "plan_id": plan["plan_id"]}
-        params = {"name": "restore_checkpoint", "arguments": arguments, "_meta": {"progressToken": "t"}}
-        number = server.send("tools/call", params)
+        number = server.send("tools/call", begin_long_restore(server, tree))
         told = []
         assert server.process.stdout is not None
         while (message := json.loads(server.process.stdout.readline())).get("id") != number:
             told.append(message)
         assert told and all(one["method"] == "notifications/progress" for one in told)
-        assert told[0]["params"]["progressToken"] == "t" and told[0]["params"]["total"] == 60
+        assert told[0]["params"]["progressToken"] == "t" and told[0]["params"]["total"] == FILES
         asked = server.send("tools/call", {"name": "verify", "arguments": {"deep": True}})
         server.write(json.dumps(
             {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": asked}}
