@@ -101,4 +101,5 @@ def is_mutating(seen: Seen) -> bool:
     paths = _DESCRIPTOR.findall(seen.arguments)
     index = 1 if seen.name in ("copy_file_range", "splice") else 0
     path = paths[index] if len(paths) > index else ""
-    return path.startswith("/") and not path.startswith(("/dev/", "/proc/", "/memfd:"))
+    is_device = path.startswith("/dev/") and not path.startswith("/dev/shm/")
+    return path.startswith("/") and not is_device and not path.startswith(("/proc/", "/memfd:"))

@@ -46,21 +46,26 @@ class WarmLance:
     def __init__(self) -> None:
         self._name = f"chronos-tests-{os.getpid()}-{secrets.token_hex(8)}"  # of an abstract socket: no path, no limit
         self._server: subprocess.Popen[str] | None = None
+        self._starting = threading.Lock()
 
     def program_of(self, module: str) -> tuple[list[str | bytes], dict[str, str]]:
         """Stand in for `lance_client.program_of`."""
-        if self._server is None:
-            argv, pipe = [sys.executable, "-m", __name__, self._name], subprocess.PIPE
-            environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
-            self._server = subprocess.Popen(argv, env=environment, stdin=pipe, stdout=pipe, text=True)
-            assert self._server.stdout
-            self._server.stdout.readline()
+        with self._starting:
+            self._server = self._server or self._start()
         return [sys.executable, "-I", "-S", "-c", _CLIENT, self._name, module], {"LC_ALL": "C.UTF-8"}
 
     def close(self) -> None:
         """End the server."""
         if self._server is not None:
             self._server.communicate()
+
+    def _start(self) -> subprocess.Popen[str]:
+        argv, pipe = [sys.executable, "-m", __name__, self._name], subprocess.PIPE
+        environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
+        server = subprocess.Popen(argv, env=environment, stdin=pipe, stdout=pipe, text=True)
+        assert server.stdout
+        server.stdout.readline()
+        return server
 
 
 def _become(module: str, folder: str, environment: dict[str, str], descriptors: list[int]) -> int:
