@@ -41,11 +41,12 @@ def open_historian(
     engine: ChronosEngine | None = None,
     asker: Callable[[Operation, RiskAssessment], bool] | None = None,
     notify: Callable[[str], None] | None = None,
+    origin: Callable[[], str] | None = None,
 ) -> HistorianAgent:
     """Return a historian for the working tree that holds `root`; see HistorianAgent. Close it, or use it in a block."""
     from historian import HistorianAgent  # most commands need none
 
-    return HistorianAgent(root=root, engine=engine, asker=asker, notify=notify)
+    return HistorianAgent(root=root, engine=engine, asker=asker, notify=notify, origin=origin)
 
 
 def run_in(command: Sequence[str], variables: Mapping[str, str]) -> NoReturn:

@@ -1,12 +1,36 @@
-"""Work in a thread, for what waits for disks and programs, or gives up the interpreter lock. Loads next to nothing."""
+"""Work that nobody waits for: in a thread, or in a process of its own. Loads next to nothing."""
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from typing import TypeVar
 
 _Result = TypeVar("_Result")
+
+
+def split_off() -> bool:
+    """Go on in a process of its own; True in the one that whoever started us waits for, which should end now.
+
+    The other one has a session of its own, no terminal, and no input or output: it outlives a signal to our group, and
+    holds no pipe open. False where that cannot be had: then this process has to do the work. No thread may run.
+    """
+    if not hasattr(os, "fork"):
+        return False
+    try:
+        child = os.fork()
+    except OSError:
+        return False
+    if child:
+        return True
+    os.setsid()
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for descriptor in range(3):
+        os.dup2(nothing, descriptor)
+    if nothing > 2:
+        os.close(nothing)
+    return False
 
 
 def in_background(function: Callable[[], _Result]) -> Callable[[], _Result]:

@@ -186,10 +186,13 @@ class _Signals:
     def __init__(self) -> None:
         self._before: dict[int, Any] = {}
         self._child: subprocess.Popen[bytes] | None = None
+        self._early: list[int] = []
 
     def pass_on_to(self, child: subprocess.Popen[bytes]) -> None:
-        """Send on to `child` what comes for us."""
+        """Send on to `child` what comes for us, and what came since the block was entered."""
         self._child = child
+        for number in self._early:
+            self._pass_on(number, None)
 
     def __enter__(self) -> _Signals:
         if threading.current_thread() is threading.main_thread():
@@ -207,7 +210,9 @@ class _Signals:
             signal.signal(number, handler)
 
     def _pass_on(self, number: int, _: object) -> None:
-        if self._child is not None and self._child.poll() is None:
+        if self._child is None:
+            self._early.append(number)
+        elif self._child.poll() is None:
             self._child.send_signal(number)
 
 

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from chronos.config import Config, GuardRules, Surroundings, load
-from chronos.errors import ChronosError
+from chronos.errors import BadConfigError, ChronosError
 from historian import bisecting
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from historian.answering import Answer
     from historian.bisecting import Bisection, Request, Try
     from historian.failures import FailureAnalysis
-    from historian.guard import CommandRun, FileChange, FileUpdate, Gate, Guard, Pace, Wanted, Watched
+    from historian.guard import CommandRun, FileChange, FileUpdate, Gate, Guard, Pace, Passage, Wanted, Watched
     from historian.lessons import LessonsStore
     from historian.risk import Operation, OperationKind, Precedent, RiskAssessment
 
@@ -34,7 +34,8 @@ class HistorianAgent:
     `kernel` is a Semantic Kernel for those who have one: the historian needs none, and keeps it at hand. With no
     `engine` it opens its own for the tree that holds `root`, when something needs one, and closes that again. `asker`
     is asked by the policy `confirm`: it gets the operation and its assessment and says whether it may go on. `notify`
-    is told at once what a guard has to say, which otherwise goes to the engine's notices.
+    is told at once what a guard has to say, which otherwise goes to the engine's notices. `origin` gives lines for the
+    description of the checkpoints that guards take, such as for whom.
 
     Guards can be entered by any thread and task; everything else belongs to the thread that made the historian.
     """
@@ -42,7 +43,7 @@ class HistorianAgent:
     def __init__(
         self, kernel: object | None = None, *, root: Path | str | None = None, engine: ChronosEngine | None = None,
         asker: Callable[[Operation, RiskAssessment], bool] | None = None,
-        notify: Callable[[str], None] | None = None,
+        notify: Callable[[str], None] | None = None, origin: Callable[[], str] | None = None,
     ) -> None:  # fmt: skip
         self.kernel = kernel
         self._root = Path(root) if root is not None else None
@@ -51,6 +52,7 @@ class HistorianAgent:
         self._lessons: LessonsStore | None = None
         self._asker = asker
         self._told = notify
+        self._origin = origin
         self._thread = threading.get_ident()
         self._asking = threading.Lock()
 
@@ -65,20 +67,29 @@ class HistorianAgent:
             self._own = ChronosEngine(self._root, surroundings=Surroundings.current())
         return self._own
 
+    @property
+    def config(self) -> Config:
+        """The settings, also where no engine can be had: what to do then is for them to say. Raises BadConfigError."""
+        try:
+            return self.engine.config
+        except ChronosError:
+            now = Surroundings.current()
+            return load(self._root or now.folder, now.environment)
+
     def assess(self, operation: str | Operation, *, probe: bool = True) -> RiskAssessment:
         """Return how dangerous an operation is, why, what it would hit, and what no checkpoint would cover.
 
         With `probe` it is looked what is there (read-only, at most 50 ms), and which past failures resemble it. Raises
-        UsageError when nothing is given, and BadConfigError for wrong rules of the project.
+        UsageError when nothing is given, and BadConfigError for wrong rules or settings of the project.
         """
         from historian.risk import Assessor, load_rules
 
+        rules = load_rules(self._rules_root())
         with ExitStack() as stack:
             engine = None
             if probe:
                 with suppress(ChronosError):  # where none can be had, as outside of a project, nothing is looked at
                     engine = stack.enter_context(self._engine_here())
-            rules = load_rules(engine.root if engine is not None else self._root)
             precedents = partial(self._find_precedents, engine) if engine is not None else None
             return Assessor(rules, engine=engine, precedents=precedents).assess(operation)
 
@@ -161,6 +172,12 @@ class HistorianAgent:
 
         return Guard(self._gate(), as_operation(operation), self._rules(policy))
 
+    def let_through(self, operation: str | Operation, *, policy: Wanted = None) -> Passage:
+        """Do what a guard does before an operation that somebody else carries out; see `guard` for the errors."""
+        from historian.guard import as_operation
+
+        return self._gate().let_through(as_operation(operation), self._rules(policy))
+
     def create_safety_checkpoint(
         self, name: str, description: str = "", *, include: Sequence[Path | str] = (), tags: Sequence[str] = ()
     ) -> str:
@@ -236,23 +253,27 @@ class HistorianAgent:
         return Gate(
             assess=lambda operation: self.assess(operation), open_engine=self._engine_here, notify=self._notify,
             asker=self._asker, record_failure=self.record_failure, lock=self._asking,
+            origin=self._origin,
         )  # fmt: skip
 
     def _rules(self, policy: Wanted) -> GuardRules:
         from historian.guard import find_rules
 
-        return find_rules(self._config(), policy)
+        return find_rules(self.config, policy)
 
-    def _config(self) -> Config:
-        """The settings, also where no engine can be had: what to do then is for them to say."""
+    def _rules_root(self) -> Path:
+        """Return where the rules of the project are, also where no engine can be had. Raises BadConfigError."""
         try:
-            return self.engine.config
+            return self.engine.root
+        except BadConfigError:
+            raise
         except ChronosError:
-            now = Surroundings.current()
-            return load(self._root or now.folder, now.environment)
+            return self._root or Surroundings.current().folder
 
     def _find_precedents(self, engine: ChronosEngine, operation: Operation) -> Sequence[Precedent]:
         try:
+            if self._lessons is None and not engine.claim_lessons().exists():  # so as not to load them for nothing
+                return ()
             with ExitStack() as stack:
                 return self._lessons_of(engine, stack).precedents(operation)
         except ChronosError as error:

@@ -132,10 +132,10 @@ class Catalog:
         self._run(f"INSERT OR REPLACE INTO checkpoints VALUES ({', '.join('?' * len(values))})", [values])
 
     def set_annotated(self, row: CheckpointRow) -> None:
-        """Record the tags, the pin and the verdict of a row."""
+        """Record the tags, the pin, the verdict and the description of a row."""
         self._run(
-            "UPDATE checkpoints SET tags = ?, pinned = ?, verdict = ? WHERE id = ?",
-            [(_to_json(row.tags), int(row.pinned), row.verdict, row.checkpoint_id)],
+            "UPDATE checkpoints SET tags = ?, pinned = ?, verdict = ?, description = ? WHERE id = ?",
+            [(_to_json(row.tags), int(row.pinned), row.verdict, row.description, row.checkpoint_id)],
         )
 
     def remove_checkpoints(self, checkpoint_ids: Iterable[str]) -> None:

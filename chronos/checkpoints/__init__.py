@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     )
     from chronos.checkpoints.contents import ContentWalk, HeldContent
     from chronos.checkpoints.create import (
+        LONGEST_DESCRIPTION,
         Created,
         PendingCheckpoint,
         capture_in_memory,
@@ -112,6 +113,7 @@ __all__ = [
     "JOURNAL_FORMAT",
     "LARGEST_JOURNAL_BYTES",
     "LARGEST_MANIFEST_BYTES",
+    "LONGEST_DESCRIPTION",
     "UNCAPTURED",
     "Allowance",
     "Annotation",
@@ -242,7 +244,7 @@ _HOMES = {
     "StoreSide": "changes", "SubmoduleLink": "changes", "decode_journal": "changes", "encode_journal": "changes",
     "ContentWalk": "contents", "HeldContent": "contents",
     "Created": "create", "PendingCheckpoint": "create", "capture_in_memory": "create", "check_description": "create",
-    "check_name": "create", "open_checkpoint": "create",
+    "check_name": "create", "open_checkpoint": "create", "LONGEST_DESCRIPTION": "create",
     "Difference": "diff", "StateDiff": "diff", "StorePair": "diff", "list_changed_stores": "diff",
     "describe_environment": "environment",
     "LARGEST_MANIFEST_BYTES": "manifest", "UNCAPTURED": "manifest", "Component": "manifest", "Entry": "manifest",

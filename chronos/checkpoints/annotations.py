@@ -1,6 +1,7 @@
 """What the operation log says beside operations.
 
-That is pins, tags and verdicts, which a sealed manifest cannot take in, and what was done that no restore takes back.
+That is pins, tags, verdicts and prompts, which a sealed manifest cannot take in, and what was done that no restore
+takes back.
 
 An annotation is a line of `operations.jsonl` with the key `annotation`; it is no operation, and undo passes it by. The
 catalog has what they add up to, and remembers how far into the log it has read.
@@ -36,6 +37,7 @@ class AnnotationKind(str, Enum):
     UNTAG = "untag"
     VERDICT = "verdict"
     EFFECTS = "effects"
+    PROMPT = "prompt"
 
 
 class VerdictResult(str, Enum):
@@ -48,6 +50,7 @@ class VerdictResult(str, Enum):
 class Annotation(msgspec.Struct, frozen=True, omit_defaults=True):
     """One annotation: its id (12 hex digits), what it says of which checkpoint, and when it was said.
 
+    A prompt that an agent was given at this state has its lines in `note`; a list shows them in the description.
     A verdict has its `result`, `metrics` (numbers by name), a `note`, and the `command` that it is of, where there was
     one. Effects, in words, were those of `command` on `timeline`, after the checkpoint with the number `sequence`;
     `checkpoint` is that one, or empty when there was none.
@@ -115,7 +118,7 @@ def read_annotations(layout: StoreLayout, start: int = 0) -> tuple[list[Annotati
 
 def annotate(row: CheckpointRow, annotations: Iterable[Annotation]) -> CheckpointRow:
     """Return `row` with everything that `annotations` say of its checkpoint, in their order."""
-    tags, pinned, verdict = list(row.tags), row.pinned, row.verdict
+    tags, pinned, verdict, description = list(row.tags), row.pinned, row.verdict, row.description
     for one in annotations:
         if one.checkpoint != row.checkpoint_id:
             continue
@@ -126,7 +129,9 @@ def annotate(row: CheckpointRow, annotations: Iterable[Annotation]) -> Checkpoin
         elif one.kind in (AnnotationKind.TAG, AnnotationKind.UNTAG):
             tags = [tag for tag in tags if tag not in one.tags]
             tags += one.tags if one.kind is AnnotationKind.TAG else ()
-    return msgspec.structs.replace(row, tags=tuple(tags), pinned=pinned, verdict=verdict)
+        elif one.kind is AnnotationKind.PROMPT and one.note not in description:
+            description = f"{description}\n{one.note}".strip()
+    return msgspec.structs.replace(row, tags=tuple(tags), pinned=pinned, verdict=verdict, description=description)
 
 
 def apply_annotations(catalog: Catalog, layout: StoreLayout) -> None:

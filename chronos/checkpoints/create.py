@@ -17,14 +17,14 @@ from chronos.checkpoints.policy import CapturePolicy
 from chronos.checkpoints.seal import Members, Request, seal
 from chronos.checkpoints.secrets import Findings, FoundSecret, open_scanner, settle
 from chronos.checkpoints.store import Store
-from chronos.errors import BadNameError
+from chronos.errors import BadNameError, IntegrityError
 from chronos.files import display
 from chronos.git import Repository
 from chronos.pool import ContentSink, HashingSink, PoolWriter
 from chronos.secrets import SecretScanner
 
 _LONGEST_NAME = 120
-_LONGEST_DESCRIPTION = 10_000
+LONGEST_DESCRIPTION = 10_000
 _NAME = re.compile(r"[^\W_][\w .:@/+#,()\-]*|_[\w .:@/+#,()\-]*")
 
 
@@ -61,8 +61,8 @@ def check_name(name: str) -> str:
 
 def check_description(text: str) -> str:
     """Return `text` when it can be a description. Raises BadNameError."""
-    if len(text) > _LONGEST_DESCRIPTION or "\0" in text:
-        raise BadNameError(f"a description has at most {_LONGEST_DESCRIPTION} characters and no NUL")
+    if len(text) > LONGEST_DESCRIPTION or "\0" in text:
+        raise BadNameError(f"a description has at most {LONGEST_DESCRIPTION} characters and no NUL")
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
@@ -104,9 +104,8 @@ class PendingCheckpoint:
         """
         newest, request, capture, scanner = self._newest, self._request, self.capture, self._scanner
         findings = settle(self._store, request.timeline, capture.state, scanner, newest) if scanner else Findings()
-        is_held = not self._writer.has_fresh_chunks and newest is not None and _has_state(newest, capture)
         is_needless = request.trigger is not Trigger.MANUAL and not request.parents and not request.is_needed
-        if is_needless and newest is not None and is_held:
+        if is_needless and newest is not None and self._is_held_by(newest):
             return _outcome(newest.checkpoint_id, newest.name, newest.created_at, False, request, capture, findings)
         if self._members is None:
             self.begin()
@@ -115,6 +114,19 @@ class PendingCheckpoint:
             self._store, capture, self._writer, request, newest, self._members, self._scratch, findings
         )
         return _outcome(checkpoint_id, manifest.name, manifest.created_at, True, request, capture, findings)
+
+    def _is_held_by(self, newest: CheckpointRow) -> bool:
+        if not self._writer.has_fresh_chunks and _has_state(newest, self.capture):
+            return True
+        aside, state = self._request.aside, self.capture.state
+        if not aside or Grade.TORN in (newest.grade, state.grade):
+            return False
+        try:
+            before = self._store.read_checkpoint(newest)
+        except IntegrityError:
+            return False
+        is_same = before.identity(aside=aside) == state.identity(aside=aside)
+        return is_same and not self._store.catalog.find_missing(content.key for content in before.code_contents())
 
 
 @contextmanager

@@ -12,7 +12,10 @@ from chronos.checkpoints.states import MemoryState, State
 from chronos.files import TreePath, display, is_inside, to_text, unescape
 from chronos.memory import FOUND_FOLDER, StorePlace, overlap
 
-_OUTSIDE = "it lies outside the project and is not declared here; `chrono memory add` declares it"
+_OUTSIDE = (
+    "it lies outside the project and is not declared here; `chrono memory extract` writes a copy of what the "
+    "checkpoint has, `chrono memory add` declares it"
+)
 
 
 class SeenBy(Protocol):

@@ -19,7 +19,8 @@ class Options(msgspec.Struct, frozen=True):
     """What of a checkpoint to restore. No `paths` means everything; `head` moves HEAD and its branch too.
 
     With `stores` only the memory stores of these names, with `code` or `memory` alone only that part.
-    `forced` paths were taken into the safety checkpoint by request and may go although they were ignored then.
+    `forced` paths were taken into the safety checkpoint by request and may go although they were ignored then. Memory
+    stores whose paths are `aside` stay as they are.
     """
 
     paths: tuple[TreePath, ...] = ()
@@ -29,6 +30,7 @@ class Options(msgspec.Struct, frozen=True):
     code: bool = True
     memory: bool = True
     stores: tuple[str, ...] = ()
+    aside: tuple[str, ...] = ()
 
     @property
     def has_code(self) -> bool:
@@ -46,6 +48,8 @@ class Options(msgspec.Struct, frozen=True):
 
     def covers_store(self, name: str, path: str) -> bool:
         """Tell whether a memory store is asked for."""
+        if path in self.aside:
+            return False
         if self.stores:
             return name in self.stores
         return self.memory and (not self.paths or any(is_inside(unescape(path), wanted) for wanted in self.paths))

@@ -53,7 +53,8 @@ class Request(msgspec.Struct, frozen=True):
     """What a checkpoint is to be called, why it is taken, and the `env_config.json` that goes with it.
 
     `parents` are checkpoints of other timelines whose state it takes in, after the newest one of its own. With
-    `is_needed` it is taken even if the newest one has the same state.
+    `is_needed` it is taken even if the newest one has the same state; without, memory stores whose paths are `aside`
+    are no reason to take one.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Request(msgspec.Struct, frozen=True):
     tags: tuple[str, ...] = ()
     parents: tuple[str, ...] = ()
     is_needed: bool = False
+    aside: tuple[str, ...] = ()
 
 
 def seal(

@@ -6,7 +6,7 @@ simply files of its parent, and both sides of a comparison still speak of the sa
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 import msgspec
 
@@ -123,8 +123,11 @@ class State(msgspec.Struct):
 
     _by_path: dict[TreePath, ReceiptRow] | None = None
 
-    def identity(self) -> str:
-        """Return a hash that is equal for equal states: components, entries, staged state, flags and memory stores."""
+    def identity(self, *, aside: Container[str] = ()) -> str:
+        """Return a hash that is equal for equal states: components, entries, staged state, flags and memory stores.
+
+        Memory stores whose paths are `aside` do not count.
+        """
         parts = [
             (
                 c.path,
@@ -140,7 +143,11 @@ class State(msgspec.Struct):
             )
             for c in self.components.values()
         ]
-        stores = [(name, part.record.path, part.record.identity) for name, part in sorted(self.memory.items())]
+        stores = [
+            (name, part.record.path, part.record.identity)
+            for name, part in sorted(self.memory.items())
+            if part.record.path not in aside
+        ]
         return digest(msgspec.msgpack.encode((parts, stores) if stores else parts)).hex()
 
     def contents(self) -> list[Content]:

@@ -73,7 +73,7 @@ def ran(found: CommandRun) -> None:
 
 def _changes(found: CommandRun) -> Iterator[str]:
     checkpoint = found.passage.checkpoint_id
-    if checkpoint is None:
+    if checkpoint is None or not found.is_compared:
         return
     if not found.has_changes:
         yield f"  nothing has changed since checkpoint {checkpoint}"

@@ -12,8 +12,8 @@ import typer
 from chronos.cli import guard_report, output, plans
 from chronos.cli.options import Json, PlanOnly, Yes
 from chronos.cli.session import Session
-from chronos.errors import StorageError, UnsupportedError, UsageError
-from chronos.files import read_limited
+from chronos.errors import ChronosError, StorageError, UnsupportedError, UsageError
+from chronos.files import display, read_limited
 
 if TYPE_CHECKING:
     from historian import HistorianAgent
@@ -121,14 +121,22 @@ def update(
 
 
 def _offer_restore(session: Session, historian: HistorianAgent, checkpoint: str) -> None:
-    """Show what a restore would do and ask; where nobody can be asked, name the command."""
-    if not session.is_interactive:
-        output.write_error(f"  `chrono checkpoint restore {checkpoint}` brings that back")
+    """Show what a restore would do and ask; where nobody can be asked, name the command. It may bring nothing back."""
+    try:
+        plan = historian.engine.plan_restore(checkpoint)
+    except ChronosError as error:  # the exit code is the command's
+        output.write_error(output.harmless(f"  no restore can be planned: {error.message}"))
         return
-    plan = historian.engine.plan_restore(checkpoint)
-    plans.plan(plan)
-    if output.ask("Restore it?"):
-        plans.outcome(historian.engine.restore_checkpoint(checkpoint, plan_id=plan.plan_id))
+    if session.is_interactive:
+        plans.plan(plan)
+        if not plan.change_set.is_empty and output.ask("Restore it?"):
+            plans.outcome(historian.engine.restore_checkpoint(checkpoint, plan_id=plan.plan_id))
+        return
+    for row in plan.kept:
+        output.write_error(output.harmless(f"  keep {display(row.path)}: {row.reason}"))
+    if not plan.change_set.is_empty:
+        what = "the rest" if plan.kept else "that"
+        output.write_error(f"  `chrono checkpoint restore {checkpoint}` brings {what} back")
 
 
 def _kind(word: str) -> OperationKind:

@@ -46,11 +46,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except output.ReaderGoneError:
         return code
     except KeyboardInterrupt:
-        code = _INTERRUPTED
+        _complain("interrupted", "interrupted", "run `chrono status` to see where things stand", as_json)
+        return _INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the outermost door of this interface
         return _report(_cause(error), as_json)
-    if code == _INTERRUPTED:
-        _complain("interrupted", "interrupted", "run `chrono status` to see where things stand", as_json)
     return code
 
 

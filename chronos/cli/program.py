@@ -34,7 +34,7 @@ _VERBS = {
     "recover": "store", "run": "guarding", "update": "guarding", "watch": "watching",
     "gc": "space", "du": "space", "mcp": "mcp", "completion": "completion", "_complete": "completion",
 }  # fmt: skip
-_NOUNS = ("checkpoint", "timeline", "memory", "risk", "lessons", "bisect")
+_NOUNS = ("checkpoint", "timeline", "memory", "risk", "lessons", "bisect", "agent")
 
 
 def _show_version(context: typer.Context, wanted: bool) -> None:

@@ -1,4 +1,4 @@
-"""Writes `docs/cli.md` from the command tree and `docs/errors.md` from the classes of errors.
+"""Writes `docs/cli.md` from the command tree, `docs/errors.md` from the classes of errors, and ChronoSkill's stubs.
 
 Run `python -m chronos.cli.reference` after a change; a test compares the files with what this would write.
 """
@@ -14,6 +14,7 @@ from chronos import errors
 from chronos.cli.program import PROGRAM, command_tree
 from historian import errors as historian_errors
 from skills import errors as skill_errors
+from skills.method_stubs import method_stubs
 
 _ERROR_MODULES = (errors, historian_errors, skill_errors)
 _WRITTEN_BY = "<!-- Written by `python -m chronos.cli.reference`; change the code instead. -->"
@@ -63,10 +64,11 @@ def error_reference() -> str:
 
 
 def main() -> None:
-    """Write both files into `docs/` of the source tree."""
-    folder = Path(__file__).resolve().parents[2] / "docs"
-    (folder / "cli.md").write_text(cli_reference(), encoding="utf-8")
-    (folder / "errors.md").write_text(error_reference(), encoding="utf-8")
+    """Write the files into the source tree."""
+    top = Path(__file__).resolve().parents[2]
+    (top / "docs/cli.md").write_text(cli_reference(), encoding="utf-8")
+    (top / "docs/errors.md").write_text(error_reference(), encoding="utf-8")
+    (top / "skills/action_methods.pyi").write_text(method_stubs(), encoding="utf-8")
 
 
 def _describe(context: Any, command: Any, path: str) -> Iterator[str]:

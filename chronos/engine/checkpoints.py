@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from chronos import checkpoints, locks, maintenance, operations
-from chronos.checkpoints import AnnotationKind, Trigger, VerdictResult
+from chronos.checkpoints import Trigger
 from chronos.engine.place import EnginePlace
 from chronos.errors import LockedError, LowSpaceError, NothingToUndoError, QuotaExceededError, UsageError
 from chronos.files import TreePath, display, parse_tree_path
@@ -69,13 +69,16 @@ class CheckpointVerbs(EnginePlace):
         tags: Sequence[str] = (),
         trigger: Trigger = Trigger.MANUAL,
         needed: bool = False,
+        is_prompt: bool = False,
         include: Sequence[Path | str] = (),
+        aside: Sequence[Path | str] = (),
     ) -> Created:
         """Take a checkpoint and return all about it. It is durable when this returns.
 
-        An automatic one is not taken when the newest has this state, unless it is `needed`. What stands at the paths
-        of `include` (absolute, or from the root) is taken in this once although it is ignored or lies outside of the
-        root; what cannot be is said in `not_included`.
+        An automatic one is not taken when the newest has this state, unless it is `needed`; whether the memory stores
+        at the paths of `aside` (absolute, or from the root) have changed does not count then, and where `description`
+        is of a prompt (`is_prompt`), the newest gets it as an annotation. What stands at the paths of `include` is
+        taken in this once although it is ignored or outside; `not_included` says what cannot be.
 
         Raises BadNameError, UnknownTimelineError, DisabledError, LockedError, StorageError, GitFailedError, and
         QuotaExceededError or LowSpaceError when it does not fit, also after retention and gc.
@@ -89,11 +92,13 @@ class CheckpointVerbs(EnginePlace):
             inclusion = operations.plan_inclusion(workspace, include) if include else None
             create = partial(
                 operations.create, workspace, name, description, tuple(tags), trigger=trigger, needed=needed,
-                inclusion=inclusion,
+                inclusion=inclusion, aside=workspace.texts_of(aside),
             )  # fmt: skip
             created = _fitting(workspace, create)
             if created.created and maintenance.is_due(workspace.store, workspace.timeline, trigger):
                 maintenance.look_after(workspace)
+            if is_prompt and not created.created:
+                operations.link_prompt(workspace, created.checkpoint_id, description)
             return msgspec.structs.replace(created, not_included=inclusion.left_out) if inclusion else created
 
     def list_checkpoints(
@@ -146,57 +151,6 @@ class CheckpointVerbs(EnginePlace):
             operations.delete(workspace, row)
         return row
 
-    def pin_checkpoint(self, checkpoint: str, timeline: str | None = None, *, pinned: bool = True) -> CheckpointRow:
-        """Keep a checkpoint from retention until it is unpinned; return its row."""
-        return self._annotate(checkpoint, timeline, AnnotationKind.PIN if pinned else AnnotationKind.UNPIN, ())
-
-    def tag_checkpoint(
-        self, checkpoint: str, tags: Sequence[str], timeline: str | None = None, *, remove: bool = False
-    ) -> CheckpointRow:
-        """Give a checkpoint tags, or take them from it; return its row. A tagged one is kept from retention.
-
-        Raises BadNameError.
-        """
-        return self._annotate(checkpoint, timeline, AnnotationKind.UNTAG if remove else AnnotationKind.TAG, tags)
-
-    def set_verdict(
-        self,
-        checkpoint: str,
-        result: VerdictResult | str,
-        timeline: str | None = None,
-        *,
-        metrics: Mapping[str, float] | None = None,
-        note: str = "",
-        command: str = "",
-    ) -> CheckpointRow:
-        """Say that a checkpoint `passed` or `failed`, with numbers and the command that found it; return its row.
-
-        The newest verdict counts, and the newest green checkpoint is `last-green`. Raises UsageError, BadNameError.
-        """
-        if result not in (VerdictResult.PASSED, VerdictResult.FAILED):
-            raise UsageError(f"a verdict is passed or failed, not {display(str(result)[:40])!r}")
-        row = self.find_checkpoint(checkpoint, timeline)
-        with self._here.workspace() as workspace:
-            return operations.set_verdict(workspace, row, VerdictResult(result), metrics, note, command)
-
-    def get_verdicts(self, checkpoint: str, timeline: str | None = None) -> list[Annotation]:
-        """Return the verdicts on a checkpoint, the newest first. Raises UnknownCheckpointError."""
-        row = self.find_checkpoint(checkpoint, timeline)
-        return operations.list_verdicts(self._here.get_store(), row.checkpoint_id)
-
-    def record_effects(
-        self, effects: Sequence[str], operation: str, timeline: str | None = None, checkpoint: str | None = None
-    ) -> Annotation:
-        """Write down, durably, what `operation` (a command, in words) did that no restore takes back, such as a push.
-
-        It belongs to a timeline (this one by default) and came after `checkpoint` there, by default the newest; plans
-        of restores to that one and older ones list it. Raises UsageError when `effects` are none.
-        """
-        row = self.find_checkpoint(checkpoint, timeline) if checkpoint is not None else None
-        with self._here.workspace() as workspace:
-            self._find_store(timeline)
-            return operations.record_effects(workspace, effects, operation, timeline or self.timeline, row)
-
     # restore, undo, redo
 
     def plan_restore(
@@ -210,11 +164,12 @@ class CheckpointVerbs(EnginePlace):
         code: bool = True,
         memory: bool = True,
         stores: Sequence[str] = (),
+        aside: Sequence[Path | str] = (),
     ) -> Plan:
         """Return what `restore_checkpoint` with the same arguments would do."""
         row = self.find_checkpoint(checkpoint, timeline)
         with self._here.workspace() as workspace:
-            options = _options(workspace, paths, head, include, code, memory, stores)
+            options = _options(workspace, paths, head, include, code, memory, stores, aside)
             return operations.plan_restore(workspace, row, options)
 
     def restore_checkpoint(
@@ -228,12 +183,13 @@ class CheckpointVerbs(EnginePlace):
         code: bool = True,
         memory: bool = True,
         stores: Sequence[str] = (),
+        aside: Sequence[Path | str] = (),
         plan_id: str | None = None,
     ) -> Outcome:
         """Give the working tree and the memory stores the state of a checkpoint, or only `paths` of it.
 
         Without `memory` only the code, without `code` only the memory, with `stores` only the stores of these names.
-
+        Those at the paths of `aside` (absolute, or from the root) stay as they are.
         What is there now is held by a safety checkpoint first; bytes that nothing holds are kept and listed, unless
         `include` names them. With `plan_id` the plan must still be the one that was shown. `head` moves HEAD and its
         branch too. Raises ChangedMeanwhileError, StoreInUseError, StoreChangedError, IntegrityError, LockedError,
@@ -241,7 +197,7 @@ class CheckpointVerbs(EnginePlace):
         """
         row = self.find_checkpoint(checkpoint, timeline)
         with self._here.workspace() as workspace:
-            options = _options(workspace, paths, head, include, code, memory, stores)
+            options = _options(workspace, paths, head, include, code, memory, stores, aside)
             return _fitting(workspace, partial(operations.restore, workspace, row, options, plan_id))
 
     def restore_into(
@@ -320,11 +276,6 @@ class CheckpointVerbs(EnginePlace):
         found = operations.read_operations(store, timeline or self.timeline)[::-1]
         return found if limit is None else found[:limit]
 
-    def list_annotations(self, timeline: str | None = None) -> list[Annotation]:
-        """Return the verdicts and effects of a timeline, the newest first."""
-        store, wanted = self._find_store(timeline), timeline or self.timeline
-        return operations.list_remarks(store, wanted) if store is not None else []
-
     def read_graph(self, *, everything: bool = False, limit: int | None = None) -> Graph:
         """Return the newest checkpoints of all timelines, and from which each of them comes. Takes no lock.
 
@@ -333,13 +284,6 @@ class CheckpointVerbs(EnginePlace):
         store = self._find_store(None)
         history = operations.read_history(store) if store else operations.History(())
         return operations.build_graph(history, everything=everything, limit=limit)
-
-    def _annotate(
-        self, checkpoint: str, timeline: str | None, kind: AnnotationKind, tags: Sequence[str]
-    ) -> CheckpointRow:
-        row = self.find_checkpoint(checkpoint, timeline)
-        with self._here.workspace() as workspace:
-            return operations.annotate(workspace, row, kind, tags)
 
     @contextmanager
     def _diff(self, old: str, new: str | None) -> Iterator[StateDiff]:
@@ -383,7 +327,7 @@ def _selection(paths: Sequence[str]) -> tuple[TreePath, ...]:
 
 def _options(
     workspace: Workspace, paths: Sequence[str], head: bool, include: Sequence[str], code: bool, memory: bool,
-    stores: Sequence[str],
+    stores: Sequence[str], aside: Sequence[Path | str],
 ) -> Options:  # fmt: skip
     selection = _selection(paths)
     if head and (selection or stores or not code):
@@ -393,4 +337,4 @@ def _options(
     if not code and not memory:
         raise UsageError("neither code nor memory is nothing at all", hint="leave out --code and --memory for both")
     forced = workspace.expand(tuple(map(parse_tree_path, include)))
-    return checkpoints.Options(selection, head, forced=forced, code=code, memory=memory, stores=tuple(stores))
+    return checkpoints.Options(selection, head, False, forced, code, memory, tuple(stores), workspace.texts_of(aside))

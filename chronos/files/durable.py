@@ -56,11 +56,13 @@ def start_writing_back(descriptor: int, offset: int, length: int) -> None:
         os.posix_fadvise(descriptor, offset, length, os.POSIX_FADV_DONTNEED)
 
 
-def write_new(path: Path, data: bytes, *, sync: bool = True) -> None:
-    """Create the file `path` (it must not exist) with `data`, private to its owner and synced."""
+def write_new(path: Path, data: bytes, *, sync: bool = True, mode: int = 0o600) -> None:
+    """Create the file `path` (it must not exist) with `data`, private to its owner unless `mode` says more, synced."""
     with translate_os_errors(f"cannot write {path}"):
         descriptor = os.open(path, _NEW_FILE, 0o600)
         try:
+            if mode != 0o600:
+                os.fchmod(descriptor, mode)
             write_all(descriptor, data)
             if sync:
                 os.fsync(descriptor)
@@ -68,13 +70,13 @@ def write_new(path: Path, data: bytes, *, sync: bool = True) -> None:
             os.close(descriptor)
 
 
-def replace_durably(path: Path, data: bytes) -> None:
+def replace_durably(path: Path, data: bytes, *, mode: int = 0o600) -> None:
     """Replace the file `path` by `data` in one step: a crash leaves the old content or the new one."""
     temporary = draft_of(path)
     with translate_os_errors(f"cannot write {path}"):
         temporary.unlink(missing_ok=True)
     try:
-        write_new(temporary, data)
+        write_new(temporary, data, mode=mode)
         with translate_os_errors(f"cannot write {path}"):
             os.replace(temporary, path)
     except BaseException:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         list_places,
         overlap,
         place_of,
+        text_of,
         undeclare,
     )
     from chronos.memory.placing import is_unsettled, settle_place
@@ -69,6 +70,7 @@ __all__ = [
     "overlap",
     "place_of",
     "settle_place",
+    "text_of",
     "undeclare",
 ]
 _HOMES = {
@@ -92,6 +94,7 @@ _HOMES = {
     "merge_lines": "text_lines",
     "place_of": "places",
     "settle_place": "placing",
+    "text_of": "places",
     "undeclare": "places",
 }
 __getattr__ = loader(__name__, {**dict.fromkeys(__all__, "kinds"), **_HOMES})

@@ -144,6 +144,12 @@ def place_of(root: Path, path: str) -> Path:
     return root / os.fsdecode(data)
 
 
+def text_of(root: Path, path: Path | str) -> str:
+    """Return what a record calls the store at `path` (absolute, or from the root), behind all links."""
+    real = Path(os.path.realpath(root / path))
+    return to_text(os.fsencode(real.relative_to(root) if real.is_relative_to(root) else real))
+
+
 def read_declarations(layout: StoreLayout) -> dict[str, MemoryDeclaration]:
     """Return what was declared on this machine. Raises DamagedStoreError or StorageError."""
     path = layout.declarations
@@ -172,8 +178,7 @@ def declare(
         raise BadPathError(f"nothing stands at {display(str(path))}", hint="create it first, or check the path")
     if kind is None:
         kind = detect_kind(real).name
-    is_inside = real.is_relative_to(root)
-    text = to_text(os.fsencode(real.relative_to(root) if is_inside else real))
+    text = text_of(root, real)
     found = MemoryDeclaration(text, kind)
     name = name or re.sub(r"[^\w.-]", "-", real.name).lstrip("-.") or "memory"
     place = _declared_place(root, layout, name, found, lessons, is_shared=False)

@@ -49,7 +49,7 @@ def set_key(path: TreePath, data: bytes, keys: Sequence[str], value: Any) -> byt
         raise UnsupportedError(f"it is larger than {largest} bytes", hint="give a diff or the whole content")
     try:
         return _as_text(data, lambda text: _with_key(path, text, tuple(keys), value))
-    except (DocumentError, UnicodeDecodeError, RecursionError) as cause:
+    except (DocumentError, UnicodeError, RecursionError) as cause:
         raise UnsupportedError(
             f"it cannot be edited by keys without loss: {cause}", hint="give a diff or the whole content"
         ) from cause
@@ -92,15 +92,20 @@ def _with_key(path: TreePath, text: str, keys: tuple[str, ...], value: Any) -> s
 
 
 def _written(path: TreePath, data: dict[str, Any]) -> str:
+    """Return a document that says `data`. Raises DocumentError for what is no JSON, and for null in TOML."""
+    import json
+
     ending = _ending_of(path)
-    if ending == b".json":
-        import json
+    try:
+        as_json = json.dumps(data, indent=2, ensure_ascii=False)
+        if ending == b".json":
+            return as_json
+        if ending == b".toml":
+            import tomlkit
 
-        return json.dumps(data, indent=2, ensure_ascii=False)
-    if ending == b".toml":
-        import tomlkit
-
-        return tomlkit.dumps(data)
+            return tomlkit.dumps(data)
+    except (TypeError, ValueError) as cause:  # tomlkit's ConvertError is both
+        raise DocumentError(f"a value that cannot be written: {cause}") from cause
     import yaml
 
     return str(yaml.safe_dump(data, sort_keys=False, allow_unicode=True, default_flow_style=False, width=10_000))

@@ -1,7 +1,8 @@
 """YAML that is edited as text: comments, quotes, order and indentation of what is not edited stay.
 
 Only the parser's events are used, nothing is constructed. Documents with anchors, aliases, tags or more than one
-document in them are left alone, and so is whatever is not a mapping in block style, one key on a line.
+document in them are left alone, and so is whatever is not a mapping in block style, one key on a line. What says
+nothing is a mapping without keys.
 """
 
 from __future__ import annotations
@@ -47,7 +48,9 @@ class YamlDocument:
         self._text = text if text.endswith("\n") else text + "\n"
         self._is_cut = self._text != text
         self._events = _events_of(text)
-        self._root = self._read(next(self._events), 0)
+        first = next(self._events, None)
+        nothing = len(self._text) if text else 0
+        self._root = self._read(first, 0) if first is not None else _Node(nothing, nothing, {}, {})
         if self._root.members is None or next(self._events, None) is not None:
             raise DocumentError("not one mapping in block style")
         self._find_lines(self._root, len(self._text))
@@ -120,10 +123,10 @@ class YamlDocument:
     def _splices(
         self, ours: _Node, edits: Iterable[Edit], other: YamlDocument, theirs: _Node
     ) -> Iterator[tuple[int, int, str]]:  # fmt: skip
-        if ours.members is None or theirs.members is None or not ours.members:
+        if ours.members is None or theirs.members is None:
             raise DocumentError("no mapping in block style")
         groups = group_edits(edits)
-        column = next(iter(ours.members.values())).column
+        first = next(iter(ours.members.values()), _Member(ours.start, 0, ours, ours.start))
         for key, edit in groups.items():
             member = ours.members.get(key)
             if member is None:
@@ -135,8 +138,8 @@ class YamlDocument:
             else:
                 yield self._replace(member, other, theirs.members[key])
         for place, keys in place_new(list(ours.members), theirs.members, groups.keys() - ours.members.keys()).items():
-            position = ours.members[place].end if place is not None else next(iter(ours.members.values())).start
-            text = "".join(other._copy(theirs.members[key], column, self._text) for key in keys)
+            position = ours.members[place].end if place is not None else first.start
+            text = "".join(other._copy(theirs.members[key], first.column, self._text) for key in keys)
             yield position, position, text
 
     def _replace(self, ours: _Member, other: YamlDocument, theirs: _Member) -> tuple[int, int, str]:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from chronos.lazy import loader
 
 if TYPE_CHECKING:
-    from chronos.operations.annotations import annotate, list_verdicts, set_verdict, shortened
+    from chronos.operations.annotations import annotate, link_prompt, list_verdicts, set_verdict, shortened
     from chronos.operations.checkpoints import (
         check_new_name,
         create,
@@ -159,6 +159,7 @@ __all__ = [
     "is_unreadable",
     "is_young",
     "leaving",
+    "link_prompt",
     "list_interrupted",
     "list_notes",
     "list_remarks",
@@ -210,8 +211,8 @@ _HOMES = {
     "Coverage": "covering", "find_coverage": "covering", "find_git_settings": "covering", "is_ref": "covering",
     "list_unsaved": "covering",
     "Inclusion": "including", "find_unheard": "including", "plan_inclusion": "including",
-    "annotate": "annotations", "list_verdicts": "annotations", "set_verdict": "annotations",
-    "shortened": "annotations",
+    "annotate": "annotations", "link_prompt": "annotations", "list_verdicts": "annotations",
+    "set_verdict": "annotations", "shortened": "annotations",
     "check_new_name": "checkpoints", "create": "checkpoints", "delete": "checkpoints", "is_storable": "checkpoints",
     "get_checkpoint": "checkpoints", "resolve": "checkpoints",
     "effects_after": "effects", "effects_since": "effects", "list_remarks": "effects", "record_effects": "effects",

@@ -1,4 +1,4 @@
-"""Pins, tags and verdicts: annotations of sealed checkpoints, appended to the log. Undo passes them by."""
+"""Pins, tags, verdicts and prompts: annotations of sealed checkpoints, appended to the log. Undo passes them by."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from chronos.catalog import CheckpointRow
 from chronos.checkpoints import (
+    LONGEST_DESCRIPTION,
     Annotation,
     AnnotationKind,
     Store,
@@ -17,6 +18,7 @@ from chronos.checkpoints import (
     read_annotations,
 )
 from chronos.errors import StateError, UsageError
+from chronos.operations.checkpoints import get_checkpoint
 from chronos.operations.log import append, new_operation_id, stamp
 from chronos.operations.shelf import find_folder
 from chronos.operations.workspace import Workspace
@@ -64,6 +66,18 @@ def set_verdict(
     return _say(workspace, verdict, row)
 
 
+def link_prompt(workspace: Workspace, checkpoint_id: str, lines: str) -> None:
+    """Say, durably, which prompt an agent was given at a checkpoint's state; its description in lists has it then.
+
+    What it says already, and what would make it longer than a description may be, is not written. Raises BadNameError,
+    UnknownCheckpointError, and see `annotate`.
+    """
+    row, note = get_checkpoint(workspace.store, checkpoint_id), check_description(mask(lines))
+    if note.strip() and len(row.description) + len(note) < LONGEST_DESCRIPTION:
+        said = Annotation(new_operation_id(), AnnotationKind.PROMPT, checkpoint_id, stamp(), note=note)
+        _say(workspace, said, row)
+
+
 def list_verdicts(store: Store, checkpoint_id: str | None = None) -> list[Annotation]:
     """Return the verdicts on a checkpoint, or on all, the newest first."""
     found = (one for one in read_annotations(store.layout)[0] if one.kind is AnnotationKind.VERDICT)
@@ -83,16 +97,19 @@ def _say(workspace: Workspace, annotation: Annotation, row: CheckpointRow) -> Ch
         present = store.catalog.find_checkpoint(row.checkpoint_id)
         if present is None or find_folder(store, row.checkpoint_id) != (row.timeline, True):
             raise StateError(f"checkpoint {row.checkpoint_id} is gone")
-        if _is_said(present, annotation.kind, annotation.tags):
+        if _is_said(present, annotation):
             return present
         append(store, annotation)
         store.refresh()
         return store.catalog.find_checkpoint(row.checkpoint_id) or present
 
 
-def _is_said(row: CheckpointRow, kind: AnnotationKind, tags: Sequence[str]) -> bool:
-    if kind in (AnnotationKind.PIN, AnnotationKind.UNPIN):
-        return row.pinned == (kind is AnnotationKind.PIN)
-    if kind is AnnotationKind.VERDICT:  # each was given at its own moment
+def _is_said(row: CheckpointRow, said: Annotation) -> bool:
+    if said.kind in (AnnotationKind.PIN, AnnotationKind.UNPIN):
+        return row.pinned == (said.kind is AnnotationKind.PIN)
+    if said.kind is AnnotationKind.PROMPT:
+        return said.note in row.description
+    if said.kind is AnnotationKind.VERDICT:  # each was given at its own moment
         return False
-    return set(tags) <= set(row.tags) if kind is AnnotationKind.TAG else not set(tags) & set(row.tags)
+    tags = set(said.tags)
+    return tags <= set(row.tags) if said.kind is AnnotationKind.TAG else not tags & set(row.tags)

@@ -42,14 +42,15 @@ def create(
     trigger: Trigger = Trigger.MANUAL,
     needed: bool = False,
     inclusion: Inclusion | None = None,
+    aside: tuple[str, ...] = (),
     on_locked: Callable[[], None] | None = None,
 ) -> Created:
     """Take a checkpoint; the names have been checked. Raises LockedError, StorageError, GitFailedError.
 
-    One that is `needed` is taken whatever its trigger; `inclusion` is what it takes in besides. `on_locked` is told
-    when the locks are held.
+    One that is `needed` is taken whatever its trigger; memory stores at the paths `aside` are no reason to take one.
+    `inclusion` is what it takes in besides. `on_locked` is told when the locks are held.
     """
-    request = workspace.request(name, trigger, description, tags, needed=needed)
+    request = workspace.request(name, trigger, description, tags, needed=needed, aside=aside)
     policy = workspace.policy(inclusion.forced, inclusion.places) if inclusion else workspace.policy()
     store = workspace.store
     with store.working_on(workspace.timeline):

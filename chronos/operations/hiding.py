@@ -38,8 +38,11 @@ def hide_store(home: Path, repository: Repository, layout: StoreLayout) -> None:
 
 
 def hide_lessons(home: Path, repository: Repository, folder: Path) -> None:
-    """Keep the folder of the lessons out of git's sight by a line in `info/exclude`, where it lies in a repository."""
-    if folder.is_relative_to(home) and not repository.is_plain:
+    """Keep the folder of the lessons out of git's sight by a line in `info/exclude`, where it lies in a repository.
+
+    One that was taken away meanwhile gets none: a `.git` with nothing else in it would be no repository, and no folder.
+    """
+    if folder.is_relative_to(home) and not repository.is_plain and repository.common_dir.is_dir():
         _add_lines(_exclude_file(repository), [_LESSONS_MARK, _folder_line(home, folder)])
 
 

@@ -70,16 +70,20 @@ class Workspace(msgspec.Struct):
         known = (place.place for place in self.places() if place.path == path and not place.is_inside)
         return next(known, memory.place_of(self.root, path))
 
+    def texts_of(self, places: Iterable[Path | str]) -> tuple[str, ...]:
+        """Return what records call the memory stores at these places (absolute, or from the root)."""
+        return tuple(memory.text_of(self.root, place) for place in places)
+
     def request(
         self, name: str, trigger: Trigger, description: str = "", tags: tuple[str, ...] = (),
-        parents: tuple[str, ...] = (), *, needed: bool = False,
+        parents: tuple[str, ...] = (), *, needed: bool = False, aside: tuple[str, ...] = (),
     ) -> Request:  # fmt: skip
         """Return a request for a checkpoint of this workspace."""
         versions = {"git": self.git_version}
         environment = checkpoints.describe_environment(
             self.root, self.environment, self.config.environment_variables, versions
         )
-        return checkpoints.Request(name, description, self.timeline, trigger, environment, tags, parents, needed)
+        return checkpoints.Request(name, description, self.timeline, trigger, environment, tags, parents, needed, aside)
 
     def expand(self, paths: tuple[TreePath, ...]) -> frozenset[TreePath]:
         """Return the files at and below `paths`, but for git's own, for taking ignored ones in by force."""

@@ -48,7 +48,7 @@ def change_content(path: str, old: bytes | None, change: Change) -> bytes:
         if isinstance(change.content, bytes):
             return change.content
         style = style or TextStyle()
-        return style.encode(change.content.removeprefix("\ufeff") if style.mark else change.content)
+        return _encoded(path, style, change.content.removeprefix("\ufeff") if style.mark else change.content)
     if change.diff is not None:
         return _patched(path, old, style, change.diff)
     if old is None:
@@ -87,8 +87,14 @@ def _patched(path: str, old: bytes | None, style: TextStyle | None, diff: str | 
     if creates(found) != (old is None):
         there = "is there already" if old is not None else "is not there"
         raise PatchRejectedError(f"the diff {'makes' if old is not None else 'changes'} {path}, which {there}")
-    text = apply_diff(style.decode(old or b""), found.hunks)
-    return style.encode(text)
+    return _encoded(path, style, apply_diff(style.decode(old or b""), found.hunks))
+
+
+def _encoded(path: str, style: TextStyle, text: str) -> bytes:
+    try:
+        return style.encode(text)
+    except UnicodeEncodeError as cause:
+        raise UnsupportedError(f"the text for {path} cannot be written in {style.encoding}: {cause}") from cause
 
 
 class _Number(float):
@@ -103,28 +109,44 @@ def _json_patched(path: str, data: bytes, patch: str | Sequence[Mapping[str, Any
     if not path.lower().endswith(_JSON_ENDINGS):
         raise UnsupportedError(f"JSON Patch is for JSON, which {path} is not by its name", hint="use keys, or a diff")
     text = data.decode("utf-8")
-    document = _read_json(text, path)
     try:
-        operations = json.loads(patch) if isinstance(patch, str) else [dict(one) for one in patch]
+        document = _read_json(text)
+    except (ValueError, RecursionError) as cause:
+        raise PatchRejectedError(f"{path} is no valid JSON: {cause}") from cause
+    try:
+        operations = _read_json(patch) if isinstance(patch, str) else [dict(one) for one in patch]
         wanted = jsonpatch.JsonPatch(operations).apply(document, in_place=False)
-    except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException, ValueError, TypeError, KeyError) as cause:
+        plain = _write_json(wanted, text)
+    except (
+        jsonpatch.JsonPatchException, jsonpatch.JsonPointerException, ValueError, TypeError, KeyError, RecursionError,
+    ) as cause:  # fmt: skip
         told = re.sub(r" \(<class '[^']*'>\)", "", " ".join(str(cause).split()))
         raise PatchRejectedError(f"the JSON Patch does not fit: {told[:300]}") from cause
-    plain = _write_json(wanted, text)
     merged = merge_structured(b"x.json", data, data, plain.encode("utf-8"))
     return merged if merged is not None else plain.encode("utf-8")
 
 
-def _read_json(text: str, path: str) -> Any:
+def _read_json(text: str) -> Any:
+    """Read JSON. Raises ValueError, also for a key that stands twice and for NaN; RecursionError."""
+
     def number(written: str) -> _Number:
         found = _Number(written)
         found.text = written
         return found
 
-    try:
-        return json.loads(text, parse_float=number)
-    except (ValueError, RecursionError) as cause:
-        raise PatchRejectedError(f"{path} is no valid JSON: {cause}") from cause
+    def refuse(word: str) -> Any:
+        raise ValueError(f"{word} is no JSON")
+
+    return json.loads(text, parse_float=number, parse_constant=refuse, object_pairs_hook=_table_of)
+
+
+def _table_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    table: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in table:
+            raise ValueError(f"it has the key {name!r} twice")
+        table[name] = value
+    return table
 
 
 def _write_json(data: Any, like: str) -> str:

@@ -56,6 +56,9 @@ def parse_diff(text: str) -> FileDiff:
             found.hunks.append(hunk)
         elif line.startswith(("GIT binary patch", "Binary files ")):
             raise PatchRejectedError("a binary diff cannot be applied here", hint="give the whole content")
+        elif not found.hunks and line.startswith(("rename to ", "copy to ")):
+            verb = "renames" if line.startswith("rename") else "copies"
+            raise PatchRejectedError(f"the diff {verb} the file", hint="only what stands in a file is changed here")
         elif found.hunks and line.rstrip() == "--":  # what `git format-patch` puts below
             break
         elif found.hunks and line.strip() and not line.startswith(("diff ", "index ")):
@@ -168,8 +171,8 @@ def is_about(diff: FileDiff, path: str) -> bool:
     wanted = path.split("/")
     for name in names:
         parts = [part for part in str(name).split("/") if part not in ("", ".")]
-        parts = parts[1:] if parts[0] in ("a", "b") and len(parts) > 1 else parts
+        parts = parts[1:] if parts[:1] in (["a"], ["b"]) and len(parts) > 1 else parts
         shorter = min(len(parts), len(wanted))
-        if parts[-shorter:] == wanted[-shorter:]:
+        if parts and parts[-shorter:] == wanted[-shorter:]:
             return True
     return not names

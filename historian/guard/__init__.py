@@ -7,7 +7,7 @@ from chronos.lazy import loader
 if TYPE_CHECKING:
     from historian.guard.gate import Gate, Passage
     from historian.guard.guarding import Guard
-    from historian.guard.naming import as_operation, words_of
+    from historian.guard.naming import as_operation, fitting_name, words_of
     from historian.guard.policies import Wanted, find_rules
     from historian.guard.running import CommandRun, run_command
     from historian.guard.updating import FileChange, FileUpdate, apply_update, plan_update
@@ -26,6 +26,7 @@ __all__ = [
     "apply_update",
     "as_operation",
     "find_rules",
+    "fitting_name",
     "plan_update",
     "run_command",
     "watch",
@@ -35,7 +36,7 @@ __all__ = [
 _HOMES = {
     "Gate": "gate", "Passage": "gate",
     "Guard": "guarding",
-    "as_operation": "naming", "words_of": "naming",
+    "as_operation": "naming", "fitting_name": "naming", "words_of": "naming",
     "Wanted": "policies", "find_rules": "policies",
     "CommandRun": "running", "run_command": "running",
     "FileChange": "updating", "FileUpdate": "updating", "apply_update": "updating", "plan_update": "updating",

@@ -6,7 +6,6 @@ the engine's notices.
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
     from historian.failures import FailureAnalysis
     from historian.risk import Operation, RiskAssessment
 
-_LOG = logging.getLogger("historian.guard")
 _SHOWN_REASONS = 3
 # Targets of these kinds are files that a checkpoint can be made to hold, or that nobody had the time to look at; the
 # others are git's own, or far away.
@@ -50,7 +48,8 @@ class Passage(msgspec.Struct, kw_only=True):
 
     `checkpoint_id` is what to restore when it fails, None where the policy wanted no checkpoint or none could be taken.
     `was_taken` says that it was taken for this, and was not the newest one or an outer guard's already. `warnings` are
-    what has to be said, such as what the checkpoint does not hold. `assessment` is None where all policies are off.
+    what has to be said, such as what the checkpoint does not hold; `missed` has the paths of that. `assessment` is
+    None where all policies are off.
     """
 
     operation: Operation
@@ -60,6 +59,7 @@ class Passage(msgspec.Struct, kw_only=True):
     was_taken: bool = False
     warnings: list[str] = msgspec.field(default_factory=list)
     included: frozenset[str] = frozenset()
+    missed: frozenset[str] = frozenset()
     root: Path | None = None
     is_open: bool = True
 
@@ -69,7 +69,8 @@ class Gate(msgspec.Struct, kw_only=True):
 
     `open_engine` gives an engine to this thread for the length of a block. `asker` says whether an operation may go
     on, None where there is nobody. `notify` takes what a front door should show. `record_failure` is told of an
-    operation that failed: what it was, the error's text, and the checkpoint before it.
+    operation that failed: what it was, the error's text, and the checkpoint before it. `origin` gives what a
+    checkpoint's description says besides the reasons, such as for whom it was taken.
     """
 
     assess: Callable[[Operation], RiskAssessment]
@@ -78,6 +79,7 @@ class Gate(msgspec.Struct, kw_only=True):
     asker: Callable[[Operation, RiskAssessment], bool] | None = None
     record_failure: Callable[[str, str, str | None], FailureAnalysis] | None = None
     lock: threading.Lock = msgspec.field(default_factory=threading.Lock)
+    origin: Callable[[], str] | None = None
 
     def let_through(self, operation: Operation, rules: GuardRules, *, always: bool = False) -> Passage:
         """Return when the operation may go on; a checkpoint is durable then. With `always` one is taken at any level.
@@ -114,6 +116,14 @@ class Gate(msgspec.Struct, kw_only=True):
             self._warn(passage, f"the failure could not be recorded: {problem or type(problem).__name__}")
             return None
 
+    @contextmanager
+    def surviving(self, passage: Passage, what: str) -> Iterator[None]:
+        """Say `what` where the block fails, and go on: what became of the operation itself counts."""
+        try:
+            yield
+        except (ChronosError, OSError) as cause:
+            self._warn(passage, f"{what}: {cause}")
+
     def _confirm(self, operation: Operation, assessment: RiskAssessment) -> None:
         if self.asker is None:
             raise NotConfirmedError(f"{_judged(operation, assessment)}, and there is nobody to ask")
@@ -135,14 +145,17 @@ class Gate(msgspec.Struct, kw_only=True):
             elif target.what not in wanted:
                 where = _WHERE.get(target.coverage, target.coverage)
                 self._warn(passage, f"no checkpoint holds {display(mask(target.what))} ({where})")
+                passage.missed |= {target.what}
         try:
             with _TAKING, self.open_engine() as engine:
                 passage.root = engine.root
                 outer = _find_outer(engine.root, frozenset(wanted))
                 if outer is not None:
                     passage.checkpoint_id, passage.included = outer.checkpoint_id, outer.included
+                    passage.missed |= outer.missed
                     return
                 created = self._take(engine, passage.operation, assessment, wanted)
+                passage.missed |= {str(engine.root / os.fsdecode(row.path)) for row in created.not_included}
         except (ChronosError, OSError) as cause:
             self._miss(passage, assessment, cause, is_wanted=is_wanted)
             return
@@ -156,7 +169,8 @@ class Gate(msgspec.Struct, kw_only=True):
     ) -> Created:
         """Take the checkpoint, unless the newest one has this state already."""
         reasons = map(mask, assessment.reasons[:_SHOWN_REASONS])
-        about = "\n".join((f"risk {assessment.level.value} {assessment.score:.2f}", *reasons))
+        origin = self.origin() if self.origin is not None else ""
+        about = "\n".join((f"risk {assessment.level.value} {assessment.score:.2f}", *reasons, origin)).rstrip()
         name = checkpoint_name(operation)
         return engine.take_checkpoint(name, about, trigger=Trigger.AUTOMATIC, include=include)
 
@@ -182,9 +196,11 @@ class Gate(msgspec.Struct, kw_only=True):
             self._warn(passage, f"no restore takes this back: {display(effect)}")
 
     def _warn(self, passage: Passage, message: str) -> None:
+        import logging  # 3 ms, and most passages have nothing to say
+
         passage.warnings.append(message)
-        _LOG.warning("%s", message)
         self.notify(message)
+        logging.getLogger("historian.guard").warning("%s", message)
 
 
 def enter(passage: Passage, owner: object) -> None:

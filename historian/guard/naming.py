@@ -36,7 +36,12 @@ def public_words_of(operation: Operation) -> str:
 
 def checkpoint_name(operation: Operation) -> str:
     """Return a name for the checkpoint that is taken before an operation."""
-    text = " ".join(re.sub(_NO_NAME, " ", public_words_of(operation)).split())
+    return fitting_name("before", public_words_of(operation))
+
+
+def fitting_name(first: str, words: str) -> str:
+    """Return a name of a checkpoint that begins with the word `first`: `words` shortened, without what no name has."""
+    text = " ".join(re.sub(_NO_NAME, " ", words).split())
     text = re.sub(r"\.{2,}", ".", text)
     short = text if len(text) <= _LONGEST else text[:_LONGEST].rpartition(" ")[0] or text[:_LONGEST]
-    return f"before {short}".rstrip()
+    return f"{first} {short}".rstrip()

@@ -28,8 +28,8 @@ class CommandRun(msgspec.Struct, kw_only=True):
     """What became of a command. `code` is its exit code, or 128 and the signal's number.
 
     `tail` is the last that it said on standard error, where that is no terminal. After a failure `differences` and
-    `stores` say what has changed since the checkpoint, `analysis` is what recording the failure gave, and `restored`
-    what the restore did, if one was made.
+    `stores` say what has changed since the checkpoint, if that could be compared, `analysis` is what recording the
+    failure gave, and `restored` what the restore did, if one was made.
     """
 
     command: str
@@ -37,6 +37,7 @@ class CommandRun(msgspec.Struct, kw_only=True):
     passage: Passage
     tail: str = ""
     is_heard: bool = True
+    is_compared: bool = False
     differences: Sequence[Difference] = ()
     stores: Sequence[StoreDifference] = ()
     analysis: FailureAnalysis | None = None
@@ -83,15 +84,20 @@ def run_command(
 
 
 def _look_back(gate: Gate, found: CommandRun, *, restore: bool) -> None:
-    """Find out what a failed command changed, record the failure, and restore when that was asked for."""
-    checkpoint = found.passage.checkpoint_id
+    """Find out what a failed command changed, record the failure, and restore when that was asked for.
+
+    It may have taken away what this needs: that is a warning, and the failure stays the command's.
+    """
+    passage, checkpoint = found.passage, found.passage.checkpoint_id
     if checkpoint is not None:
-        with gate.open_engine() as engine:
+        unknown = f"what has changed since checkpoint {checkpoint} cannot be told"
+        with gate.surviving(passage, unknown), gate.open_engine() as engine:
             found.differences, found.stores = compare(engine, checkpoint)
+            found.is_compared = True
     if not found.is_interrupted:
-        found.analysis = gate.report_failure(found.passage, _error_of(found))
-    if restore and checkpoint is not None and found.has_changes:
-        with gate.open_engine() as engine:
+        found.analysis = gate.report_failure(passage, _error_of(found))
+    if restore and checkpoint is not None and (found.has_changes or not found.is_compared):
+        with gate.surviving(passage, f"checkpoint {checkpoint} could not be restored"), gate.open_engine() as engine:
             found.restored = engine.restore_checkpoint(checkpoint)
 
 

@@ -75,8 +75,12 @@ class FileUpdate(msgspec.Struct, frozen=True):
 
     @property
     def checkpoint_id(self) -> str | None:
-        """The checkpoint that has the file as it was."""
-        return self.passage.checkpoint_id if self.passage else None
+        """The checkpoint that has the file as it was, None where none has it, such as a secret."""
+        passage = self.passage
+        if passage is None or passage.root is None:
+            return None
+        is_missed = str(passage.root / os.fsdecode(self.change.path)) in passage.missed
+        return None if is_missed else passage.checkpoint_id
 
 
 def plan_update(engine: ChronosEngine, path: Path | str, change: Change, *, check: bool = True) -> FileChange:

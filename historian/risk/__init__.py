@@ -6,6 +6,7 @@ from chronos.lazy import loader
 
 if TYPE_CHECKING:
     from historian.risk.assessing import Assessor, load_rules
+    from historian.risk.known_reads import is_known_read
     from historian.risk.operations import Operation, OperationKind
     from historian.risk.probing import Surveyor
     from historian.risk.rules import Rules
@@ -22,11 +23,13 @@ __all__ = [
     "Signal",
     "Surveyor",
     "Target",
+    "is_known_read",
     "load_rules",
 ]
 
 _HOMES = {
     "Assessor": "assessing", "load_rules": "assessing", "Surveyor": "probing", "Rules": "rules",
+    "is_known_read": "known_reads",
     "Operation": "operations", "OperationKind": "operations",
     "Precedent": "verdicts", "RiskAssessment": "verdicts", "RiskLevel": "verdicts", "Signal": "verdicts",
     "Target": "verdicts",

@@ -75,6 +75,7 @@ class Arguments:
         is_cluster = not name.startswith("--") and 2 < len(name) <= _LONGEST_CLUSTER and program not in _NO_CLUSTERS
         if is_cluster and name[1:].isalpha():
             self.flags.update(f"-{letter}" for letter in name[1:])
+            name = f"-{name[-1]}" if f"-{name[-1]}" in valued else name
         elif not name.startswith("--") and len(name) > 2 and name[:2] in valued:
             self.values[name[:2]] = name[2:]
             self.flags.add(name[:2])
@@ -169,13 +170,13 @@ def verb_of(name: str, verbs: Mapping[str, str]) -> str:
         if part in verbs:
             action = verbs[part]
             if action == "migrates":
-                return _kind_of_migration(parts[:number] + parts[number + 1 :], verbs)
+                return kind_of_migration(parts[:number] + parts[number + 1 :], verbs)
             return action
     return ""
 
 
-def _kind_of_migration(others: Sequence[str], verbs: Mapping[str, str]) -> str:
-    """`migrate:status` reads, `migrate:make` writes a file; the rest migrates."""
+def kind_of_migration(others: Sequence[str], verbs: Mapping[str, str]) -> str:
+    """Return what the other words of a name make of `migrate`: `migrate:status` reads, `migrate:make` writes a file."""
     said = {verbs[part] for part in others if part in verbs}
     if "destroys" in said:
         return "destroys"

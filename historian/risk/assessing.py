@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import msgspec
+
 from chronos.errors import UsageError
 from historian.risk.case import Case, Finding
 from historian.risk.coverage import advise, resolve_targets
-from historian.risk.detecting import detect_kinds, kind_of
-from historian.risk.operations import Operation, OperationKind
+from historian.risk.operations import Operation, OperationKind, kind_of
 from historian.risk.probing import Probe, Surveyor
 from historian.risk.rule_files import read_project_rules
 from historian.risk.rules import Rules, package_rules
@@ -49,7 +50,11 @@ class Assessor:
         if isinstance(operation, str):
             operation = Operation(text=operation)
         kind = kind_of(operation)
-        kinds = (kind,) if kind is not None else detect_kinds(self.rules, operation.text)
+        if kind is not None:
+            kinds: tuple[OperationKind, ...] = (kind,)
+        else:
+            text, kinds = _detect(self.rules, operation.text)
+            operation = msgspec.structs.replace(operation, text=text)
         if not (operation.text.strip() or operation.argv or operation.path or operation.tool):
             raise UsageError("there is nothing to assess", hint="describe the operation, or give a command")
         best: RiskAssessment | None = None
@@ -164,6 +169,14 @@ def judge(case: Case, operation: Operation, kind: OperationKind) -> None:
         from historian.risk.shell import judge_shell
 
         judge_shell(case, operation.text, operation.cwd)
+
+
+def _detect(rules: Rules, text: str) -> tuple[str, tuple[OperationKind, ...]]:
+    """Return the text without the prompt of a shell before it, and what it may be."""
+    from historian.risk.detecting import detect_kinds, without_prompt  # 10 ms, and who knows the kind needs none of it
+
+    text = without_prompt(text)
+    return text, detect_kinds(rules, text)
 
 
 def _judge_spoken(case: Case, text: str) -> None:

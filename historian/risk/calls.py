@@ -33,6 +33,9 @@ _CHOICES = listed("action operation op mode type method verb kind disposition st
 _NOISE = listed("tool mcp call use api v1 v2 function")
 _FLAG = re.compile(r"[a-z][a-z0-9]*(?:[_-][a-z0-9]+)*", re.I)
 _LONGEST_CHOICE = 40
+_MOST_SCALARS = 200
+_AGENTS = listed("agent agents subagent task delegate dispatch spawn assistant worker")
+_REQUESTS = listed("prompt instruction instructions goal objective request")
 
 
 class Call(msgspec.Struct, frozen=True):
@@ -103,10 +106,33 @@ class Call(msgspec.Struct, frozen=True):
     def choices(self) -> Iterator[str]:
         """Yield what its arguments choose: short values of `action` and the like, and names that are set to true."""
         for key, value in self.given.items():
-            if value is True:
+            if value is True and split_name(key)[:1] not in (["confirm"], ["confirmed"]):
                 yield key
+            elif key == "merge_method":
+                continue
+            elif isinstance(value, str) and value.endswith("ed"):
+                continue  # what has happened: an event named `user_deleted`
             elif isinstance(value, str) and len(value) <= _LONGEST_CHOICE and _last_word(key) in _CHOICES:
                 yield value
+
+    @property
+    def request(self) -> str:
+        """What it asks another agent to do."""
+        return self.text(_REQUESTS) if not _AGENTS.isdisjoint(self.context) else ""
+
+    def scalars(self) -> Iterator[tuple[str, str]]:
+        """Yield the texts in its arguments, at any depth, each with the name that it has there."""
+        waiting: list[tuple[str, Any]] = list(self.given.items())
+        for _ in range(_MOST_SCALARS):
+            if not waiting:
+                return
+            key, value = waiting.pop()
+            if isinstance(value, str):
+                yield key, value
+            elif isinstance(value, Mapping):
+                waiting += [(str(inner), what) for inner, what in value.items()]
+            elif isinstance(value, list | tuple):
+                waiting += [(key, what) for what in value]
 
     def options(self) -> list[str]:
         """Return the arguments as those of a command line: `force: true` as --force, `mode: hard` as --hard."""
@@ -115,6 +141,8 @@ class Call(msgspec.Struct, frozen=True):
             name = "-".join(split_name(key))
             if value is True:
                 found.append(f"--{name}")
+            elif isinstance(value, int) and value is not False:
+                found.append(f"--{name}={value}")
             elif isinstance(value, str) and value and _last_word(key) in ("mode", "action", "operation", "subcommand"):
                 found += [f"--{value}"] if _last_word(key) == "mode" else [value]
             elif isinstance(value, list | tuple) and value and all(isinstance(part, str) for part in value):
@@ -131,14 +159,14 @@ def take_apart(name: str, given: Mapping[str, Any]) -> Call:
         if isinstance(value, Mapping) and key in _WRAPPING:
             flat |= {str(inner): what for inner, what in value.items()}
     last = re.split(r"__|::|[./:]", name)[-1] or name
-    context = [part for part in split_name(name) if part not in _NOISE]
+    context = [part for part in split_name(name) if part not in _NOISE] or split_name(name) or [name.lower()]
     parts = [part for part in split_name(last) if part not in _NOISE]
     return Call(name, tuple(parts or context), tuple(context), flat)
 
 
 def steps_of(given: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     """Yield the steps of a call that does several things: mappings in `operations`, `actions` and the like."""
-    for key in ("operations", "actions", "steps", "requests", "commands", "tasks"):
+    for key in ("operations", "actions", "steps", "requests", "commands", "tasks", "edits", "changes"):
         value = given.get(key)
         if isinstance(value, Sequence) and not isinstance(value, str):
             yield from (step for step in value if isinstance(step, Mapping))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from historian.risk.listing import listed
-from historian.risk.phrasing import DETERMINERS, STOPS
+from historian.risk.phrasing import DETERMINERS, STOPS, Token
 
 JOINS = frozenset((",", "and", "&", "or", "plus", "before", "after", "(", ")", "while"))
 _POLITE = listed(
@@ -33,13 +33,21 @@ _DOING = listed(
 _NAMING = ("renam", "label", "call", "titl", "chang")
 _NOMINAL = ("letion", "ration", "rations", "moval", "letions", "ruction")
 _TELLERS = listed("we i they he she somebody someone who it you everybody anybody people that")
-_WAS = listed("was were has had have got been haven't hasn't wasn't weren't")
+_WAS = listed("was were has had have got been being haven't hasn't wasn't weren't")
 _ADVERBS = listed("already just recently accidentally not never also since then once really now all ever newly")
 _BEFORE_NOUN = DETERMINERS | listed("of from for with about in on into as no two three both other than or and")
 _AFTER_PAST = listed(
     "from in of on to at with for by that which who when before after into and or then if as so but , . ; ! ? : ( ) \n "
     "while until everything all it them this these those completely again now"
 )
+
+
+# What is neither reading nor doing: it begins, ends or turns round what stands beside it.
+TURNING = frozenset(("subordinates", "questions", "negations", "mentions"))
+_HANDING = frozenset(("tell", "ask", "get", "instruct"))
+_ABOUT = listed("me us how what whether if why which who where when about . ,")
+_RELATIVES = frozenset(("that", "which", "who", "whose"))
+_HESITATIONS = frozenset(("forget", "hesitate", "fail", "neglect"))
 
 
 class State(msgspec.Struct):
@@ -86,6 +94,14 @@ def is_question(tokens: Sequence[str], place: int) -> bool:
         if token in ("please", "mind", "kindly") or (
             token in _ASKS_YOU and sentence[at + 1 : at + 2] in (["you"], ["we"])
         ):
+            return False
+        if (
+            token == "be"
+            and sentence[at - 1 : at] == ["it"]
+            and sentence[at + 1 : at + 2] in (["possible"], ["okay"], ["ok"])
+        ):
+            return False
+        if token in ("ok", "okay", "alright", "fine") and sentence[at + 1 : at + 3] == ["if", "you"]:
             return False
         if token in ("how", "what") and sentence[at + 1 : at + 2] == ["about"]:
             return False
@@ -147,6 +163,30 @@ def is_relative(state: State, tokens: Sequence[str], place: int) -> bool:
     return tokens[place].endswith("s")
 
 
-def is_nominal(state: State, token: str) -> bool:
-    """Whether a noun names what is changed: "put the deletion of users behind a flag"."""
+def is_nominal(state: State, tokens: Sequence[str], place: int) -> bool:
+    """Whether a noun names what is changed, or what for: "put the deletion behind a flag", "branch for the rework"."""
+    token, before = tokens[place], tokens[max(place - 2, 0) : place]
+    if state.verb and "for" in before and before[-1] in ("for", "the", "a", "our") and token.endswith(("ing", "ion")):
+        return True
     return state.verb_action == "changes" and state.verb not in _DOING and token.endswith(_NOMINAL)
+
+
+def is_handed_on(words: Mapping[str, Token], tokens: Sequence[str], place: int) -> bool:
+    """Whether somebody else is to do it: "ask the bot to drop it", "get Helm to remove it"."""
+    after = tokens[place + 1 : place + 7]
+    if tokens[place] not in _HANDING or "to" not in after[:-1]:
+        return False
+    at = after.index("to")
+    verb = words.get(after[at + 1])
+    is_done = verb is not None and verb.is_plain and verb.action not in ("", "reads", "rehearses", *TURNING)
+    return is_done and _ABOUT.isdisjoint(after[:at])
+
+
+def is_restricting(state: State, tokens: Sequence[str], place: int) -> bool:
+    """Whether a negation denies nothing: "rows without an owner must go", "why not drop it", "don't forget to"."""
+    before = tokens[max(place - 3, 0) : place]
+    if before[-1:] == ["why"] or not _HESITATIONS.isdisjoint(tokens[place + 1 : place + 2]):
+        return True
+    if state.verb or not before or before[-1] in STOPS or before[-1] in JOINS:
+        return False
+    return tokens[place] in ("without", "except", "excluding") or not _RELATIVES.isdisjoint(before)

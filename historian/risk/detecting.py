@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from historian.risk.listing import listed
-from historian.risk.operations import Operation, OperationKind
+from historian.risk.operations import OperationKind
 from historian.risk.rules import Rules
 from historian.risk.sql_clients import CLIENTS
 from historian.risk.wrappers import WRAPPERS
@@ -16,27 +16,44 @@ from historian.risk.wrappers import WRAPPERS
 _SQL = re.compile(
     r"""(?xis)\s*(?:(?:--[^\n]*\n|/\*.*?\*/)\s*)*(?:
     select\s+(?:.{1,2000}?\sfrom\s+[\w"`\[(.]|[\d'"*(]|\w+\()|insert\s+(?:or\s+\w+\s+)?(?:into|overwrite)\s+\S|replace\s+into\s|update\s+[\w."`\[\]]+\s+(?:as\s+\w+\s+|\w+\s+)?set\s+[\w."`\[]+\s*=
-    |delete\s+from\s+[\w."`\[\]]+\s*(?:$|;|where\b|using\b|returning\b|as\b|limit\b|order\b|--)|drop\s+(?:table|database|index|view|schema|column|user|role|function|trigger|procedure|sequence|type|materialized|extension|keyspace|constraint|owned|warehouse|stage)\s+(?:if\s+exists\s+)?[\w."`\[]+
+    |delete\s+from\s+[\w."`\[\]]+\s*(?:$|;|where\b|using\b|returning\b|as\b|limit\b|order\b|--)|drop\s+(?:table|database|index|view|schema|column|user|role|function|trigger|procedure|sequence|type|materialized|extension|keyspace|constraint|owned|warehouse|stage|publication|subscription|policy|tablespace|partition|login|aggregate|domain|synonym|package|profile|rule|event|server|foreign|pipe|share|catalog)\s+(?:if\s+exists\s+)?[\w."`\[]+
     |truncate\s+(?:table\s+)?(?:only\s+)?[\w."`\[\]]+\s*(?:$|;|,|cascade|restart|restrict)|alter\s+(?:table|database|user|role|index|view|schema|column|type|sequence|system|session|default)\s+\S
     |create\s+(?:or\s+replace\s+)?(?:temp(?:orary)?\s+|unique\s+|unlogged\s+|materialized\s+|external\s+)*(?:table|database|index|view|schema|user|role|function|trigger|procedure|sequence|type|extension|virtual)\s+(?:concurrently\s+)?(?:if\s+not\s+exists\s+)?[\w."`\[]+\s*(?:[(;.]|$|as\b|on\b|with\b|using\b|returns\b|like\b|for\b|before\b|after\b|password\b)
     |grant\s.+\s(?:on|to)\s|revoke\s.+\sfrom\s+\w+\s*;?\s*$|with\s+(?:recursive\s+)?[\w"]+\s*(?:\([^)]*\)\s*)?as\s+(?:not\s+)?(?:materialized\s+)?\(|merge\s+into\s+\S+\s+(?:as\s+\w+\s+|\w+\s+)?using\b
     |explain\s+(?:\(.*?\)\s*)?(?:analyze\s+|verbose\s+)*(?:select|insert|update|delete|with)\s|explain\s+query\s+plan\s|begin\s*(?:transaction|work)?\s*;|start\s+transaction\s*;|(?:commit|rollback)\s*;|pragma\s+\w+|vacuum(?:\s+full)?(?:\s+[\w.]+)?\s*;?\s*$|analyze\s+\w+\s*;|reindex\s+(?:table|index|database)\s
-    |call\s+[\w.]+\s*\(|exec(?:ute)?\s+(?:[\w.]*sp_\w+|dbo\.\w+|immediate\b|procedure\b|\w+\.\w+)|copy\s+[\w."(]+.*\s(?:from|to)\s|comment\s+on\s+(?:table|column)\s|show\s+(?:tables|databases|columns|create\s+table|processlist|index|grants|variables|full|status)\b|describe\s+\w+\s*;|desc\s+\w+\s*;|set\s+\w+\s*=\s*\S+\s*;|load\s+data\s|do\s+\$|declare\s+@|use\s+\w+\s*;|optimize\s+table\s|rename\s+table\s|kill\s+(?:query\s+|connection\s+)?\d+\s*;|lock\s+tables?\s|refresh\s+materialized|attach\s+database|detach\s+database|undrop\s|values\s*\(|reassign\s+owned|drop\s+all\s+tables\s*;)"""
+    |(?:db|rs|sh)\.(?:\w+\.)?\w+\(.*\)\s*;?\s*$|(?:optional\s+)?match\s*\(|deny\s.+\s(?:on|to)\s|(?:restore|backup)\s+(?:database|log)\s+\w+\s+(?:to|from|with)\b|dbcc\s+\w+
+    |prepare\s+\w+\s+(?:from|as)\s|vacuum\s+\w+\s+retain\s|call\s+[\w.]+\s*\(|(?:flashback|restore)\s+table\s+\S+\s+to\s|exchange\s+tables\s|rename\s+(?:user|index)\s+\S+\s+to\s|set\s+password\s+for\s|set\s+@\w+\s*:?=|msck\s+repair\s|detach\s+delete\s|exec(?:ute)?\s*\(|exec(?:ute)?\s+(?:[\w.]*xp_\w+|n?'|@\w+|[\w.]*sp_\w+|dbo\.\w+|immediate\b|procedure\b|\w+\.\w+)|copy\s+[\w."(]+.*\s(?:from|to)\s|comment\s+on\s+(?:table|column)\s|show\s+(?:tables|databases|columns|create\s+table|processlist|index|grants|variables|full|status)\b|describe\s+\w+\s*;|desc\s+\w+\s*;|set\s+\w+\s*=\s*\S+\s*;|load\s+data\s|do\s+\$|declare\s+@|use\s+\w+\s*;|optimize\s+table\s|rename\s+table\s|kill\s+(?:query\s+|connection\s+)?\d+\s*;|lock\s+tables?\s|refresh\s+materialized|attach\s+database|detach\s+database|undrop\s|values\s*\(|reassign\s+owned|drop\s+all\s+tables\s*;)"""
 )
 _STRONG_SHELL = re.compile(
-    r"\|\s*\w|&&|\|\||\$\(|\$\{|\$\w|(?:^|\s)\d?>{1,2}\s*[\w./&$~\"'-]|<<|(?:^|\s)--?[A-Za-z][\w-]*|(?:^|\s)[A-Z_][A-Z0-9_]*=|;\s*\w+\s+-|(?:^|\s)(?:~|\.{1,2})?/\w|\*\.\w|(?:^|\s)\*(?:\s|$)|&\s*$"
+    r"\|\s*\w|&&|\|\||\$\(|\$\{|\$\w|(?:^|\s)\d?>{1,2}\s*[\w./&$~\"'-]|<<|(?:^|\s)--?(?:[A-Za-z][\w-]*|\d(?!\S))|(?:^|\s)[A-Z_][A-Z0-9_]*=|;\s*\w+\s+-|(?:^|\s)(?:~|\.{1,2})?/\w|\*\.\w|(?:^|\s)\*(?:\s|$)|&\s*$"
 )
 _STOPWORDS = listed(
     "the a an all any of to from and then with for in into our my your this that these those is are it its "
-    "them please on at by be was were not should would could will if when what how why which where who i we "
+    "them please on onto at by be was were not should would could will if when what how why which where who i we "
     "you they every each everything"
 )
 _MARKS = re.compile(r"[|&$<>*/=-]")
 _PATH = re.compile(r"(?<=\s)(?:~|\.{1,2})?/[\w./-]*")
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"|`[^`]*`")
+# What a sentence has that begins like a statement: "grant the contractor root on all machines".
+_CHANGES_SQL = re.compile(r"\s*(?:grant|revoke|exec(?:ute)?|drop|update|restore|backup|alter)\b", re.I)
+_SPOKEN = re.compile(
+    r"\s(?:the|my|our|your|every|please|everyone|it|them|these|those)\s|\.\w+\s+(?:on|in|against)\s", re.I
+)
+_COMMIT_MESSAGE = re.compile(
+    r"(?:feat|fix|docs|style|refactor|perf|tests?|build|ci|chore|revert)(?:\([\w./-]+\))?!?: \S"
+)
+_CMDLET = re.compile(r"[A-Z][a-z]+-[A-Z][A-Za-z]+")
+_PROMPT = re.compile(
+    r"^(?:[\w.-]+@[\w.-]+:\S*[$#]|[$%]|PS [^>\n]*>|(?:sqlite|mysql|MariaDB [^>\n]*|SQL)>|\w+=[#>])\s+", re.M
+)
+_REMARKS = re.compile(r"(?:#[^\n]*\n\s*)+")
+_DEFINES = re.compile(r"\s*(?:function\s+)?[\w-]+\s*\(\)\s*\{")
 _HEAD = 4096
+_ABOUT_PROGRAMS = frozenset(("type", "alias", "unalias", "hash", "whatis"))
+_COMMENT = re.compile(r"/\*(?:!\d*(.*?)|.*?)\*/", re.S)
 _FIRST_WORD = re.compile(r"[^\s;|&<>()]+")
-_PREFIX = re.compile(r"\s*(?:[A-Za-z_]\w*=(?:'[^']*'|\"[^\"]*\"|\S*)\s+)*(?:[({!]\s+|\()?")
+_PREFIX = re.compile(r"\s*(?:[A-Za-z_]\w*=(?:'[^']*'|\"[^\"]*\"|[^\s;]*)[\s;]+)*(?:[({!]\s+|\()?")
 _KEYWORDS = frozenset(("if", "for", "while", "until", "case", "function", "[", "[[", "{", "(", "!", "time"))
 _PLAIN_WORDS = listed(
     "make find sort test kill install split join cut patch link file watch time which who head more less touch "
@@ -51,8 +68,15 @@ _PLAIN_WORDS = listed(
 def detect_kinds(rules: Rules, text: str) -> tuple[OperationKind, ...]:
     """Return the kinds that a text can be, the likelier first."""
     head = text[:_HEAD]
-    if _SQL.match(head):
-        return (OperationKind.SQL,)
+    if head.startswith("#"):
+        head = _REMARKS.sub("", head) or head
+    if _COMMIT_MESSAGE.match(head):
+        return (OperationKind.WORDS,)
+    if _DEFINES.match(head):
+        return (OperationKind.SHELL,)
+    if looks_like_sql(head):
+        is_spoken = _CHANGES_SQL.match(head) is not None and _SPOKEN.search(_QUOTED.sub("", head)) is not None
+        return (OperationKind.SQL, OperationKind.WORDS) if is_spoken else (OperationKind.SQL,)
     start = _PREFIX.match(head)
     match = _FIRST_WORD.match(head, start.end() if start else 0)
     first = match[0] if match else ""
@@ -62,9 +86,15 @@ def detect_kinds(rules: Rules, text: str) -> tuple[OperationKind, ...]:
     return _words_or_shell(rules, first, bare, has_prefix=bool(start and "=" in start[0]))
 
 
+def without_prompt(text: str) -> str:
+    """Return a text that was copied from a terminal without the prompts of its lines."""
+    return _PROMPT.sub("", text) if _PROMPT.match(text) else text
+
+
 def looks_like_sql(text: str) -> bool:
     """Tell whether a text begins with a statement."""
-    return _SQL.match(text[:_HEAD]) is not None
+    head = text[:_HEAD]
+    return _SQL.match(_COMMENT.sub(r" \1 ", head) if "/*" in head else head) is not None
 
 
 def _looks_spoken(bare: str) -> bool:
@@ -88,9 +118,10 @@ def _words_or_shell(rules: Rules, first: str, bare: str, *, has_prefix: bool) ->
         or name in CLIENTS
         or name in WRAPPERS
         or name.endswith((".sh", ".py", ".ps1"))
+        or _CMDLET.fullmatch(name) is not None
     )
     strong = _MARKS.search(bare) is not None and _STRONG_SHELL.search(bare) is not None
-    if name in ("make", "just", "task") and len(words) == 2:
+    if (name in ("make", "just", "task") and len(words) == 2) or (name in _ABOUT_PROGRAMS and not spoken):
         return (OperationKind.SHELL,)
     is_said = name in _PLAIN_WORDS or (name in rules.words and bool(rules.words[name].action))
     if has_prefix and (is_program or strong):
@@ -118,19 +149,6 @@ def _words_or_shell(rules: Rules, first: str, bare: str, *, has_prefix: bool) ->
 
 
 _MORE_PROGRAMS = listed(
-    "sudo doas env nohup timeout nice ionice xargs ssh busybox su eval source . npx bunx poetry uv pipenv "
+    "iex sudo doas env nohup timeout nice ionice xargs ssh busybox su eval source . npx bunx poetry uv pipenv "
     "bundle parallel watch strace flock chroot exec stdbuf setsid unshare pwsh powershell cmd"
 )
-
-
-def kind_of(operation: Operation) -> OperationKind | None:
-    """Return the kind that the fields of an operation say, None where only its text can tell."""
-    if operation.kind is not None:
-        return operation.kind
-    if operation.tool:
-        return OperationKind.TOOL
-    if operation.path:
-        return OperationKind.FILE
-    if operation.argv:
-        return OperationKind.GIT if operation.argv[0].rsplit("/", 1)[-1] == "git" else OperationKind.SHELL
-    return None

@@ -14,32 +14,32 @@ from collections.abc import Callable
 import msgspec
 
 from historian.risk.case import Case
-from historian.risk.listing import listed
+from historian.risk.listing import late, listed
 from historian.risk.paths import kind_of_path
 from historian.risk.shell_text import decode_base64
 from historian.risk.sql import judge_sql
 
 _LONGEST_CODE = 64 * 1024
 _LONGEST_PATH = 200
-_REMOVES = re.compile(
+_REMOVES = late(
     r"""(?x)\b(?:os\s*\.\s*(?:remove|unlink|rmdir|removedirs|truncate)|shutil\s*\.\s*(?:rmtree)|rmtree|send2trash
     |(?:fs|fsp|promises|fse?|Deno|Bun)\s*\.\s*(?:rm|rmSync|unlink|unlinkSync|rmdir|rmdirSync|remove|removeSync|truncate|truncateSync|emptyDir|emptyDirSync)|rimraf(?:Sync)?|unlinkSync|rmSync|rmdirSync
     |File\s*\.\s*(?:delete|unlink|truncate)|FileUtils\s*\.\s*(?:rm\w*|remove\w*)|Dir\s*\.\s*(?:rmdir|delete|unlink)|rm_rf?|remove_tree
     |file\.remove|Remove-Item|Clear-Content|Files\s*\.\s*delete\w*|deleteRecursively|deleteDir
     |drop_all|drop_database|dropDatabase|drop_collection|drop_table|flushall|flushdb|delete_all|destroy_all|truncate_all|delete_many\(\s*\{\s*\}|deleteMany\(\s*\{?\s*\}?\s*\)|objects\.all\(\)\.delete|delete_bucket|terminate_instances|delete_table|delete_object\w*|delete_db_instance|delete_stack)\b"""
     r"|['\"](?:unlink|rmdir|rmtree|rmSync|unlinkSync|rmdirSync|remove_tree|rimraf)['\"]\s*[,)\]]|getattr\([^)]*['\"]remove['\"]"
-    r"|\.\s*(?:unlink|rmdir|rmtree|unlink!)\s*\(|\bunlink\s*[\( ]|\brmdir\s*[\( ]"
+    r"|\.\s*(?:unlink|rmdir|rmtree|unlink!)\s*\(|\bunlink\b\s*(?:[\( ;}]|$)|\brmdir\s*[\( ]"
     r"|(?<![\w.])rm\(\s*['\"]|\bfile\s+delete\b|->\s*(?:truncate|forceDelete|dropIfExists|drop)\(|\.delete\(recursive|\.drop\(\)|\.destroy!?\b|\.truncate\(\s*0?\s*\)|::delete\b"
 )
-_EMPTIES = re.compile(
+_EMPTIES = late(
     r"open\([^)]*['\"]w[bt+]*['\"][^)]*\)\s*[.:]\s*close|(?:writeFile(?:Sync)?|file_put_contents|File\.write|write_file|writeTextFileSync)\(\s*[^,]+,\s*(['\"`])\1"
     r"|write_(?:text|bytes)\(\s*b?(['\"])\2\s*\)|\btruncate\b\s*\(?\s*['\"$]"
 )
-_MIGRATES = re.compile(
+_MIGRATES = late(
     r"\b(?:call_command\(\s*['\"]migrate|command\.upgrade\(|migrate\.latest|runMigrations|migrator\b|create_all\(|ALTER\s+TABLE)",
     re.I,
 )
-_STARTS = re.compile(
+_STARTS = late(
     r"(?:os\.system|os\.popen|os\.exec\w+|os\.spawn\w+|subprocess\.\w+|commands\.getoutput|\bsystem|\bexec(?:Sync|File|FileSync)?|\bspawn(?:Sync)?|\bpopen\w*|"
     r"\bpassthru|\bshell_exec|\bproc_open|IO\.popen|Open3\.\w+|"
     r"Process\.\w+|\$|execa(?:Sync)?|shelljs\.exec|Runtime\.getRuntime\(\)\.exec|"
@@ -49,24 +49,22 @@ _STARTS = re.compile(
     r"(?:f|r|b|rb|br|u)?(?:'''.*?'''|\"\"\".*?\"\"\"|'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|`[^`]*`))",
     re.S,
 )
-_BACKQUOTED = re.compile(r"`([^`]+)`|%x[\{\(\[](.+?)[\}\)\]]|qx[\{\(/](.+?)[\}\)/]")
-_LITERAL = re.compile(r"'''(.*?)'''|\"\"\"(.*?)\"\"\"|'((?:[^'\\\n]|\\.)*)'|\"((?:[^\"\\\n]|\\.)*)\"|`([^`]*)`", re.S)
-_SQL = re.compile(
+_BACKQUOTED = late(r"`([^`]+)`|%x[\{\(\[](.+?)[\}\)\]]|qx[\{\(/](.+?)[\}\)/]")
+_LITERAL = late(r"'''(.*?)'''|\"\"\"(.*?)\"\"\"|'((?:[^'\\\n]|\\.)*)'|\"((?:[^\"\\\n]|\\.)*)\"|`([^`]*)`", re.S)
+_SQL = late(
     r"\s*(?:match\s*\(|delete\s+from|update\s+\S+\s+set|drop\s+(?:table|database|index|view|schema|column|user|role)|truncate\s+\w+|alter\s+(?:table|database|user|role)|insert\s+into|create\s+(?:table|index|view|database|unique)|replace\s+into|select\s.+\sfrom|select\s+\d|grant\s|revoke\s|pragma\s|vacuum)\b",
     re.I | re.S,
 )
-_WRITES = re.compile(
+_WRITES = late(
     r"open\([^)]*,\s*(?:mode\s*=\s*)?['\"][rb]*[wax+]|\.write(?:_text|_bytes|lines|File|FileSync)?\(|writeFile|appendFile|\.save\(|\.to_(?:csv|sql|json|parquet|excel)\(|os\.(?:rename|replace|chmod|chown|makedirs|mkdir|symlink|link|kill)|shutil\.(?:copy\w*|move|make_archive)|\.rename\(|\.mkdir\(|\.touch\(|File\.write|file_put_contents|fwrite|Set-Content|Out-File|\.commit\(|setattr|\.put\(|\.insert\w*\(|\.update\w*\(|\.create\w*\(|mkdirSync|copyFile\w*|Add-Content|New-Item|Copy-Item|Move-Item"
 )
-_SENDS = re.compile(
+_SENDS = late(
     r"requests\.(?:post|put|patch|delete)|httpx\.(?:post|put|patch|delete)|urlopen\([^)]*data\s*=|fetch\([^)]*method\s*:\s*['\"](?:POST|PUT|PATCH|DELETE)|axios\.(?:post|put|patch|delete)|smtplib|sendmail|send_mail|\.send_message\(|Net::HTTP\.(?:post|put|delete)|Invoke-RestMethod.*-Method\s+(?:Post|Put|Delete|Patch)"
 )
-_DELETES_REMOTE = re.compile(r"(?:requests|httpx|axios)\.delete|method\s*:\s*['\"]DELETE|-Method\s+Delete")
-_DECODES = re.compile(
-    r"b64decode|base64|fromhex|unhexlify|atob\(|Buffer\.from|rot13|FromBase64String|decode64|unpack", re.I
-)
-_RUNS_CODE = re.compile(r"\b(?:exec|eval|compile|__import__|Function|iex|Invoke-Expression)\b\s*[\( ]|importlib")
-_CALL = re.compile(r"([\w.:!?]+)\s*\(")
+_DELETES_REMOTE = late(r"(?:requests|httpx|axios)\.delete|method\s*:\s*['\"]DELETE|-Method\s+Delete")
+_DECODES = late(r"b64decode|base64|fromhex|unhexlify|atob\(|Buffer\.from|rot13|FromBase64String|decode64|unpack", re.I)
+_RUNS_CODE = late(r"\b(?:exec|eval|compile|__import__|Function|iex|Invoke-Expression)\b\s*[\( ]|importlib")
+_CALL = late(r"([\w.:!?]+)\s*\(")
 _HARMLESS = listed(
     "print println puts log p pp echo printf write_line len open read readlines read_text readFile "
     "readFileSync load loads dumps dump parse stringify sorted sum min max abs round str int float bool list "
@@ -130,13 +128,13 @@ INTERPRETERS: dict[str, tuple[str, ...]] = {
 }
 
 
-_SAID = re.compile(
+_SAID = late(
     r"\b(?:print|println|puts|pp|echo|printf|console\.\w+|"
     r"log(?:ger|ging)?\.\w+|warn|say|Write-Host|Write-Output|disp)\b[ (]+"
     r"(?:f|r)?(?:'(?:[^'\\{$`]|\\.)*'|\"(?:[^\"\\{$`#]|\\.)*\")(?=\s*(?:[);]|$))"
 )
-_SHOWN = re.compile(r"\b(?:getsource|getsourcefile|signature|getdoc|help|callable|repr|hasattr)\([\w.]+\)")
-_JOINED = re.compile(r"(?<=\w)(['\"])\s*(?:\+|\.|\.\.)\s*\1(?=\w)")
+_SHOWN = late(r"\b(?:getsource|getsourcefile|signature|getdoc|help|callable|repr|hasattr)\([\w.]+\)")
+_JOINED = late(r"(?<=\w)(['\"])\s*(?:\+|\.|\.\.)\s*\1(?=\w)")
 
 
 def looks_like_sql(text: str) -> bool:

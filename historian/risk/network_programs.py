@@ -26,6 +26,7 @@ _DATA_FLAGS = (
     "--form-string",
 )
 _LOCAL_HOSTS = re.compile(r"(?:\w+://)?(?:localhost|127\.0\.0\.1|\[::1\]|0\.0\.0\.0|host\.docker\.internal)(?=[:/]|$)")
+_METHOD = re.compile(r"-[a-zA-Z]*X([A-Z]{3,})")
 _CURL_VALUED = (
     "-X",
     "--request",
@@ -71,7 +72,8 @@ def _curl(call: Invocation) -> Flow:
     """curl: reads, writes a file, or writes somewhere over HTTP."""
     case = call.case
     arguments = Arguments("curl", call.words[1:], _CURL_VALUED)
-    method = arguments.values.get("-X", arguments.values.get("--request", "")).upper()
+    joined = next((match[1] for word in call.words[1:] if (match := _METHOD.fullmatch(word.text))), "")
+    method = arguments.values.get("-X", arguments.values.get("--request", joined)).upper()
     sends = arguments.has(*_DATA_FLAGS) and not arguments.has("-G", "--get")
     url = next(
         (

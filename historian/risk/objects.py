@@ -18,12 +18,20 @@ _AFTER_OBJECT = listed(
 _ADVERBS = listed("again now today tonight asap please too first there here altogether")
 _CONTENTS = listed("contents content all everything copy rest entirety lot most half some each any none one")
 _PRONOUNS = listed("it them")
+_IDENTIFIER = re.compile(r"[\d_./-]")
 _VERSION = re.compile(r"v?\d")
 _STRUCTURES = listed("code class classes form session page function functions method helper logging caching")
 _LOOSE = listed("files file folder folders directory directories data keys logs log")
 _FIXED = frozenset(("runs", "migrates", "patches"))
 _SMALL = frozenset(("destroys", "refactors", "permits", "rewrites"))
 _SENTENCE = 20
+_LONGEST_SUBJECT = 12
+_JOINING = frozenset(("and", ",", "plus", "&"))
+_PASSIVE = listed(
+    "be been being is are get gets getting got to can could may might must shall should will would need needs have has "
+    "ought supposed going gonna wants want also now please just finally completely really fully all always"
+)
+_BEFORE_SUBJECT = JOINS | STOPS | listed("that if when then but let let's please sure")
 
 
 def settle(rules: Rules, tokens: Sequence[str], place: int, action: str, length: int) -> str:
@@ -32,28 +40,76 @@ def settle(rules: Rules, tokens: Sequence[str], place: int, action: str, length:
         return action
     if action == "deploys":
         is_version = place + length < len(tokens) and _VERSION.match(tokens[place + length]) is not None
-        is_out = is_version and tokens[place].startswith(("release", "ship", "launch"))
+        is_there = place > 0 and tokens[place - 1] in rules.production
+        is_out = is_there or (is_version and tokens[place].startswith(("release", "ship", "launch")))
         return action if is_out or not rules.production.isdisjoint(clause_from(tokens, place)) else "changes"
     if action in _SMALL or action == "destroys_data":
-        phrase = object_at(tokens, place + length)
-        is_small = not rules.small.isdisjoint(phrase)
-        if action == "refactors":
-            is_small = is_small and phrase[-1] in rules.small and phrase[-1] not in _STRUCTURES
-        if action != "destroys_data":
-            return "changes" if is_small and (phrase[-1] not in rules.data or phrase[-1] in _LOOSE) else action
-        if phrase and phrase[0] in _PRONOUNS:
-            return "changes" if rules.data.isdisjoint(tokens[max(place - _SENTENCE, 0) : place]) else "destroys"
-        is_held = bool(phrase) and phrase[-1] in rules.data and not (is_small and phrase[-1] in _LOOSE)
-        return "destroys" if is_held else "changes"
+        phrases = _objects_of(rules, tokens, place, length)
+        if action == "destroys" and _is_edit(rules, tokens, place + length):
+            return "changes"
+        said = [_settle_object(rules, tokens, place, action, phrase) for phrase in phrases]
+        return next((one for one in said if one != "changes"), "changes")
     return action
 
 
-def object_at(tokens: Sequence[str], place: int) -> list[str]:
-    """Return the words of the object that begins at `place`."""
+def _is_edit(rules: Rules, tokens: Sequence[str], place: int) -> bool:
+    """Whether what goes is a part of a page or a text: "remove the field from the settings form"."""
+    phrase, end = object_at(tokens, place)
+    if not phrase or tokens[end] not in ("from", "in", "on") or not rules.data.isdisjoint(phrase):
+        return False
+    place_of_it = object_at(tokens, end + 1)[0]
+    return bool(place_of_it) and place_of_it[-1] in rules.screens
+
+
+def _settle_object(rules: Rules, tokens: Sequence[str], place: int, action: str, phrase: Sequence[str]) -> str:
+    is_small = not rules.small.isdisjoint(phrase) and phrase[:2] != ["everything", "else"]
+    if action == "refactors":
+        is_small = is_small and phrase[-1] in rules.small and phrase[-1] not in _STRUCTURES
+    if action != "destroys_data":
+        return "changes" if is_small and (phrase[-1] not in rules.data or phrase[-1] in _LOOSE) else action
+    if phrase and phrase[0] in _PRONOUNS:
+        return "changes" if rules.data.isdisjoint(tokens[max(place - _SENTENCE, 0) : place]) else "destroys"
+    if len(phrase) > 1 and _IDENTIFIER.search(phrase[-1]) and phrase[-2] in rules.data:
+        phrase = phrase[:-1]  # "the table import_errors"
+    is_held = bool(phrase) and phrase[-1] in rules.data and not (is_small and phrase[-1] in _LOOSE)
+    return "destroys" if is_held else "changes"
+
+
+def _objects_of(rules: Rules, tokens: Sequence[str], place: int, length: int) -> list[list[str]]:
+    """Return what a verb is about: its object, what that is joined with where it holds data, or else the subject."""
+    phrase, end = object_at(tokens, place + length)
+    if not phrase and place and tokens[place - 1] in rules.data:
+        return [[tokens[place - 1]]]  # "database cleanup"
+    found = [phrase or _subject_of(tokens, place)]
+    while phrase and end + 1 < len(tokens) and tokens[end] in _JOINING:
+        entry = rules.words.get(tokens[end + 1])
+        if entry is not None and entry.is_plain and entry.action:
+            break
+        phrase, end = object_at(tokens, end + 1)
+        if phrase and phrase[-1] in rules.data:
+            found.append(phrase)
+    return found
+
+
+def _subject_of(tokens: Sequence[str], place: int) -> list[str]:
+    """Return what is said to be done: "the old snapshots" of "the old snapshots need to be cleaned up"."""
+    end = place
+    while end and tokens[end - 1] in _PASSIVE:
+        end -= 1
+    start = end
+    while start and end - start < _LONGEST_SUBJECT and tokens[start - 1] not in _BEFORE_SUBJECT:
+        start -= 1
+    return object_at(tokens[start:end], 0)[0] if end < place else []
+
+
+def object_at(tokens: Sequence[str], place: int) -> tuple[list[str], int]:
+    """Return the words of the object that begins at `place`, and where it ends."""
     found: list[str] = []
-    for token in tokens[place : place + 9]:
+    end = place
+    for end in range(place, min(place + 9, len(tokens))):
+        token = tokens[end]
         if token in _AFTER_OBJECT:
-            if token == "of" and found and found[-1] in _CONTENTS:
+            if token == "of" and (not found or found[-1] in _CONTENTS):
                 continue
             if token in ("from", "in", "out", "down", "up", "off", "away") and (not found or found == ["everything"]):
                 found = []
@@ -63,7 +119,7 @@ def object_at(tokens: Sequence[str], place: int) -> list[str]:
             found.append(token)
     while len(found) > 1 and (found[-1].endswith("ly") or found[-1] in _ADVERBS or found[-1] == "all"):
         found.pop()
-    return found
+    return found, end
 
 
 def clause_from(tokens: Sequence[str], place: int) -> list[str]:

@@ -39,3 +39,16 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     arguments: Mapping[str, Any] = {}
     dialect: str = ""
     cwd: str = ""
+
+
+def kind_of(operation: Operation) -> OperationKind | None:
+    """Return the kind that the fields of an operation say, None where only its text can tell."""
+    if operation.kind is not None:
+        return operation.kind
+    if operation.tool:
+        return OperationKind.TOOL
+    if operation.path:
+        return OperationKind.FILE
+    if operation.argv:
+        return OperationKind.GIT if operation.argv[0].rsplit("/", 1)[-1] == "git" else OperationKind.SHELL
+    return None

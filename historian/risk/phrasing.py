@@ -49,7 +49,7 @@ _IRREGULAR = {
 _REAL_WORDS = listed(
     "eased easing eases scraped scraping forge forges hated hating rests rest cleaned merged prune pruned purge pure "
     "disc disk dropper publics pubic migrant sledge reveres reverse reverts release relapse reface retract contract "
-    "rework reword reboot robot abandoned trunk trunks trash ditch destroyer refactors"
+    "rework reword reboot robot react reacts fatten abandoned trunk trunks trash ditch destroyer refactors"
 )
 _WORD = re.compile(r"[\w'’.:/@+-]*[\w'’]|--?\w[\w-]*|[;.!?\n,:()`|\"—]")
 
@@ -168,7 +168,7 @@ def compile_words(
         (reach, seconds), *rest = parts
         has_gap = any(part[0] for part in parts)
         for form in firsts:
-            is_plain = len(form) < _SHORT or not form.endswith(("ing", "ed"))
+            is_plain = len(form) < _SHORT or not form.endswith(("ing", "ed")) or form.endswith("thing")
             turn = Turn(action, rank, is_plain, not reach, has_gap, tuple(rest))
             for second in seconds:
                 by_first.setdefault(form, {}).setdefault(second, []).append(turn)
@@ -182,9 +182,20 @@ def compile_words(
 
 
 def _forms(word: str, action: str, *, has_forms: bool) -> Iterator[tuple[str, tuple[str, bool, bool]]]:
-    is_noun = not has_forms and word.endswith(("ion", "ions", "al", "ment", "ings", "over"))
-    for number, form in enumerate(dict.fromkeys(inflect(word) if has_forms else (word,))):
-        yield form, (action, number == 0 and not is_noun, number >= _FIRST_PAST)
+    if not has_forms:
+        yield word, (action, not word.endswith(("ion", "ions", "al", "ment", "ings", "over")), False)
+        return
+    for spelling in _spellings(word):
+        for number, form in enumerate(dict.fromkeys(inflect(spelling))):
+            yield form, (action, number == 0, number >= _FIRST_PAST)
+
+
+def _spellings(verb: str) -> Iterator[str]:
+    """Yield a verb, and how else it is written: reorganize, reorganise, re-organize."""
+    for spelling in (verb, f"{verb[:-3]}ise") if verb.endswith("ize") else (verb,):
+        yield spelling
+        if len(verb) >= _SHORT and verb.startswith(("re", "de", "un")):
+            yield f"{spelling[:2]}-{spelling[2:]}"
 
 
 def _parts(words: Iterable[str], lists: Callable[[str], Iterable[str]]) -> Iterator[tuple[int, frozenset[str]]]:
@@ -201,9 +212,10 @@ def _alternatives(word: str, lists: Callable[[str], Iterable[str]]) -> Iterator[
     for choice in word.lower().split("|") if word != "|" else (word,):
         if choice.startswith("@"):
             for name in lists(choice[1:]):
-                yield from inflect(name[:-1]) if name.endswith("~") else (name,)
+                yield from _alternatives(name, lists) if name.endswith("~") else (name, f"{name}'s")
         elif choice.endswith("~"):
-            yield from inflect(choice[:-1])
+            for spelling in _spellings(choice[:-1]):
+                yield from inflect(spelling)
         else:
             yield choice
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 
 from historian.risk import scripts
-from historian.risk.arguments import Arguments, Word, best_rule
+from historian.risk.arguments import Arguments, Word, best_rule, split_name
 from historian.risk.case import DEEPEST, Case
 from historian.risk.editors import EDITOR_JUDGES
 from historian.risk.file_programs import FILE_JUDGES
@@ -64,7 +64,10 @@ def judge_program(case: Case, words: list[Word], flow: Flow, state: ShellState, 
     wrapped = find_wrapped(name, words)
     if name in ("command", "builtin") and len(words) > 2 and words[1].text in ("-v", "-V"):
         case.add("reads", "shell.help", f"{name} {words[1].text} only tells what it is")
-        return Flow(sources=(name,))
+        return Flow(text=words[2].text, sources=(name,))
+    if name == "which" and len(words) == 2:
+        case.add("reads", "shell.help", "which only tells where a program is")
+        return Flow(text=words[1].text, sources=(name,))
     written = state.files.get(words[0].text.removeprefix("./")) or state.files.get(words[0].text)
     if written is not None and "/" in words[0].text and state.depth < DEEPEST:
         case.add("runs", "shell.script", f"runs {words[0].text[:60]}, written a moment ago")
@@ -76,7 +79,10 @@ def judge_program(case: Case, words: list[Word], flow: Flow, state: ShellState, 
             case.hit("remote", wrapped.host)
             case.effect(f"command on another machine ({wrapped.host})"[:80])
         if wrapped.text:
-            return inner(wrapped.text, flow)
+            before = len(case.findings)
+            found = inner(wrapped.text, flow)
+            _note_production(case, wrapped.host, before)
+            return found
         if wrapped.words and state.depth < 30:
             rest = list(wrapped.words)
             if name == "xargs":
@@ -88,6 +94,13 @@ def judge_program(case: Case, words: list[Word], flow: Flow, state: ShellState, 
             finally:
                 state.depth -= 1
     return _judge(case_call)
+
+
+def _note_production(case: Case, host: str, before: int) -> None:
+    """Note that files of a machine in production are changed by hand."""
+    is_changed = any(found.action == "changes" and found.rule.startswith("path.") for found in case.findings[before:])
+    if is_changed and not case.rules.production.isdisjoint(split_name(host)):
+        case.add("patches", "shell.production", f"changes files of {host[:60]} by hand")
 
 
 def _program_like(case: Case, pattern: str) -> str:

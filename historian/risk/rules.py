@@ -1,7 +1,7 @@
 """The rules by which risk is judged, compiled from the files of the package and from what a project adds.
 
 Words become one table from a token to what it says; commands one table from a program to its rules. Compiling takes
-some 20 ms and is done once in a process for the rules of the package.
+some 70 ms and is done once in a process for the rules of the package.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ STRENGTH = (
 )  # fmt: skip
 _SILENT = ("subordinates", "questions", "negations", "mentions")
 # Only slips of words of these are known: the others are too many, and too short.
-_TYPED = frozenset(("deploys", *STRENGTH[STRENGTH.index("refactors") :]))
+_TYPED = frozenset(("deploys", "destroys_data", *STRENGTH[STRENGTH.index("refactors") :]))
 _SAYS = {
     "reads": "only reads", "rehearses": "is a rehearsal", "changes": "changes something", "runs": "runs something",
     "sends": "sends something", "replaces": "replaces something", "destroys": "destroys",
@@ -63,21 +63,22 @@ class Rules(msgspec.Struct, frozen=True, dict=True):
         table = self.table.words
         order = (*_by_strength(table.keys() - set(_SILENT)), *_SILENT)
         found = compile_words(table, order, self._list)
-        add_slips(found, [word for word, token in found.items() if token.action in _TYPED and len(word) > 3])
+        typed = (word for word, token in found.items() if token.action in _TYPED)
+        add_slips(found, [word for word in typed if len(word) > 3 and "-" not in word])
         return found
 
     def _list(self, name: str) -> list[str]:
         return self.table.classes.get(name) or getattr(self.table, name, [])
 
     @cached_property
+    def screens(self) -> frozenset[str]:
+        """Words for pages and texts, of which parts are removed as an edit."""
+        return frozenset(self.table.classes.get("screens", ()))
+
+    @cached_property
     def data(self) -> frozenset[str]:
         """Words for what holds data."""
         return with_slips(self.table.data)
-
-    @cached_property
-    def schema(self) -> frozenset[str]:
-        """Words for parts of a schema."""
-        return frozenset(self.table.schema)
 
     @cached_property
     def small(self) -> frozenset[str]:

@@ -24,6 +24,10 @@ _SYNTAX = {
     "php": ("-l", "-i", "-m"),
     "node": ("--check", "-c"),
 }
+_FETCHES_AND_RUNS = re.compile(
+    r"(?i)(?:iwr|irm|invoke-webrequest|invoke-restmethod|downloadstring|curl)\b.*(?:iex|invoke-expression)"
+    r"|(?:iex|invoke-expression)\W.*(?:iwr|irm|downloadstring|invoke-webrequest|invoke-restmethod)"
+)
 _SERVERS = frozenset(("http.server", "SimpleHTTPServer", "uvicorn", "gunicorn", "flask", "streamlit", "jupyter"))
 
 
@@ -40,6 +44,9 @@ def judge_shell_program(call: Invocation) -> None:
             if rest:
                 _judge_given(call, rest)
             return
+        if re.fullmatch(r"-[a-zA-Z]*s[a-zA-Z]*", flag):
+            place = len(words)
+            break
         if flag == "-n" and place + 1 < len(words):
             call.case.add("reads", "shell.syntax", "only checks the syntax of a script")
             return
@@ -201,12 +208,14 @@ def judge_interpreter(call: Invocation) -> bool:
     return True
 
 
+def fetches_and_runs(text: str) -> bool:
+    """Tell whether PowerShell runs what it fetches."""
+    return _FETCHES_AND_RUNS.search(text) is not None
+
+
 def _judge_powershell(call: Invocation, text: str) -> None:
     judge_code(call.case, Code(call.name, text, call.state.folder), call.inner)
-    if re.search(
-        r"(?i)(?:iwr|irm|invoke-webrequest|invoke-restmethod|downloadstring|curl)\b.*(?:iex|invoke-expression)|iex\W.*(?:iwr|irm|downloadstring|invoke-webrequest)",
-        text,
-    ):
+    if fetches_and_runs(text):
         call.case.add("foreign", "shell.foreign", "PowerShell runs what comes from elsewhere")
     call.inner(text)
 

@@ -19,6 +19,7 @@ from historian.risk.case import DEEPEST, Case
 from historian.risk.listing import listed
 from historian.risk.paths import is_device, is_schedule, judge_change, scheduled_command
 from historian.risk.programs import judge_program
+from historian.risk.scripts import fetches_and_runs
 from historian.risk.shell_bounds import cut_command
 from historian.risk.shell_flow import Flow, ShellState
 from historian.risk.shell_text import modernize_backquotes, take_heredocs
@@ -58,6 +59,8 @@ def judge_shell(case: Case, text: str, folder: str = "", state: ShellState | Non
     if root.has_error:
         case.add("runs", "shell.unparsed", "does not parse as a shell command, so its words count as well")
         _judge_by_words(case, text)
+        if fetches_and_runs(text):
+            case.add("foreign", "shell.foreign", "runs what comes from elsewhere")
     try:
         flow = Shell(case, state).run(root, flow)
         if state.depth == 0:
@@ -183,7 +186,10 @@ class Shell:
             for statement in before:
                 self.run(statement, Flow())
         made = self.run(body, flow) if body is not None else Flow(text="")
+        read = (body.text or b"").decode("utf-8", "replace").split() if body is not None else []
         for operator, word, is_errors in targets:
+            if operator == ">" and word.text in read[1:] and read[0] not in ("echo", "printf"):
+                judge_change(self._case, word.text, self._state.folder, "delete", "the redirection, before it is read,")
             self._write(operator, word, Flow() if is_errors else made, is_bare=body is None, is_errors=is_errors)
         return Flow(sources=made.sources) if any(not errors for _, _, errors in targets) else made
 
@@ -302,6 +308,7 @@ class Shell:
             self._state.variables["@"] = (" ".join(word.text for word in words[1:]), all(w.is_sure for w in words))
             return self.run(body, flow)
         if body is not None:
+            self._case.add("runs", "shell.recursion", f"{name[:60]} starts itself")
             return Flow()
         alias = self._state.aliases.pop(name, None)
         if alias is not None:

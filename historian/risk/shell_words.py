@@ -48,6 +48,8 @@ class Expansion:
         elif kind in ("concatenation", "translated_string", "command_name", "array"):
             for child in node.named_children:
                 self.take(child, is_quoted=is_quoted)
+                if kind == "array":
+                    self._flush()
         elif kind in ("simple_expansion", "expansion"):
             self._take_variable(node, text, is_quoted=is_quoted)
         elif kind == "command_substitution":
@@ -86,7 +88,7 @@ class Expansion:
         for child in node.named_children:
             if child.type == "command_substitution":
                 self._shell.output_of(child)
-        is_list = bool(match and match[1] == "@")
+        is_list = bool(match and (match[1] == "@" or "[@]" in text))
         self._take_value(known[0] if known else text, bool(known and known[1]), is_quoted and not is_list)
 
     def _take_value(self, value: str, is_sure: bool, is_quoted: bool) -> None:

@@ -6,7 +6,6 @@ leave a row out. What stands between BEGIN and ROLLBACK is a rehearsal, but for 
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Callable
 from itertools import islice
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from historian.risk.arguments import verb_of
 from historian.risk.case import Case
+from historian.risk.mongo import SHELL, judge_mongo
 from historian.risk.sql_plain import dynamic_statements, judge_plain, split_statements
 
 if TYPE_CHECKING:
@@ -30,12 +30,17 @@ _AS_WRITTEN = re.compile(
     r"\s*(?:exec(?:ute)?|call|prepare|declare|reset|system|match|optional|unwind|flashback|purge|vacuum|dbcc|detach|pragma)\b",
     re.I,
 )
+_RUN_COMMENT = re.compile(r"/\*!\d*(.*?)\*/", re.S)  # MySQL runs what stands in it
 _GUESSES = ("", "postgres", "mysql", "tsql", "bigquery", "oracle", "sqlite")
 _COMMITS_BY_ITSELF = frozenset(("mysql", "mariadb", "oracle"))
 
 
 def judge_sql(case: Case, text: str, dialect: str = "") -> None:
     """Judge statements in a dialect of sqlglot, or in whichever of the common ones they parse."""
+    text = _RUN_COMMENT.sub(r" \1 ", text)
+    if SHELL.match(text):
+        judge_mongo(case, text)
+        return
     if len(text) > LONGEST_PARSED:
         case.add(
             "runs", "bounds", f"longer than {LONGEST_PARSED:,} characters: each statement once, most by its first words"
@@ -77,6 +82,8 @@ def judge_sql(case: Case, text: str, dialect: str = "") -> None:
 
 
 def _parse(text: str, dialect: str) -> list[Expr] | None:
+    import logging
+
     import sqlglot
     from sqlglot.errors import SqlglotError
 

@@ -25,7 +25,7 @@ _STATEMENTS = {
     "runs": listed("call exec execute do prepare source"),
     "where": listed("delete update"),
     "destroys": listed("drop truncate purge restore remove expire"),
-    "migrates": listed("alter rename"),
+    "migrates": listed("alter rename exchange"),
     "permits": listed("revoke deny reassign"),
     "stops": listed("shutdown"),
     "pragma": listed("pragma"),
@@ -68,8 +68,12 @@ _SPECIAL = {
     "flashback": [(r"to before drop", "changes"), (r"", "destroys")],
     "vacuum": [(r"retain 0\b", "destroys")],
     "dbcc": [(r"repair_", "destroys"), (r"^dbcc (?:check|show|sqlperf|opentran|inputbuffer|loginfo)", "reads")],
-    "set": [(r"^set (?:session characteristics|transaction|local transaction)", "reads")],
-    "detach": [(r"permanently", "destroys")],
+    "set": [
+        (r"^set password", "permits"),
+        (r"^set (?:session characteristics|transaction|local transaction)", "reads"),
+    ],
+    "detach": [(r"permanently|^detach delete", "destroys")],
+    "msck": [(r"drop partitions", "destroys")],
     "restore": [(r"^restore (?:filelistonly|headeronly|verifyonly|labelonly)", "reads")],
 }
 

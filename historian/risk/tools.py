@@ -7,10 +7,9 @@ import shlex
 from collections.abc import Callable
 from typing import Any
 
-from historian.risk.arguments import split_name
+from historian.risk.arguments import kind_of_migration, split_name, verb_of
 from historian.risk.calls import Call, steps_of, take_apart
 from historian.risk.case import Case
-from historian.risk.detecting import looks_like_sql
 from historian.risk.listing import listed
 from historian.risk.operations import Operation, OperationKind
 from historian.risk.words import judge_words
@@ -20,6 +19,19 @@ Judge = Callable[[Case, Operation], None]
 _SHELLS = listed(
     "bash shell sh terminal exec command cmd powershell zsh console process cli ssh execute run invoke subprocess"
 )
+_RIGHTS = listed(
+    "role roles policy policies permission permissions access member members grant collaborator acl rights"
+)
+_MIGHTY = listed("admin administrator administrators owner root superuser sudo")
+_EVERYWHERE = frozenset(("0.0.0.0/0", "::/0", "allUsers", "public-read", "public-read-write"))
+_WORLD = frozenset(("public", "*", "everyone", "anyone", "world"))
+_AUDIENCES = listed("visibility access acl principal audience sharing")
+_CHANNELS = listed("queue topic exchange channel event message routing subject")
+_COUNTS = listed("replicas desired capacity instances")
+_MIGRATIONS = listed("migrate migration migrations")
+# A request of GraphQL, and the names of what it asks for.
+_GRAPH = re.compile(r"\s*(?:(query|mutation|subscription)\b[^{]*)?\{")
+_FIELD = re.compile(r"(?:^|\})\s*(?:\w+\s*:\s*)?([A-Za-z]\w*)\s*[({]")
 _DELETES = listed("delete remove rm unlink trash erase rmdir rmtree destroy")
 _READS = listed(
     "read view get list ls search grep glob find cat open fetch show describe lookup query browse look inspect "
@@ -58,11 +70,11 @@ def judge_tool(case: Case, operation: Operation, judge: Judge, depth: int = 0) -
     if call.is_rehearsal:
         case.add("rehearses", "tool.rehearsal", "says that nothing is to be done")
         return
-    for step in steps_of(call.given) if depth < _DEEPEST else ():
+    steps = list(steps_of(call.given)) if depth < _DEEPEST else []
+    for step in steps:
         judge_tool(case, Operation(tool=_step_name(call, step), arguments=step, cwd=operation.cwd), judge, depth + 1)
-    if _judge_given(case, call, operation, judge):
-        return
-    _judge_name(case, call, judge)
+    if not _judge_given(case, call, operation, judge) and not (steps and not _action_of(case, call)):
+        _judge_name(case, call, judge)
 
 
 def _step_name(call: Call, step: Any) -> str:
@@ -77,6 +89,9 @@ def _judge_given(case: Case, call: Call, operation: Operation, judge: Judge) -> 
     said, cwd = set(call.parts), operation.cwd
     if not said.isdisjoint(_SEARCHES) and said.isdisjoint(_SHELLS):
         return False
+    if (request := call.request) and " " in request:
+        judge(case, Operation(text=request, kind=OperationKind.WORDS))
+        return True
     command = call.command
     if command and "*** Begin Patch" in command:
         return _judge_patch(case, command, judge, cwd)
@@ -84,10 +99,15 @@ def _judge_given(case: Case, call: Call, operation: Operation, judge: Judge) -> 
     if patch and "*** Begin Patch" in patch:
         return _judge_patch(case, patch, judge, cwd)
     statements = call.statements
-    if statements and looks_like_sql(statements):
+    if statements and _is_sql(statements):
         judge(case, Operation(text=statements, kind=OperationKind.SQL, dialect=operation.dialect))
         if (named := _by_words(case, call.parts)) == "migrates":
             case.add(named, "tool.name", f"the tool {call.name[:60]} {case.rules.says(named)}")
+        return True
+    if (graph := _GRAPH.match(statements)) is not None:
+        fields = _FIELD.findall(statements[graph.end() :]) if graph[1] == "mutation" else []
+        for action in [verb_of(field, case.rules.verbs) or "changes" for field in fields] or ["reads"]:
+            case.add(action, "tool.graph", f"a {graph[1] or 'query'} {case.rules.says(action)}")
         return True
     if (code := call.code) and not said.isdisjoint(_CODE) and said.isdisjoint(_WRITES):
         return _judge_code(case, call, code, judge, cwd)
@@ -99,6 +119,12 @@ def _judge_given(case: Case, call: Call, operation: Operation, judge: Judge) -> 
         judge(case, Operation(text=statements, kind=OperationKind.SQL, dialect=operation.dialect))
         return True
     return _judge_file_tool(case, call, judge, cwd)
+
+
+def _is_sql(text: str) -> bool:
+    from historian.risk.detecting import looks_like_sql  # 10 ms, and few calls are given what may be statements
+
+    return looks_like_sql(text)
 
 
 def _is_run(call: Call) -> bool:
@@ -160,7 +186,7 @@ def _judge_file_tool(case: Case, call: Call, judge: Judge, cwd: str) -> bool:
         change = "create"
     elif said & _WRITES:
         change = "update"
-        if "overwrite" in said:
+        if said & {"overwrite", "truncate", "empty", "clear", "wipe"}:
             case.add("destroys", "tool.overwrites", f"overwrites {path[:120]}")
     else:
         return False
@@ -193,24 +219,43 @@ def _action_of(case: Case, call: Call) -> str:
     """Return what the name says: its first verb, what it says as words, and what its arguments choose."""
     rules, parts = case.rules, call.parts
     first = next((part for part in parts if part in rules.verbs or part in _READS or part in _SENDS), "")
+    if not _MIGRATIONS.isdisjoint(parts) and (said := kind_of_migration(parts, rules.verbs)) in ("reads", "changes"):
+        return said
     action = "reads" if first in _READS else "sends" if first in _SENDS else rules.verbs.get(first, "")
     is_browser = "browser" in call.context
     if is_browser and action in ("", "runs", "reads"):
         return "reads" if not _READS.isdisjoint(parts) else "runs"
     if action == "reads" and "and" not in parts:
         return action
-    chosen = [_by_words(case, split_name(choice)) for choice in call.choices()]
+    choices = [split_name(choice) for choice in call.choices()]
+    chosen = ["reads" if choice[:1] and choice[0] in _READS else _by_words(case, choice) for choice in choices]
+    if any(_opens(call, key, value) for key, value in call.scalars()):
+        chosen.append("permits")
+    if any(value == 0 and value is not False and _COUNTS & set(split_name(key)) for key, value in call.given.items()):
+        chosen.append("stops")
+    if "ref" in parts and call.given.get("force") is True:
+        chosen.append("rewrites")
     found = [action, _by_words(case, parts), _by_words(case, (parts[-1], *parts[:-1])), *chosen]
     if action == "" and any(one == "reads" for one in chosen):
         found = [one for one in found if one not in _MILD]
         action = "reads"
     heaviest = max(found, key=lambda one: rules.weight(one) if one else 0.0, default=action)
+    if heaviest == "publishes" and not _CHANNELS.isdisjoint(part for key in call.given for part in split_name(key)):
+        return "sends"
     if rules.weight(heaviest) <= rules.weight("sends") and heaviest:
         heaviest = action or heaviest
     if (action or heaviest) == "deploys":
         texts = {part for value in (call.name, *map(str, call.given.values())) for part in split_name(value[:200])}
         heaviest = "deploys" if texts & rules.production else "changes"
     return heaviest
+
+
+def _opens(call: Call, key: str, value: str) -> bool:
+    """Whether a value gives somebody all rights, or everybody some."""
+    name = split_name(key)[-1:]
+    if value in _EVERYWHERE or (value.lower() in _WORLD and not _AUDIENCES.isdisjoint(name)):
+        return True
+    return not _RIGHTS.isdisjoint((*call.parts, *name)) and not _MIGHTY.isdisjoint(split_name(value[:200]))
 
 
 def _by_words(case: Case, parts: list[str] | tuple[str, ...]) -> str:

@@ -13,13 +13,16 @@ from collections.abc import Callable, Sequence
 from historian.risk.case import Case
 from historian.risk.clauses import (
     JOINS,
+    TURNING,
     State,
     ends_at_comma,
     is_at_start,
+    is_handed_on,
     is_nominal,
     is_noun,
     is_question,
     is_relative,
+    is_restricting,
     is_told,
 )
 from historian.risk.listing import listed
@@ -35,6 +38,7 @@ _CREATING = listed(
 )
 _PRONOUNS = frozenset(("it", "them", "that", "this", "the", "those", "these", "both", "everything"))
 _CAUSING = listed("get gets see have has getting having open")
+_INTENSE = listed("bulk mass batch hard force secure safe auto double un re over")
 _ASKED = frozenset(("how", "why", "what", "where", "which"))
 _AUXILIARIES = listed("is are was were does did should do has had am")
 _OPENS = STOPS | JOINS | frozenset(('"',))
@@ -42,7 +46,8 @@ _REHEARSED = listed("preview previews mock mocks simulation")  # nouns too: "the
 _MARKS = STOPS | JOINS | BREAKS | frozenset(('"',))
 _MILD = frozenset(("changes", "runs", "sends"))
 _NO_HARM = frozenset(("reads", "rehearses"))
-_SILENT = {"subordinates", "questions", "negations", "mentions", "reads", "rehearses"}
+_SILENT = TURNING | _NO_HARM
+_HARMLESS = _SILENT | _MILD | {""}
 _EFFECTS = {
     "push": "push to a remote",
     "publish": "publication",
@@ -117,8 +122,15 @@ class _Reader:
                 self._meet_flag(place)
             elif self._spans and token.startswith("codespan"):
                 self._meet_span(token)
+            elif "-" in token and (entry := self._find_verb(token)) is not None:
+                place += self._meet(place, token, entry)
             place += 1
         self._finish()
+
+    def _find_verb(self, token: str) -> Token | None:
+        """Return what a verb with a word before it says: "bulk-delete", "secure-erase"."""
+        before, _, verb = token.rpartition("-")
+        return self._rules.words.get(verb) if before in _INTENSE else None
 
     def _meet_mark(self, place: int, token: str, *, asks: bool) -> None:
         """Take in what ends or joins sentences and clauses."""
@@ -180,8 +192,10 @@ class _Reader:
     def _meet_governor(self, place: int, token: str, action: str, *, is_plain: bool, is_turn: bool) -> None:
         state = self._state
         if action == "rehearses":
-            if token in _REHEARSED and place and self._tokens[place - 1] in DETERMINERS and state.verb:
-                return
+            if token in _REHEARSED and place and self._tokens[place - 1] in DETERMINERS:
+                after = self._tokens[place + 1] if place + 1 < len(self._tokens) else ""
+                if state.verb or after in self._rules.nouns or after in self._rules.data:
+                    return
             if state.mode != "not" and not state.is_rehearsal:
                 state.is_rehearsal = True
                 del self._case.findings[state.found_before :]
@@ -189,6 +203,8 @@ class _Reader:
         elif action == "subordinates":
             self._meet_subordinate(place, token)
         elif action == "negations":
+            if is_restricting(state, self._tokens, place):
+                return
             if state.mode == "do" or (state.mode == "read" and not state.is_how_to):
                 state.mode, state.joined_at, state.is_fronted = "not", -9, False
         elif action == "mentions":
@@ -199,6 +215,8 @@ class _Reader:
                 state.mode, state.verb, state.verb_action = "mention", token, "changes"
         elif action == "questions":
             self._meet_question(place, token)
+        elif is_handed_on(self._rules.words, self._tokens, place):
+            return
         elif self._is_joined(place) and is_plain and state.mode != "not" and not state.is_fronted:
             state.start_clause()
             state.mode, state.verb, state.has_read = "read", token, True
@@ -217,6 +235,10 @@ class _Reader:
 
     def _meet_question(self, place: int, token: str) -> None:
         state = self._state
+        if self._tokens[place : place + 2] in (["why", "not"], ["why", "don't"], ["how", "about"]):
+            return
+        if token in _AUXILIARIES and not state.is_asked and "?" in self._present:
+            return
         if token in _AUXILIARIES and place and self._tokens[place - 1] not in _OPENS:
             return
         if state.mode == "read":
@@ -231,7 +253,9 @@ class _Reader:
         return place - self._state.joined_at <= _JOIN_REACH
 
     def _is_after_noun(self, place: int) -> bool:
-        """Whether a reading word is a noun here: "a summary", but not as the first word."""
+        """Whether a reading word is a noun here: "a summary", "the attached list of", but not as the first word."""
+        if self._tokens[place + 1 : place + 2] == ["of"] and place and self._tokens[place - 1] not in _OPENS:
+            return not is_at_start(self._tokens, place)
         return place > 0 and self._tokens[place - 1] in DETERMINERS and not is_at_start(self._tokens, place - 1)
 
     def _meet_action(self, place: int, token: str, action: str, entry: Token, *, is_plain: bool, length: int) -> None:
@@ -247,7 +271,7 @@ class _Reader:
             and (
                 (entry.is_past and is_told(tokens, place))
                 or is_relative(state, tokens, place)
-                or is_nominal(state, token)
+                or is_nominal(state, tokens, place)
             )
         ):
             state.spared, state.has_named = action, True
@@ -285,11 +309,22 @@ class _Reader:
         if "between" in tokens[max(place - 5, 0) : place]:
             return False
         joint = tokens[state.joined_at]
+        if self._names_alike(place):
+            return False
         if state.mode == "not" and joint == "," and not {"or", "nor"}.isdisjoint(tokens[place + 1 : place + 6]):
             return False
         if joint in ("before", "while"):
             return False
         return state.mode != "not" or joint in ("and", ",", "&", "plus")
+
+    def _names_alike(self, place: int) -> bool:
+        """Whether it is named beside another: "compare delete and truncate"."""
+        tokens, at = self._tokens, self._state.joined_at
+        beside = self._rules.words.get(tokens[at - 1]) if at == place - 1 and at else None
+        if self._state.mode != "read":
+            return False
+        is_named = beside is not None and beside.is_plain and beside.action not in _HARMLESS
+        return is_named and not (tokens[place + 1 : place + 2] and tokens[place + 1] in _PRONOUNS)
 
     def _meet_span(self, token: str) -> None:
         number = token.removeprefix("codespan")

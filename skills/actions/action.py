@@ -17,7 +17,7 @@ import msgspec
 from skills.errors import BadArgumentsError
 
 if TYPE_CHECKING:
-    from skills.actions.access import Access
+    pass
 
 Function = TypeVar("Function", bound=Callable[..., msgspec.Struct])
 PLAN_ID = "plan_id"
@@ -82,8 +82,10 @@ class Action:
 
     @cached_property
     def input_schema(self) -> dict[str, Any]:
-        """JSON Schema (2020-12) of the arguments, an object."""
-        return _schema(self.input_type)
+        """JSON Schema (2020-12) of the arguments, an object; without references, which not all models understand."""
+        schema = _schema(self.input_type)
+        found: dict[str, Any] = _inline(schema, schema.pop("$defs", {}))
+        return found
 
     @cached_property
     def output_schema(self) -> dict[str, Any]:
@@ -91,19 +93,17 @@ class Action:
         return _schema(self.output_type)
 
     def read_arguments(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """Return `arguments` with the types of the function's. Models write numbers as text: those are understood.
+        """Return `arguments` with the types of the function's. Raises BadArgumentsError.
 
-        Raises BadArgumentsError.
+        Models write numbers as text, and null for what they leave out: both are understood.
         """
+        has_default = {one.name for one in self.parameters if one.default is not one.empty}
+        given = {name: value for name, value in arguments.items() if value is not None or name not in has_default}
         try:
-            found = msgspec.convert(dict(arguments), self.input_type, strict=False)
+            found = msgspec.convert(given, self.input_type, strict=False)
         except msgspec.ValidationError as cause:
             raise _bad_arguments(self, str(cause)) from cause
         return {one.name: getattr(found, one.name) for one in self.parameters}
-
-    def run(self, access: Access, arguments: Mapping[str, Any]) -> msgspec.Struct:
-        """Do it. Raises BadArgumentsError, and what the function raises (ChronosError)."""
-        return self.function(access, **self.read_arguments(arguments))
 
 
 def action(
@@ -138,6 +138,17 @@ def _resolve(schema: Any, parts: Mapping[str, Any]) -> Any:
     if isinstance(found.get("description"), str):
         found["description"] = inspect.cleandoc(found["description"])
     return found
+
+
+def _inline(schema: Any, parts: Mapping[str, Any]) -> Any:
+    """Put each part where it is referred to; what is said there goes before what the part says."""
+    if isinstance(schema, list):
+        return [_inline(one, parts) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    found = {key: _inline(one, parts) for key, one in schema.items() if key != "$ref"}
+    part = parts[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else {}
+    return {**_inline(part, parts), **found} if part else found
 
 
 def _bad_arguments(action: Action, problem: str) -> BadArgumentsError:

@@ -16,6 +16,7 @@ _Name = Annotated[str, Meta(description="What to call it, such as 'before_migrat
 _Description = Annotated[str, Meta(description="Why it is taken, in a sentence")]
 _Text = Annotated[str, Meta(description="Only those with this text in name, description or tags")]
 _Lines = Annotated[bool, Meta(description="Show the changed lines too")]
+_Rows = Annotated[bool, Meta(description="Count the rows that differ in each table of the memory stores")]
 _Code = Annotated[bool, Meta(description="Whether files come back")]
 _Memory = Annotated[bool, Meta(description="Whether databases and other memory stores come back")]
 _Verdict = Annotated[VerdictResult, Meta(description="How the tests ended")]
@@ -60,12 +61,12 @@ def show_checkpoint(
 @action("Compare checkpoints", Effect.READS)
 def diff_checkpoints(
     access: Access, old: inputs.CheckpointId, new: inputs.OtherCheckpointId = None, paths: inputs.Paths = (),
-    patch: _Lines = False,
+    patch: _Lines = False, rows: _Rows = False,
 ) -> results.Differences:  # fmt: skip
     """Show which files and memory stores differ from one checkpoint to another, or to the working tree now."""
     engine = access.engine
     differences = engine.diff(old, new, paths=paths)
-    stores = engine.diff_memory(old, new, tables=False) if not paths else []
+    stores = engine.diff_memory(old, new, tables=rows) if not paths else []
     text, is_cut = results.join_patches(engine.diff_patches(old, new, paths=paths)) if patch else ("", False)
     return results.Differences(
         old=old, new=new, differences=tuple(map(results.PathDifference.of, differences[: results.MOST_LISTED])),

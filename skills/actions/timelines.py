@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from msgspec import Meta
 
@@ -10,6 +10,7 @@ from chronos.merging import Choice, Resolution, Strategy
 from skills.actions import inputs, results
 from skills.actions.access import Access
 from skills.actions.action import Effect, action
+from skills.errors import BadArgumentsError
 
 _NewName = Annotated[str, Meta(description="What to call the new timeline, such as 'experiment'")]
 _Name = Annotated[str, Meta(description="The timeline's name")]
@@ -19,7 +20,12 @@ _Target = Annotated[
     str | None, Meta(description="The timeline into which they go; that of this working tree if absent")
 ]
 _Subject = Annotated[str, Meta(description="The path, the memory store's name or the conflict's id")]
-_Side = Annotated[Literal["ours", "theirs"], Meta(description="'ours' (the target's) or 'theirs' (the source's)")]
+_Taken = Annotated[
+    Choice, Meta(description="'ours' (the target's), 'theirs' (the source's), or 'content' that you give")
+]
+_Content = Annotated[
+    str | None, Meta(description="With 'content': the whole file as it should be, or the row as a JSON object")
+]
 
 
 @action("Branch a timeline", Effect.ADDS)
@@ -68,10 +74,12 @@ def list_conflicts(access: Access, timeline: inputs.InTimeline = None) -> result
 
 @action("Decide a conflict", Effect.ADDS, idempotent=True)
 def resolve_conflict(
-    access: Access, subject: _Subject, side: _Side, timeline: inputs.InTimeline = None
+    access: Access, subject: _Subject, choice: _Taken, content: _Content = None, timeline: inputs.InTimeline = None
 ) -> results.Conflicts:
-    """Decide a conflict for one side. No file changes before the merge is made again."""
-    resolution = Resolution(Choice(side))
+    """Decide a conflict. No file changes before the merge is made again."""
+    if (choice is Choice.CONTENT) is (content is None):
+        raise BadArgumentsError("choice 'content' needs content, and no other takes any")
+    resolution = Resolution(choice, (content or "").encode("utf-8"))
     return results.Conflicts.of(access.engine.resolve_conflict(subject, resolution, timeline=timeline))
 
 

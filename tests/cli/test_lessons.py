@@ -13,6 +13,13 @@ from tests.support import RepoBuilder
 FAILED = ("database migration", "ran it", "FAILURE: OperationalError: no such column")
 
 
+@pytest.fixture
+def chrono(chrono: Program) -> Program:
+    """The program, which has imported LanceDB."""
+    chrono.loaded = ("lancedb",)
+    return chrono
+
+
 def test_a_lesson_is_learned_found_and_shown(chrono: Program) -> None:
     learned = chrono.good("lessons", "add", *FAILED, "--feedback", "add it first", "--tag", "db", "--json").json
     assert (learned["outcome"], learned["count"], learned["tags"]) == ("failure", 1, ["db"])

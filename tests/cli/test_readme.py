@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import shlex
 import sqlite3
@@ -167,3 +168,14 @@ def test_the_settings_of_the_readme_are_all_there_are() -> None:
 @pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\((docs/[^)#]+)\)", README))))
 def test_the_readme_links_to_what_exists(link: str) -> None:
     assert (PROJECT / link).exists(), link
+
+
+def test_an_agent_is_set_up_as_the_readme_says(chrono: Program, repo: RepoBuilder) -> None:
+    install, status, serve = commands_with("agent install")
+    chrono.good(*install)
+    for name in (".claude/settings.local.json", ".mcp.json"):
+        assert json.loads(repo.read(name))
+    assert "installed" in chrono.good(*status).out
+    assert (
+        serve == ["mcp"] and Path(json.loads(repo.read(".mcp.json"))["mcpServers"]["chronomancer"]["command"]).exists()
+    )

@@ -22,7 +22,7 @@ CREATE = {
     "owner packs policy reading reconcile seal secrets set_up states store",
     "cli": "checkpoint commands documents main options output plans program progress render session tables transfers "
     "views wording",
-    "engine": "checkpoints memory merging place timelines transfer upkeep",
+    "engine": "annotations checkpoints memory merging place timelines transfer upkeep",
     "files": "databases durable paths safe_root",
     "git": "command conversion index intents objects patch refs repository scratch_index status",
     "maintenance": "due",

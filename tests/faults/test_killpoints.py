@@ -1,9 +1,10 @@
 """Each command, cut short at every call that could change something, leaves the old state or the new one and no damage.
 
-A create, restore, delete, gc and import are killed wherever the disk is another than at the call before. An undo, and
-what branches, merges or deletes timelines, is so as soon as that is written down. Other commands and faults are sampled
-unless `CHRONO_FAULT_STEP=k` says to take every k-th call (1: all of them). `CHRONO_FAULT_POINTS=57,58` takes just
-these, to replay a failure. What ran is printed at the end of the run and stored with each test as "fault points".
+A create, restore, undo, delete, gc and import are killed around every new, moved or removed name, and at 60 calls or
+wherever the disk is another than at the call before. What branches, merges or deletes timelines is so as soon as that
+is written down. Other commands and faults are sampled. `CHRONO_FAULT_STEP=k` takes every k-th call of all (1: each of
+them), `CHRONO_FAULT_POINTS=57,58` just these, to replay a failure. What ran is printed at the end of the run and stored
+with each test as "fault points".
 """
 
 from __future__ import annotations
@@ -27,17 +28,17 @@ from tests.faults.checks import (
     check_refusal,
 )
 from tests.faults.harness import KILL, KILL_AFTER, Call, Killpoint, Outcome, TracerError, fail_from_then_on, fail_once
-from tests.faults.points import Choice, chosen, every, every_state, moves, once_begun, promises
+from tests.faults.points import Choice, at_turns, chosen, every, every_state, moves, once_begun, promises
 from tests.faults.scenarios import NAMES, Scenario, Workshop
 from tests.faults.summary import POINTS
 from tests.faults.timeline_scenarios import BUILDERS
 
 EIO, ENOSPC, EROFS = 5, 28, 30
 KILL_STEP, ERROR_STEP = 20, 96
-KILLED_EVERYWHERE = ("create", "restore", "delete", "gc", "import")
-# An undo carries its changes out as a restore does.
-KILLED_ONCE_BEGUN = (*BUILDERS, "undo")
-RUN_AGAIN, AGAIN_STEP = ("branch", "timeline-delete", "merge"), 10
+# A kill behind a call mostly finds what the kill before the next one does, and errors take the same few ways out.
+MOST_BEHIND, MOST_ERRORS = 8, 4
+KILLED_EVERYWHERE = ("create", "restore", "undo", "delete", "gc", "import")
+RUN_AGAIN, AGAIN_STEP = ("branch", "timeline-delete", "merge"), 20
 _SHOWN_VIOLATIONS = 12
 _ATTEMPTS = 3
 _WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
@@ -141,12 +142,15 @@ def _only_the_claim(_w: Workshop, _scenario: Scenario, _root: Path, outcome: Out
 @EACH_COMMAND
 def test_a_killed_command_leaves_the_old_state_or_the_new_one(strike: Strike, name: str, action: str) -> None:
     """Killed before or behind a call; sampled runs take different points for the two."""
-    if action == KILL and name in KILLED_ONCE_BEGUN:
-        strike(name, action, _after_kill, once_begun(KILL_STEP))
-        return
-    step = 1 if action == KILL and name in KILLED_EVERYWHERE else KILL_STEP
-    offset = 0 if action == KILL else KILL_STEP // 2
-    strike(name, action, _after_kill, every_state(step, offset, behind=action == KILL_AFTER))
+    if action == KILL_AFTER:
+        choose = every_state(KILL_STEP, KILL_STEP // 2, behind=True, most=MOST_BEHIND)
+    elif name in KILLED_EVERYWHERE:
+        choose = at_turns
+    elif name in BUILDERS:
+        choose = once_begun(KILL_STEP)
+    else:
+        choose = every_state(KILL_STEP, 0, behind=False)
+    strike(name, action, _after_kill, choose)
 
 
 @pytest.mark.parametrize(
@@ -161,14 +165,14 @@ def test_the_same_command_works_at_once_after_a_kill(strike: Strike, name: str) 
 @EACH_COMMAND
 def test_a_failing_call_is_reported_and_leaves_no_damage(strike: Strike, name: str, error: int) -> None:
     """One call fails, the rest of the machine is fine: exit code 5 with one line, or a success that is one."""
-    strike(name, fail_once(error), _after_error, every(ERROR_STEP, error))
+    strike(name, fail_once(error), _after_error, every(ERROR_STEP, error, MOST_ERRORS))
 
 
 @pytest.mark.parametrize("error", [ENOSPC, EIO])
 @EACH_COMMAND
 def test_a_disk_that_stays_broken_is_reported_and_leaves_no_damage(strike: Strike, name: str, error: int) -> None:
     """From some call on nothing can be written, so not even cleaning up works; later the disk is fine again."""
-    strike(name, fail_from_then_on(error), _after_error, every(ERROR_STEP, error + ERROR_STEP // 2))
+    strike(name, fail_from_then_on(error), _after_error, every(ERROR_STEP, error + ERROR_STEP // 2, MOST_ERRORS))
 
 
 @EACH_COMMAND

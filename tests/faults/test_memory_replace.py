@@ -12,7 +12,6 @@ import json
 import os
 import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -28,7 +27,6 @@ from tests.memory.stores import Adapter, FileAdapter, FolderAdapter, LanceAdapte
 PROJECT = Path(__file__).parents[2]
 _CHOSEN_STEP = os.environ.get("CHRONO_FAULT_STEP")
 _THREADS = max(1, (os.cpu_count() or 1) // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
-OTHER_FILE_SYSTEM = Path("/dev/shm")
 
 CASES = [
     # adapter, what comes, fault, every how many calls before the first sync and from there on, trash elsewhere
@@ -116,17 +114,14 @@ class Trial:
 
 
 @pytest.fixture
-def trashes(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
+def trashes(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
     """Where trash folders are made: here, or on another file system."""
-    if not request.param:
-        (tmp_path / "trashes").mkdir()
-        yield tmp_path / "trashes"
-        return
-    if not OTHER_FILE_SYSTEM.is_dir() or OTHER_FILE_SYSTEM.stat().st_dev == tmp_path.stat().st_dev:
-        pytest.skip("no second file system")
-    folder = Path(tempfile.mkdtemp(dir=OTHER_FILE_SYSTEM))
-    yield folder
-    shutil.rmtree(folder)
+    if request.param:
+        other: Path = request.getfixturevalue("elsewhere")
+        return other
+    folder = tmp_path / "trashes"
+    folder.mkdir()
+    return folder
 
 
 @pytest.mark.parametrize(("adapter", "source", "action", "steps", "trashes"), CASES, indirect=["trashes"])

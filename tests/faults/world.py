@@ -12,7 +12,8 @@ from typing import Any
 
 from tests.faults.harness import Killpoint, Outcome
 from tests.faults.tree import git
-from tests.faults.warm import MODULE, PACKAGE, Answer, WarmProgram
+from tests.faults.warm import TracedProgram
+from tests.support.warm import MODULE, PACKAGES, Answer
 
 PROJECT = Path(__file__).parents[2]
 _GIT_CONFIG = """[user]
@@ -41,8 +42,10 @@ class World:
             "PYTHONDONTWRITEBYTECODE": "1",
         }
         # Compiled once here, since a traced command must not be seen writing bytecode.
-        subprocess.run([sys.executable, "-m", "compileall", "-q", str(PROJECT / PACKAGE)], check=True)
-        self._program = WarmProgram(self.environment)
+        subprocess.run(
+            [sys.executable, "-m", "compileall", "-q", *(str(PROJECT / name) for name in PACKAGES)], check=True
+        )
+        self._program = TracedProgram(self.environment)
 
     def argv(self, root: Path, arguments: Sequence[str]) -> list[str]:
         """Return the command line of `chrono` with `arguments` on `root`."""

@@ -91,6 +91,7 @@ class Merged:
 OLD = {number: f"old {number}" for number in (1, 2, 3, 4)}
 
 
+@pytest.mark.usefixtures("cold_lance")
 def test_rows_changed_on_both_sides_end_as_the_union(tmp_path: Path) -> None:
     ours = also(set_text("o", 1), lambda db: db.open_table("t").add(rows(10, text="ours")))
     theirs = also(

@@ -288,6 +288,7 @@ def test_manifests_say_what_lancedb_says(place: Path) -> None:
         assert {name for name in needed if name.startswith(kind.encode())} == there
 
 
+@pytest.mark.usefixtures("cold_lance")
 def test_a_single_table_folder_is_a_store(place: Path, pool: MemoryPool, tmp_path: Path) -> None:
     table = place / "rows.lance"
     assert KIND.detect(table)

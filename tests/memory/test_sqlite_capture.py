@@ -43,14 +43,14 @@ def backed_up(place: Path, target: Path) -> bytes:
 
 
 @pytest.mark.parametrize("mode", ["wal", "delete", "truncate", "persist"])
-def test_fifty_captures_under_a_writer_are_each_consistent(pool: Pool, place: Path, tmp_path: Path, mode: str) -> None:
+def test_twenty_captures_under_a_writer_are_each_consistent(pool: Pool, place: Path, tmp_path: Path, mode: str) -> None:
     make_bank(place, mode)
     seen = set()
     with writing(place, mode):
-        for number in range(50):
+        for number in range(20):
             copy = write_out(pool, place, tmp_path / str(number))
             seen.add(check_bank(copy))
-    assert len(seen) > 10, "the writer stood still"
+    assert len(seen) > 4, "the writer stood still"
 
 
 def test_a_capture_neither_changes_nor_removes_the_wal_of_a_crashed_program(

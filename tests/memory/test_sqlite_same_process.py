@@ -18,7 +18,7 @@ import pytest
 
 from tests.memory.sqlite_world import KIND, Pool, make_bank
 
-_ROUNDS = 100
+_ROUNDS = 40
 _INTRUDER = """
 import sqlite3, sys
 for line in sys.stdin:

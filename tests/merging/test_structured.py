@@ -177,6 +177,13 @@ def test_what_is_too_large_or_no_text_is_left_to_people() -> None:
     assert merge_structured(b"a.json", b"{}", b'{"a": "\xff"}', b'{"b": 1}') is None
 
 
+def test_yaml_that_says_nothing_is_a_mapping_without_keys() -> None:
+    assert merge("a.yaml", "", "", "a: 1\n") == "a: 1\n"
+    assert merge("a.yaml", "# c\n", "# c\n\n", "# c\na:\n  b: 1\n") == "# c\n\na:\n  b: 1\n"
+    assert merge("a.yaml", "a: 1\n", "a: 1\n# ours\n", "") == "# ours\n"
+    assert merge("a.yaml", "a: 1\n", "", "a: 1\nb: 2\n") == "b: 2\n"
+
+
 def test_a_last_line_without_an_end_stays_so() -> None:
     assert merge("a.yaml", "a: 1\nb: 1", "a: 2\nb: 1", "a: 1\nb: 1\nc: 1\n") == "a: 2\nb: 1\nc: 1"
     assert merge("a.json", '{"a": 1}', '{"a": 2}', '{"a": 1, "b": 1}\n') == '{"a": 2, "b": 1}'

@@ -6,6 +6,7 @@ import os
 
 import pytest
 
+from chronos.checkpoints import Trigger
 from chronos.errors import BadNameError, UnknownCheckpointError
 from tests.support import RepoBuilder, store_digest
 
@@ -30,6 +31,21 @@ def test_a_pin_and_tags_show_everywhere_and_change_no_sealed_file(work: RepoBuil
     assert engine.tag_checkpoint("wanted", ["first", "green"], remove=True).tags == ("release",)
     assert engine.pin_checkpoint("wanted", pinned=False).pinned is False
     assert store_digest(work.store) == sealed
+
+
+def test_a_prompt_at_a_state_that_is_held_is_said_of_the_checkpoint_that_has_it(work: RepoBuilder) -> None:
+    engine, sealed = work.engine(), store_digest(work.store)
+    for lines in ("prompt: look\nsession: 1", "prompt: go on\nsession: 1", "prompt: look\nsession: 1"):
+        created = engine.take_checkpoint("prompt", lines, trigger=Trigger.AUTOMATIC, is_prompt=True)
+        assert not created.created
+    (row,) = engine.list_checkpoints()
+    assert row.description == "prompt: look\nsession: 1\nprompt: go on\nsession: 1"
+    assert (row.name, row.tags) == ("wanted", ("first",))
+    assert engine.search_checkpoints("go on") == [row]
+    assert store_digest(work.store) == sealed
+    engine.close()
+    (work.store / ".store/catalog.sqlite").unlink()
+    assert work.engine().list_checkpoints() == [row]
 
 
 def test_annotations_survive_the_loss_of_the_catalog(work: RepoBuilder) -> None:

@@ -8,6 +8,7 @@ import time
 import tracemalloc
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -227,6 +228,7 @@ def _read(pack: WrittenPack) -> dict[bytes, bytes]:
         opened.close()
 
 
+@cache
 def _frame_of_zeros(size: int, *, states_size: bool) -> bytes:
     compressor = zstandard.ZstdCompressor(level=19, write_content_size=states_size)
     stream = compressor.compressobj(size if states_size else -1)

@@ -1,0 +1,1 @@
+"""Tests of what agents touch: hooks, servers, tools, and setting agents up."""

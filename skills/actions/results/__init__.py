@@ -12,6 +12,7 @@ from skills.actions.results.checkpoints import (
     LeftOut,
     MemoryDifference,
     PathDifference,
+    TableRows,
     Taken,
     join_patches,
 )
@@ -50,6 +51,7 @@ __all__ = [
     "Problems",
     "Result",
     "Status",
+    "TableRows",
     "Taken",
     "Timeline",
     "Timelines",

@@ -101,18 +101,33 @@ class PathDifference(Result, frozen=True, kw_only=True):
         return cls(path=to_text(found.path), status=found.status)
 
 
+class TableRows(Result, frozen=True, kw_only=True):
+    """How many rows of a table differ; `changed` is null where the table has no primary key."""
+
+    name: str
+    status: str
+    added: int
+    removed: int
+    changed: int | None
+
+
 class MemoryDifference(Result, frozen=True, kw_only=True):
-    """A memory store that differs: A (added), M (modified) or D (deleted)."""
+    """A memory store that differs: A (added), M (modified) or D (deleted). `tables` says which rows, if asked for."""
 
     name: str
     kind: str
     path: str
     status: str
+    tables: tuple[TableRows, ...]
 
     @classmethod
     def of(cls, found: StoreDifference) -> MemoryDifference:
         """Describe one memory store."""
-        return cls(name=found.name, kind=found.kind, path=found.path, status=found.status)
+        tables = tuple(
+            TableRows(name=one.name, status=one.status, added=one.added, removed=one.removed, changed=one.changed)
+            for one in found.tables[:MOST_LISTED]
+        )
+        return cls(name=found.name, kind=found.kind, path=found.path, status=found.status, tables=tables)
 
 
 class Differences(Result, frozen=True, kw_only=True):

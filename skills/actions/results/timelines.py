@@ -43,7 +43,10 @@ class Timelines(Result, frozen=True, kw_only=True):
 
 
 class Clash(Result, frozen=True, kw_only=True):
-    """A conflict: what is to be decided, and the sides, as text cut after 2,000 characters; null is an absent one."""
+    """A conflict: what is to be decided, and the sides, as text cut after 2,000 characters; null is an absent one.
+
+    `merged` is what could be made of a text, with conflict markers.
+    """
 
     id: str
     kind: str
@@ -54,6 +57,7 @@ class Clash(Result, frozen=True, kw_only=True):
     reason: str
     ours: str | None
     theirs: str | None
+    merged: str | None
 
     @classmethod
     def of(cls, found: Conflict) -> Clash:
@@ -62,6 +66,7 @@ class Clash(Result, frozen=True, kw_only=True):
             id=found.conflict_id, kind=found.kind.value, path=to_text(found.path), store=found.store or None,
             table=found.table or None, key=found.key or None, reason=found.reason,
             ours=_side(found.ours), theirs=_side(found.theirs),
+            merged=_side(found.merged),
         )  # fmt: skip
 
 

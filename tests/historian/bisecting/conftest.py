@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -52,7 +52,7 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def project(history: Path, tmp_path: Path, sealed: dict[str, str]) -> Iterator[RepoBuilder]:
     """A copy of the project."""
-    shutil.copytree(history, tmp_path / "repo", symlinks=True)
+    subprocess.run(["cp", "-a", history, tmp_path / "repo"], check=True)
     builder = RepoBuilder(tmp_path / "repo", sealed)
     yield builder
     builder.close()

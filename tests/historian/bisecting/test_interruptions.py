@@ -14,6 +14,7 @@ from tests.cli.conftest import COMMAND, Program
 from tests.historian.bisecting.conftest import BAD_CODE, CODE, git_digest, scratch
 from tests.support import RepoBuilder
 
+pytestmark = pytest.mark.xdist_group("bisecting")  # one worker builds the history
 # Says which process it is and waits in its tree.
 WAITING = ("sh", "-c", 'echo $$ >> "$OLD/pids"; sleep 600')
 
@@ -24,6 +25,7 @@ def start(chrono: Program, folder: Path, *options: str) -> subprocess.Popen[byte
     running = subprocess.Popen(
         words, cwd=chrono.folder, env={**chrono.environment, "OLD": str(folder)}, stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # `nohup` has it ignored
     )  # fmt: skip
     wanted = 2 if options else 1
     deadline = time.monotonic() + 60

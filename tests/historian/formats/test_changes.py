@@ -42,6 +42,9 @@ def test_a_list_at_the_root_is_written_as_it_was_indented(end: str) -> None:
         ('{"a": 1}', {"op": "fly", "path": "/a"}, "does not fit"),
         ('{"a": 1}', {"path": "/a"}, "does not fit"),
         ('{"a": 1', {"op": "remove", "path": "/a"}, "no valid JSON"),
+        ('{"a": 1, "b": 2, "a": 3}', {"op": "remove", "path": "/b"}, "the key 'a' twice"),
+        ('{"a": 1}', {"op": "add", "path": "/b", "value": float("nan")}, "not JSON"),
+        ('{"a": 1}', {"op": "add", "path": "/b", "value": {1, 2}}, "not JSON"),
     ],
 )
 def test_a_json_patch_that_does_not_fit_is_refused(old: str, operation: dict[str, object], message: str) -> None:
@@ -52,11 +55,18 @@ def test_a_json_patch_that_does_not_fit_is_refused(old: str, operation: dict[str
 def test_a_json_patch_as_text_is_read_and_is_for_json_only() -> None:
     text = '[{"op": "replace", "path": "/a", "value": 2}]'
     assert change_content("x.json", b'{"a": 1}', Change(json_patch=text)) == b'{"a": 2}'
-    for wrong in ("[", "{}", '"x"', "[1]"):
+    deep = "[" * 5000 + "]" * 5000
+    values = (f'[{{"op": "add", "path": "/b", "value": {value}}}]' for value in ("NaN", "-Infinity", deep, "9" * 5000))
+    for wrong in ("[", "{}", '"x"', "[1]", *values):
         with pytest.raises(PatchRejectedError):
             change_content("x.json", b'{"a": 1}', Change(json_patch=wrong))
     with pytest.raises(UnsupportedError):
         change_content("x.yaml", b"a: 1\n", Change(json_patch=text))
+
+
+def test_numbers_of_a_json_patch_are_written_as_they_were_given() -> None:
+    text = '[{"op": "add", "path": "/b", "value": [1.10, 1e400]}]'
+    assert change_content("x.json", b'{"a": 1}', Change(json_patch=text)) == b'{"a": 1, "b": [1.10, 1e400]}'
 
 
 def test_yaml_keys_keep_comments_quotes_and_line_ends() -> None:
@@ -87,6 +97,37 @@ def test_keys_that_cannot_be_set_without_loss_are_refused(
 ) -> None:
     with pytest.raises(error):
         change_content(path, old.encode(), Change(keys={key: 1}))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("", "a:\n  b: 1\n"), ("\n", "\na:\n  b: 1\n"), ("# only this", "# only this\na:\n  b: 1"),
+        ("# this\n\n# and that\n", "# this\n\n# and that\na:\n  b: 1\n"),
+    ],
+)  # fmt: skip
+def test_a_yaml_file_that_says_nothing_gets_its_first_key(old: str, new: str) -> None:
+    assert keyed("x.yaml", old, a__b=1) == new
+
+
+@pytest.mark.parametrize(
+    ("path", "old", "value"),
+    [
+        ("x.toml", "a = 1\n", None), ("x.toml", "a = 1\n", [None]), ("x.json", '{"a": 1}', float("inf")),
+        ("x.json", '{"a": 1}', {1, 2}), ("x.yaml", "a: 1\n", object()), ("x.json", '{"a": 1}', "\ud800"),
+        ("x.yaml", "a: 1\n", "\ud800"), ("x.toml", "a = 1\n", "\ud800"),
+    ],
+)  # fmt: skip
+def test_a_value_that_the_format_does_not_have_is_refused(path: str, old: str, value: object) -> None:
+    with pytest.raises(UnsupportedError, match="without loss"):
+        change_content(path, old.encode(), Change(keys={"b": value}))
+
+
+def test_text_that_cannot_be_encoded_is_refused() -> None:
+    with pytest.raises(UnsupportedError, match="cannot be written in utf-8"):
+        change_content("f", b"x\n", Change(content="\ud800\n"))
+    with pytest.raises(UnsupportedError, match="cannot be written in utf-8"):
+        change_content("f", b"x\n", Change(diff="@@ -1 +1 @@\n-x\n+\ud800\n"))
 
 
 def test_text_takes_on_how_the_file_is_written_and_bytes_do_not() -> None:

@@ -53,6 +53,20 @@ def test_restore_on_failure_restores_whatever_the_risk_and_keeps_the_exit_code(
     assert not tree.exists("a.txt")
 
 
+@pytest.mark.parametrize("gone", [".git", "data/timelines"])
+def test_a_command_that_takes_away_what_is_compared_with_still_fails_with_its_own_code(
+    chrono: JudgedProgram, gone: str
+) -> None:
+    script = f": low; rm -rf {gone} a.txt; echo broken >&2; exit 4"
+    done = chrono.run("run", "--json", "--restore-on-failure", "--", "sh", "-c", script)
+    assert (done.code, done.json["exit_code"], done.json["restored"]) == (4, 4, None)
+    told = "\n".join(done.json["warnings"])
+    assert "what has changed since" in told
+    assert "could not be restored" in told
+    assert done.json["lesson_id"] or "the failure could not be recorded" in told
+    assert not (chrono.folder / gone).exists()
+
+
 def test_a_document_says_it_all_and_the_commands_output_goes_to_standard_error(chrono: JudgedProgram) -> None:
     done = chrono.run("run", "--json", "--", "sh", "-c", ": high; echo out; echo err >&2; echo x > b.txt; exit 4")
     found = done.json
@@ -151,6 +165,15 @@ def test_ctrl_c_is_for_the_command_and_we_report_after(chrono: JudgedProgram) ->
     assert done.code == 7
     assert done.out.index("cleaning up") < done.out.index("ended with exit code 7")
     assert "Traceback" not in done.out
+
+
+def test_ctrl_c_that_ends_the_command_is_not_one_of_ours(chrono: JudgedProgram) -> None:
+    done = chrono.on_terminal("run", "--", "sh", "-c", ": low; echo ready; sleep 30", answers=[("ready", "\x03")])
+    assert done.code == 130
+    assert "was ended by signal 2" in done.out
+    assert "interrupted" not in done.out
+    done = chrono.run("run", "--json", "--", "sh", "-c", ": low; exit 130")
+    assert (done.code, done.json["exit_code"], done.err) == (130, 130, "")
 
 
 def test_a_failure_offers_the_restore_and_makes_it_on_yes(chrono: JudgedProgram, tree: RepoBuilder) -> None:

@@ -52,6 +52,16 @@ def test_nothing_is_taken_when_the_newest_checkpoint_has_this_state(historian: J
     assert names(historian) == ["mine"]
 
 
+def test_what_somebody_else_does_can_be_let_through(tree: RepoBuilder) -> None:
+    with JudgedHistorian(engine=tree.engine(), origin=lambda: "agent: somebody") as historian:
+        passage = historian.let_through("high destroy")
+        with pytest.raises(BlockedError):
+            historian.let_through("high destroy", policy="block")
+        (row,) = historian.engine.list_checkpoints()
+    assert (passage.checkpoint_id, passage.was_taken) == (row.checkpoint_id, True)
+    assert row.description.splitlines() == ["risk high 0.90", "the words say high", "agent: somebody"]
+
+
 def test_advise_says_it_and_goes_on(historian: JudgedHistorian) -> None:
     with historian.guard("high destroy", policy="advise") as passage:
         pass

@@ -15,6 +15,7 @@ from historian import HistorianAgent
 from historian.risk import Operation, RiskLevel
 from tests.cli.conftest import Program
 from tests.support import RepoBuilder
+from tests.support.databases import make_notes
 
 WORD = "hunter2" + "xyzzy"
 
@@ -140,3 +141,31 @@ def test_a_lesson_that_cannot_be_kept_is_said(chrono: Program, tree: RepoBuilder
     done = chrono.run("run", "--json", "--", "sh", "-c", "exit 1")
     assert done.code == 1
     assert any("lesson" in warning for warning in done.json["warnings"])
+
+
+def test_what_no_restore_brings_back_is_not_promised(chrono: Program, tree: RepoBuilder, tmp_path: Path) -> None:
+    tree.write("chronos-risk.yaml", 'paths:\n  database: ["*/elsewhere/*"]\n')
+    place = tmp_path / "elsewhere/app.db"
+    script = f"rm {place}; exit 3"
+    make_notes(place)
+    done = chrono.run("run", "--", "sh", "-c", script)
+    assert (done.code, "D memory store app.db" in done.err) == (3, True)
+    assert "chrono checkpoint restore" not in done.err
+    assert "`chrono memory extract`" in done.err
+    make_notes(place)
+    done = chrono.on_terminal("run", "--", "sh", "-c", script)
+    assert (done.code, "Restore it?" in done.out) == (3, False)
+    make_notes(place)
+    done = chrono.run("run", "--", "sh", "-c", f"rm a.txt; {script}")
+    assert "`chrono memory extract`" in done.err
+    assert "brings the rest back" in done.err
+
+
+def test_a_secret_that_is_changed_is_not_said_to_be_held(chrono: Program, tree: RepoBuilder) -> None:
+    tree.write(".env", "NAME=value\n")
+    tree.write("prod.env", "NAME=value\n")
+    for name in (".env", "prod.env"):
+        done = chrono.good("update", name, "--with", "a.txt")
+        assert f"{name} (secret)" in done.err
+        assert "the state before" not in done.out
+    assert "the state before" in chrono.good("update", "b.txt", "--with", "a.txt").out

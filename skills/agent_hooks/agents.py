@@ -1,0 +1,194 @@
+"""What each agent calls its events, which it should send, and how it is answered. Loads nothing.
+
+Sources, read in November 2026: the types of @anthropic-ai/claude-agent-sdk 0.3, codex-rs/hooks of openai/codex, the
+sources and docs of @google/gemini-cli 0.61, cursor.com/docs/hooks, and GitHub's and VS Code's references of Copilot
+hooks; tests/skills/agent_hooks/payloads has their shapes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from enum import Enum
+from typing import Any, NamedTuple
+
+AGENTS = ("claude", "codex", "gemini", "cursor", "copilot")
+
+
+class Moment(Enum):
+    """What an event is for us."""
+
+    PROMPT = "prompt"
+    TOOL = "tool"
+    STOP = "stop"
+    OTHER = "other"
+
+
+class Decision(Enum):
+    """What becomes of a tool call: nothing is said and the agent's own rules hold, its user is asked, it is refused."""
+
+    NONE = "none"
+    ASK = "ask"
+    DENY = "deny"
+
+
+class Registration(NamedTuple):
+    """An event that an agent should send: its name in the agent's settings, and which tools, "" where all or none.
+
+    `timeout_s` is what to allow it: longer than a held lock is waited for (`lock_timeout_s`, 30 s).
+    """
+
+    event: str
+    matcher: str = ""
+    timeout_s: int = 60
+
+
+def _named(moment: Moment, names: str) -> dict[str, Moment]:
+    return dict.fromkeys(names.split(), moment)
+
+
+_CLAUDE = {
+    "UserPromptSubmit": Moment.PROMPT,
+    **_named(Moment.TOOL, "PreToolUse PreSkillShellCommand"),
+    **_named(Moment.STOP, "Stop StopFailure SubagentStop SessionEnd"),
+    **_named(
+        Moment.OTHER,
+        "PostToolUse PostToolUseFailure PostToolBatch Notification UserPromptExpansion SessionStart SubagentStart "
+        "PreCompact PostCompact PreModelSwitch PostModelSwitch PermissionRequest PermissionDenied Setup TeammateIdle "
+        "TaskCreated TaskCompleted Elicitation ElicitationResult ConfigChange WorktreeCreate WorktreeRemove "
+        "InstructionsLoaded CwdChanged FileChanged DirectoryAdded MessageDisplay",
+    ),
+}
+_EVENTS: Mapping[str, Mapping[str, Moment]] = {
+    "claude": _CLAUDE,
+    "codex": {
+        "UserPromptSubmit": Moment.PROMPT,
+        "PreToolUse": Moment.TOOL,
+        **_named(Moment.STOP, "Stop StopFailure SubagentStop Interrupt"),
+        **_named(Moment.OTHER, "PostToolUse PermissionRequest SessionStart SubagentStart PreCompact PostCompact"),
+    },
+    "gemini": {
+        "BeforeAgent": Moment.PROMPT,
+        "BeforeTool": Moment.TOOL,
+        **_named(Moment.STOP, "AfterAgent SessionEnd"),
+        **_named(
+            Moment.OTHER,
+            "AfterTool BeforeModel AfterModel BeforeToolSelection Notification SessionStart PreCompress",
+        ),
+    },
+    "cursor": {
+        "beforeSubmitPrompt": Moment.PROMPT,
+        **_named(Moment.TOOL, "beforeShellExecution beforeMCPExecution preToolUse"),
+        **_named(Moment.STOP, "stop subagentStop sessionEnd"),
+        **_named(
+            Moment.OTHER,
+            "sessionStart postToolUse postToolUseFailure subagentStart afterShellExecution afterMCPExecution "
+            "beforeReadFile afterFileEdit beforeTabFileRead afterTabFileEdit afterAgentResponse afterAgentThought "
+            "preCompact workspaceOpen",
+        ),
+    },
+    # Its own names send its own fields, without the event's name; the others those of VS Code.
+    "copilot": {
+        **_named(Moment.PROMPT, "userPromptSubmitted UserPromptSubmit"),
+        **_named(Moment.TOOL, "preToolUse PreToolUse"),
+        **_named(Moment.STOP, "agentStop Stop subagentStop SubagentStop sessionEnd SessionEnd"),
+        **_named(
+            Moment.OTHER,
+            "sessionStart SessionStart postToolUse PostToolUse postToolUseFailure PostToolUseFailure errorOccurred "
+            "ErrorOccurred preCompact PreCompact subagentStart SubagentStart permissionRequest PermissionRequest "
+            "notification Notification userPromptTransformed",
+        ),
+    },
+}
+_REGISTRATIONS: Mapping[str, tuple[Registration, ...]] = {
+    "claude": tuple(map(Registration, ("UserPromptSubmit", "PreToolUse", "Stop", "SubagentStop", "SessionEnd"))),
+    "codex": tuple(map(Registration, ("UserPromptSubmit", "PreToolUse", "Stop", "SubagentStop"))),
+    "gemini": tuple(map(Registration, ("BeforeAgent", "BeforeTool", "AfterAgent", "SessionEnd"))),
+    "cursor": (
+        *map(Registration, ("beforeSubmitPrompt", "beforeShellExecution", "beforeMCPExecution")),
+        Registration("preToolUse", "Write|Edit|StrReplace|Delete|EditNotebook|ApplyPatch"),
+        *map(Registration, ("stop", "subagentStop", "sessionEnd")),
+    ),
+    "copilot": tuple(map(Registration, ("UserPromptSubmit", "PreToolUse", "Stop", "SubagentStop", "SessionEnd"))),
+}
+
+
+def registrations(agent: str) -> tuple[Registration, ...]:
+    """Return what `agent`, one of AGENTS, should be set to send to `chrono-hook`.
+
+    Cursor's `preToolUse` is asked about changes of files alone: it cannot ask its user there, and shell commands and
+    MCP tools have events of their own, where it can.
+    """
+    return _REGISTRATIONS[agent]
+
+
+def find_moment(agent: str, event: str) -> Moment | None:
+    """Return what an event of `agent` is for us, None when none of that name is known."""
+    return _EVENTS[agent].get(event)
+
+
+def infer_event(agent: str, payload: Mapping[str, Any]) -> str:
+    """Return the event whose fields a payload without its name has, "" when that cannot be told: Copilot's own form."""
+    if agent != "copilot":
+        return ""
+    if "toolName" in payload:
+        return (
+            "postToolUseFailure" if "error" in payload else "postToolUse" if "toolResult" in payload else "preToolUse"
+        )
+    by_field = (
+        ("transformedPrompt", "userPromptTransformed"), ("prompt", "userPromptSubmitted"),
+        ("agentId", "subagentStop"), ("agentName", "subagentStart"), ("stopReason", "agentStop"),
+        ("trigger", "preCompact"), ("error", "errorOccurred"), ("source", "sessionStart"), ("reason", "sessionEnd"),
+    )  # fmt: skip
+    return next((event for field, event in by_field if field in payload), "")
+
+
+def can_ask(agent: str, event: str) -> bool:
+    """Tell whether an answer to this event can make the agent ask its user."""
+    if agent == "cursor":  # it takes "ask" from preToolUse and lets the call go on
+        return event in ("beforeShellExecution", "beforeMCPExecution")
+    return agent != "codex" and event != "PreSkillShellCommand"  # codex parses "ask" and lets the call go on
+
+
+def answer(agent: str, event: str, decision: Decision, reason: str, message: str) -> dict[str, Any] | None:
+    """Return the document for standard output, None where the agent is to see none. `message` is for its user.
+
+    Nothing is ever allowed: that would take away what the agent would ask by itself.
+    """
+    return _ANSWERS[agent](event, decision, reason, message)
+
+
+def _claude(event: str, decision: Decision, reason: str, message: str) -> dict[str, Any] | None:
+    document: dict[str, Any] = {"systemMessage": message} if message else {}
+    if decision is not Decision.NONE:
+        document["hookSpecificOutput"] = {
+            "hookEventName": event, "permissionDecision": decision.value, "permissionDecisionReason": reason,
+        }  # fmt: skip
+    return document or None
+
+
+def _gemini(event: str, decision: Decision, reason: str, message: str) -> dict[str, Any] | None:
+    if decision is Decision.NONE:
+        return {"systemMessage": message} if message else None
+    shown = "\n".join(filter(None, (reason, message)))
+    return {"decision": decision.value, "reason": reason, "systemMessage": shown}
+
+
+def _cursor(event: str, decision: Decision, reason: str, message: str) -> dict[str, Any] | None:
+    """A message alone has no place here: a document without `permission` would be refused, with one it would allow."""
+    if decision is Decision.NONE:
+        return None
+    return {"permission": decision.value, "user_message": reason, "agent_message": reason}
+
+
+def _copilot(event: str, decision: Decision, reason: str, message: str) -> dict[str, Any] | None:
+    """The command line reads the decision at the top, VS Code inside of `hookSpecificOutput`."""
+    is_shared_form = event[:1].isupper()
+    document = (_claude(event, decision, reason, message) or {}) if is_shared_form else {}
+    if decision is not Decision.NONE:
+        document |= {"permissionDecision": decision.value, "permissionDecisionReason": reason}
+    return document or None
+
+
+_ANSWERS: Mapping[str, Callable[[str, Decision, str, str], dict[str, Any] | None]] = {
+    "claude": _claude, "codex": _claude, "gemini": _gemini, "cursor": _cursor, "copilot": _copilot,
+}  # fmt: skip

@@ -1,0 +1,82 @@
+"""Start-up: an event loads what it needs and nothing else, since imports are most of its time."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.cli.test_startup import HEAVY
+from tests.skills.agent_hooks.conftest import PROJECT, Hook, read_payload
+
+# What no event may load: not even one that takes a checkpoint of code.
+NEVER = {*HEAVY, "typer", "click", "typing_extensions", "mcp", "sqlglot", "jsonschema"}
+# All of ours that an event may load which needs no look at the tree.
+QUICK = {
+    "chronos", "chronos.lazy", "chronos.background", "skills", "skills.agent_hooks", "skills.agent_hooks.agents",
+    "skills.agent_hooks.events", "skills.agent_hooks.front", "skills.agent_hooks.reading", "historian",
+    "historian.risk", "historian.risk.known_reads", "historian.risk.listing",
+}  # fmt: skip
+REPORT = """
+import os, sys
+before = set(sys.modules)  # an editable installation has imported things already
+from skills.agent_hooks.front import main
+said = main(sys.argv[1:], sys.stdin.buffer, os.environ, lambda: False)
+assert not said.errors, said.errors
+print(" ".join(set(sys.modules) - before))
+"""
+
+
+def imported(hook: Hook, name: str) -> set[str]:
+    """Answer a recorded payload in a process of its own and return the modules that it had imported at the end."""
+    return imported_for(hook, name.partition("/")[0], read_payload(name, hook.tree.root))
+
+
+def imported_for(hook: Hook, agent: str, data: bytes) -> set[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", REPORT, agent], cwd=hook.tree.root, capture_output=True, check=True, input=data,
+        env={**hook.tree.environment, "PYTHONPATH": str(PROJECT)},
+    )  # fmt: skip
+    return set(done.stdout.decode().splitlines()[-1].split())
+
+
+def ours(modules: set[str]) -> set[str]:
+    return {name for name in modules if name.partition(".")[0] in ("chronos", "historian", "skills")}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["claude/PreToolUse.Read", "claude/PreToolUse.Bash.reads", "codex/PreToolUse.Bash.reads", "claude/PostToolUse",
+     "gemini/BeforeTool.read_file", "cursor/beforeShellExecution.reads", "copilot/preToolUse.bash.reads"],
+)  # fmt: skip
+def test_what_only_reads_loads_neither_rules_nor_the_engine(hook: Hook, name: str) -> None:
+    modules = imported(hook, name)
+    assert ours(modules) - QUICK == set()
+    assert not modules & {*NEVER, "msgspec", "subprocess", "sqlite3", "logging", "inspect", "dataclasses"}
+
+
+def test_a_call_that_is_judged_to_be_harmless_opens_no_engine(hook: Hook) -> None:
+    data = b'{"hook_event_name": "PreToolUse", "tool_name": "Bash", "tool_input": {"command": "awk 1 a"}, "cwd": "%s"}'
+    modules = imported_for(hook, "claude", data % bytes(hook.tree.root))
+    assert not modules & {*NEVER, "chronos.engine", "chronos.git.command", "chronos.catalog.database"}
+    assert "historian.risk.shell" in modules
+
+
+@pytest.mark.parametrize("name", ["claude/UserPromptSubmit", "claude/Stop"])
+def test_a_checkpoint_loads_no_historian_that_judges(hook: Hook, name: str) -> None:
+    modules = imported(hook, name)
+    assert not modules & NEVER
+    assert not any(module.startswith("historian.lessons") for module in modules)
+    assert {one for one in modules if one.startswith("historian.risk.")} == {"historian.risk.operations"}
+
+
+@pytest.mark.parametrize("name", ["claude/PreToolUse.Edit", "gemini/BeforeTool.write_file"])
+def test_an_edit_is_held_without_being_judged(hook: Hook, name: str) -> None:
+    modules = imported(hook, name)
+    assert not modules & {*NEVER, "historian.risk.assessing", "historian.lessons.store"}
+    assert hook.names()[0].startswith("before ")
+
+
+def test_a_judged_command_loads_nothing_heavy(hook: Hook) -> None:
+    assert not imported(hook, "claude/PreToolUse.Bash.risky") & NEVER

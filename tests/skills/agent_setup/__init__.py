@@ -1,0 +1,1 @@
+"""Tests of setting agents up, on real settings files."""
