@@ -40,7 +40,7 @@ def find_major() -> int:
         found = version("mcp")
     except PackageNotFoundError as cause:
         raise UnsupportedError("the MCP server needs the package mcp", hint=f"install it with `{_INSTALL}`") from cause
-    major, minor, *_ = (int(part) for part in found.split(".")[:2])
+    major, minor = (int(part) for part in (*found.split("."), "0")[:2])
     if not (1, 26) <= (major, minor) < (3, 0):
         raise UnsupportedError(f"mcp {found} is not served, but 1.26 to 2", hint=f"install one with `{_INSTALL}`")
     return major

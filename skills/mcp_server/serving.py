@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 from collections.abc import Awaitable, Callable
 from contextlib import nullcontext
@@ -32,7 +33,7 @@ def serve_stdio(root: Path, *, on_problem: Problem) -> None:
     A folder that is no project does not end the server: `on_problem` is told, and every tool answers so. Raises
     UnsupportedError without the SDK.
     """
-    find_major()
+    _prepare()
     service = Service(root)
     service.warm(on_problem)
     try:
@@ -49,7 +50,7 @@ def serve_http(
 
     Raises UnsupportedError without the SDK, OutsideError when nothing can listen at `address`.
     """
-    find_major()
+    _prepare()
     service = Service(root)
     try:
         with listening(address) as (listener, found):
@@ -57,6 +58,12 @@ def serve_http(
             anyio.run(_serve_http, service, listener, token, lambda: on_start(found))
     finally:
         service.close(_GRACE_S)
+
+
+def _prepare() -> None:
+    find_major()
+    # Version 1 warns on thirty lines of a request that it does not know, such as the first of a client of version 2.
+    logging.basicConfig(level=logging.ERROR)
 
 
 async def _serve_stdio(service: Service, source: int, target: int) -> None:

@@ -55,15 +55,13 @@ def test_a_result_says_that_it_is_data_and_has_its_notices() -> None:
 
 
 def test_what_is_too_long_is_cut_says_so_and_is_still_of_its_form() -> None:
-    clash = {
-        "id": "x", "kind": "text", "path": "p" * 500, "store": None, "table": None, "key": None, "reason": "both",
-        "ours": "o" * 2000, "theirs": "t" * 2000,
-    }  # fmt: skip
+    schema = tool_document(find_action("list_conflicts"))["outputSchema"]
+    clash = dict.fromkeys(schema["properties"]["conflicts"]["items"]["properties"], "t" * 2000)
     conflicts: dict[str, Any] = {"summary": "s", "conflicts": [clash] * 100, "open": 100, "command": None}
     cut = fit(conflicts)
     assert len(msgspec.json.encode(cut)) <= MOST_CHARS and cut["open"] == 100 and 5 <= len(cut["conflicts"]) < 100
     assert len(cut["notices"]) == 1 and "ask for less" in cut["notices"][0]
-    jsonschema.validate(cut, tool_document(find_action("list_conflicts"))["outputSchema"])
+    jsonschema.validate(cut, schema)
     assert fit({"a": "short"}) == {"a": "short"}
     settled = {f"path {number}": "w" * 300 for number in range(5000)}
     assert len(msgspec.json.encode(fit({"settled": settled, "deep": [[["x" * 900] * 90] * 90] * 90}))) <= MOST_CHARS

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import shutil
 import threading
 from collections.abc import Iterator
@@ -81,12 +82,25 @@ HOSTILE = [
 ]
 
 
-@pytest.mark.parametrize(("name", "arguments", "code"), HOSTILE)
-def test_a_hostile_argument_is_refused_and_nothing_changes(
-    tree: RepoBuilder, asking: Asking, name: str, arguments: Document, code: str
-) -> None:
+@pytest.fixture(scope="module")
+def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RepoBuilder, Asking]]:
+    """One project, which everything hostile is tried on: none of it may change anything."""
+    tree = RepoBuilder(tmp_path_factory.mktemp("hostile") / "repo", dict(os.environ))
+    tree.write("app.py", "one\n")
+    tree.commit()
+    asking = Asking(tree.root)
     asking.call("create_checkpoint", name="one")
     tree.write("app.py", "edited\n")
+    yield tree, asking
+    assert asking.service.close(10)
+    tree.close()
+
+
+@pytest.mark.parametrize(("name", "arguments", "code"), HOSTILE)
+def test_a_hostile_argument_is_refused_and_nothing_changes(
+    target: tuple[RepoBuilder, Asking], name: str, arguments: Document, code: str
+) -> None:
+    tree, asking = target
     before = tree.state()
     error = asking.error(name, **arguments)
     assert error["code"] == code and error["message"] and len(error["message"]) < 2_100

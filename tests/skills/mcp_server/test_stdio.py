@@ -136,8 +136,9 @@ def test_garbage_is_survived_and_standard_output_has_messages_only(
     assert server.read(server.send("no/such/method"))["error"]
     assert not server.call("create_checkpoint", name="still here")["isError"]
     server.write('{"jsonrpc": "2.0", "id": 903, "method": 5}')
-    rest, _ = server.end()
+    rest, errors = server.end()
     assert server.process.returncode == 0 and [one["error"]["code"] for one in rest] == [-32600]
+    assert errors == ""
 
 
 def test_two_servers_in_one_folder_and_a_person_see_each_others_checkpoints(
