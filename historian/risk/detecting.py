@@ -15,17 +15,41 @@ from historian.risk.wrappers import WRAPPERS
 
 _SQL = re.compile(
     r"""(?xis)\s*(?:(?:--[^\n]*\n|/\*.*?\*/)\s*)*(?:
-    select\s+(?:.{1,2000}?\sfrom\s+[\w"`\[(.]|[\d'"*(]|\w+\()|insert\s+(?:or\s+\w+\s+)?(?:into|overwrite)\s+\S|replace\s+into\s|update\s+[\w."`\[\]]+\s+(?:as\s+\w+\s+|\w+\s+)?set\s+[\w."`\[]+\s*=
-    |delete\s+from\s+[\w."`\[\]]+\s*(?:$|;|where\b|using\b|returning\b|as\b|limit\b|order\b|--)|drop\s+(?:table|database|index|view|schema|column|user|role|function|trigger|procedure|sequence|type|materialized|extension|keyspace|constraint|owned|warehouse|stage|publication|subscription|policy|tablespace|partition|login|aggregate|domain|synonym|package|profile|rule|event|server|foreign|pipe|share|catalog)\s+(?:if\s+exists\s+)?[\w."`\[]+
-    |truncate\s+(?:table\s+)?(?:only\s+)?[\w."`\[\]]+\s*(?:$|;|,|cascade|restart|restrict)|alter\s+(?:table|database|user|role|index|view|schema|column|type|sequence|system|session|default)\s+\S
-    |create\s+(?:or\s+replace\s+)?(?:temp(?:orary)?\s+|unique\s+|unlogged\s+|materialized\s+|external\s+)*(?:table|database|index|view|schema|user|role|function|trigger|procedure|sequence|type|extension|virtual)\s+(?:concurrently\s+)?(?:if\s+not\s+exists\s+)?[\w."`\[]+\s*(?:[(;.]|$|as\b|on\b|with\b|using\b|returns\b|like\b|for\b|before\b|after\b|password\b)
-    |grant\s.+\s(?:on|to)\s|revoke\s.+\sfrom\s+\w+\s*;?\s*$|with\s+(?:recursive\s+)?[\w"]+\s*(?:\([^)]*\)\s*)?as\s+(?:not\s+)?(?:materialized\s+)?\(|merge\s+into\s+\S+\s+(?:as\s+\w+\s+|\w+\s+)?using\b
-    |explain\s+(?:\(.*?\)\s*)?(?:analyze\s+|verbose\s+)*(?:select|insert|update|delete|with)\s|explain\s+query\s+plan\s|begin\s*(?:transaction|work)?\s*;|start\s+transaction\s*;|(?:commit|rollback)\s*;|pragma\s+\w+|vacuum(?:\s+full)?(?:\s+[\w.]+)?\s*;?\s*$|analyze\s+\w+\s*;|reindex\s+(?:table|index|database)\s
-    |(?:db|rs|sh)\.(?:\w+\.)?\w+\(.*\)\s*;?\s*$|(?:optional\s+)?match\s*\(|deny\s.+\s(?:on|to)\s|(?:restore|backup)\s+(?:database|log)\s+\w+\s+(?:to|from|with)\b|dbcc\s+\w+
-    |prepare\s+\w+\s+(?:from|as)\s|vacuum\s+\w+\s+retain\s|call\s+[\w.]+\s*\(|(?:flashback|restore)\s+table\s+\S+\s+to\s|exchange\s+tables\s|rename\s+(?:user|index)\s+\S+\s+to\s|set\s+password\s+for\s|set\s+@\w+\s*:?=|msck\s+repair\s|detach\s+delete\s|exec(?:ute)?\s*\(|exec(?:ute)?\s+(?:[\w.]*xp_\w+|n?'|@\w+|[\w.]*sp_\w+|dbo\.\w+|immediate\b|procedure\b|\w+\.\w+)|copy\s+[\w."(]+.*\s(?:from|to)\s|comment\s+on\s+(?:table|column)\s|show\s+(?:tables|databases|columns|create\s+table|processlist|index|grants|variables|full|status)\b|describe\s+\w+\s*;|desc\s+\w+\s*;|set\s+\w+\s*=\s*\S+\s*;|load\s+data\s|do\s+\$|declare\s+@|use\s+\w+\s*;|optimize\s+table\s|rename\s+table\s|kill\s+(?:query\s+|connection\s+)?\d+\s*;|lock\s+tables?\s|refresh\s+materialized|attach\s+database|detach\s+database|undrop\s|values\s*\(|reassign\s+owned|drop\s+all\s+tables\s*;)"""
+    select\s+(?:.{1,2000}?\sfrom\s+[\w"`\[(.]|[\d'"*(]|\w+\()|insert\s+(?:or\s+\w+\s+)?(?:into|overwrite)\s+\S
+    |replace\s+into\s|update\s+[\w."`\[\]]+\s+(?:as\s+\w+\s+|\w+\s+)?set\s+[\w."`\[]+\s*=
+    |delete\s+from\s+[\w."`\[\]]+\s*(?:$|;|where\b|using\b|returning\b|as\b|limit\b|order\b|--)
+    |drop\s+(?:table|database|index|view|schema|column|user|role|function|trigger|procedure|sequence|type
+    |materialized|extension|keyspace|constraint|owned|warehouse|stage|publication|subscription|policy|tablespace
+    |partition|login|aggregate|domain|synonym|package|profile|rule|event|server|foreign|pipe|share
+    |catalog)\s+(?:if\s+exists\s+)?[\w."`\[]+
+    |truncate\s+(?:table\s+)?(?:only\s+)?[\w."`\[\]]+\s*(?:$|;|,|cascade|restart|restrict)
+    |alter\s+(?:table|database|user|role|index|view|schema|column|type|sequence|system|session|default)\s+\S
+    |create\s+(?:or\s+replace\s+)?(?:temp(?:orary)?\s+|unique\s+|unlogged\s+|materialized\s+|external\s+)*(?:table
+    |database|index|view|schema|user|role|function|trigger|procedure|sequence|type|extension
+    |virtual)\s+(?:concurrently\s+)?(?:if\s+not\s+exists\s+)?[\w."`\[]+\s*(?:[(;.]|$|as\b|on\b|with\b|using\b
+    |returns\b|like\b|for\b|before\b|after\b|password\b)
+    |grant\s.+\s(?:on|to)\s|revoke\s.+\sfrom\s+\w+\s*;?\s*$
+    |with\s+(?:recursive\s+)?[\w"]+\s*(?:\([^)]*\)\s*)?as\s+(?:not\s+)?(?:materialized\s+)?\(
+    |merge\s+into\s+\S+\s+(?:as\s+\w+\s+|\w+\s+)?using\b
+    |explain\s+(?:\(.*?\)\s*)?(?:analyze\s+|verbose\s+)*(?:select|insert|update|delete|with)\s
+    |explain\s+query\s+plan\s|begin\s*(?:transaction|work)?\s*;|start\s+transaction\s*;|(?:commit|rollback)\s*;
+    |pragma\s+\w+|vacuum(?:\s+full)?(?:\s+[\w.]+)?\s*;?\s*$|analyze\s+\w+\s*;|reindex\s+(?:table|index|database)\s
+    |(?:db|rs|sh)\.(?:\w+\.)?\w+\(.*\)\s*;?\s*$|(?:optional\s+)?match\s*\(|deny\s.+\s(?:on|to)\s
+    |(?:restore|backup)\s+(?:database|log)\s+\w+\s+(?:to|from|with)\b|dbcc\s+\w+
+    |prepare\s+\w+\s+(?:from|as)\s|vacuum\s+\w+\s+retain\s|call\s+[\w.]+\s*\(
+    |(?:flashback|restore)\s+table\s+\S+\s+to\s|exchange\s+tables\s|rename\s+(?:user|index)\s+\S+\s+to\s
+    |set\s+password\s+for\s|set\s+@\w+\s*:?=|msck\s+repair\s|detach\s+delete\s|exec(?:ute)?\s*\(
+    |exec(?:ute)?\s+(?:[\w.]*xp_\w+|n?'|@\w+|[\w.]*sp_\w+|dbo\.\w+|immediate\b|procedure\b|\w+\.\w+)
+    |copy\s+[\w."(]+.*\s(?:from|to)\s|comment\s+on\s+(?:table|column)\s
+    |show\s+(?:tables|databases|columns|create\s+table|processlist|index|grants|variables|full|status)\b
+    |describe\s+\w+\s*;|desc\s+\w+\s*;|set\s+\w+\s*=\s*\S+\s*;|load\s+data\s|do\s+\$|declare\s+@|use\s+\w+\s*;
+    |optimize\s+table\s|rename\s+table\s|kill\s+(?:query\s+|connection\s+)?\d+\s*;|lock\s+tables?\s
+    |refresh\s+materialized|attach\s+database|detach\s+database|undrop\s|values\s*\(|reassign\s+owned
+    |drop\s+all\s+tables\s*;)"""
 )
 _STRONG_SHELL = re.compile(
-    r"\|\s*\w|&&|\|\||\$\(|\$\{|\$\w|(?:^|\s)\d?>{1,2}\s*[\w./&$~\"'-]|<<|(?:^|\s)--?(?:[A-Za-z][\w-]*|\d(?!\S))|(?:^|\s)[A-Z_][A-Z0-9_]*=|;\s*\w+\s+-|(?:^|\s)(?:~|\.{1,2})?/\w|\*\.\w|(?:^|\s)\*(?:\s|$)|&\s*$"
+    r"\|\s*\w|&&|\|\||\$\(|\$\{|\$\w|(?:^|\s)\d?>{1,2}\s*[\w./&$~\"'-]|<<|(?:^|\s)--?(?:[A-Za-z][\w-]*|\d(?!\S))"
+    r"|(?:^|\s)[A-Z_][A-Z0-9_]*=|;\s*\w+\s+-|(?:^|\s)(?:~|\.{1,2})?/\w|\*\.\w|(?:^|\s)\*(?:\s|$)|&\s*$"
 )
 _STOPWORDS = listed(
     "the a an all any of to from and then with for in into our my your this that these those is are it its "

@@ -28,7 +28,8 @@ _MOST_STATEMENTS = 500
 _MOST_SPLIT = 5000
 # What sqlglot reads as something else, or writes anew so that its words are lost.
 _AS_WRITTEN = re.compile(
-    r"\s*(?:exec(?:ute)?|call|prepare|declare|reset|system|match|optional|unwind|flashback|purge|vacuum|dbcc|detach|pragma)\b",
+    r"\s*(?:exec(?:ute)?|call|prepare|declare|reset|system|match|optional|unwind|flashback|purge|vacuum|dbcc"
+    r"|detach|pragma)\b",
     re.I,
 )
 _RUN_COMMENT = late(r"/\*!\d*(.*?)\*/", re.S)  # MySQL runs what stands in it

@@ -40,7 +40,8 @@ _SAID = {
 
 _PROCEDURE = re.compile(r"\w+\s+(?:procedure\s+|immediate\s+)?(?:@\w+\s*=\s*)?([\w.\[\]\"`]+)", re.I)
 _READ_PROCEDURES = re.compile(
-    r"(?:sp_(?:help|who|lock|spaceused|columns|tables|depends|databases|stored_procedures|statistics|pkeys|fkeys|describe)"
+    r"(?:sp_(?:help|who|lock|spaceused|columns|tables|depends|databases|stored_procedures|statistics|pkeys|fkeys"
+    r"|describe)"
     r"|xp_(?:fixeddrives|readerrorlog|msver|dirtree|fileexist))",
     re.I,
 )
@@ -53,7 +54,8 @@ _DYNAMIC = re.compile(
 )
 _STRING = re.compile(r"N?'((?:[^']|'')*)'|\"([^\"]*\s[^\"]*)\"")
 _LOOKS = re.compile(
-    r"\s*(?:drop|truncate|alter|delete|update|insert|create|grant|revoke|merge|shutdown|reindex|rename)\s+[\w\"'`\[%?]|\s*(?:drop|truncate)\s+\w+\s*$",
+    r"\s*(?:drop|truncate|alter|delete|update|insert|create|grant|revoke|merge|shutdown|reindex"
+    r"|rename)\s+[\w\"'`\[%?]|\s*(?:drop|truncate)\s+\w+\s*$",
     re.I,
 )
 # Statements of one dialect whose first word does not decide.
