@@ -173,10 +173,14 @@ def judge(case: Case, operation: Operation, kind: OperationKind) -> None:
 
 def _detect(rules: Rules, text: str) -> tuple[str, tuple[OperationKind, ...]]:
     """Return the text without the prompt of a shell before it, and what it may be."""
-    from historian.risk.detecting import detect_kinds, without_prompt  # 10 ms, and who knows the kind needs none of it
+    # 10 ms, and who knows the kind needs none of it
+    from historian.risk.detecting import detect_kinds, without_prompt, without_remarks
 
     text = without_prompt(text)
-    return text, detect_kinds(rules, text)
+    kinds = detect_kinds(rules, text)
+    if kinds[0] is not OperationKind.WORDS:  # the first line of words may be their heading, and counts
+        text = without_remarks(text) or text
+    return text, kinds
 
 
 def _judge_spoken(case: Case, text: str) -> None:

@@ -71,7 +71,11 @@ _CMDLET = re.compile(r"[A-Z][a-z]+-[A-Z][A-Za-z]+")
 _PROMPT = re.compile(
     r"^(?:[\w.-]+@[\w.-]+:\S*[$#]|[$%]|PS [^>\n]*>|(?:sqlite|mysql|MariaDB [^>\n]*|SQL)>|\w+=[#>])\s+", re.M
 )
-_REMARKS = re.compile(r"(?:#[^\n]*\n\s*)+")
+# An issue's number is none: "#1234: remove the button".
+_REMARKS = re.compile(r"(?:\s*#(?!\d)[^\n]*(?:\n|$))+\s*")
+_COMPOUND = re.compile(
+    r"\s*(?:(?:if|elif)\b[^\n;]*(?:;|\n)\s*then|(?:while|until|for|select)\b[^\n;]*(?:;|\n)\s*do|case\s+\S+\s+in)(?:\s|$)"
+)
 _DEFINES = re.compile(r"\s*(?:function\s+)?[\w-]+\s*\(\)\s*\{")
 _HEAD = 4096
 _ABOUT_PROGRAMS = frozenset(("type", "alias", "unalias", "hash", "whatis"))
@@ -91,12 +95,12 @@ _PLAIN_WORDS = listed(
 
 def detect_kinds(rules: Rules, text: str) -> tuple[OperationKind, ...]:
     """Return the kinds that a text can be, the likelier first."""
-    head = text[:_HEAD]
-    if head.startswith("#"):
-        head = _REMARKS.sub("", head) or head
+    head = without_remarks(text)[:_HEAD]
+    if not head:
+        return (OperationKind.SHELL,)
     if _COMMIT_MESSAGE.match(head):
         return (OperationKind.WORDS,)
-    if _DEFINES.match(head):
+    if _DEFINES.match(head) or _COMPOUND.match(head):
         return (OperationKind.SHELL,)
     if looks_like_sql(head):
         is_spoken = _CHANGES_SQL.match(head) is not None and _SPOKEN.search(_QUOTED.sub("", head)) is not None
@@ -113,6 +117,12 @@ def detect_kinds(rules: Rules, text: str) -> tuple[OperationKind, ...]:
 def without_prompt(text: str) -> str:
     """Return a text that was copied from a terminal without the prompts of its lines."""
     return _PROMPT.sub("", text) if _PROMPT.match(text) else text
+
+
+def without_remarks(text: str) -> str:
+    """Return a text without the comments of a shell before it; "" where it is nothing else."""
+    remarks = _REMARKS.match(text) if text.lstrip()[:1] == "#" else None
+    return text[remarks.end() :] if remarks else text
 
 
 def looks_like_sql(text: str) -> bool:

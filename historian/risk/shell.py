@@ -61,6 +61,8 @@ def judge_shell(case: Case, text: str, folder: str = "", state: ShellState | Non
         _judge_by_words(case, text)
         if fetches_and_runs(text):
             case.add("foreign", "shell.foreign", "runs what comes from elsewhere")
+    if all(child.type == "comment" for child in root.named_children):
+        case.add("reads", "shell.comment", "nothing but comments, which do nothing")
     try:
         flow = Shell(case, state).run(root, flow)
         if state.depth == 0:
