@@ -20,7 +20,7 @@ from historian.risk.words import judge_words
 _MOST_REASONS = 8
 _PRECEDENT_SHARE = 0.4
 _HARMLESS = 0.25
-_CUT = frozenset(("probe.cut", "bounds", "shell.unparsed"))
+_CUT = frozenset(("probe.cut", "bounds", "shell.unparsed", "sql.unparsed"))
 _PLAIN = frozenset(("reads", "rehearses"))
 
 
