@@ -96,6 +96,21 @@ def test_scripts_and_statements_in_the_tree_are_read(historian: HistorianAgent, 
     assert historian.assess("psql < q.sql").level.value == "high"
 
 
+@pytest.mark.parametrize(
+    "command",
+    ["psql -f migrations/001.sql", "sqlite3 app.db < migrations/001.sql", "cd db && mysql shop < schema.sql",
+     "cat migrations/001.sql | psql"],
+)  # fmt: skip
+def test_running_a_file_of_migrations_migrates_whatever_stands_in_it(
+    historian: HistorianAgent, world: RepoBuilder, command: str
+) -> None:
+    world.write("migrations/001.sql", "CREATE TABLE t (a);\n")
+    world.write("db/schema.sql", "CREATE TABLE t (a);\n")
+    found = historian.assess(command)
+    assert found.level.value == "high"
+    assert any(signal.rule == "sql.file" for signal in found.signals)
+
+
 def test_each_target_says_where_a_checkpoint_has_it(historian: HistorianAgent, world: RepoBuilder) -> None:
     make_notes(world.write("data/memory/notes.db"))
     world.write(".env", "A=1\n")
