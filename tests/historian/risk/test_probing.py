@@ -79,6 +79,16 @@ def test_clean_is_as_dangerous_as_what_it_finds(historian: HistorianAgent, world
     assert where(historian.assess("git clean -fd"), world.root) == {"new.py": "code"}
 
 
+def test_clean_skips_repositories_inside_unless_forced_twice(historian: HistorianAgent, world: RepoBuilder) -> None:
+    inner = RepoBuilder(world.path("tools/inner"), world.environment)
+    inner.write("x.txt", "x\n")
+    assert historian.assess("git clean -fd").level.value == "medium"
+    world.write("tools/new.py", "x")
+    assert where(historian.assess("git clean -fd"), world.root) == {"tools/new.py": "code"}
+    for twice in ("git clean -ffd", "git clean -f -d -f", "git clean --force -fd"):
+        assert "tools/inner" in where(historian.assess(twice), world.root)
+
+
 def test_aliases_of_git_are_followed(historian: HistorianAgent, world: RepoBuilder) -> None:
     world.set_global("alias.nuke", "push --force")
     world.set_global("alias.bye", "!rm -rf src")
