@@ -95,7 +95,9 @@ def test_of_a_huge_text_a_bounded_part_is_judged_and_it_is_never_low(kind: Opera
     assert any(signal.rule in ("bounds", "shell.unparsed") for signal in found.signals)
 
 
-@pytest.mark.parametrize("text", ["'" * 70_000, "x=" + "$x" * 5000, "\0" * 70_000, "read the log " * 10_000])
+@pytest.mark.parametrize(
+    "text", ["'" * 70_000, "x=" + "$x" * 5000, "\0" * 70_000, "rm \ud800", "read the log " * 10_000]
+)
 def test_a_text_of_any_form_is_assessed(text: str) -> None:
     assert ASSESSOR.assess(text).score >= 0
 
