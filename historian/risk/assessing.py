@@ -14,7 +14,7 @@ from historian.risk.operations import Operation, OperationKind, kind_of
 from historian.risk.probing import Probe, Surveyor
 from historian.risk.rule_files import read_project_rules
 from historian.risk.rules import Rules, package_rules
-from historian.risk.verdicts import Precedent, RiskAssessment, RiskLevel, Signal, Target
+from historian.risk.verdicts import NOT_HELD, Precedent, RiskAssessment, RiskLevel, Signal, Target
 from historian.risk.words import judge_words
 
 _MOST_REASONS = 8
@@ -107,8 +107,8 @@ class Assessor:
             signals.append(Signal(f"lesson.{precedent.lesson_id}", f"resembles: {precedent.what_failed}", share))
         level = self._level(score)
         if covered is False and level is not RiskLevel.LOW:
-            missed = [target.what for target in targets if not target.is_covered]
-            reasons.append(f"no checkpoint would hold {', '.join(missed[:3])}")
+            missed = [target.what for target in targets if not target.is_covered and target.coverage != "unknown"]
+            reasons.append(f"{NOT_HELD} {', '.join(missed[:3])}")
         effects = tuple(case.effects) if level is not RiskLevel.LOW else ()
         return RiskAssessment(
             level=level, score=round(score, 3), kind=kind, reasons=tuple(reasons[: _MOST_REASONS + 4]), targets=targets,

@@ -96,7 +96,15 @@ def test_of_a_huge_text_a_bounded_part_is_judged_and_it_is_never_low(kind: Opera
 
 
 @pytest.mark.parametrize(
-    "text", ["'" * 70_000, "x=" + "$x" * 5000, "\0" * 70_000, "rm \ud800", "read the log " * 10_000]
+    "text",
+    [
+        "'" * 70_000,
+        "x=" + "$x" * 5000,
+        "\0" * 70_000,
+        "rm \ud800",
+        "run codespan" + "9" * 5000 + " `ls`",
+        "read the log " * 10_000,
+    ],
 )
 def test_a_text_of_any_form_is_assessed(text: str) -> None:
     assert ASSESSOR.assess(text).score >= 0

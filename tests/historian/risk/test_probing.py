@@ -229,3 +229,11 @@ def test_names_that_are_not_utf_8_are_found(historian: HistorianAgent, world: Re
     found = historian.assess(Operation(text=form.format(name), kind=OperationKind.SHELL))
     assert where(found, world.root) == {name: "code"}
     assert found.covered is True
+
+
+def test_what_nobody_looked_at_is_not_said_to_be_missing(historian: HistorianAgent, world: RepoBuilder) -> None:
+    make_notes(world.path("build/app.db"))
+    found = historian.assess("sqlite3 build/app.db 'DROP TABLE t'")
+    assert {target.coverage for target in found.targets} == {"ignored", "unknown"}
+    assert f"no checkpoint would hold {world.path('build/app.db')}" in found.reasons
+    assert historian.assess("psql -c 'DROP TABLE t'").reasons == ("drops table t",)
