@@ -91,7 +91,9 @@ def judge_program(case: Case, words: list[Word], flow: Flow, state: ShellState, 
             note_effects(case, name, Arguments(name, words[1:], case.rules.table.valued.get(name, ())))
             state.depth += 1
             try:
-                return [judge_program(case, rest, flow, state, inner) for rest in commands][-1]
+                return Flow.together(
+                    [judge_program(case, rest, flow, state, inner) for rest in commands if case.step()]
+                )
             finally:
                 state.depth -= 1
     return _judge(case_call)

@@ -197,7 +197,7 @@ def _judge_node(case: Case, node: Any, exp: Any) -> None:
         held = node.args.get("tables") or ()  # sqlglot keeps them in a list since 30
         names = [_name(node)] if node.this is not None else [found.sql()[:80] for found in held]
         altered = f" of {_name(node.parent)}" if isinstance(node.parent, exp.Alter) else ""
-        case.add("destroys", "sql.drop", f"drops {kind} {', '.join(names)}{altered}".replace("  ", " "))
+        case.add("destroys", "sql.drop", f"drops {kind} {', '.join(names[:5])}{altered}".replace("  ", " "))
         for name in names if not altered else ():
             case.hit("table", name)
     elif isinstance(node, exp.TruncateTable):

@@ -83,6 +83,7 @@ def test_a_command_that_does_not_parse_says_so_and_is_never_low() -> None:
         (OperationKind.SHELL, "echo $(" * 3000),
         (OperationKind.SHELL, "eval " * 30_000 + "x"),
         (OperationKind.SHELL, "for i in a; do " * 2000 + "ls"),
+        (OperationKind.SHELL, "seq 9; printf '" + "a\\n" * 20 + "' | " + "xargs -I{} " * 25 + "touch {}"),
         (OperationKind.SQL, "SELECT 1;" * 3000),
         (OperationKind.SQL, "SELECT " + "(" * 20_000),
         (OperationKind.SQL, "select " + "a " * 20_000),
