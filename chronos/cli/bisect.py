@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from chronos.cli import bisect_report
-from chronos.cli.options import Json, Timeline
+from chronos.cli.options import MOST, Json, Timeline
 from chronos.cli.session import Session
 
 app = typer.Typer(
@@ -30,7 +30,7 @@ def run(
         str | None, typer.Option("--to", metavar="ID", show_default="the newest", help="A later one that is bad.")
     ] = None,
     timeline: Timeline = None,
-    jobs: Annotated[int, typer.Option("--jobs", "-j", metavar="N", min=1, help="Try so many at once.")] = 1,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", metavar="N", min=1, max=MOST, help="Try so many at once.")] = 1,
     check_ends: Annotated[bool, typer.Option("--check-ends", help="Try both ends, though they are known.")] = False,
     no_verdicts: Annotated[bool, typer.Option("--no-verdicts", help="Store no verdict on what is tried.")] = False,
     reuse: Annotated[bool, typer.Option("--reuse", help="Believe earlier verdicts of this very command.")] = False,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from chronos.cli import documents, plans, render, transfers
-from chronos.cli.options import CheckpointId, Json, OtherId, Paths, PlanOnly, Stores, Timeline, Yes
+from chronos.cli.options import MOST, CheckpointId, Json, OtherId, Paths, PlanOnly, Stores, Timeline, Yes
 from chronos.cli.session import Session
 from chronos.cli.views import Comparison, Judged, Page, WrittenOut
 from chronos.errors import UsageError
@@ -53,7 +53,8 @@ def list_(
         bool, typer.Option("--all", help="Every timeline, and no limit unless --limit is given.")
     ] = False,
     limit: Annotated[
-        int | None, typer.Option("--limit", metavar="N", min=1, show_default=str(_PAGE), help="At most this many.")
+        int | None,
+        typer.Option("--limit", metavar="N", min=1, max=MOST, show_default=str(_PAGE), help="At most this many."),
     ] = None,
     timeline: Timeline = None,
     as_json: Json = False,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from chronos.cli import documents, graph, plans, render
-from chronos.cli.options import Json, Overwrite, PlanOnly, Timeline, Yes
+from chronos.cli.options import MOST, Json, Overwrite, PlanOnly, Timeline, Yes
 from chronos.cli.session import Session
 from chronos.cli.views import History, Step
 from chronos.errors import UsageError
@@ -29,7 +29,7 @@ def log(
     everything: Annotated[
         bool, typer.Option("--all", help="With --graph: automatic and safety checkpoints too.")
     ] = False,
-    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, help="At most this many.")] = 50,
+    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, max=MOST, help="At most this many.")] = 50,
     timeline: Timeline = None,
     as_json: Json = False,
 ) -> None:

@@ -12,7 +12,7 @@ import typer
 
 from chronos.cli import lessons_report as report
 from chronos.cli import output
-from chronos.cli.options import Json, PlanOnly, Yes
+from chronos.cli.options import MOST, Json, PlanOnly, Yes
 from chronos.cli.session import Session
 from chronos.cli.wording import count
 from chronos.errors import OutsideError, TargetExistsError, UsageError
@@ -80,7 +80,7 @@ def add(
 def search(
     context: typer.Context,
     text: Annotated[str, typer.Argument(metavar="TEXT", show_default=False, help="Words, in any order.")],
-    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, help="At most this many.")] = 10,
+    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, max=MOST, help="At most this many.")] = 10,
     tag: Tags = None,
     result: Result = None,
     as_json: Json = False,
@@ -95,7 +95,7 @@ def search(
 @app.command("list")
 def list_(
     context: typer.Context,
-    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, help="At most this many.")] = _PAGE,
+    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, max=MOST, help="At most this many.")] = _PAGE,
     tag: Tags = None,
     result: Result = None,
     forgotten: Annotated[

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+MOST = 2**31 - 1  # of a number that counts rows: what SQLite takes, and nobody has more of them
+
 CheckpointId = Annotated[
     str,
     typer.Argument(

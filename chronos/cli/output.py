@@ -19,6 +19,7 @@ from chronos.errors import OutsideError
 _HARMFUL = "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]|\r(?!\n)"
 _STANDARD_OUTPUT = 1
 _USUAL_WIDTH = 80
+_MOST_DIGITS = 9
 
 
 class ReaderGoneError(Exception):
@@ -83,7 +84,7 @@ def find_width() -> int | None:
     if not is_terminal():
         return None
     wanted = os.environ.get("COLUMNS", "")
-    if wanted.isdecimal() and int(wanted):
+    if wanted.isdecimal() and len(wanted) <= _MOST_DIGITS and int(wanted):
         return int(wanted)
     try:
         return os.get_terminal_size(_STANDARD_OUTPUT).columns or _USUAL_WIDTH

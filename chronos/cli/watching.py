@@ -15,8 +15,10 @@ from chronos.cli import guard_report, output
 from chronos.cli.options import Json
 from chronos.cli.session import Session
 from chronos.errors import UsageError
+from chronos.files import display
 
 app = typer.Typer()
+_MOST_DIGITS = 9
 
 
 @app.command()
@@ -53,8 +55,9 @@ def watch(
 
 def _quota(text: str) -> int:
     number = text.strip().removesuffix("/h")
-    if not number.isdecimal():
-        raise UsageError(f"--quota {text!r} is no number of checkpoints in an hour", hint="such as 60 or 60/h")
+    if not number.isdecimal() or len(number) > _MOST_DIGITS:
+        shown = display(text[:60])
+        raise UsageError(f"--quota '{shown}' is no number of checkpoints in an hour", hint="such as 60 or 60/h")
     return int(number)
 
 

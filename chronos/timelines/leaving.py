@@ -173,7 +173,7 @@ def _candidates(workspace: Workspace) -> list[TimelineSummary]:
 def _why_kept(workspace: Workspace, summary: TimelineSummary, idle_days: int) -> str | None:
     """Return why a tree stays, or None: used lately, or with work that its newest checkpoint does not hold."""
     moment = _last_use(workspace, summary)
-    if clock.now() - clock.from_ns(moment) < timedelta(days=idle_days):
+    if (clock.now() - clock.from_ns(moment)) / timedelta(days=1) < idle_days:
         return "used lately"
     if _is_locked(workspace, summary):
         return "locked with `git worktree lock`"

@@ -24,7 +24,7 @@ from chronos.secrets import mask
 from historian.errors import BlockedError, NotConfirmedError, UnprotectedError
 from historian.guard.naming import checkpoint_name, public_words_of
 from historian.guard.policies import goes_on_without, is_idle, policy_for
-from historian.risk import RiskLevel
+from historian.risk import NOT_HELD, RiskLevel
 
 if TYPE_CHECKING:
     from chronos.checkpoints import Created
@@ -168,8 +168,8 @@ class Gate(msgspec.Struct, kw_only=True):
         self, engine: ChronosEngine, operation: Operation, assessment: RiskAssessment, include: Sequence[str]
     ) -> Created:
         """Take the checkpoint, unless the newest one has this state already."""
-        reasons = map(mask, assessment.reasons[:_SHOWN_REASONS])
         origin = self.origin() if self.origin is not None else ""
+        reasons = map(mask, _reasons_of(assessment, include))
         about = "\n".join((f"risk {assessment.level.value} {assessment.score:.2f}", *reasons, origin)).rstrip()
         name = checkpoint_name(operation)
         return engine.take_checkpoint(name, about, trigger=Trigger.AUTOMATIC, include=include)
@@ -234,6 +234,18 @@ def _find_outer(root: Path, wanted: frozenset[str]) -> Passage | None:
         if passage.is_open and passage.root == root and passage.checkpoint_id and wanted <= passage.included:
             return passage
     return None
+
+
+def _reasons_of(assessment: RiskAssessment, include: Sequence[str]) -> Iterator[str]:
+    """Yield the reasons as its own checkpoint tells them: what it was asked to hold besides, and what none can."""
+    yield from [reason for reason in assessment.reasons if not reason.startswith(NOT_HELD)][:_SHOWN_REASONS]
+    if include:
+        yield f"asked to hold {', '.join(map(display, include[:_SHOWN_REASONS]))}"
+    missed = [
+        target.what for target in assessment.targets if not target.is_covered and target.coverage not in _EXTENDABLE
+    ]
+    if missed:
+        yield f"no checkpoint holds {', '.join(map(display, missed[:_SHOWN_REASONS]))}"
 
 
 def _judged(operation: Operation, assessment: RiskAssessment) -> str:

@@ -10,9 +10,10 @@ if TYPE_CHECKING:
     from historian.risk.operations import Operation, OperationKind
     from historian.risk.probing import Surveyor
     from historian.risk.rules import Rules
-    from historian.risk.verdicts import Precedent, RiskAssessment, RiskLevel, Signal, Target
+    from historian.risk.verdicts import NOT_HELD, Precedent, RiskAssessment, RiskLevel, Signal, Target
 
 __all__ = [
+    "NOT_HELD",
     "Assessor",
     "Operation",
     "OperationKind",
@@ -28,6 +29,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "NOT_HELD": "verdicts",
     "Assessor": "assessing", "load_rules": "assessing", "Surveyor": "probing", "Rules": "rules",
     "is_known_read": "known_reads",
     "Operation": "operations", "OperationKind": "operations",

@@ -14,13 +14,13 @@ from historian.risk.operations import Operation, OperationKind, kind_of
 from historian.risk.probing import Probe, Surveyor
 from historian.risk.rule_files import read_project_rules
 from historian.risk.rules import Rules, package_rules
-from historian.risk.verdicts import Precedent, RiskAssessment, RiskLevel, Signal, Target
+from historian.risk.verdicts import NOT_HELD, Precedent, RiskAssessment, RiskLevel, Signal, Target
 from historian.risk.words import judge_words
 
 _MOST_REASONS = 8
 _PRECEDENT_SHARE = 0.4
 _HARMLESS = 0.25
-_CUT = frozenset(("probe.cut", "bounds", "shell.unparsed"))
+_CUT = frozenset(("probe.cut", "bounds", "shell.unparsed", "sql.unparsed"))
 _PLAIN = frozenset(("reads", "rehearses"))
 
 
@@ -107,8 +107,8 @@ class Assessor:
             signals.append(Signal(f"lesson.{precedent.lesson_id}", f"resembles: {precedent.what_failed}", share))
         level = self._level(score)
         if covered is False and level is not RiskLevel.LOW:
-            missed = [target.what for target in targets if not target.is_covered]
-            reasons.append(f"no checkpoint would hold {', '.join(missed[:3])}")
+            missed = [target.what for target in targets if not target.is_covered and target.coverage != "unknown"]
+            reasons.append(f"{NOT_HELD} {', '.join(missed[:3])}")
         effects = tuple(case.effects) if level is not RiskLevel.LOW else ()
         return RiskAssessment(
             level=level, score=round(score, 3), kind=kind, reasons=tuple(reasons[: _MOST_REASONS + 4]), targets=targets,
@@ -173,10 +173,14 @@ def judge(case: Case, operation: Operation, kind: OperationKind) -> None:
 
 def _detect(rules: Rules, text: str) -> tuple[str, tuple[OperationKind, ...]]:
     """Return the text without the prompt of a shell before it, and what it may be."""
-    from historian.risk.detecting import detect_kinds, without_prompt  # 10 ms, and who knows the kind needs none of it
+    # 10 ms, and who knows the kind needs none of it
+    from historian.risk.detecting import detect_kinds, without_prompt, without_remarks
 
     text = without_prompt(text)
-    return text, detect_kinds(rules, text)
+    kinds = detect_kinds(rules, text)
+    if kinds[0] is not OperationKind.WORDS:  # the first line of words may be their heading, and counts
+        text = without_remarks(text) or text
+    return text, kinds
 
 
 def _judge_spoken(case: Case, text: str) -> None:

@@ -20,7 +20,7 @@ def resolve_targets(case: Case) -> tuple[tuple[Target, ...], bool | None]:
     for hit in case.hits:
         if hit.kind in _ELSEWHERE:
             targets.append(Target(hit.what, _ELSEWHERE[hit.kind], False))
-        elif hit.kind == "table" or case.probe is None:
+        elif hit.kind == "table" or case.probe is None or not _is_known(hit.what):
             targets.append(Target(hit.what, "unknown", False))
         elif _is_real(case, hit):
             paths += [(path, hit) for path in case.probe.expand(hit.what, hit.folder)]
@@ -42,12 +42,17 @@ def resolve_targets(case: Case) -> tuple[tuple[Target, ...], bool | None]:
     return tuple(targets[:_MOST_TARGETS]), covered
 
 
+def _is_known(text: str) -> bool:
+    """Whether all of a path is known before it runs."""
+    return not any(sign in text for sign in ("$", "`", "{}"))
+
+
 def _is_real(case: Case, hit: Hit) -> bool:
     """Whether a hit is a path on this machine that can be looked up; what is temporary is no target."""
     text = hit.what
     if hit.kind == "database" and text.startswith("file:"):
         return False
-    is_plain = not any(sign in text for sign in "$`\0\n(") and "://" not in text and len(text) < 400
+    is_plain = not any(sign in text for sign in "\0\n") and "://" not in text and len(text) < 400
     return is_plain and kind_of_path(case, text, hit.folder) != "temporary"
 
 

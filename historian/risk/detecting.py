@@ -15,17 +15,41 @@ from historian.risk.wrappers import WRAPPERS
 
 _SQL = re.compile(
     r"""(?xis)\s*(?:(?:--[^\n]*\n|/\*.*?\*/)\s*)*(?:
-    select\s+(?:.{1,2000}?\sfrom\s+[\w"`\[(.]|[\d'"*(]|\w+\()|insert\s+(?:or\s+\w+\s+)?(?:into|overwrite)\s+\S|replace\s+into\s|update\s+[\w."`\[\]]+\s+(?:as\s+\w+\s+|\w+\s+)?set\s+[\w."`\[]+\s*=
-    |delete\s+from\s+[\w."`\[\]]+\s*(?:$|;|where\b|using\b|returning\b|as\b|limit\b|order\b|--)|drop\s+(?:table|database|index|view|schema|column|user|role|function|trigger|procedure|sequence|type|materialized|extension|keyspace|constraint|owned|warehouse|stage|publication|subscription|policy|tablespace|partition|login|aggregate|domain|synonym|package|profile|rule|event|server|foreign|pipe|share|catalog)\s+(?:if\s+exists\s+)?[\w."`\[]+
-    |truncate\s+(?:table\s+)?(?:only\s+)?[\w."`\[\]]+\s*(?:$|;|,|cascade|restart|restrict)|alter\s+(?:table|database|user|role|index|view|schema|column|type|sequence|system|session|default)\s+\S
-    |create\s+(?:or\s+replace\s+)?(?:temp(?:orary)?\s+|unique\s+|unlogged\s+|materialized\s+|external\s+)*(?:table|database|index|view|schema|user|role|function|trigger|procedure|sequence|type|extension|virtual)\s+(?:concurrently\s+)?(?:if\s+not\s+exists\s+)?[\w."`\[]+\s*(?:[(;.]|$|as\b|on\b|with\b|using\b|returns\b|like\b|for\b|before\b|after\b|password\b)
-    |grant\s.+\s(?:on|to)\s|revoke\s.+\sfrom\s+\w+\s*;?\s*$|with\s+(?:recursive\s+)?[\w"]+\s*(?:\([^)]*\)\s*)?as\s+(?:not\s+)?(?:materialized\s+)?\(|merge\s+into\s+\S+\s+(?:as\s+\w+\s+|\w+\s+)?using\b
-    |explain\s+(?:\(.*?\)\s*)?(?:analyze\s+|verbose\s+)*(?:select|insert|update|delete|with)\s|explain\s+query\s+plan\s|begin\s*(?:transaction|work)?\s*;|start\s+transaction\s*;|(?:commit|rollback)\s*;|pragma\s+\w+|vacuum(?:\s+full)?(?:\s+[\w.]+)?\s*;?\s*$|analyze\s+\w+\s*;|reindex\s+(?:table|index|database)\s
-    |(?:db|rs|sh)\.(?:\w+\.)?\w+\(.*\)\s*;?\s*$|(?:optional\s+)?match\s*\(|deny\s.+\s(?:on|to)\s|(?:restore|backup)\s+(?:database|log)\s+\w+\s+(?:to|from|with)\b|dbcc\s+\w+
-    |prepare\s+\w+\s+(?:from|as)\s|vacuum\s+\w+\s+retain\s|call\s+[\w.]+\s*\(|(?:flashback|restore)\s+table\s+\S+\s+to\s|exchange\s+tables\s|rename\s+(?:user|index)\s+\S+\s+to\s|set\s+password\s+for\s|set\s+@\w+\s*:?=|msck\s+repair\s|detach\s+delete\s|exec(?:ute)?\s*\(|exec(?:ute)?\s+(?:[\w.]*xp_\w+|n?'|@\w+|[\w.]*sp_\w+|dbo\.\w+|immediate\b|procedure\b|\w+\.\w+)|copy\s+[\w."(]+.*\s(?:from|to)\s|comment\s+on\s+(?:table|column)\s|show\s+(?:tables|databases|columns|create\s+table|processlist|index|grants|variables|full|status)\b|describe\s+\w+\s*;|desc\s+\w+\s*;|set\s+\w+\s*=\s*\S+\s*;|load\s+data\s|do\s+\$|declare\s+@|use\s+\w+\s*;|optimize\s+table\s|rename\s+table\s|kill\s+(?:query\s+|connection\s+)?\d+\s*;|lock\s+tables?\s|refresh\s+materialized|attach\s+database|detach\s+database|undrop\s|values\s*\(|reassign\s+owned|drop\s+all\s+tables\s*;)"""
+    select\s+(?:.{1,2000}?\sfrom\s+[\w"`\[(.]|[\d'"*(]|\w+\()|insert\s+(?:or\s+\w+\s+)?(?:into|overwrite)\s+\S
+    |replace\s+into\s|update\s+[\w."`\[\]]+\s+(?:as\s+\w+\s+|\w+\s+)?set\s+[\w."`\[]+\s*=
+    |delete\s+from\s+[\w."`\[\]]+\s*(?:$|;|where\b|using\b|returning\b|as\b|limit\b|order\b|--)
+    |drop\s+(?:table|database|index|view|schema|column|user|role|function|trigger|procedure|sequence|type
+    |materialized|extension|keyspace|constraint|owned|warehouse|stage|publication|subscription|policy|tablespace
+    |partition|login|aggregate|domain|synonym|package|profile|rule|event|server|foreign|pipe|share
+    |catalog)\s+(?:if\s+exists\s+)?[\w."`\[]+
+    |truncate\s+(?:table\s+)?(?:only\s+)?[\w."`\[\]]+\s*(?:$|;|,|cascade|restart|restrict)
+    |alter\s+(?:table|database|user|role|index|view|schema|column|type|sequence|system|session|default)\s+\S
+    |create\s+(?:or\s+replace\s+)?(?:temp(?:orary)?\s+|unique\s+|unlogged\s+|materialized\s+|external\s+)*(?:table
+    |database|index|view|schema|user|role|function|trigger|procedure|sequence|type|extension
+    |virtual)\s+(?:concurrently\s+)?(?:if\s+not\s+exists\s+)?[\w."`\[]+\s*(?:[(;.]|$|as\b|on\b|with\b|using\b
+    |returns\b|like\b|for\b|before\b|after\b|password\b)
+    |grant\s.+\s(?:on|to)\s|revoke\s.+\sfrom\s+\w+\s*;?\s*$
+    |with\s+(?:recursive\s+)?[\w"]+\s*(?:\([^)]*\)\s*)?as\s+(?:not\s+)?(?:materialized\s+)?\(
+    |merge\s+into\s+\S+\s+(?:as\s+\w+\s+|\w+\s+)?using\b
+    |explain\s+(?:\(.*?\)\s*)?(?:analyze\s+|verbose\s+)*(?:select|insert|update|delete|with)\s
+    |explain\s+query\s+plan\s|begin\s*(?:transaction|work)?\s*;|start\s+transaction\s*;|(?:commit|rollback)\s*;
+    |pragma\s+\w+|vacuum(?:\s+full)?(?:\s+[\w.]+)?\s*;?\s*$|analyze\s+\w+\s*;|reindex\s+(?:table|index|database)\s
+    |(?:db|rs|sh)\.(?:\w+\.)?\w+\(.*\)\s*;?\s*$|(?:optional\s+)?match\s*\(|deny\s.+\s(?:on|to)\s
+    |(?:restore|backup)\s+(?:database|log)\s+\w+\s+(?:to|from|with)\b|dbcc\s+\w+
+    |prepare\s+\w+\s+(?:from|as)\s|vacuum\s+\w+\s+retain\s|call\s+[\w.]+\s*\(
+    |(?:flashback|restore)\s+table\s+\S+\s+to\s|exchange\s+tables\s|rename\s+(?:user|index)\s+\S+\s+to\s
+    |set\s+password\s+for\s|set\s+@\w+\s*:?=|msck\s+repair\s|detach\s+delete\s|exec(?:ute)?\s*\(
+    |exec(?:ute)?\s+(?:[\w.]*xp_\w+|n?'|@\w+|[\w.]*sp_\w+|dbo\.\w+|immediate\b|procedure\b|\w+\.\w+)
+    |copy\s+[\w."(]+.*\s(?:from|to)\s|comment\s+on\s+(?:table|column)\s
+    |show\s+(?:tables|databases|columns|create\s+table|processlist|index|grants|variables|full|status)\b
+    |describe\s+\w+\s*;|desc\s+\w+\s*;|set\s+\w+\s*=\s*\S+\s*;|load\s+data\s|do\s+\$|declare\s+@|use\s+\w+\s*;
+    |optimize\s+table\s|rename\s+table\s|kill\s+(?:query\s+|connection\s+)?\d+\s*;|lock\s+tables?\s
+    |refresh\s+materialized|attach\s+database|detach\s+database|undrop\s|values\s*\(|reassign\s+owned
+    |drop\s+all\s+tables\s*;)"""
 )
 _STRONG_SHELL = re.compile(
-    r"\|\s*\w|&&|\|\||\$\(|\$\{|\$\w|(?:^|\s)\d?>{1,2}\s*[\w./&$~\"'-]|<<|(?:^|\s)--?(?:[A-Za-z][\w-]*|\d(?!\S))|(?:^|\s)[A-Z_][A-Z0-9_]*=|;\s*\w+\s+-|(?:^|\s)(?:~|\.{1,2})?/\w|\*\.\w|(?:^|\s)\*(?:\s|$)|&\s*$"
+    r"\|\s*\w|&&|\|\||\$\(|\$\{|\$\w|(?:^|\s)\d?>{1,2}\s*[\w./&$~\"'-]|<<|(?:^|\s)--?(?:[A-Za-z][\w-]*|\d(?!\S))"
+    r"|(?:^|\s)[A-Z_][A-Z0-9_]*=|;\s*\w+\s+-|(?:^|\s)(?:~|\.{1,2})?/\w|\*\.\w|(?:^|\s)\*(?:\s|$)|&\s*$"
 )
 _STOPWORDS = listed(
     "the a an all any of to from and then with for in into our my your this that these those is are it its "
@@ -47,7 +71,11 @@ _CMDLET = re.compile(r"[A-Z][a-z]+-[A-Z][A-Za-z]+")
 _PROMPT = re.compile(
     r"^(?:[\w.-]+@[\w.-]+:\S*[$#]|[$%]|PS [^>\n]*>|(?:sqlite|mysql|MariaDB [^>\n]*|SQL)>|\w+=[#>])\s+", re.M
 )
-_REMARKS = re.compile(r"(?:#[^\n]*\n\s*)+")
+# An issue's number is none: "#1234: remove the button".
+_REMARKS = re.compile(r"(?:\s*#(?!\d)[^\n]*(?:\n|$))+\s*")
+_COMPOUND = re.compile(
+    r"\s*(?:(?:if|elif)\b[^\n;]*(?:;|\n)\s*then|(?:while|until|for|select)\b[^\n;]*(?:;|\n)\s*do|case\s+\S+\s+in)(?:\s|$)"
+)
 _DEFINES = re.compile(r"\s*(?:function\s+)?[\w-]+\s*\(\)\s*\{")
 _HEAD = 4096
 _ABOUT_PROGRAMS = frozenset(("type", "alias", "unalias", "hash", "whatis"))
@@ -67,12 +95,12 @@ _PLAIN_WORDS = listed(
 
 def detect_kinds(rules: Rules, text: str) -> tuple[OperationKind, ...]:
     """Return the kinds that a text can be, the likelier first."""
-    head = text[:_HEAD]
-    if head.startswith("#"):
-        head = _REMARKS.sub("", head) or head
+    head = without_remarks(text)[:_HEAD]
+    if not head:
+        return (OperationKind.SHELL,)
     if _COMMIT_MESSAGE.match(head):
         return (OperationKind.WORDS,)
-    if _DEFINES.match(head):
+    if _DEFINES.match(head) or _COMPOUND.match(head):
         return (OperationKind.SHELL,)
     if looks_like_sql(head):
         is_spoken = _CHANGES_SQL.match(head) is not None and _SPOKEN.search(_QUOTED.sub("", head)) is not None
@@ -89,6 +117,12 @@ def detect_kinds(rules: Rules, text: str) -> tuple[OperationKind, ...]:
 def without_prompt(text: str) -> str:
     """Return a text that was copied from a terminal without the prompts of its lines."""
     return _PROMPT.sub("", text) if _PROMPT.match(text) else text
+
+
+def without_remarks(text: str) -> str:
+    """Return a text without the comments of a shell before it; "" where it is nothing else."""
+    remarks = _REMARKS.match(text) if text.lstrip()[:1] == "#" else None
+    return text[remarks.end() :] if remarks else text
 
 
 def looks_like_sql(text: str) -> bool:

@@ -10,7 +10,8 @@ from historian.risk.paths import judge_change
 from historian.risk.shell_flow import Flow
 
 _EMPTIES = re.compile(
-    r"^:?\s*(?:(?:arg|buf|win|tab)do!?\s+)?(?:%|1,\$|,)\s*d(?:e|el|elete)?\b|^:?\s*(?:g|global)/\.?\*?/d|call\s+delete\(|\bnormal!?\s+ggdG"
+    r"^:?\s*(?:(?:arg|buf|win|tab)do!?\s+)?(?:%|1,\$|,)\s*d(?:e|el|elete)?\b|^:?\s*(?:g|global)/\.?\*?/d"
+    r"|call\s+delete\(|\bnormal!?\s+ggdG"
 )
 _LISP_REMOVES = re.compile(r"\((?:delete-file|delete-directory|erase-buffer)\b")
 _LISP_STARTS = re.compile(r"\((?:shell-command|call-process-shell-command)\s+\"((?:[^\"\\]|\\.)*)\"")

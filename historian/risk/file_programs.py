@@ -9,6 +9,7 @@ from collections.abc import Callable
 from historian.risk.arguments import Arguments, Word
 from historian.risk.invocation import Invocation
 from historian.risk.paths import is_device, is_schedule, is_wide, judge_change, kind_of_path, scheduled_command
+from historian.risk.placeholders import UNKNOWN, fill_marks, put
 from historian.risk.shell_flow import Flow
 
 _MODE = re.compile(r"^(?:[0-7]{3,4}|[ugoa]*[-+=][rwxXst]*(?:,[ugoa]*[-+=][rwxXst]*)*)$")
@@ -136,13 +137,7 @@ def _find(call: Invocation) -> Flow:
             acts = True
             end = next((at for at in range(number + 1, len(words)) if words[at].text in (";", "+", "\\;")), len(words))
             found = _roots(words)[0] if _roots(words) else "."
-            _start(
-                call,
-                [
-                    Word(found if other.text == "{}" else other.text, other.is_sure, other.is_quoted)
-                    for other in words[number + 1 : end]
-                ],
-            )
+            _start(call, [_of_found(other, found) for other in words[number + 1 : end]])
         elif word.text in ("-fprint", "-fls", "-fprintf", "-fprint0"):
             acts = True
             call.case.add("changes", "path.find", "find writes a list into a file")
@@ -166,10 +161,16 @@ def _fd(call: Invocation) -> Flow:
     words = call.words[1:]
     for number, word in enumerate(words):
         if word.text in ("-x", "-X", "--exec", "--exec-batch"):
-            _start(call, [*words[number + 1 :], Word("(what is found)", is_sure=False)])
+            _start(call, fill_marks(words[number + 1 :]))
             return Flow(sources=("fd",))
     call.case.add("reads", "path.find", "fd only looks")
     return Flow(sources=("fd",))
+
+
+def _of_found(word: Word, found: str) -> Word:
+    """Return a word of `find -exec`: for `{}` alone or in a command stands where it looks, a longer name is unknown."""
+    is_whole = re.search(r"(?:^|\s|[\"'])\{\}(?:$|\s|[\"';])", word.text) is not None
+    return put(word, "{}", found) if is_whole else put(word, "{}", UNKNOWN, is_sure=False)
 
 
 def _start(call: Invocation, words: list[Word]) -> None:

@@ -8,21 +8,12 @@ from typing import TYPE_CHECKING
 
 from historian.risk.arguments import Arguments, Word, best_rule
 from historian.risk.case import Case
+from historian.risk.git_targets import GLOBAL_VALUED, is_forced_twice, read_arguments, rewritten_refs
 
 if TYPE_CHECKING:
     from historian.risk.probing import Unsaved
     from historian.risk.shell_flow import Flow, ShellState
 
-_GLOBAL_VALUED = (
-    "-C",
-    "-c",
-    "--git-dir",
-    "--work-tree",
-    "--namespace",
-    "--exec-path",
-    "--config-env",
-    "--super-prefix",
-)
 _MOST_NAMED = 20
 _SETS_CONFIG = (
     "--add",
@@ -65,9 +56,7 @@ def judge_git(
         return
     if verb == "config" and len(rest) > 2 and rest[-2].text.startswith("alias."):
         state.git_aliases[rest[-2].text.removeprefix("alias.")] = rest[-1].text
-    arguments = Arguments(
-        "git", [*rest], _GLOBAL_VALUED if verb not in ("switch", "branch", "checkout", "commit", "clean") else ()
-    )
+    arguments = read_arguments(verb, rest)
     _judge_verb(case, verb, arguments, rest, os.path.join(state.folder, folder) if folder else state.folder, inner)
 
 
@@ -82,7 +71,7 @@ def _take_global(words: list[Word]) -> tuple[str, dict[str, str], list[Word]]:
         text = words[place].text
         if text in ("--version", "--help", "-h", "-v", "--exec-path", "--html-path"):
             break
-        if text in _GLOBAL_VALUED and place + 1 < len(words):
+        if text in GLOBAL_VALUED and place + 1 < len(words):
             value = words[place + 1].text
             if text == "-C":
                 folder = os.path.join(folder, value)
@@ -135,8 +124,12 @@ def _judge_verb(
         for name in arguments.names()[1:]:
             case.hit("path", name, folder)
     elif action == "rewrites":
-        case.hit("commits", _branch(arguments) or "HEAD")
-    elif verb in ("branch", "tag", "stash", "worktree") and action == "destroys":
+        for name in rewritten_refs(verb, arguments):
+            case.hit("commits", name)
+    elif verb == "worktree" and action == "destroys":
+        for name in arguments.names()[2:]:
+            case.hit("path", name, folder)
+    elif verb in ("branch", "tag") and action == "destroys":
         for name in arguments.names()[1:]:
             case.hit("branch", name)
 
@@ -228,6 +221,8 @@ def _judge_unsaved(case: Case, verb: str, arguments: Arguments, folder: str, sho
         found = [] if arguments.has("-X") else list(unsaved.untracked)
         if with_ignored:
             found += unsaved.ignored
+        if not is_forced_twice(arguments.words):
+            found = [path for path in found if not _is_repository(case, path, unsaved.root)]
     elif verb in ("checkout", "restore"):
         found = _below(unsaved.changed, _pathspecs(verb, arguments), unsaved.prefix)
     else:
@@ -241,6 +236,10 @@ def _judge_unsaved(case: Case, verb: str, arguments: Arguments, folder: str, sho
     case.add("discards", f"git.{verb}", f"{shown} discards {few}")
     for path in found[:_MOST_NAMED]:
         case.hit("path", path, unsaved.root)
+
+
+def _is_repository(case: Case, path: str, root: str) -> bool:
+    return path.endswith("/") and case.probe is not None and case.probe.exists(f"{path}.git", root)
 
 
 def _pathspecs(verb: str, arguments: Arguments) -> list[str]:
@@ -259,8 +258,3 @@ def _below(changed: tuple[str, ...], specs: list[str], prefix: str) -> list[str]
     if any(top == "." or "*" in top for top in tops):
         return list(changed)
     return [path for path in changed if any(path == top or path.startswith(f"{top}/") for top in tops)]
-
-
-def _branch(arguments: Arguments) -> str:
-    names = arguments.names()
-    return names[-1] if len(names) > 1 else ""

@@ -23,24 +23,33 @@ _LONGEST_CODE = 64 * 1024
 _LONGEST_PATH = 200
 _REMOVES = late(
     r"""(?x)\b(?:os\s*\.\s*(?:remove|unlink|rmdir|removedirs|truncate)|shutil\s*\.\s*(?:rmtree)|rmtree|send2trash
-    |(?:fs|fsp|promises|fse?|Deno|Bun)\s*\.\s*(?:rm|rmSync|unlink|unlinkSync|rmdir|rmdirSync|remove|removeSync|truncate|truncateSync|emptyDir|emptyDirSync)|rimraf(?:Sync)?|unlinkSync|rmSync|rmdirSync
-    |File\s*\.\s*(?:delete|unlink|truncate)|FileUtils\s*\.\s*(?:rm\w*|remove\w*)|Dir\s*\.\s*(?:rmdir|delete|unlink)|rm_rf?|remove_tree
+    |(?:fs|fsp|promises|fse?|Deno|Bun)\s*\.\s*(?:rm|rmSync|unlink|unlinkSync|rmdir|rmdirSync|remove|removeSync
+    |truncate|truncateSync|emptyDir|emptyDirSync)|rimraf(?:Sync)?|unlinkSync|rmSync|rmdirSync
+    |File\s*\.\s*(?:delete|unlink|truncate)|FileUtils\s*\.\s*(?:rm\w*|remove\w*)
+    |Dir\s*\.\s*(?:rmdir|delete|unlink)|rm_rf?|remove_tree
     |file\.remove|Remove-Item|Clear-Content|Files\s*\.\s*delete\w*|deleteRecursively|deleteDir
-    |drop_all|drop_database|dropDatabase|drop_collection|drop_table|flushall|flushdb|delete_all|destroy_all|truncate_all|delete_many\(\s*\{\s*\}|deleteMany\(\s*\{?\s*\}?\s*\)|objects\.all\(\)\.delete|delete_bucket|terminate_instances|delete_table|delete_object\w*|delete_db_instance|delete_stack)\b"""
-    r"|['\"](?:unlink|rmdir|rmtree|rmSync|unlinkSync|rmdirSync|remove_tree|rimraf)['\"]\s*[,)\]]|getattr\([^)]*['\"]remove['\"]"
+    |drop_all|drop_database|dropDatabase|drop_collection|drop_table|flushall|flushdb|delete_all|destroy_all
+    |truncate_all|delete_many\(\s*\{\s*\}|deleteMany\(\s*\{?\s*\}?\s*\)|objects\.all\(\)\.delete|delete_bucket
+    |terminate_instances|delete_table|delete_object\w*|delete_db_instance|delete_stack)\b"""
+    r"|['\"](?:unlink|rmdir|rmtree|rmSync|unlinkSync|rmdirSync|remove_tree|rimraf)['\"]\s*[,)\]]"
+    r"|getattr\([^)]*['\"]remove['\"]"
     r"|\.\s*(?:unlink|rmdir|rmtree|unlink!)\s*\(|\bunlink\b\s*(?:[\( ;}]|$)|\brmdir\s*[\( ]"
-    r"|(?<![\w.])rm\(\s*['\"]|\bfile\s+delete\b|->\s*(?:truncate|forceDelete|dropIfExists|drop)\(|\.delete\(recursive|\.drop\(\)|\.destroy!?\b|\.truncate\(\s*0?\s*\)|::delete\b"
+    r"|(?<![\w.])rm\(\s*['\"]|\bfile\s+delete\b|->\s*(?:truncate|forceDelete|dropIfExists|drop)\("
+    r"|\.delete\(recursive|\.drop\(\)|\.destroy!?\b|\.truncate\(\s*0?\s*\)|::delete\b"
 )
 _EMPTIES = late(
-    r"open\([^)]*['\"]w[bt+]*['\"][^)]*\)\s*[.:]\s*close|(?:writeFile(?:Sync)?|file_put_contents|File\.write|write_file|writeTextFileSync)\(\s*[^,]+,\s*(['\"`])\1"
+    r"open\([^)]*['\"]w[bt+]*['\"][^)]*\)\s*[.:]\s*close"
+    r"|(?:writeFile(?:Sync)?|file_put_contents|File\.write|write_file|writeTextFileSync)\(\s*[^,]+,\s*(['\"`])\1"
     r"|write_(?:text|bytes)\(\s*b?(['\"])\2\s*\)|\btruncate\b\s*\(?\s*['\"$]"
 )
 _MIGRATES = late(
-    r"\b(?:call_command\(\s*['\"]migrate|command\.upgrade\(|migrate\.latest|runMigrations|migrator\b|create_all\(|ALTER\s+TABLE)",
+    r"\b(?:call_command\(\s*['\"]migrate|command\.upgrade\(|migrate\.latest|runMigrations|migrator\b|create_all\("
+    r"|ALTER\s+TABLE)",
     re.I,
 )
 _STARTS = late(
-    r"(?:os\.system|os\.popen|os\.exec\w+|os\.spawn\w+|subprocess\.\w+|commands\.getoutput|\bsystem|\bexec(?:Sync|File|FileSync)?|\bspawn(?:Sync)?|\bpopen\w*|"
+    r"(?:os\.system|os\.popen|os\.exec\w+|os\.spawn\w+|subprocess\.\w+|commands\.getoutput|\bsystem"
+    r"|\bexec(?:Sync|File|FileSync)?|\bspawn(?:Sync)?|\bpopen\w*|"
     r"\bpassthru|\bshell_exec|\bproc_open|IO\.popen|Open3\.\w+|"
     r"Process\.\w+|\$|execa(?:Sync)?|shelljs\.exec|Runtime\.getRuntime\(\)\.exec|"
     r"do shell script|iex|Invoke-Expression|['\"](?:system|popen|run|call|exec\w*|spawn\w*)['\"]\s*[\])]+|"
@@ -52,14 +61,25 @@ _STARTS = late(
 _BACKQUOTED = late(r"`([^`]+)`|%x[\{\(\[](.+?)[\}\)\]]|qx[\{\(/](.+?)[\}\)/]")
 _LITERAL = late(r"'''(.*?)'''|\"\"\"(.*?)\"\"\"|'((?:[^'\\\n]|\\.)*)'|\"((?:[^\"\\\n]|\\.)*)\"|`([^`]*)`", re.S)
 _SQL = late(
-    r"\s*(?:match\s*\(|delete\s+from|update\s+\S+\s+set|drop\s+(?:table|database|index|view|schema|column|user|role)|truncate\s+\w+|alter\s+(?:table|database|user|role)|insert\s+into|create\s+(?:table|index|view|database|unique)|replace\s+into|select\s.+\sfrom|select\s+\d|grant\s|revoke\s|pragma\s|vacuum)\b",
+    r"\s*(?:match\s*\(|delete\s+from|update\s+\S+\s+set"
+    r"|drop\s+(?:table|database|index|view|schema|column|user|role)|truncate\s+\w+"
+    r"|alter\s+(?:table|database|user|role)|insert\s+into|create\s+(?:table|index|view|database|unique)"
+    r"|replace\s+into|select\s.+\sfrom|select\s+\d|grant\s|revoke\s|pragma\s|vacuum)\b",
     re.I | re.S,
 )
 _WRITES = late(
-    r"open\([^)]*,\s*(?:mode\s*=\s*)?['\"][rb]*[wax+]|\.write(?:_text|_bytes|lines|File|FileSync)?\(|writeFile|appendFile|\.save\(|\.to_(?:csv|sql|json|parquet|excel)\(|os\.(?:rename|replace|chmod|chown|makedirs|mkdir|symlink|link|kill)|shutil\.(?:copy\w*|move|make_archive)|\.rename\(|\.mkdir\(|\.touch\(|File\.write|file_put_contents|fwrite|Set-Content|Out-File|\.commit\(|setattr|\.put\(|\.insert\w*\(|\.update\w*\(|\.create\w*\(|mkdirSync|copyFile\w*|Add-Content|New-Item|Copy-Item|Move-Item"
+    r"open\([^)]*,\s*(?:mode\s*=\s*)?['\"][rb]*[wax+]|\.write(?:_text|_bytes|lines|File|FileSync)?\(|writeFile"
+    r"|appendFile|\.save\(|\.to_(?:csv|sql|json|parquet|excel)\("
+    r"|os\.(?:rename|replace|chmod|chown|makedirs|mkdir|symlink|link|kill)|shutil\.(?:copy\w*|move|make_archive)"
+    r"|\.rename\(|\.mkdir\(|\.touch\(|File\.write|file_put_contents|fwrite|Set-Content|Out-File|\.commit\("
+    r"|setattr|\.put\(|\.insert\w*\(|\.update\w*\(|\.create\w*\(|mkdirSync|copyFile\w*|Add-Content|New-Item"
+    r"|Copy-Item|Move-Item"
 )
 _SENDS = late(
-    r"requests\.(?:post|put|patch|delete)|httpx\.(?:post|put|patch|delete)|urlopen\([^)]*data\s*=|fetch\([^)]*method\s*:\s*['\"](?:POST|PUT|PATCH|DELETE)|axios\.(?:post|put|patch|delete)|smtplib|sendmail|send_mail|\.send_message\(|Net::HTTP\.(?:post|put|delete)|Invoke-RestMethod.*-Method\s+(?:Post|Put|Delete|Patch)"
+    r"requests\.(?:post|put|patch|delete)|httpx\.(?:post|put|patch|delete)|urlopen\([^)]*data\s*="
+    r"|fetch\([^)]*method\s*:\s*['\"](?:POST|PUT|PATCH|DELETE)|axios\.(?:post|put|patch|delete)|smtplib|sendmail"
+    r"|send_mail|\.send_message\(|Net::HTTP\.(?:post|put|delete)"
+    r"|Invoke-RestMethod.*-Method\s+(?:Post|Put|Delete|Patch)"
 )
 _DELETES_REMOTE = late(r"(?:requests|httpx|axios)\.delete|method\s*:\s*['\"]DELETE|-Method\s+Delete")
 _DECODES = late(r"b64decode|base64|fromhex|unhexlify|atob\(|Buffer\.from|rot13|FromBase64String|decode64|unpack", re.I)

@@ -11,13 +11,16 @@ SHELL = late(r"\s*(?:use\s+\w+\s*;\s*)?(?:db|rs|sh)\.\w+[.(]")
 _MONGO = (
     (
         "destroys",
-        r"\.\s*(?:drop|dropDatabase|dropIndexes?|dropAllUsers|dropUser|deleteMany\(\s*(?:\{\s*\})?\s*\)|remove\(\s*(?:\{\s*\})?\s*[,)])|updateMany\(\s*\{\s*\}\s*,",
+        r"\.\s*(?:drop|dropDatabase|dropIndexes?|dropAllUsers|dropUser|deleteMany\(\s*(?:\{\s*\})?\s*\)"
+        r"|remove\(\s*(?:\{\s*\})?\s*[,)])|updateMany\(\s*\{\s*\}\s*,",
     ),
     ("migrates", r"\.\s*(?:renameCollection|convertToCapped)\b|collMod"),
     ("stops", r"\.\s*shutdownServer\b|rs\.stepDown"),
     (
         "changes",
-        r"\.\s*(?:insert\w*|update\w*|replaceOne|bulkWrite|save|delete\w*|remove|findAndModify|findOneAnd\w+|create\w*|ensureIndex|set\w*|grant\w*|enable\w*|addShard|runCommand|adminCommand|copyTo|aggregate\([^)]*\$(?:out|merge))|load\(",
+        r"\.\s*(?:insert\w*|update\w*|replaceOne|bulkWrite|save|delete\w*|remove|findAndModify|findOneAnd\w+"
+        r"|create\w*|ensureIndex|set\w*|grant\w*|enable\w*|addShard|runCommand|adminCommand|copyTo"
+        r"|aggregate\([^)]*\$(?:out|merge))|load\(",
     ),
 )
 _MONGO_DROP = late(r"\[?\s*['\"](?:drop\w*|delete\w*|truncate\w*)['\"]|\b(?:drop|dropDatabase)\s*:", re.I)

@@ -25,6 +25,8 @@ _STRUCTURES = listed("code class classes form session page function functions me
 _LOOSE = listed("files file folder folders directory directories data keys logs log")
 _FIXED = frozenset(("runs", "migrates", "patches"))
 _SMALL = frozenset(("destroys", "refactors", "permits", "rewrites"))
+# Who wipes something leaves nothing of it, however small its name makes it: "wipe the cache".
+_TOTAL = listed("wipe wipes wiped wiping")
 _SENTENCE = 20
 _LONGEST_SUBJECT = 12
 _JOINING = frozenset(("and", ",", "plus", "&"))
@@ -48,6 +50,8 @@ def settle(rules: Rules, tokens: Sequence[str], place: int, action: str, length:
         phrases = _objects_of(rules, tokens, place, length)
         if action == "destroys" and _is_edit(rules, tokens, place + length):
             return "changes"
+        if action == "destroys" and tokens[place] in _TOTAL:
+            return action
         said = [_settle_object(rules, tokens, place, action, phrase) for phrase in phrases]
         return next((one for one in said if one != "changes"), "changes")
     return action

@@ -12,7 +12,8 @@ _LARGE_BYTES = 100_000
 _PROJECT = "/project"
 _DEVICES = re.compile(r"/dev/(?!null$|zero$|stdout$|stderr$|stdin$|tty$|fd/|shm/|random$|urandom$|tcp/|udp/|full$)")
 _WIDE = re.compile(
-    r"(?:/+|~/?|\.{1,2}/?|\*|\./\*|/\*|~/\*|\$HOME/?|\$\{HOME\}/?|\$PWD/?|/(?:etc|usr|var|opt|home|root|srv|bin|lib|boot|Users)"
+    r"(?:/+|~/?|\.{1,2}/?|\*|\./\*|/\*|~/\*|\$HOME/?|\$\{HOME\}/?|\$PWD/?"
+    r"|/(?:etc|usr|var|opt|home|root|srv|bin|lib|boot|Users)"
     r"(?:/[^/]+)?/?(?:\*)?|[A-Za-z]:[\\/]*)$"
 )
 _SAYS = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 import stat
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -22,6 +23,20 @@ _Answer = TypeVar("_Answer")
 BUDGET_S = 0.05
 _LARGEST_SCRIPT = 64 * 1024
 _MOST_GLOBBED = 200
+_BRACES = re.compile(r"\{([^{}]*,[^{}]*)\}")
+
+
+def spread_braces(text: str) -> list[str]:
+    """Return the words that `{a,b}` in a word stands for, at most as many as are looked at; else the word itself."""
+    found = [text]
+    while (match := _BRACES.search(found[0])) and len(found) * match[1].count(",") < _MOST_GLOBBED:
+        found = [
+            f"{one[: at.start()]}{part}{one[at.end() :]}"
+            for one in found
+            if (at := _BRACES.search(one))
+            for part in at[1].split(",")
+        ]
+    return found
 
 
 class Unsaved(msgspec.Struct, frozen=True):
@@ -114,16 +129,18 @@ class Probe:
 
     def expand(self, path: str, folder: str = "") -> list[Path]:
         """Return the paths that a pattern of a shell stands for now; one that fits nothing stands for itself."""
-        place = self.place(path, folder)
-        if not any(letter in path for letter in "*?["):
-            return [place]
         found: list[Path] = []
-        for name in glob.iglob(str(place)):
-            if self._left() is None or len(found) >= _MOST_GLOBBED:
-                self.was_cut = True
-                break
-            found.append(Path(name))
-        return sorted(found) or [place]
+        for one in [path] if "{" not in path or self.exists(path, folder) else spread_braces(path):
+            place = self.place(one, folder)
+            names = glob.iglob(str(place)) if any(letter in one for letter in "*?[") else ()
+            fitting: list[Path] = []
+            for name in names:
+                if self._left() is None or len(found) + len(fitting) >= _MOST_GLOBBED:
+                    self.was_cut = True
+                    break
+                fitting.append(Path(name))
+            found += sorted(fitting) or [place]
+        return found
 
     def unsaved(self, folder: str = "") -> Unsaved | None:
         """Return what is not committed in the tree, None where it cannot be told: another repository, or no time."""

@@ -22,6 +22,7 @@ from historian.risk.interpreters import INTERPRETERS
 from historian.risk.invocation import Invocation
 from historian.risk.listing import listed
 from historian.risk.network_programs import NETWORK_JUDGES
+from historian.risk.placeholders import unfold_parallel, unfold_xargs
 from historian.risk.remote_programs import REMOTE_JUDGES
 from historian.risk.rules import CommandRule
 from historian.risk.shell_flow import NETWORK, Flow, ShellState
@@ -80,17 +81,19 @@ def judge_program(case: Case, words: list[Word], flow: Flow, state: ShellState, 
             case.effect(f"command on another machine ({wrapped.host})"[:80])
         if wrapped.text:
             before = len(case.findings)
-            found = inner(wrapped.text, flow)
+            found = inner(unfold_parallel(wrapped.text) if name == "parallel" else wrapped.text, flow)
             _note_production(case, wrapped.host, before)
             return found
         if wrapped.words and state.depth < 30:
-            rest = list(wrapped.words)
+            commands = [list(wrapped.words)]
             if name == "xargs":
-                rest += _piped_words(case_call)
+                commands = unfold_xargs(commands[0], words[1 : len(words) - len(commands[0])], flow)
             note_effects(case, name, Arguments(name, words[1:], case.rules.table.valued.get(name, ())))
             state.depth += 1
             try:
-                return judge_program(case, rest, flow, state, inner)
+                return Flow.together(
+                    [judge_program(case, rest, flow, state, inner) for rest in commands if case.step()]
+                )
             finally:
                 state.depth -= 1
     return _judge(case_call)
@@ -117,13 +120,6 @@ def program_name(text: str) -> str:
         if lowered.endswith(ending):
             return name[: -len(ending)]
     return name
-
-
-def _piped_words(call: Invocation) -> list[Word]:
-    """Return what xargs would add: the words that come in where they are known, else one that stands for them."""
-    if call.flow.text is not None and len(call.flow.text) < 4096:
-        return [Word(part) for part in call.flow.text.split()]
-    return [Word("(what comes in)", is_sure=False)]
 
 
 def _only_asks(words: Sequence[Word]) -> bool:

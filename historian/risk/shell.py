@@ -55,12 +55,14 @@ def judge_shell(case: Case, text: str, folder: str = "", state: ShellState | Non
     text = cut_command(case, text)
     text, state.heredocs = take_heredocs(_CONTROLS.sub(" ", text.replace("\r\n", "\n")))
     text = modernize_backquotes(text)
-    root = _parser().parse(text.encode("utf-8", "surrogatepass")).root_node
+    root = _parser().parse(_encode(text)).root_node
     if root.has_error:
         case.add("runs", "shell.unparsed", "does not parse as a shell command, so its words count as well")
         _judge_by_words(case, text)
         if fetches_and_runs(text):
             case.add("foreign", "shell.foreign", "runs what comes from elsewhere")
+    if all(child.type == "comment" for child in root.named_children):
+        case.add("reads", "shell.comment", "nothing but comments, which do nothing")
     try:
         flow = Shell(case, state).run(root, flow)
         if state.depth == 0:
@@ -73,6 +75,14 @@ def judge_shell(case: Case, text: str, folder: str = "", state: ShellState | Non
         case.add("runs", "bounds", "nested deeper than anybody looked, so its words count as well")
         _judge_by_words(case, text)
     return flow
+
+
+def _encode(text: str) -> bytes:
+    """Return the bytes of a command: names keep those that are no UTF-8, other lone surrogates become three."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogatepass")
 
 
 def judge_arguments(case: Case, argv: Sequence[str], folder: str = "") -> None:
@@ -186,7 +196,7 @@ class Shell:
             for statement in before:
                 self.run(statement, Flow())
         made = self.run(body, flow) if body is not None else Flow(text="")
-        read = (body.text or b"").decode("utf-8", "replace").split() if body is not None else []
+        read = (body.text or b"").decode("utf-8", "surrogateescape").split() if body is not None else []
         for operator, word, is_errors in targets:
             if operator == ">" and word.text in read[1:] and read[0] not in ("echo", "printf"):
                 judge_change(self._case, word.text, self._state.folder, "delete", "the redirection, before it is read,")
@@ -249,7 +259,7 @@ class Shell:
         words = self.words(value) if value is not None else [Word("")]
         text = " ".join(word.text for word in words)
         is_added = any(child.type == "+=" for child in node.children)
-        key = name.text.decode("utf-8", "replace")
+        key = name.text.decode("utf-8", "surrogateescape")
         before, was_sure = self._state.variables.get(key, ("", True)) if is_added else ("", True)
         self._state.variables[key] = (before + text, was_sure and all(word.is_sure for word in words))
 
@@ -263,14 +273,14 @@ class Shell:
         outputs = []
         for word in values[:_MOST_LOOPS]:
             is_sure = word.is_sure and len(values) <= _MOST_LOOPS
-            self._state.variables[variable.text.decode("utf-8", "replace")] = (word.text, is_sure)
+            self._state.variables[variable.text.decode("utf-8", "surrogateescape")] = (word.text, is_sure)
             outputs.append(self.run(body, flow))
         return Flow.together(outputs)
 
     def _define(self, node: Node) -> None:
         name, body = node.child_by_field_name("name"), node.child_by_field_name("body")
         if name is not None and body is not None and name.text is not None:
-            key = name.text.decode("utf-8", "replace")
+            key = name.text.decode("utf-8", "surrogateescape")
             self._state.functions[key] = body
             text = body.text or b""
             if re.search(rb"(?:^|[\s;{|&])" + re.escape(name.text) + rb"\s*(?:\||&)", text) and b"&" in text:

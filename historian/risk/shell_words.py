@@ -35,7 +35,7 @@ class Expansion:
     def take(self, node: Any, *, is_quoted: bool) -> None:
         """Take in a node of the tree."""
         kind = node.type
-        text = (node.text or b"").decode("utf-8", "replace")
+        text = (node.text or b"").decode("utf-8", "surrogateescape")
         self._has_any = True
         if kind in ("raw_string", "ansi_c_string", "string", "translated_string"):
             self._is_quoted = True
@@ -74,11 +74,11 @@ class Expansion:
         for child in node.named_children:
             if child.type == "string_content":
                 continue
-            between = data[place : child.start_byte - base].decode("utf-8", "replace")
+            between = data[place : child.start_byte - base].decode("utf-8", "surrogateescape")
             self._text.append(re.sub(r'\\([\\"$`\n])', r"\1", between))
             self.take(child, is_quoted=True)
             place = child.end_byte - base
-        self._text.append(re.sub(r'\\([\\"$`\n])', r"\1", data[place:-1].decode("utf-8", "replace")))
+        self._text.append(re.sub(r'\\([\\"$`\n])', r"\1", data[place:-1].decode("utf-8", "surrogateescape")))
 
     def _take_variable(self, node: Any, text: str, *, is_quoted: bool) -> None:
         match = re.match(r"\$\{?[!#]?([\w@*]+)(?::?[-=]([^}]*))?", text)

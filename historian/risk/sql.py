@@ -7,7 +7,7 @@ leave a row out. What stands between BEGIN and ROLLBACK is a rehearsal, but for 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from historian.risk.arguments import verb_of
 from historian.risk.case import Case
 from historian.risk.listing import late
 from historian.risk.mongo import SHELL, judge_mongo
-from historian.risk.sql_plain import dynamic_statements, judge_plain, split_statements
+from historian.risk.sql_plain import dynamic_statements, judge_plain, say_unparsed, split_statements
 
 if TYPE_CHECKING:
     from sqlglot.expressions import Expr
@@ -28,10 +28,12 @@ _MOST_STATEMENTS = 500
 _MOST_SPLIT = 5000
 # What sqlglot reads as something else, or writes anew so that its words are lost.
 _AS_WRITTEN = re.compile(
-    r"\s*(?:exec(?:ute)?|call|prepare|declare|reset|system|match|optional|unwind|flashback|purge|vacuum|dbcc|detach|pragma)\b",
+    r"\s*(?:exec(?:ute)?|call|prepare|declare|reset|system|match|optional|unwind|flashback|purge|vacuum|dbcc"
+    r"|detach|pragma)\b",
     re.I,
 )
 _RUN_COMMENT = late(r"/\*!\d*(.*?)\*/", re.S)  # MySQL runs what stands in it
+_QUERY = re.compile(r"\s*(?:--[^\n]*\n\s*)*\(*\s*(?:select|with|values)\b", re.I)
 _GUESSES = ("", "postgres", "mysql", "tsql", "bigquery", "oracle", "sqlite")
 _COMMITS_BY_ITSELF = frozenset(("mysql", "mariadb", "oracle"))
 
@@ -65,6 +67,7 @@ def judge_sql(case: Case, text: str, dialect: str = "") -> None:
             (Case(case.rules), lambda own, source=source: judge_plain(own, source), source.lower())  # type: ignore[misc]
             for source in sources[:_MOST_STATEMENTS]
         ]
+        _note_unparsed(case, sources, dialect)
     else:
         written = sources if len(sources) == len(parsed) else [""] * len(parsed)
         statements = [
@@ -97,6 +100,15 @@ def _parse(text: str, dialect: str) -> list[Expr] | None:
             continue
         return [tree for tree in found[:_MOST_STATEMENTS] if tree is not None]
     return None
+
+
+def _note_unparsed(case: Case, sources: Sequence[str], dialect: str) -> None:
+    """Say of the first query that does not parse that it may do anything, whatever its first word is."""
+    queries = [source for source in sources[:_MOST_TREES] if _QUERY.match(source)]
+    for source in queries:
+        if len(sources) == 1 or _parse(source, dialect) is None:
+            say_unparsed(case, source)
+            return
 
 
 def _settle_transactions(case: Case, statements: list[tuple[Case, str]], dialect: str) -> None:
@@ -146,6 +158,12 @@ def _judge_tree(case: Case, tree: Expr, dialect: str, source: str = "") -> None:
     if isinstance(tree, exp.Command | exp.Alias | exp.Column | exp.Identifier) or _AS_WRITTEN.match(source):
         judge_plain(case, source or _words_of(tree))
         return
+    if isinstance(tree, exp.Copy):
+        judge_plain(case, source or _words_of(tree))
+        query = tree.this.unnest() if isinstance(tree.this, exp.Subquery) else None
+        if query is not None:
+            _judge_tree(case, query, dialect)
+        return
     if isinstance(tree, exp.Describe):
         inner = tree.this
         is_off = re.search(r"analyze\s+(?:false|off|0)\b", source, re.I) is not None
@@ -176,9 +194,11 @@ def _judge_node(case: Case, node: Any, exp: Any) -> None:
         _judge_rows(case, node, shown, exp)
     elif isinstance(node, exp.Drop):
         kind = str(node.args.get("kind") or "").lower()
-        names = [_name(node)] if node.this is not None else tables  # sqlglot keeps them in a list since 30
-        case.add("destroys", "sql.drop", f"drops {kind} {', '.join(names)}".replace("  ", " "))
-        for name in names:
+        held = node.args.get("tables") or ()  # sqlglot keeps them in a list since 30
+        names = [_name(node)] if node.this is not None else [found.sql()[:80] for found in held]
+        altered = f" of {_name(node.parent)}" if isinstance(node.parent, exp.Alter) else ""
+        case.add("destroys", "sql.drop", f"drops {kind} {', '.join(names[:5])}{altered}".replace("  ", " "))
+        for name in names if not altered else ():
             case.hit("table", name)
     elif isinstance(node, exp.TruncateTable):
         case.add("destroys", "sql.truncate", f"empties {', '.join(tables)}")

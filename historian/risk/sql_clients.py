@@ -11,6 +11,7 @@ import msgspec
 from historian.risk.arguments import Arguments, verb_of
 from historian.risk.case import Case
 from historian.risk.mongo import judge_mongo
+from historian.risk.paths import kind_of_path
 from historian.risk.sql import judge_sql
 
 if TYPE_CHECKING:
@@ -181,12 +182,10 @@ def judge_client(
         _judge_file(case, name, file, client.dialect, state, inner)
     if texts or files:
         return True
-    if flow.text is not None:
-        _judge_text(case, name, flow.text, client.dialect, inner)
-    elif flow.guess and flow.sources[:1] != ("<",):
-        _judge_text(case, name, flow.guess, client.dialect, inner)
-    elif flow.sources[:1] == ("<",) and flow.guess:
+    if flow.guess and flow.sources[:1] == ("<",):
         _judge_file(case, name, flow.guess, client.dialect, state, inner)
+    elif flow.text is not None or flow.guess:
+        _judge_text(case, name, flow.guess if flow.text is None else flow.text, client.dialect, inner)
     elif flow.is_foreign:
         case.add("foreign", "sql.foreign", f"{name} runs what comes from elsewhere")
     else:
@@ -303,11 +302,14 @@ def _judge_file(
     text = state.files.get(file)
     if text is None and case.probe is not None:
         text = case.probe.read_text(file, state.folder)
+    is_migration = kind_of_path(case, file, state.folder) == "migration"
     if text is not None:
+        if is_migration:
+            case.add("migrates", "sql.file", f"{name} runs the statements in {file[:80]}, which changes a schema")
         _judge_text(case, name, text, dialect, inner)
         return
     action = verb_of(file.rpartition("/")[2].partition(".")[0], case.rules.verbs)
-    if re.search(r"migrat|schema", file, re.I):
+    if is_migration or re.search(r"migrat|schema", file, re.I):
         action = "migrates"
     action = action if action in ("destroys", "migrates") else "runs"
     case.add(action, "sql.file", f"{name} runs the statements in {file[:80]}, which were not read")

@@ -22,7 +22,7 @@ _STATEMENTS = {
         "cluster copy load lock unlock attach detach optimize kill import export flush backup undrop put "
         "security notify msck repair kill_query checkpoint dbcc"
     ),
-    "runs": listed("call exec execute do prepare source"),
+    "runs": listed("call exec execute do prepare source if"),
     "where": listed("delete update"),
     "destroys": listed("drop truncate purge restore remove expire"),
     "migrates": listed("alter rename exchange"),
@@ -40,7 +40,8 @@ _SAID = {
 
 _PROCEDURE = re.compile(r"\w+\s+(?:procedure\s+|immediate\s+)?(?:@\w+\s*=\s*)?([\w.\[\]\"`]+)", re.I)
 _READ_PROCEDURES = re.compile(
-    r"(?:sp_(?:help|who|lock|spaceused|columns|tables|depends|databases|stored_procedures|statistics|pkeys|fkeys|describe)"
+    r"(?:sp_(?:help|who|lock|spaceused|columns|tables|depends|databases|stored_procedures|statistics|pkeys|fkeys"
+    r"|describe)"
     r"|xp_(?:fixeddrives|readerrorlog|msver|dirtree|fileexist))",
     re.I,
 )
@@ -53,7 +54,8 @@ _DYNAMIC = re.compile(
 )
 _STRING = re.compile(r"N?'((?:[^']|'')*)'|\"([^\"]*\s[^\"]*)\"")
 _LOOKS = re.compile(
-    r"\s*(?:drop|truncate|alter|delete|update|insert|create|grant|revoke|merge|shutdown|reindex|rename)\s+[\w\"'`\[%?]|\s*(?:drop|truncate)\s+\w+\s*$",
+    r"\s*(?:drop|truncate|alter|delete|update|insert|create|grant|revoke|merge|shutdown|reindex"
+    r"|rename)\s+[\w\"'`\[%?]|\s*(?:drop|truncate)\s+\w+\s*$",
     re.I,
 )
 # Statements of one dialect whose first word does not decide.
@@ -74,10 +76,12 @@ _SPECIAL = {
     ],
     "detach": [(r"permanently|^detach delete", "destroys")],
     "msck": [(r"drop partitions", "destroys")],
+    "copy": [(r"^copy .*[\w)\"] to stdout\b", "reads")],
     "restore": [(r"^restore (?:filelistonly|headeronly|verifyonly|labelonly)", "reads")],
 }
 
 
+_COPIED = re.compile(r"copy\s*\((.+)\)\s*to\b", re.I)
 _ALWAYS = re.compile(r"\s*(?:\(?\s*)?(?:1\s*=\s*1|true|1)\s*\)?\s*", re.I)
 _WRITES = ("where", "changes", "destroys")
 
@@ -113,6 +117,8 @@ def judge_plain(case: Case, statement: str) -> None:
         judge_plain(case, bare[inner_word.start() :])
     else:
         _judge_first(case, bare, words)
+    if first == "copy" and (query := _COPIED.match(bare)):
+        judge_plain(case, query[1])
     if first in ("do", "begin", "declare", "if") and len(words) > 2:
         bodies.append(" ".join(words[1:]))
     for body in bodies if first != "create" else ():
@@ -122,7 +128,10 @@ def judge_plain(case: Case, statement: str) -> None:
 
 def _judge_first(case: Case, bare: str, words: Sequence[str]) -> None:
     first, shown = words[0], bare[:60]
-    action = _FIRST.get(first, "runs")
+    action = _FIRST.get(first, "runs" if first in _SPECIAL else "")
+    if not action:
+        say_unparsed(case, bare)
+        return
     if first in ("call", "exec", "execute"):
         _judge_procedure(case, bare, words)
         return
@@ -145,6 +154,11 @@ def _judge_first(case: Case, bare: str, words: Sequence[str]) -> None:
         case.add("foreign", "sql.copy_program", "COPY … PROGRAM runs a program on the server")
     else:
         case.add(action, f"sql.{first}", f"{shown}: {_SAID.get(action, case.rules.says(action))}")
+
+
+def say_unparsed(case: Case, statement: str) -> None:
+    """Note that nobody can tell what a statement does."""
+    case.add("runs", "sql.unparsed", f"cannot be parsed as SQL, so what it does is not known: {statement[:60]}")
 
 
 def _judge_procedure(case: Case, bare: str, words: Sequence[str]) -> None:

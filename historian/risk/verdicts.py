@@ -8,6 +8,10 @@ import msgspec
 
 from historian.risk.operations import OperationKind
 
+# How the reason begins that names what an ordinary checkpoint would lack; one taken for the operation may be asked to
+# hold it all the same.
+NOT_HELD = "no checkpoint would hold"
+
 
 class RiskLevel(str, Enum):
     """How dangerous: only reads; changes; destroys, rewrites history, migrates, or cannot be undone."""

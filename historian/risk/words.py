@@ -328,7 +328,8 @@ class _Reader:
 
     def _meet_span(self, token: str) -> None:
         number = token.removeprefix("codespan")
-        if self._judge is None or not number.isdecimal() or int(number) >= len(self._spans):
+        is_number = number.isdecimal() and len(number) <= len(str(len(self._spans)))
+        if self._judge is None or not is_number or int(number) >= len(self._spans):
             return
         if self._state.mode == "do" and self._state.verb_action in ("", "runs"):
             self._judge(self._case, self._spans[int(number)])

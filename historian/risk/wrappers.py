@@ -64,9 +64,7 @@ WRAPPERS: dict[str, tuple[Wrapper, ...]] = {
     "chrt": (Wrapper("", 1),),
     "watch": (Wrapper("-n -d --interval", is_text=True),),
     "entr": (Wrapper(),),
-    "xargs": (
-        Wrapper("-I -n -P -L -d -a -s -E -R -J --max-args --max-procs --delimiter --arg-file --replace --max-lines"),
-    ),
+    "xargs": (Wrapper("-I -n -P -L -d -a -s -E -R -J --max-args --max-procs --delimiter --arg-file"),),
     "parallel": (Wrapper("-j -a -S -I -N -n -L --jobs --arg-file --sshlogin --colsep --results", is_text=True),),
     "systemd-run": (Wrapper("-p -u --unit --uid --gid -M --property --slice --on-active --on-calendar"),),
     "firejail": (Wrapper(),),

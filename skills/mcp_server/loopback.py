@@ -25,6 +25,7 @@ PORT = 7676
 LARGEST_BODY_BYTES = 4 * 1024 * 1024
 MOST_CONNECTIONS = 200
 _SHORTEST_TOKEN = 16
+_MOST_DIGITS = 18
 _HOSTS = {"127.0.0.1": "127.0.0.1", "localhost": "127.0.0.1", "::1": "::1"}
 _Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 _App = Callable[[Any, Any, Any], Awaitable[None]]
@@ -53,7 +54,7 @@ def parse_address(text: str) -> Address:
     host = host.strip("[]") or Address().host
     if host not in _HOSTS:
         raise ForeignAddressError(f"'{shown}' is not an address of this machine alone")
-    if port and (not port.isdecimal() or int(port) > 65535):
+    if port and (not port.isdecimal() or len(port) > _MOST_DIGITS or int(port) > 65535):
         raise UsageError(f"'{shown}' has no port between 0 and 65535", hint="write it like 127.0.0.1:7676")
     return Address(_HOSTS[host], int(port) if port else PORT)
 
@@ -122,6 +123,6 @@ class Gate:
         length = headers.get(b"content-length", b"")
         if not length.isdigit():
             return 411, "the header Content-Length is missing", []
-        if int(length) > LARGEST_BODY_BYTES:
+        if len(length) > _MOST_DIGITS or int(length) > LARGEST_BODY_BYTES:
             return 413, f"a request has at most {LARGEST_BODY_BYTES} bytes", []
         return None

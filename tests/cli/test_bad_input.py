@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from chronos.cli import output
 from tests.cli.conftest import Program
 from tests.support import RepoBuilder
 
@@ -153,3 +154,40 @@ def test_arguments_that_are_no_utf8_give_valid_json(chrono: Program) -> None:
 
 def test_wrong_commands_that_are_no_utf8_give_valid_json(chrono: Program) -> None:
     assert chrono.run("checkpoint", b"caf\xe9", "--json").error["code"] == "usage"
+
+
+DIGITS = "9" * 5000  # more than Python makes a number of
+
+
+@pytest.mark.parametrize("number", [DIGITS, "9" * 23])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("watch", "--quota"), ("watch", "--settle"), ("checkpoint", "list", "--limit"), ("log", "--limit"),
+        ("lessons", "search", "x", "--limit"), ("mcp", "--http"),
+    ],
+)  # fmt: skip
+def test_a_number_that_is_too_long_is_a_usage_error(chrono: Program, words: tuple[str, ...], number: str) -> None:
+    chrono.good("checkpoint", "create", "one")
+    assert chrono.run(*words, number).code == 2
+
+
+@pytest.mark.parametrize("name", ["CHRONOS_QUOTA_BYTES", "CHRONOS_CHECKPOINT_RETENTION_DAYS", "CHRONOS_LOCK_TIMEOUT"])
+def test_a_setting_that_is_too_long_a_number_is_a_usage_error(chrono: Program, name: str) -> None:
+    assert chrono.run("checkpoint", "create", "one", **{name: DIGITS}).code == 2
+
+
+@pytest.mark.parametrize("days", ["9" * 23, DIGITS[:400]])
+def test_a_lease_of_any_length_keeps_a_tree(chrono: Program, repo: RepoBuilder, days: str) -> None:
+    repo.write("a.txt", "a\n")
+    repo.commit()
+    chrono.good("timeline", "branch", "other")
+    assert chrono.good("timeline", "prune", "--plan", "--idle", days).out.startswith("keep  other  used lately")
+
+
+def test_a_terminal_of_any_width_is_not_too_wide_for_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(output, "is_terminal", lambda: True)
+    monkeypatch.setenv("COLUMNS", DIGITS)
+    width = output.find_width()
+    assert width is not None
+    assert 0 < width < 10_000

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from chronos.checkpoints import Trigger
+from historian import HistorianAgent
 from historian.risk import Target
+from historian.risk.probing import Probe
 from tests.historian.guard.judging import JudgedHistorian
 from tests.support import RepoBuilder
 from tests.support.databases import make_notes, read_notes
@@ -140,3 +142,21 @@ def test_a_checkpoint_that_includes_nothing_new_is_the_newest_one(
     first = engine.take_checkpoint("one", trigger=Trigger.AUTOMATIC, include=["build"])
     again = engine.take_checkpoint("two", trigger=Trigger.AUTOMATIC, include=[tree.path("build/out")])
     assert (again.checkpoint_id, again.created) == (first.checkpoint_id, False)
+
+
+def test_the_checkpoint_says_what_it_was_asked_to_hold_and_what_it_cannot(
+    tree: RepoBuilder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Probe.__init__, "__defaults__", (60.0,))
+    tree.write("build/out.bin", "x")
+    with HistorianAgent(engine=tree.engine()) as historian:
+        with historian.guard("rm -rf build && git push --force origin main") as passage:
+            pass
+        assert passage.checkpoint_id is not None
+        assert passage.assessment is not None
+        (row,) = historian.engine.list_checkpoints()
+        assert any("no checkpoint would hold" in reason for reason in passage.assessment.reasons)
+    assert "no checkpoint would hold" not in row.description
+    assert f"asked to hold {tree.path('build')}" in row.description
+    assert "no checkpoint holds origin, main" in row.description
+    assert "rm removes build" in row.description

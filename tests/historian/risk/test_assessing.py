@@ -83,6 +83,7 @@ def test_a_command_that_does_not_parse_says_so_and_is_never_low() -> None:
         (OperationKind.SHELL, "echo $(" * 3000),
         (OperationKind.SHELL, "eval " * 30_000 + "x"),
         (OperationKind.SHELL, "for i in a; do " * 2000 + "ls"),
+        (OperationKind.SHELL, "seq 9; printf '" + "a\\n" * 20 + "' | " + "xargs -I{} " * 25 + "touch {}"),
         (OperationKind.SQL, "SELECT 1;" * 3000),
         (OperationKind.SQL, "SELECT " + "(" * 20_000),
         (OperationKind.SQL, "select " + "a " * 20_000),
@@ -95,7 +96,17 @@ def test_of_a_huge_text_a_bounded_part_is_judged_and_it_is_never_low(kind: Opera
     assert any(signal.rule in ("bounds", "shell.unparsed") for signal in found.signals)
 
 
-@pytest.mark.parametrize("text", ["'" * 70_000, "x=" + "$x" * 5000, "\0" * 70_000, "read the log " * 10_000])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "'" * 70_000,
+        "x=" + "$x" * 5000,
+        "\0" * 70_000,
+        "rm \ud800",
+        "run codespan" + "9" * 5000 + " `ls`",
+        "read the log " * 10_000,
+    ],
+)
 def test_a_text_of_any_form_is_assessed(text: str) -> None:
     assert ASSESSOR.assess(text).score >= 0
 

@@ -8,7 +8,13 @@ import pytest
 
 from historian import HistorianAgent
 from historian.risk import Operation, OperationKind
+from historian.risk.probing import Probe
 from tests.support import RepoBuilder
+
+
+@pytest.fixture(autouse=True)
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Probe.__init__, "__defaults__", (60.0,))  # machines differ; the limit has its own test
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from chronos import ChronosEngine
 from chronos.operations import Coverage
 from historian import HistorianAgent
-from historian.risk import Assessor, RiskAssessment
+from historian.risk import Assessor, Operation, OperationKind, RiskAssessment
 from historian.risk.probing import Probe
 from tests.support import RepoBuilder
 from tests.support.databases import make_notes
@@ -79,6 +80,16 @@ def test_clean_is_as_dangerous_as_what_it_finds(historian: HistorianAgent, world
     assert where(historian.assess("git clean -fd"), world.root) == {"new.py": "code"}
 
 
+def test_clean_skips_repositories_inside_unless_forced_twice(historian: HistorianAgent, world: RepoBuilder) -> None:
+    inner = RepoBuilder(world.path("tools/inner"), world.environment)
+    inner.write("x.txt", "x\n")
+    assert historian.assess("git clean -fd").level.value == "medium"
+    world.write("tools/new.py", "x")
+    assert where(historian.assess("git clean -fd"), world.root) == {"tools/new.py": "code"}
+    for twice in ("git clean -ffd", "git clean -f -d -f", "git clean --force -fd"):
+        assert "tools/inner" in where(historian.assess(twice), world.root)
+
+
 def test_aliases_of_git_are_followed(historian: HistorianAgent, world: RepoBuilder) -> None:
     world.set_global("alias.nuke", "push --force")
     world.set_global("alias.bye", "!rm -rf src")
@@ -94,6 +105,21 @@ def test_scripts_and_statements_in_the_tree_are_read(historian: HistorianAgent, 
     assert historian.assess("sh look.sh").level.value == "medium"
     assert historian.assess("psql -f q.sql").level.value == "high"
     assert historian.assess("psql < q.sql").level.value == "high"
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["psql -f migrations/001.sql", "sqlite3 app.db < migrations/001.sql", "cd db && mysql shop < schema.sql",
+     "cat migrations/001.sql | psql"],
+)  # fmt: skip
+def test_running_a_file_of_migrations_migrates_whatever_stands_in_it(
+    historian: HistorianAgent, world: RepoBuilder, command: str
+) -> None:
+    world.write("migrations/001.sql", "CREATE TABLE t (a);\n")
+    world.write("db/schema.sql", "CREATE TABLE t (a);\n")
+    found = historian.assess(command)
+    assert found.level.value == "high"
+    assert any(signal.rule == "sql.file" for signal in found.signals)
 
 
 def test_each_target_says_where_a_checkpoint_has_it(historian: HistorianAgent, world: RepoBuilder) -> None:
@@ -153,3 +179,61 @@ def test_a_probe_without_time_says_so(world: RepoBuilder, monkeypatch: pytest.Mo
     assert found.level.value == "high"
     assert any("cut short" in reason for reason in found.reasons)
     assert found.covered is None
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "find . -name '*.o' | xargs -I{} sh -c 'rm {}'", "find . | xargs -I % rm %", "find . | xargs -i rm {}",
+        "find . | xargs --replace=FILE rm FILE", "find . | xargs --replace rm {}", "find . | xargs rm",
+        "ls | parallel rm {}", "ls | parallel rm {.}.bak", "fd -x rm {}", "fd -e o -X rm", "rm $UNKNOWN",
+        "rm src/a.py $UNKNOWN", "find src -exec rm {}.bak ';'",
+    ],
+)  # fmt: skip
+def test_what_is_known_only_when_it_runs_is_not_absent(historian: HistorianAgent, command: str) -> None:
+    found = historian.assess(command)
+    assert found.level.value == "high"
+    assert found.covered is None
+    assert "absent" not in {target.coverage for target in found.targets}
+    assert not any(target.what.endswith(("{}", "%", "FILE")) for target in found.targets)
+
+
+@pytest.mark.parametrize(
+    ("command", "paths"),
+    [
+        ("printf 'src/a.py\\nsrc/b.py\\n' | xargs -I{} sh -c 'rm {}'", {"src/a.py": "code", "src/b.py": "code"}),
+        ("echo src/a.py | xargs -I{} rm {}", {"src/a.py": "code"}),
+        ("parallel rm {} ::: src/a.py src/b.py", {"src/a.py": "code", "src/b.py": "code"}),
+        ("find src -exec sh -c 'rm {}' ';'", {"src": "code"}),
+        ("rm src/{a,b}.py", {"src/a.py": "code", "src/b.py": "code"}),
+        ("rm 'src/a (1).py' 'src/{x,y}.py'", {"src/a (1).py": "code", "src/{x,y}.py": "code"}),
+        ("rm src/{a,c}.py", {"src/a.py": "code", "src/c.py": "absent"}),
+    ],
+)
+def test_what_stands_for_known_words_is_looked_up(
+    historian: HistorianAgent, world: RepoBuilder, command: str, paths: dict[str, str]
+) -> None:
+    world.write("src/a (1).py", "a\n")
+    world.write("src/{x,y}.py", "a\n")
+    found = historian.assess(command)
+    assert where(found, world.root) == paths
+    assert found.covered is True
+
+
+@pytest.mark.parametrize(
+    "form", ["rm {}", "rm '{}'", 'rm "{}"', "echo x > {}", "sh -c 'rm {}'", "for f in {}; do rm $f; done"]
+)
+def test_names_that_are_not_utf_8_are_found(historian: HistorianAgent, world: RepoBuilder, form: str) -> None:
+    name = os.fsdecode(b"caf\xe9.txt")
+    world.path(name).write_bytes(b"x")
+    found = historian.assess(Operation(text=form.format(name), kind=OperationKind.SHELL))
+    assert where(found, world.root) == {name: "code"}
+    assert found.covered is True
+
+
+def test_what_nobody_looked_at_is_not_said_to_be_missing(historian: HistorianAgent, world: RepoBuilder) -> None:
+    make_notes(world.path("build/app.db"))
+    found = historian.assess("sqlite3 build/app.db 'DROP TABLE t'")
+    assert {target.coverage for target in found.targets} == {"ignored", "unknown"}
+    assert f"no checkpoint would hold {world.path('build/app.db')}" in found.reasons
+    assert historian.assess("psql -c 'DROP TABLE t'").reasons == ("drops table t",)

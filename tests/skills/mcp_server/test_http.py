@@ -156,6 +156,7 @@ def test_an_address_of_this_machine_is_understood(text: str, url: str) -> None:
         ("127.0.0.1:http", "usage"),
         ("127.0.0.1:70000", "usage"),
         ("127.0.0.1:-1", "usage"),
+        ("9" * 5000, "usage"),
     ],
 )
 def test_any_other_address_is_refused(text: str, code: str) -> None:
