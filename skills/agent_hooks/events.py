@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from skills.agent_hooks.agents import Moment, find_moment, infer_event
 
+LARGEST_BYTES = 32 * 1024 * 1024
 # What says in which project an agent works, also while it is in a folder elsewhere.
 _PROJECT_VARIABLES = ("CLAUDE_PROJECT_DIR", "GEMINI_PROJECT_DIR", "CURSOR_PROJECT_DIR")
 
@@ -36,8 +37,10 @@ class Event(NamedTuple):
 def parse_event(agent: str, data: bytes, named: str = "") -> Event:
     """Return the event that `data`, a JSON object, is; `named` is its name where the payload has none.
 
-    Raises ValueError for what is no such object, and RecursionError for one that is nested too deep.
+    Raises ValueError for what is no such object or larger than LARGEST_BYTES, RecursionError for too deep a nesting.
     """
+    if len(data) > LARGEST_BYTES:
+        raise ValueError(f"it is larger than {LARGEST_BYTES:,} bytes")
     payload = json.loads(data)
     if not isinstance(payload, dict):
         raise ValueError("it is no JSON object")
