@@ -108,12 +108,15 @@ def test_a_question_names_the_checkpoint_that_has_the_state_before(hook: Hook) -
 
 @pytest.mark.parametrize(
     ("name", "field"),
-    [("gemini/BeforeTool.run_shell_command.risky", "systemMessage"), ("cursor/beforeShellExecution.risky", "user_message")],
+    [
+        ("gemini/BeforeTool.run_shell_command.risky", "systemMessage"),
+        ("cursor/beforeShellExecution.risky", "user_message"),
+    ],
 )  # fmt: skip
 def test_who_is_asked_is_told_what_no_checkpoint_holds(hook: Hook, name: str, field: str) -> None:
     data = json.loads(read_payload(name, hook.tree.root))
     inner = data.get("tool_input", data)
-    inner["command"] = f"rm -rf {hook.tree.root.parent}"
+    inner["command"] = "rm -rf /etc/passwd"
     said = hook.say(name.partition("/")[0], json.dumps(data).encode(), CHRONOS_GUARD="confirm")
     assert "no checkpoint holds" in json.loads(said.output)[field]
 
