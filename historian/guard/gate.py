@@ -99,7 +99,8 @@ class Gate(msgspec.Struct, kw_only=True):
         if always or policy in (GuardPolicy.AUTO, GuardPolicy.CONFIRM):
             self._protect(passage, assessment, is_wanted=always)
         elif policy is GuardPolicy.ADVISE:
-            self._warn(passage, f"{_judged(operation, assessment)}; {assessment.advice or 'no checkpoint was taken'}")
+            advice = mask(assessment.advice) or "no checkpoint was taken"
+            self._warn(passage, f"{_judged(operation, assessment)}; {advice}")
         self._record_effects(passage, assessment)
         return passage
 
@@ -239,7 +240,7 @@ def _find_outer(root: Path, wanted: frozenset[str]) -> Passage | None:
 def _judged(operation: Operation, assessment: RiskAssessment) -> str:
     reasons = "; ".join(assessment.reasons[:_SHOWN_REASONS]) or "no reason given"
     danger = {RiskLevel.LOW: "low", RiskLevel.MEDIUM: "medium", RiskLevel.HIGH: "high"}[assessment.level]
-    return f"{public_words_of(operation)!r} is of {danger} risk ({display(reasons)})"
+    return f"{public_words_of(operation)!r} is of {danger} risk ({display(mask(reasons))})"
 
 
 def _shortcomings(created: Created) -> Iterator[str]:

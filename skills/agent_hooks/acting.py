@@ -101,6 +101,7 @@ class Work:
     def _pass_gate(self, operation: Operation, rules: GuardRules | None) -> Outcome:
         """Do as the guard does; `rules` None: those of the settings that the engine finds."""
         from chronos.app import open_historian
+        from chronos.secrets import mask
         from historian.guard import find_rules
 
         warnings: list[str] = []
@@ -123,7 +124,7 @@ class Work:
                 return Outcome(warnings=(*warnings, f"{problem.message}; a checkpoint was taken all the same"))
         if passage.policy is not GuardPolicy.CONFIRM or passage.assessment is None:
             return Outcome(warnings=(*warnings,))
-        reasons = "; ".join(passage.assessment.reasons[:_SHOWN_REASONS])
+        reasons = "; ".join(map(mask, passage.assessment.reasons[:_SHOWN_REASONS]))
         held = (
             f"checkpoint {passage.checkpoint_id} has the state before it" if passage.checkpoint_id else "no checkpoint"
         )

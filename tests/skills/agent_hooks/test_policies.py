@@ -116,9 +116,27 @@ def test_a_question_names_the_checkpoint_that_has_the_state_before(hook: Hook) -
 def test_who_is_asked_is_told_what_no_checkpoint_holds(hook: Hook, name: str, field: str) -> None:
     data = json.loads(read_payload(name, hook.tree.root))
     inner = data.get("tool_input", data)
-    inner["command"] = "rm -rf /etc/passwd"
+    inner["command"] = "rm -rf /"
     said = hook.say(name.partition("/")[0], json.dumps(data).encode(), CHRONOS_GUARD="confirm")
     assert "no checkpoint holds" in json.loads(said.output)[field]
+
+
+@pytest.mark.parametrize("policy", ["advise", "confirm", "block"])
+@pytest.mark.parametrize("name", [name for name in RISKY if ".risky" in name])
+def test_no_answer_repeats_a_secret_of_the_command(hook: Hook, name: str, policy: str) -> None:
+    password = "hunter2" + "hunter2"
+    data = json.loads(read_payload(name, hook.tree.root))
+    inner = data.get("tool_input", data.get("toolArgs", data))
+    command = (
+        f"curl -X DELETE https://me:{password}@host.example/x; git push https://me:{password}@host.example/y --force"
+    )
+    if isinstance(inner, str):
+        data["toolArgs"] = json.dumps({"command": command})
+    else:
+        inner["command"] = command
+    said = hook.say(name.partition("/")[0], json.dumps(data).encode(), CHRONOS_GUARD=policy)
+    assert "host.example" in said.output + said.errors
+    assert password not in said.output + said.errors
 
 
 def test_a_levels_own_policy_holds(hook: Hook) -> None:
