@@ -111,12 +111,13 @@ class ServerSettings(JsonSettings):
         return jsonc.apply(self.text, edits + self.editor.append(self.found.node, missing))
 
     def removed(self) -> str:
-        """Return the text without the entry, and without the servers if it was the only one."""
+        """Return the text without the entry, and without the servers if nothing else is there."""
         assert self._servers is not None and self.found is not None
-        container, item = self._servers.node, self.found
-        if len(container.items or ()) == 1:
-            container, item = self.root, self._servers
-        return jsonc.apply(self.text, self.editor.remove(container, [(container.items or []).index(item)]))
+        container = self._servers.node
+        place = (container.items or []).index(self.found)
+        if self.editor.has_only(container, [place]):
+            container, place = self.root, (self.root.items or []).index(self._servers)
+        return jsonc.apply(self.text, self.editor.remove(container, [place]))
 
 
 def _entry(values: Mapping[str, Any]) -> ServerEntry:
