@@ -64,7 +64,7 @@ def find_folder(event: Event, environment: Mapping[str, str], here: str) -> str:
     if not os.path.isabs(project) or not os.path.isdir(project):
         return folder
     inside = os.path.realpath(folder) + os.sep
-    return folder if inside.startswith(os.path.realpath(project) + os.sep) else project
+    return folder if inside.startswith(os.path.join(os.path.realpath(project), "")) else project
 
 
 def _text(payload: Mapping[str, Any], *keys: str) -> str:
