@@ -101,7 +101,7 @@ def _answer(event: Event, environment: Mapping[str, str], detach: Callable[[], b
     """Act on an event; `unread` says why what it asks for cannot be read."""
     work = None
     try:
-        folder = find_folder(event, environment, os.path.abspath(os.curdir))
+        folder = find_folder(event, environment, _present_folder(environment))
         if event.moment is Moment.TOOL and not unread and only_reads(event, folder, environment):
             return Said()
         _load_quickly()
@@ -119,6 +119,14 @@ def _answer(event: Event, environment: Mapping[str, str], detach: Callable[[], b
     if unread and outcome.decision is Decision.NONE:
         return _warn(unread)
     return _say(event, outcome.decision, outcome.reason, outcome.warnings)
+
+
+def _present_folder(environment: Mapping[str, str]) -> str:
+    """Return the folder that we were started in, also where it is gone: a call there is judged as any other."""
+    try:
+        return os.getcwd()
+    except OSError:
+        return environment.get("PWD") or os.sep
 
 
 def _say(event: Event, decision: Decision, reason: str, warnings: Sequence[str]) -> Said:

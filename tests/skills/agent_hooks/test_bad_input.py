@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
@@ -198,3 +199,19 @@ def test_a_closed_input_and_output_break_nothing(hook: Hook) -> None:
 def test_a_project_folder_that_is_gone_is_a_warning(hook: Hook, tmp_path: Path) -> None:
     said = hook.say("claude", read_payload("claude/UserPromptSubmit", tmp_path / "gone"))
     assert "cannot open" in said.errors
+
+
+def test_a_present_folder_that_is_gone_lets_nothing_through_that_the_policy_refuses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    with monkeypatch.context() as patch:
+        patch.chdir(gone)
+        patch.setenv("PWD", str(gone))
+        gone.rmdir()
+        prompt = main(["claude"], io.BytesIO(b'{"hook_event_name": "UserPromptSubmit"}'), os.environ, lambda: False)
+        assert str(gone) in prompt.errors
+        patch.setenv("CHRONOS_GUARD", "block")
+        for data in (json.dumps(CALL).encode(), json.dumps(CALL).encode()[:-1]):
+            assert '"deny"' in main(["claude"], io.BytesIO(data), os.environ, lambda: False).output
