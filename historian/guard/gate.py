@@ -169,7 +169,7 @@ class Gate(msgspec.Struct, kw_only=True):
         self, engine: ChronosEngine, operation: Operation, assessment: RiskAssessment, include: Sequence[str]
     ) -> Created:
         """Take the checkpoint, unless the newest one has this state already."""
-        reasons = map(mask, assessment.reasons[:_SHOWN_REASONS])
+        reasons = (display(mask(reason)) for reason in assessment.reasons[:_SHOWN_REASONS])
         origin = self.origin() if self.origin is not None else ""
         about = "\n".join((f"risk {assessment.level.value} {assessment.score:.2f}", *reasons, origin)).rstrip()
         name = checkpoint_name(operation)
