@@ -42,20 +42,22 @@ def find_server(text: str, path: Path, agent: Agent) -> ServerEntry | None:
 
 
 def with_server(text: str, path: Path, agent: Agent, scope: Scope, program: str) -> str:
-    """Return the text with the server. Other keys of an entry that is there stay.
+    """Return the text with the server. Arguments and other keys of an entry that is there stay.
 
     Raises TargetExistsError where the name is taken, BadConfigError.
     """
     settings = None if path.suffix == ".toml" else ServerSettings(text, path, agent)
     there = settings.entry if settings else find_server(text, path, agent)
-    values = {"command": program, "args": [*agent.server_words.get(scope, ()), _VERB]}
+    values: dict[str, Any] = {"command": program, "args": [*agent.server_words.get(scope, ()), _VERB]}
     if there is not None and there.program is None:
         raise TargetExistsError(
             f"{display(str(path))} has another MCP server that is called {SERVER}",
             hint="rename it there, or leave ours out with --no-mcp; nothing was changed",
         )
-    if there is not None and there == _entry(values):
-        return text
+    if there is not None:
+        values["args"] = list(there.arguments)
+        if there.program == program:
+            return text
     if settings:
         return settings.installed(values)
     try:
@@ -121,7 +123,7 @@ class ServerSettings(JsonSettings):
 
 
 def _entry(values: Mapping[str, Any]) -> ServerEntry:
-    """Read an entry: ours runs a program that is called chrono with `mcp` last."""
+    """Read an entry: ours runs a program that is called chrono with `mcp` among its arguments."""
     program, words = values.get("command"), values.get("args")
     arguments = tuple(map(str, words)) if isinstance(words, list) else ()
     is_ours = isinstance(program, str) and os.path.basename(program) == SERVER_PROGRAM and _VERB in arguments
