@@ -22,13 +22,12 @@ from chronos.operations.checkpoints import get_checkpoint
 from chronos.operations.log import append, new_operation_id, stamp
 from chronos.operations.shelf import find_folder
 from chronos.operations.workspace import Workspace
-from chronos.secrets import mask
+from chronos.secrets import mask, mask_beginning
 
 _MOST_TAGS = 100
 _MOST_METRICS = 100
 _METRIC = r"[\w.:/%+-]{1,60}"
 _LONGEST_COMMAND = 2000
-_LONGEST_SCANNED = 64 * 1024
 
 
 def annotate(workspace: Workspace, row: CheckpointRow, kind: AnnotationKind, tags: Sequence[str] = ()) -> CheckpointRow:
@@ -86,9 +85,8 @@ def list_verdicts(store: Store, checkpoint_id: str | None = None) -> list[Annota
 
 def shortened(command: str) -> str:
     """Return what was run as an annotation keeps it: 2,000 characters, without secrets and what is no text."""
-    text = mask(command[:_LONGEST_SCANNED].replace("\0", "\N{REPLACEMENT CHARACTER}"))
-    text = text.encode("utf-8", "replace").decode("utf-8")
-    return text if len(text) <= _LONGEST_COMMAND else f"{text[:_LONGEST_COMMAND]}…"
+    text = command.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode("utf-8")
+    return mask_beginning(text, _LONGEST_COMMAND)
 
 
 def _say(workspace: Workspace, annotation: Annotation, row: CheckpointRow) -> CheckpointRow:

@@ -10,7 +10,7 @@ from chronos.secrets.names import is_secret_name
 from chronos.secrets.scanner import FORMS, Found, SecretScanner, merge_findings
 
 if TYPE_CHECKING:
-    from chronos.secrets.masking import mask
+    from chronos.secrets.masking import mask, mask_beginning
 
 __all__ = [
     "DETECTOR",
@@ -27,9 +27,10 @@ __all__ = [
     "is_secret_name",
     "is_secret_text",
     "mask",
+    "mask_beginning",
     "merge_findings",
 ]
 
-_HOMES = {"mask": "masking"}  # a capture needs the rest
+_HOMES = {"mask": "masking", "mask_beginning": "masking"}  # a capture needs the rest
 
 __getattr__ = loader(__name__, _HOMES)

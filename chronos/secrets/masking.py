@@ -35,7 +35,9 @@ _PLACES = re.compile(
 _END_OF_WORD = re.compile(r"[\s\"'`<>,;]|\Z")
 _END_OF_LINE = re.compile(r"\n|\Z")
 _END_OF_KEY = re.compile(r"-----END [A-Z0-9 ]{1,60}-----|\Z")
+_LAST_WORD = re.compile(r"[^\s\"'`<>,;]*\Z")
 _MOST_IN_A_LINE = 20
+_LOOKED_AT = 16  # times what is shown: what is left out makes a text shorter
 
 
 def mask(text: str) -> str:
@@ -56,6 +58,20 @@ def mask(text: str) -> str:
                 end = _end_of(text, start, whole_line=turn == _MOST_IN_A_LINE)
         text = "".join((*pieces, text[end:]))
     return text
+
+
+def mask_beginning(text: str, longest: int) -> str:
+    """Return the beginning of `text` as `mask` leaves it, `longest` characters, and `…` where there is more.
+
+    Only a part of a long text is looked at. The word at its end may be one half of a secret, which nobody would know
+    for one, so it is never shown.
+    """
+    looked_at = text[: _LOOKED_AT * longest]
+    masked = mask(looked_at)
+    if len(looked_at) < len(text):
+        masked = _LAST_WORD.sub("", masked)
+    is_whole = len(looked_at) == len(text) and len(masked) <= longest
+    return masked if is_whole else f"{masked[:longest].rstrip(_GAP)}{_GAP}"
 
 
 def _without_value(found: re.Match[str]) -> str:

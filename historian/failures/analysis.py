@@ -14,7 +14,7 @@ import msgspec
 
 from chronos.errors import ChronosError
 from chronos.files import display
-from chronos.secrets import mask
+from chronos.secrets import mask, mask_beginning
 from historian.failures.parsed import ParsedError
 from historian.failures.reading import read_error
 from historian.failures.suspects import Change, StoreChange, Suspect, find_renames, rank_suspects
@@ -85,9 +85,7 @@ def analyze(
     """
     parsed = _without_secrets(read_error(error))
     words = operation if isinstance(operation, str) else text_of_operation(operation)
-    operation = (
-        mask(" ".join(words.split())[: 16 * _LONGEST_OPERATION])[:_LONGEST_OPERATION] or "an operation without a name"
-    )
+    operation = mask_beginning(" ".join(words.split()), _LONGEST_OPERATION - 1) or "an operation without a name"
     notes: list[str] = []
     found = FailureAnalysis(operation=operation, error=parsed)
     try:

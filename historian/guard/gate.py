@@ -99,7 +99,8 @@ class Gate(msgspec.Struct, kw_only=True):
         if always or policy in (GuardPolicy.AUTO, GuardPolicy.CONFIRM):
             self._protect(passage, assessment, is_wanted=always)
         elif policy is GuardPolicy.ADVISE:
-            self._warn(passage, f"{_judged(operation, assessment)}; {assessment.advice or 'no checkpoint was taken'}")
+            advice = mask(assessment.advice) or "no checkpoint was taken"
+            self._warn(passage, f"{_judged(operation, assessment)}; {advice}")
         self._record_effects(passage, assessment)
         return passage
 
@@ -169,7 +170,7 @@ class Gate(msgspec.Struct, kw_only=True):
     ) -> Created:
         """Take the checkpoint, unless the newest one has this state already."""
         origin = self.origin() if self.origin is not None else ""
-        reasons = map(mask, _reasons_of(assessment, include))
+        reasons = (display(mask(reason)) for reason in _reasons_of(assessment, include))
         about = "\n".join((f"risk {assessment.level.value} {assessment.score:.2f}", *reasons, origin)).rstrip()
         name = checkpoint_name(operation)
         return engine.take_checkpoint(name, about, trigger=Trigger.AUTOMATIC, include=include)
@@ -251,7 +252,7 @@ def _reasons_of(assessment: RiskAssessment, include: Sequence[str]) -> Iterator[
 def _judged(operation: Operation, assessment: RiskAssessment) -> str:
     reasons = "; ".join(assessment.reasons[:_SHOWN_REASONS]) or "no reason given"
     danger = {RiskLevel.LOW: "low", RiskLevel.MEDIUM: "medium", RiskLevel.HIGH: "high"}[assessment.level]
-    return f"{public_words_of(operation)!r} is of {danger} risk ({display(reasons)})"
+    return f"{public_words_of(operation)!r} is of {danger} risk ({display(mask(reasons))})"
 
 
 def _shortcomings(created: Created) -> Iterator[str]:

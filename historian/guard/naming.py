@@ -6,7 +6,7 @@ import re
 import shlex
 
 from chronos.files import display
-from chronos.secrets import mask
+from chronos.secrets import mask_beginning
 from historian.risk import Operation, OperationKind
 
 _LONGEST = 60
@@ -30,8 +30,7 @@ def words_of(operation: Operation) -> str:
 
 def public_words_of(operation: Operation) -> str:
     """Return an operation as it may be written down: without what looks like a secret, and not too long."""
-    text = mask(words_of(operation)[: 4 * _LONGEST_WORDS])
-    return text if len(text) <= _LONGEST_WORDS else f"{text[:_LONGEST_WORDS]}…"
+    return mask_beginning(words_of(operation), _LONGEST_WORDS)
 
 
 def checkpoint_name(operation: Operation) -> str:

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from chronos.config import Config, GuardPolicy, GuardRules, Surroundings, load
+from chronos.config import Config, GuardPolicy, GuardRules, Surroundings, load, read_guard
 from chronos.errors import ChronosError, RefusedError
 from skills.agent_hooks.agents import Decision, Moment, can_ask
 from skills.agent_hooks.events import Event
@@ -39,13 +39,12 @@ class Outcome(NamedTuple):
 
 
 class Work:
-    """The work on one event in `folder`. `is_strict` becomes true when nothing may go on that could not be judged."""
+    """The work on one event in `folder`."""
 
     def __init__(self, event: Event, folder: Path, environment: Mapping[str, str]) -> None:
         self._event = event
         self._folder = folder
         self._surroundings = Surroundings(environment, folder)
-        self.is_strict = False
 
     def do(self, detach: Callable[[], bool]) -> Outcome:
         """Do what this event asks for. `detach` goes on without whoever waits, and is true in the one that ends.
@@ -57,6 +56,18 @@ class Work:
         if self._event.moment is Moment.STOP and detach():
             return Outcome()
         return self._hold()
+
+    def turn_away(self, problem: str) -> Outcome:
+        """Say what keeps an event from being acted on; a tool call is refused where the policy is a strict one."""
+        if self._event.moment is Moment.TOOL and self._is_strict:
+            return Outcome(Decision.DENY, f"this call could not be judged: {problem}", (problem,))
+        return Outcome(warnings=(problem,))
+
+    @property
+    def _is_strict(self) -> bool:
+        """Whether nothing may go on that could not be judged; what is wrong in other settings does not change it."""
+        rules = read_guard(_find_project(self._folder), self._surroundings.environment)
+        return not {rules.medium, rules.high}.isdisjoint((GuardPolicy.CONFIRM, GuardPolicy.BLOCK))
 
     def _hold(self) -> Outcome:
         """Take a checkpoint, unless the newest one has this state: then that one is linked to the prompt."""
@@ -81,30 +92,23 @@ class Work:
         top = None if environment.get("CHRONOS_TIMELINE") else _find_top(self._folder)
         if top is not None:
             config = load(top, environment)
-            rules = self._set_rules(find_rules(config), config)
+            rules = _without_checkpoints(find_rules(config), config)
             is_edit = bool(edited_path(self._event))  # never without danger
             if not is_edit and _needs_nothing(operation, rules, top):
                 return Outcome()
         return self._pass_gate(operation, rules)
 
-    def _set_rules(self, rules: GuardRules, config: Config) -> GuardRules:
-        """Return the rules without the checkpoints that nobody can take where checkpoints are switched off."""
-        if not config.enabled:
-            named = {level: getattr(rules, level) for level in rules.__struct_fields__}
-            rules = rules.changed({level: "off" for level, policy in named.items() if policy is GuardPolicy.AUTO})
-        self.is_strict = not {rules.medium, rules.high}.isdisjoint((GuardPolicy.CONFIRM, GuardPolicy.BLOCK))
-        return rules
-
     def _pass_gate(self, operation: Operation, rules: GuardRules | None) -> Outcome:
         """Do as the guard does; `rules` None: those of the settings that the engine finds."""
         from chronos.app import open_historian
+        from chronos.secrets import mask
         from historian.guard import find_rules
 
         warnings: list[str] = []
         asker = _agree if can_ask(self._event.agent, self._event.name) else None
         notify = partial(_note, warnings)
         with open_historian(self._folder, asker=asker, notify=notify, origin=self._lines) as historian:
-            rules = rules or self._set_rules(find_rules(historian.config), historian.config)
+            rules = rules or _without_checkpoints(find_rules(historian.config), historian.config)
             if rules.medium is rules.high is GuardPolicy.AUTO and self._hold_file(historian):
                 return Outcome()
             try:
@@ -114,13 +118,13 @@ class Work:
                     Decision.DENY, f"{refusal.message}; {_HINTS.get(refusal.code, refusal.hint)}", (*warnings,)
                 )
             except ChronosError as problem:  # such as wrong rules of the project
-                if self.is_strict or GuardPolicy.AUTO not in (rules.medium, rules.high):
+                if self._is_strict or GuardPolicy.AUTO not in (rules.medium, rules.high):
                     raise
                 self._take_before(historian.engine)
                 return Outcome(warnings=(*warnings, f"{problem.message}; a checkpoint was taken all the same"))
         if passage.policy is not GuardPolicy.CONFIRM or passage.assessment is None:
             return Outcome(warnings=(*warnings,))
-        reasons = "; ".join(passage.assessment.reasons[:_SHOWN_REASONS])
+        reasons = "; ".join(map(mask, passage.assessment.reasons[:_SHOWN_REASONS]))
         held = (
             f"checkpoint {passage.checkpoint_id} has the state before it" if passage.checkpoint_id else "no checkpoint"
         )
@@ -152,6 +156,14 @@ class Work:
         from skills.agent_hooks.links import lines_for  # only a checkpoint that is taken needs them
 
         return lines_for(self._event)
+
+
+def _without_checkpoints(rules: GuardRules, config: Config) -> GuardRules:
+    """Return the rules without the checkpoints that nobody can take where checkpoints are switched off."""
+    if config.enabled:
+        return rules
+    named = {level: getattr(rules, level) for level in rules.__struct_fields__}
+    return rules.changed({level: "off" for level, policy in named.items() if policy is GuardPolicy.AUTO})
 
 
 def _note(warnings: list[str], message: str) -> None:
@@ -200,6 +212,12 @@ def _operation_of(event: Event, folder: Path) -> Operation:
 def _words_for(event: Event, folder: Path) -> str:
     path = path_of(event).removeprefix(f"{folder}{os.sep}")[-_LONGEST_PATH:]
     return f"{event.tool or event.name} {path}".rstrip()
+
+
+def _find_project(folder: Path) -> Path:
+    """Return the top of the working tree or worktree that holds `folder`, `folder` itself where there is none."""
+    folder = Path(os.path.realpath(folder))
+    return next((place for place in (folder, *folder.parents) if os.path.exists(place / ".git")), folder)
 
 
 def _find_top(folder: Path) -> Path | None:

@@ -1,4 +1,4 @@
-"""What each agent calls its events, which it should send, and how it is answered. Loads nothing.
+"""What each agent calls its events, which it should send, and how it is answered. Loads nothing but re.
 
 Sources, read in November 2026: the types of @anthropic-ai/claude-agent-sdk 0.3, codex-rs/hooks of openai/codex, the
 sources and docs of @google/gemini-cli 0.61, cursor.com/docs/hooks, and GitHub's and VS Code's references of Copilot
@@ -7,6 +7,7 @@ hooks; tests/skills/agent_hooks/payloads has their shapes.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Any, NamedTuple
@@ -142,6 +143,14 @@ def infer_event(agent: str, payload: Mapping[str, Any]) -> str:
     return next((event for field, event in by_field if field in payload), "")
 
 
+def find_call(agent: str, data: bytes) -> str:
+    """Return the event before a tool call that a payload speaks of which cannot be read, "" where it names none."""
+    fields = dict.fromkeys(field.decode() for field in re.findall(rb'"([A-Za-z]{1,40})"\s*:', data))
+    calls = [name for name, moment in _EVENTS[agent].items() if moment is Moment.TOOL]
+    named = (name for name in calls if f'"{name}"'.encode() in data)
+    return next(named, "") or next((name for name in calls if name == infer_event(agent, fields)), "")
+
+
 def can_ask(agent: str, event: str) -> bool:
     """Tell whether an answer to this event can make the agent ask its user."""
     if agent == "cursor":  # it takes "ask" from preToolUse and lets the call go on
@@ -169,15 +178,18 @@ def _claude(event: str, decision: Decision, reason: str, message: str) -> dict[s
 def _gemini(event: str, decision: Decision, reason: str, message: str) -> dict[str, Any] | None:
     if decision is Decision.NONE:
         return {"systemMessage": message} if message else None
-    shown = "\n".join(filter(None, (reason, message)))
-    return {"decision": decision.value, "reason": reason, "systemMessage": shown}
+    return {"decision": decision.value, "reason": reason, "systemMessage": _both(reason, message)}
 
 
 def _cursor(event: str, decision: Decision, reason: str, message: str) -> dict[str, Any] | None:
     """A message alone has no place here: a document without `permission` would be refused, with one it would allow."""
     if decision is Decision.NONE:
         return None
-    return {"permission": decision.value, "user_message": reason, "agent_message": reason}
+    return {"permission": decision.value, "user_message": _both(reason, message), "agent_message": reason}
+
+
+def _both(reason: str, message: str) -> str:
+    return "\n".join(filter(None, (reason, message)))
 
 
 def _copilot(event: str, decision: Decision, reason: str, message: str) -> dict[str, Any] | None:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from skills.agent_hooks.agents import Moment, find_moment, infer_event
 
+LARGEST_BYTES = 32 * 1024 * 1024
 # What says in which project an agent works, also while it is in a folder elsewhere.
 _PROJECT_VARIABLES = ("CLAUDE_PROJECT_DIR", "GEMINI_PROJECT_DIR", "CURSOR_PROJECT_DIR")
 
@@ -36,8 +37,10 @@ class Event(NamedTuple):
 def parse_event(agent: str, data: bytes, named: str = "") -> Event:
     """Return the event that `data`, a JSON object, is; `named` is its name where the payload has none.
 
-    Raises ValueError for what is no such object, and RecursionError for one that is nested too deep.
+    Raises ValueError for what is no such object or larger than LARGEST_BYTES, RecursionError for too deep a nesting.
     """
+    if len(data) > LARGEST_BYTES:
+        raise ValueError(f"it is larger than {LARGEST_BYTES:,} bytes")
     payload = json.loads(data)
     if not isinstance(payload, dict):
         raise ValueError("it is no JSON object")
@@ -61,7 +64,7 @@ def find_folder(event: Event, environment: Mapping[str, str], here: str) -> str:
     if not os.path.isabs(project) or not os.path.isdir(project):
         return folder
     inside = os.path.realpath(folder) + os.sep
-    return folder if inside.startswith(os.path.realpath(project) + os.sep) else project
+    return folder if inside.startswith(os.path.join(os.path.realpath(project), "")) else project
 
 
 def _text(payload: Mapping[str, Any], *keys: str) -> str:

@@ -14,13 +14,12 @@ from contextlib import suppress
 from typing import BinaryIO, NamedTuple, NoReturn
 
 from chronos import __version__
-from skills.agent_hooks.agents import AGENTS, Decision, Moment, answer
-from skills.agent_hooks.events import Event, find_folder, parse_event
+from skills.agent_hooks.agents import AGENTS, Decision, Moment, answer, find_call, find_moment
+from skills.agent_hooks.events import LARGEST_BYTES, Event, find_folder, parse_event
 from skills.agent_hooks.reading import only_reads
 
 _INTERRUPTED = 130
 _OBJECTS_PER_COLLECTION = 50_000  # as `chrono` has it: loading makes many objects and no garbage
-_LARGEST_BYTES = 32 * 1024 * 1024
 _LONGEST_MESSAGE = 600
 _USAGE = f"""\
 usage: chrono-hook [--event NAME] AGENT
@@ -76,46 +75,58 @@ def main(
         del words[place : place + 2]
     if len(words) != 1 or words[0] not in AGENTS:
         return _warn(f"which agent? known: {', '.join(AGENTS)} (see chrono-hook --help)")
+    agent, data, problem = words[0], b"", ""
     try:
-        event = parse_event(words[0], _read(source), named)
-    except (ValueError, RecursionError, OSError) as problem:
-        return _warn(f"this event cannot be read: {problem}")
-    if event.moment is None:
-        return _warn(f"{event.agent} has no event {event.name[:60]!r} that we know")
+        data = _read(source)
+        event = parse_event(agent, data, named)
+        if event.moment is None:
+            problem = f"{agent} has no event {event.name[:60]!r} that we know"
+    except (ValueError, RecursionError, OSError) as cause:
+        problem = f"this event cannot be read: {cause}"
+    if problem:
+        name = named if find_moment(agent, named) else find_call(agent, data)
+        event = Event(agent, name, find_moment(agent, name))
+        return _answer(event, environment, detach, problem) if event.moment is Moment.TOOL else _warn(problem)
     return Said() if event.moment is Moment.OTHER else _answer(event, environment, detach)
 
 
 def _read(source: BinaryIO | None) -> bytes:
-    """Return all of `source`. Raises ValueError when there is nothing, or too much of it."""
+    """Return all of `source`, or so much that it is seen to be too much. Raises ValueError when there is nothing."""
     if source is None or source.isatty():
         raise ValueError("it has to come on standard input")
-    data = source.read(_LARGEST_BYTES + 1)
-    if len(data) > _LARGEST_BYTES:
-        raise ValueError(f"it is larger than {_LARGEST_BYTES:,} bytes")
-    return data
+    return source.read(LARGEST_BYTES + 1)
 
 
-def _answer(event: Event, environment: Mapping[str, str], detach: Callable[[], bool]) -> Said:
+def _answer(event: Event, environment: Mapping[str, str], detach: Callable[[], bool], unread: str = "") -> Said:
+    """Act on an event; `unread` says why what it asks for cannot be read."""
     work = None
     try:
-        folder = find_folder(event, environment, os.path.abspath(os.curdir))
-        if event.moment is Moment.TOOL and only_reads(event, folder, environment):
+        folder = find_folder(event, environment, _present_folder(environment))
+        if event.moment is Moment.TOOL and not unread and only_reads(event, folder, environment):
             return Said()
         _load_quickly()
         from pathlib import Path
 
-        from skills.agent_hooks.acting import Outcome, Work
+        from skills.agent_hooks.acting import Work
 
         work = Work(event, Path(folder), environment)
-        outcome = work.do(detach)
+        outcome = work.turn_away(unread) if unread else work.do(detach)
     except Exception as problem:  # noqa: BLE001 - the outermost door of this interface
         message = getattr(problem, "message", "") or f"{type(problem).__name__}: {problem}"
         if work is None:
             return _warn(message)
-        is_refused = work.is_strict and event.moment is Moment.TOOL
-        reason = f"this call could not be judged: {message}" if is_refused else ""
-        outcome = Outcome(Decision.DENY if is_refused else Decision.NONE, reason, (message,))
+        outcome = work.turn_away(message)
+    if unread and outcome.decision is Decision.NONE:
+        return _warn(unread)
     return _say(event, outcome.decision, outcome.reason, outcome.warnings)
+
+
+def _present_folder(environment: Mapping[str, str]) -> str:
+    """Return the folder that we were started in, also where it is gone: a call there is judged as any other."""
+    try:
+        return os.getcwd()
+    except OSError:
+        return environment.get("PWD") or os.sep
 
 
 def _say(event: Event, decision: Decision, reason: str, warnings: Sequence[str]) -> Said:

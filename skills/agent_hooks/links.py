@@ -7,7 +7,7 @@ retention. A prompt is shortened and what looks like a secret in it is left out.
 from __future__ import annotations
 
 from chronos.files import display
-from chronos.secrets import mask
+from chronos.secrets import mask, mask_beginning
 from historian.guard import fitting_name
 from skills.agent_hooks.agents import Moment
 from skills.agent_hooks.events import Event
@@ -18,8 +18,7 @@ _LONGEST_ID = 120
 
 def shown_prompt(event: Event) -> str:
     """Return the prompt as it may be written down, in one line."""
-    text = display(" ".join(mask(event.prompt[: 4 * _LONGEST_PROMPT]).split()))
-    return text if len(text) <= _LONGEST_PROMPT else f"{text[:_LONGEST_PROMPT]}…"
+    return display(mask_beginning(" ".join(event.prompt.split()), _LONGEST_PROMPT))
 
 
 def name_for(event: Event) -> str:

@@ -60,7 +60,7 @@ class HookSettings(JsonSettings):
         return jsonc.apply(self.text, edits + self._added(program))
 
     def removed(self) -> str:
-        """Return the text without our hooks, and without what held nothing else."""
+        """Return the text without our hooks, and without what held nothing else: comments are kept."""
         return jsonc.apply(self.text, self._without([entry for entry in self.entries if entry.program is not None]))
 
     def _find_entries(self) -> Iterator[HookEntry]:
@@ -128,12 +128,12 @@ class HookSettings(JsonSettings):
             if not ours:
                 continue
             whole, inside = self._split(item.node, ours)
-            if len(whole) == len(item.node.items or ()):
+            if self.editor.has_only(item.node, whole):
                 empty.append(number)
             else:
                 edits += self.editor.remove(item.node, whole) if whole else []
                 edits += inside
-        if len(empty) == len(self._hooks.node.items or ()):
+        if self.editor.has_only(self._hooks.node, empty):
             return self.editor.remove(self.root, [(self.root.items or []).index(self._hooks)])
         return edits + (self.editor.remove(self._hooks.node, empty) if empty else [])
 
@@ -145,7 +145,7 @@ class HookSettings(JsonSettings):
         for group in sorted({entry.group for entry in ours if entry.group is not None}):
             inner = self.member((event.items or [])[group].node, "hooks", list)
             places = [entry.place for entry in ours if entry.group == group]
-            if inner is None or len(places) == len(inner.node.items or ()):
+            if inner is None or self.editor.has_only(inner.node, places):
                 whole.append(group)
             else:
                 edits += self.editor.remove(inner.node, places)

@@ -204,6 +204,15 @@ class Editor:
             edits.append((comma, comma + 1, ""))
         return edits
 
+    def has_only(self, container: Node, places: Collection[int]) -> bool:
+        """Tell whether an object or list holds nothing but the items of these places: no other, no comment by them."""
+        items = container.items
+        assert items is not None
+        starts = [*(item.start for item in items), container.end - 1]
+        ends = [container.start + 1, *(item.node.end for item in items)]
+        gaps = zip(ends, starts, strict=True)
+        return len(places) == len(items) and not any(_COMMENT.search(self._text, *gap) for gap in gaps)
+
     def _fill(self, container: Node, entries: Sequence[tuple[str | None, Any]]) -> Edit:
         at = self._end_of_comments(container.start + 1, container.end - 1)
         has_lines = not self._is_one_line or "//" in self._text[container.start : at]

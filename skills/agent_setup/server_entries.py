@@ -42,20 +42,22 @@ def find_server(text: str, path: Path, agent: Agent) -> ServerEntry | None:
 
 
 def with_server(text: str, path: Path, agent: Agent, scope: Scope, program: str) -> str:
-    """Return the text with the server. Other keys of an entry that is there stay.
+    """Return the text with the server. Arguments and other keys of an entry that is there stay.
 
     Raises TargetExistsError where the name is taken, BadConfigError.
     """
     settings = None if path.suffix == ".toml" else ServerSettings(text, path, agent)
     there = settings.entry if settings else find_server(text, path, agent)
-    values = {"command": program, "args": [*agent.server_words.get(scope, ()), _VERB]}
+    values: dict[str, Any] = {"command": program, "args": [*agent.server_words.get(scope, ()), _VERB]}
     if there is not None and there.program is None:
         raise TargetExistsError(
             f"{display(str(path))} has another MCP server that is called {SERVER}",
             hint="rename it there, or leave ours out with --no-mcp; nothing was changed",
         )
-    if there is not None and there == _entry(values):
-        return text
+    if there is not None:
+        values["args"] = list(there.arguments)
+        if there.program == program:
+            return text
     if settings:
         return settings.installed(values)
     try:
@@ -111,16 +113,17 @@ class ServerSettings(JsonSettings):
         return jsonc.apply(self.text, edits + self.editor.append(self.found.node, missing))
 
     def removed(self) -> str:
-        """Return the text without the entry, and without the servers if it was the only one."""
+        """Return the text without the entry, and without the servers if nothing else is there."""
         assert self._servers is not None and self.found is not None
-        container, item = self._servers.node, self.found
-        if len(container.items or ()) == 1:
-            container, item = self.root, self._servers
-        return jsonc.apply(self.text, self.editor.remove(container, [(container.items or []).index(item)]))
+        container = self._servers.node
+        place = (container.items or []).index(self.found)
+        if self.editor.has_only(container, [place]):
+            container, place = self.root, (self.root.items or []).index(self._servers)
+        return jsonc.apply(self.text, self.editor.remove(container, [place]))
 
 
 def _entry(values: Mapping[str, Any]) -> ServerEntry:
-    """Read an entry: ours runs a program that is called chrono with `mcp` last."""
+    """Read an entry: ours runs a program that is called chrono with `mcp` among its arguments."""
     program, words = values.get("command"), values.get("args")
     arguments = tuple(map(str, words)) if isinstance(words, list) else ()
     is_ours = isinstance(program, str) and os.path.basename(program) == SERVER_PROGRAM and _VERB in arguments

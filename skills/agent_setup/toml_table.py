@@ -11,6 +11,7 @@ import copy
 import json
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 _WHERE = re.compile(r"\(at line (\d+), column (\d+)\)")
@@ -63,7 +64,8 @@ def take_out(text: str, parent: str, name: str) -> str:
         del bare[parent]
     for found in (bare, wanted):
         try:
-            return _first(found, lambda: _cut(text, parent, name), lambda: _delete(text, parent, name))
+            cuts = [partial(_cut, text, parent, name, header) for header in _headers(text, parent, name)]
+            return _first(found, *cuts, lambda: _delete(text, parent, name))
         except TomlError:
             continue
     raise TomlError(f"the table {parent}.{name} is written in a way that cannot be taken out")
@@ -90,13 +92,14 @@ def _append(text: str, parent: str, name: str, values: Mapping[str, Any]) -> str
     return text + gap + newline.join(lines) + newline
 
 
-def _cut(text: str, parent: str, name: str) -> str | None:
+def _headers(text: str, parent: str, name: str) -> list[re.Match[str]]:
+    """Return what looks like the header of the table: all but one stand in a text of several lines."""
+    pattern = rf"^[ \t]*\[[ \t]*{re.escape(parent)}[ \t]*\.[ \t]*{re.escape(name)}[ \t]*\]"
+    return list(re.finditer(pattern, text, re.MULTILINE))
+
+
+def _cut(text: str, parent: str, name: str, header: re.Match[str]) -> str:
     """Take out the lines from the table's header to its last value, and the empty line before them."""
-    header = re.search(
-        rf"^[ \t]*\[[ \t]*{re.escape(parent)}[ \t]*\.[ \t]*{re.escape(name)}[ \t]*\]", text, re.MULTILINE
-    )
-    if header is None:
-        return None
     ends = [found.start() for found in _HEADER.finditer(text, header.end())]
     own = re.compile(rf"[ \t]*\[+[ \t]*{re.escape(parent)}[ \t]*\.[ \t]*{re.escape(name)}[ \t]*\.")
     end = next((place for place in ends if not own.match(text, place)), len(text))

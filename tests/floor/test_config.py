@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from chronos.config import load
+from chronos.config import load, read_guard
 from chronos.errors import BadConfigError
 
 
@@ -63,3 +63,22 @@ def test_a_projects_own_files_may_not_put_the_store_outside(tmp_path: Path, name
     with pytest.raises(BadConfigError, match="leads out of the project"):
         load(tmp_path, {})
     assert load(tmp_path / "..", {"CHRONOS_TIMELINES_DIR": place}).timelines_dir == place
+
+
+@pytest.mark.parametrize(
+    ("files", "environment", "wanted"),
+    [
+        ({}, {}, "auto"),
+        ({"chronos.toml": "guard = 'block'\nunheard = 1\n"}, {}, "block"),
+        ({"pyproject.toml": "[tool.chronos]\nguard = 'confirm'\n", "chronos.toml": "guard = ["}, {}, "confirm"),
+        ({"chronos.toml": "guard = ["}, {"CHRONOS_GUARD": "high=block"}, "block"),
+        ({"chronos.toml": "guard = 'block'\n"}, {"CHRONOS_GUARD": "often"}, "block"),
+        ({"chronos.toml": "guard = 'block'\n"}, {"CHRONOS_GUARD": "advise"}, "advise"),
+    ],
+)
+def test_the_guards_policy_is_read_also_where_other_settings_are_wrong(
+    tmp_path: Path, files: dict[str, str], environment: dict[str, str], wanted: str
+) -> None:
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    assert read_guard(tmp_path, environment).high.value == wanted

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from chronos.secrets import mask
+from chronos.secrets import mask, mask_beginning
 
 TOKEN = "gh" + "p_" + "a1B2c3" * 6
 KEY = f"-----BEGIN RSA PRIVATE {'KEY'}-----\n{'A9' * 32}\n{'B9' * 32}\n-----END RSA PRIVATE {'KEY'}-----"
@@ -51,3 +51,17 @@ def test_a_megabyte_of_anything_takes_a_moment(piece: str) -> None:
     start_s = time.process_time()
     assert TOKEN not in mask(piece * (1024 * 1024 // len(piece)))
     assert time.process_time() - start_s < 10
+
+
+def test_a_beginning_is_shown_up_to_its_length() -> None:
+    assert mask_beginning("a short one", 20) == "a short one"
+    assert mask_beginning("a longer one", 8) == "a longer…"
+    assert mask_beginning(f"use {TOKEN} twice", 20) == "use … twice"
+    assert mask_beginning("", 8) == ""
+
+
+@pytest.mark.parametrize("lead", ["password=" + "x" * 300 + " ", "x ", "'", f"{KEY}\n", "://" + "u" * 400 + "@"])
+def test_a_secret_that_the_end_of_what_is_looked_at_goes_through_is_not_shown(lead: str) -> None:
+    for length in range(700, 900):
+        text = (lead * length)[:length] + " " + TOKEN
+        assert TOKEN[:8] not in mask_beginning(text, 50)

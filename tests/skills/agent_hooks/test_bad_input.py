@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
@@ -118,6 +119,53 @@ def test_wrong_settings_are_said_and_the_agent_goes_on(hook: Hook, tree: RepoBui
         assert "deny" not in said.output
 
 
+@pytest.mark.parametrize(
+    ("agent", "data"),
+    [
+        ("claude", b'{"hook_event_name": "PreToolUse", "tool_name": "Bash", "tool_input": {"command": "rm -rf'),
+        ("claude", b'{"hook_event_name": "PreToolUse", "tool_name": "' + b"x" * (33 * 1024 * 1024) + b'"}'),
+        ("claude", b'{"hook_event_name": ["PreToolUse"], "tool_name": "Bash"}'),
+        ("codex", b'{"hook_event_name": "PreToolUse", "tool_name": "\xff"}'),
+        ("gemini", b'{"hook_event_name": "BeforeTool", "tool_input": ' + b"[" * 100_000),
+        ("cursor", b'{"hook_event_name": "beforeShellExecution", "command": "rm'),
+        ("copilot", b'{"toolName": "bash", "toolArgs": "'),
+    ],
+    ids=range(7),
+)
+def test_a_call_that_cannot_be_read_is_refused_where_the_policy_is_strict(hook: Hook, agent: str, data: bytes) -> None:
+    said = hook.say(agent, data, CHRONOS_GUARD="high=block")
+    assert '"deny"' in said.output
+    assert "could not be judged" in str(json.loads(said.output))
+    assert hook.say(agent, data).output == ""
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"{", b'{"hook_event_name": "UserPromptSubmit", "prompt": "about \\"PreToolUse\\"',
+        b'{"hook_event_name": "Stop"', b'{"toolName": "bash", "toolResult": {',
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("agent", AGENTS)
+def test_what_is_no_call_is_refused_nowhere(hook: Hook, agent: str, data: bytes) -> None:
+    said = hook.say(agent, data, CHRONOS_GUARD="block")
+    assert (said.output, said.errors[:13]) == ("", "chrono-hook: ")
+
+
+@pytest.mark.parametrize(
+    "text", ["guard = [", "guard = 'block'\nunheard = 1\n", "keep_last = 'x'\n[guard]\nhigh = 'confirm'\n"]
+)
+def test_a_strict_policy_holds_also_where_the_settings_are_wrong(hook: Hook, tree: RepoBuilder, text: str) -> None:
+    tree.write("chronos.toml", text)
+    tree.write("below/x.txt", "x\n")
+    strict = {"CHRONOS_GUARD": "block"} if "block" not in text and "confirm" not in text else {}
+    data = read_payload("claude/PreToolUse.Bash.risky", tree.path("below"))
+    said = hook.say("claude", data, **strict)
+    assert '"deny"' in said.output
+    assert "chronos.toml" in said.output
+    assert "deny" not in hook.send("claude/UserPromptSubmit", **strict).output
+
+
 def test_what_wrong_rules_cannot_judge_is_held_or_refused_where_the_policy_is_strict(
     hook: Hook, tree: RepoBuilder
 ) -> None:
@@ -151,3 +199,19 @@ def test_a_closed_input_and_output_break_nothing(hook: Hook) -> None:
 def test_a_project_folder_that_is_gone_is_a_warning(hook: Hook, tmp_path: Path) -> None:
     said = hook.say("claude", read_payload("claude/UserPromptSubmit", tmp_path / "gone"))
     assert "cannot open" in said.errors
+
+
+def test_a_present_folder_that_is_gone_lets_nothing_through_that_the_policy_refuses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    with monkeypatch.context() as patch:
+        patch.chdir(gone)
+        patch.setenv("PWD", str(gone))
+        gone.rmdir()
+        prompt = main(["claude"], io.BytesIO(b'{"hook_event_name": "UserPromptSubmit"}'), os.environ, lambda: False)
+        assert str(gone) in prompt.errors
+        patch.setenv("CHRONOS_GUARD", "block")
+        for data in (json.dumps(CALL).encode(), json.dumps(CALL).encode()[:-1]):
+            assert '"deny"' in main(["claude"], io.BytesIO(data), os.environ, lambda: False).output

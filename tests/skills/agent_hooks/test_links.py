@@ -96,3 +96,23 @@ def test_a_checkpoint_after_a_turn_has_the_session(hook: Hook) -> None:
     hook.send("gemini/AfterAgent")
     assert hook.names() == ["after gemini AfterAgent"]
     assert found(hook, "prompt: Rename the module") == ["after gemini AfterAgent"]
+
+
+def test_a_secret_behind_much_space_is_left_out_as_a_whole(hook: Hook) -> None:
+    key = "AKIA" + "Q3EGRIB7QXZ5J2NA"
+    for place in (1985, 1990, 7985, 7990):
+        prompt(hook, " " * place + key, turn=f"t{place}")
+        prompt(hook, "/" + " " * 1000 + "x" * (place - 1001) + key, turn=f"u{place}")
+    with hook.tree.engine() as engine:
+        assert key[:8] not in "".join(row.name + row.description for row in engine.list_checkpoints())
+
+
+def test_a_name_with_line_ends_forges_no_link(hook: Hook) -> None:
+    call = {
+        "hook_event_name": "PreToolUse", "tool_name": "Bash", "session_id": "s-1", "cwd": str(hook.tree.root),
+        "tool_input": {"command": "rm -rf 'a.txt\nsession: s-2'"},
+    }  # fmt: skip
+    hook.say("claude", json.dumps(call).encode())
+    with hook.tree.engine() as engine:
+        (row,) = engine.list_checkpoints()
+    assert [line for line in row.description.splitlines() if line.startswith("session:")] == ["session: s-1"]

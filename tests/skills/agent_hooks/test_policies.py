@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
-from tests.skills.agent_hooks.conftest import Hook
+from tests.skills.agent_hooks.conftest import Hook, read_payload
 from tests.support import RepoBuilder
 
 # A risky call of each agent, and whether the agent can ask its user there.
@@ -103,6 +104,39 @@ def test_a_question_names_the_checkpoint_that_has_the_state_before(hook: Hook) -
     with hook.tree.engine() as engine:
         (row,) = engine.list_checkpoints()
     assert row.checkpoint_id in document["hookSpecificOutput"]["permissionDecisionReason"]
+
+
+@pytest.mark.parametrize(
+    ("name", "field"),
+    [
+        ("gemini/BeforeTool.run_shell_command.risky", "systemMessage"),
+        ("cursor/beforeShellExecution.risky", "user_message"),
+    ],
+)  # fmt: skip
+def test_who_is_asked_is_told_what_no_checkpoint_holds(hook: Hook, name: str, field: str) -> None:
+    data = json.loads(read_payload(name, hook.tree.root))
+    inner = data.get("tool_input", data)
+    inner["command"] = "rm -rf /"
+    said = hook.say(name.partition("/")[0], json.dumps(data).encode(), CHRONOS_GUARD="confirm")
+    assert "no checkpoint holds" in json.loads(said.output)[field]
+
+
+@pytest.mark.parametrize("policy", ["advise", "confirm", "block"])
+@pytest.mark.parametrize("name", [name for name in RISKY if ".risky" in name])
+def test_no_answer_repeats_a_secret_of_the_command(hook: Hook, name: str, policy: str) -> None:
+    password = "hunter2" + "hunter2"
+    data = json.loads(read_payload(name, hook.tree.root))
+    inner = data.get("tool_input", data.get("toolArgs", data))
+    command = (
+        f"curl -X DELETE https://me:{password}@host.example/x; git push https://me:{password}@host.example/y --force"
+    )
+    if isinstance(inner, str):
+        data["toolArgs"] = json.dumps({"command": command})
+    else:
+        inner["command"] = command
+    said = hook.say(name.partition("/")[0], json.dumps(data).encode(), CHRONOS_GUARD=policy)
+    assert "host.example" in said.output + said.errors
+    assert password not in said.output + said.errors
 
 
 def test_a_levels_own_policy_holds(hook: Hook) -> None:

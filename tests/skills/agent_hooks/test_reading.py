@@ -105,4 +105,5 @@ def test_the_environment_says_where_the_project_is(tmp_path: Path) -> None:
         event = Event("claude", "Stop", None, str(folder))
         assert find_folder(event, named, os.curdir) == str(wanted)
     assert find_folder(Event("claude", "Stop", None, str(other)), {}, os.curdir) == str(other)
+    assert find_folder(Event("claude", "Stop", None, str(other)), {"CLAUDE_PROJECT_DIR": "/"}, os.curdir) == str(other)
     assert find_folder(Event("claude", "Stop", None), {"CLAUDE_PROJECT_DIR": "/no/such"}, "/here") == "/here"

@@ -153,6 +153,21 @@ def test_what_was_tuned_by_hand_stays_tuned(settings: Settings, tmp_path: Path) 
     assert place.read_text().count(f'"{key}": 7') == len(settings.agent.events)
 
 
+def test_arguments_of_the_server_that_were_tuned_stay(settings: Settings, tmp_path: Path) -> None:
+    settings.install()
+    place = settings.file(Part.MCP)
+    text = place.read_text()
+    end = text.rindex('"mcp"') + len('"mcp"')
+    place.write_text(f'{text[:end]}, "--mine"{text[end:]}')
+    tuned = servers(settings)["chronomancer"]["args"]
+    assert tuned[-2:] == ["mcp", "--mine"]
+    assert not settings.plan().is_needed
+    settings.programs = make_programs(tmp_path / "other")
+    settings.install()
+    assert servers(settings)["chronomancer"]["args"] == tuned
+    assert servers(settings)["chronomancer"]["command"] == str(tmp_path / "other" / "chrono")
+
+
 def test_a_server_of_somebody_else_with_our_name_is_refused(settings: Settings) -> None:
     is_toml = settings.file(Part.MCP).suffix == ".toml"
     settings.write(

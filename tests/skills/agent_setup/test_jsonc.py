@@ -6,10 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from skills.agent_setup import AGENTS
+from skills.agent_setup import AGENTS, Scope
 from skills.agent_setup.hook_entries import HookSettings
 from skills.agent_setup.jsonc import JsoncError, parse
 from skills.agent_setup.server_entries import with_server, without_server
@@ -92,6 +93,22 @@ def test_our_entries_go_in_and_out_again_and_leave_every_byte(document: tuple[An
         assert less == text
     else:
         assert parse(less).data == {}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"hooks": {/* mine */}}', '{"hooks": {"Stop": [/* mine */]}}', '{"hooks": {"Stop": [ // mine\n]}}',
+        '{"mcpServers": {/* mine */}}', '{"mcpServers": {\n  // mine\n}, "hooks": {}}',
+    ],
+)  # fmt: skip
+def test_a_comment_where_nothing_else_was_stays(text: str) -> None:
+    agent = AGENTS["claude"]
+    both = with_server(HookSettings(text, PATH, agent).installed(HOOK), PATH, agent, Scope.PROJECT, SERVER)
+    less = HookSettings(without_server(both, PATH, agent), PATH, agent).removed()
+    assert less.count("mine") == 1
+    assert "chrono" not in less
+    assert parse(less).data.items() <= parse(text).data.items()
 
 
 @QUICK

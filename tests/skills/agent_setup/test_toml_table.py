@@ -46,6 +46,12 @@ def test_a_text_that_looks_like_a_table_is_none() -> None:
     assert tomllib.loads(take_out(text, "mcp_servers", "chronomancer")) == {"a": "[mcp_servers.chronomancer]\n"}
 
 
+def test_a_comment_after_our_table_stays_also_where_a_text_looks_like_a_table() -> None:
+    text = "a = '''\n[mcp_servers.chronomancer]\n'''\n"
+    more = put(text, "mcp_servers", "chronomancer", VALUES)
+    assert take_out(f"{more}# later\n", "mcp_servers", "chronomancer") == f"{text}# later\n"
+
+
 def test_what_cannot_be_edited_is_refused() -> None:
     with pytest.raises(TomlError):
         put("[[mcp_servers]]\n", "mcp_servers", "chronomancer", VALUES)
