@@ -166,6 +166,16 @@ def test_a_failure_is_analyzed_and_its_lesson_found(tree: RepoBuilder, session: 
     assert call(session, "verify") == {"findings": [], "finding_count": 0}
 
 
+def test_a_lesson_has_the_ids_of_checkpoints_that_are_there(session: ActionSession) -> None:
+    about = {"situation": "a large table", "action": "migrated it", "result": "success"}
+    with pytest.raises(UnknownCheckpointError):
+        call(session, "add_lesson", **about, checkpoint_after="nope")
+    assert call(session, "search_lessons")["lessons"] == []
+    taken = [call(session, "create_checkpoint", name=name)["checkpoint_id"] for name in ("one", "two")]
+    added = call(session, "add_lesson", **about, checkpoint_before="one", checkpoint_after="@")
+    assert [added["checkpoint_before"], added["checkpoint_after"]] == taken
+
+
 def test_the_keys_are_those_of_the_command_line(tree: RepoBuilder, session: ActionSession) -> None:
     make_notes(tree.path("data/memory/notes.db"), 1)
     call(session, "create_checkpoint", name="one")
