@@ -60,7 +60,10 @@ class ChronoSkill(ActionMethods):
         return msgspec.json.encode(found).decode()
 
     def close(self) -> None:
-        """Let go of what was opened here; an engine that was given stays open. It can be called twice."""
+        """Let go of what was opened here; an engine that was given stays open. It can be called twice.
+
+        Call it in the thread that made the skill: elsewhere it raises UsageError while that has an engine open.
+        """
         self.session.close()
 
     def __enter__(self) -> Self:
