@@ -9,9 +9,9 @@ from pathlib import Path
 import msgspec
 
 from chronos.checkpoints.changes import ABSENT, Side, SideKind
-from chronos.checkpoints.manifest import UNCAPTURED, MemoryRecord
+from chronos.checkpoints.manifest import UNCAPTURED, MemoryRecord, Reason
 from chronos.checkpoints.rules import ATTRIBUTES_FILE, StateRules
-from chronos.checkpoints.sides import BlobSource, Sides, absorbed_repositories
+from chronos.checkpoints.sides import BlobSource, Sides, absorbed_repositories, side_on_disk
 from chronos.checkpoints.states import MemoryState, State
 from chronos.files import SafeRoot, TreePath, display, is_inside, translate_os_errors
 from chronos.git import Repository, TextPatch, diff_contents, diff_trees, list_tree, mode_of
@@ -159,7 +159,10 @@ class StateDiff:
 
     def _compare(self, old_blobs: BlobSource, new_blobs: BlobSource, path: TreePath) -> Difference | None:
         old, new = self._old.find(path), self._new.find(path)
-        if self._old.why_unknown(path) or self._new.why_unknown(path):
+        if self._live is not None and self._is_held_though_ignored(path):
+            with translate_os_errors(f"cannot read {display(path)}"):
+                new = side_on_disk(self._live, path) or ABSENT
+        elif self._old.why_unknown(path) or self._new.why_unknown(path):
             rows = (self._old.state.is_left_out(path), self._new.state.is_left_out(path))
             is_noted = any(row is not None and row.reason in UNCAPTURED for row in rows)
             return Difference(path, UNKNOWN, ABSENT, ABSENT) if is_noted and rows[0] != rows[1] else None
@@ -168,6 +171,11 @@ class StateDiff:
         old = old_blobs.resolve(path, old)
         new = new_blobs.resolve(path, new)
         return None if old.is_same(new) else Difference(path, _status(old, new), old, new)
+
+    def _is_held_though_ignored(self, path: TreePath) -> bool:
+        """Tell whether the old state took in a file that a capture passes over: what is on disk tells more then."""
+        row = self._new.state.is_left_out(path)
+        return row is not None and row.reason is Reason.IGNORED and self._old.state.find_entry(path) is not None
 
     def _bytes(self, blobs: BlobSource, path: TreePath, side: Side, *, on_disk: bool) -> bytes | None:
         if side.kind is SideKind.ABSENT or side.content is None:

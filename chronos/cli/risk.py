@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -10,7 +12,7 @@ from chronos.cli import output
 from chronos.cli.options import Json
 from chronos.cli.session import Session
 from chronos.cli.tables import Cell, Column, Row, write_table
-from chronos.errors import UsageError
+from chronos.errors import StorageError, UsageError
 from chronos.files import display
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 app = typer.Typer(
     help="Risk: how dangerous an operation is before it is done.", no_args_is_help=True, rich_markup_mode=None
 )
+_LARGEST_INPUT_BYTES = 2 * 1024 * 1024
 _STYLES = {"low": "green", "medium": "yellow", "high": "red"}
 
 
@@ -28,7 +31,9 @@ def assess(
     text: Annotated[str, typer.Argument(metavar="TEXT", show_default=False, help="Words, a command, SQL; - reads it.")],
     kind: Annotated[
         str | None,
-        typer.Option("--kind", metavar="K", show_default="what TEXT looks like", help="words, shell, sql, git, file."),
+        typer.Option(
+            "--kind", metavar="K", show_default="what TEXT looks like", help="words, shell, sql, git, file or tool."
+        ),
     ] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Also every rule that spoke, and its weight.")] = False,
     probe: Annotated[bool, typer.Option("--probe/--no-probe", help="Look at what is there, for at most 50 ms.")] = True,
@@ -36,7 +41,8 @@ def assess(
 ) -> None:
     """Say how dangerous an operation is: low, medium or high.
 
-    Nothing is run or changed. Rules of the project are in [tool.chronos.risk] or chronos-risk.yaml; see docs/risk.md.
+    Nothing is run or changed. Paths are seen from the working folder, with --root from that. Rules of the project are
+    in [tool.chronos.risk] or chronos-risk.yaml; see docs/risk.md.
     """
     from chronos.app import open_historian
     from historian.risk import Operation, OperationKind
@@ -44,17 +50,25 @@ def assess(
     session = Session.of(context, as_json)
     if kind is not None and kind not in {known.value for known in OperationKind}:
         raise UsageError(f"{kind[:40]!r} is no kind", hint=f"known: {', '.join(item.value for item in OperationKind)}")
-    given = typer.get_text_stream("stdin").read(2 * 1024 * 1024) if text == "-" else text
+    given = _read() if text == "-" else text
     chosen = None if kind is None else OperationKind(kind)
+    folder = str(Path.cwd()) if session.root is None else ""
     if chosen is OperationKind.FILE:
-        operation = Operation(path=given, kind=chosen)
+        operation = Operation(path=given, kind=chosen, cwd=folder)
     elif chosen is OperationKind.TOOL:
-        operation = Operation(tool=given, kind=chosen)
+        operation = Operation(tool=given, kind=chosen, cwd=folder)
     else:
-        operation = Operation(text=given, kind=chosen)
+        operation = Operation(text=given, kind=chosen, cwd=folder)
     with open_historian(session.root) as historian:
         found = historian.assess(operation, probe=probe)
     session.show(found, lambda found: _document(found, explain=explain), lambda found: _show(found, explain=explain))
+
+
+def _read() -> str:
+    """Return standard input as an argument would be: bytes that are no UTF-8 are kept."""
+    if sys.stdin is None:
+        raise StorageError("standard input is closed")
+    return sys.stdin.buffer.read(_LARGEST_INPUT_BYTES).decode("utf-8", "surrogateescape")
 
 
 def _document(found: RiskAssessment, *, explain: bool) -> dict[str, Any]:

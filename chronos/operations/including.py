@@ -13,11 +13,12 @@ from pathlib import Path
 import msgspec
 
 from chronos import memory
-from chronos.checkpoints import CapturePolicy, Reason, ReceiptRow
+from chronos.checkpoints import CapturePolicy, Options, Reason, ReceiptRow, State, StateRules
 from chronos.errors import BadPathError, GitFailedError
 from chronos.files import PathKind, SafeRoot, TreePath, is_inside, is_tree_path, to_text
 from chronos.git import list_ignored
 from chronos.memory import COMPANION_ENDINGS, StorePlace
+from chronos.operations.looking import find_repositories
 from chronos.operations.workspace import Workspace
 
 _MOST_FILES = 20_000
@@ -45,6 +46,31 @@ def plan_inclusion(workspace: Workspace, paths: Sequence[Path | str]) -> Inclusi
             else:
                 found.take_outside(path)
     return Inclusion(frozenset(found.forced), tuple(found.places.values()), tuple(found.left_out))
+
+
+def list_held_ignored(workspace: Workspace, state: State, options: Options) -> frozenset[TreePath]:
+    """Return the files that a checkpoint was made to take in, and that a capture would pass over now as ignored.
+
+    They were ignored then, too. With these in the safety checkpoint a restore can replace them. A secret by its name
+    is none of them.
+    """
+    entries = (part.from_root(own) for part in state.components.values() for own in part.entries)
+    wanted = [path for path in entries if options.covers(path)] if options.has_code else []
+    policy = workspace.policy()
+    found = []
+    with SafeRoot(workspace.root) as tree:
+        for path in sorted(_list_ignored(workspace, wanted)):
+            stat = tree.find_stat(path)
+            if stat is None or stat.kind not in (PathKind.FILE, PathKind.LINK):
+                continue
+            if policy.refusal(path, stat.size, included=True) is None:
+                found.append(path)
+    if not found:
+        return frozenset()
+    store = workspace.store
+    with store.temporary_folder() as scratch:
+        rules = StateRules(state, find_repositories(workspace, state), store.pool, scratch)
+        return frozenset(rules.ignored(found))
 
 
 def find_unheard(workspace: Workspace, paths: Sequence[TreePath]) -> set[TreePath]:

@@ -9,6 +9,7 @@ import msgspec
 from chronos.catalog import CheckpointRow
 from chronos.checkpoints import (
     Capture,
+    CapturePolicy,
     Options,
     Plan,
     Planner,
@@ -18,6 +19,7 @@ from chronos.checkpoints import (
 )
 from chronos.operations.effects import effects_since
 from chronos.operations.executing import Outcome, Prepared, Task, execute
+from chronos.operations.including import list_held_ignored
 from chronos.operations.journals import check_settled, settle
 from chronos.operations.memory import check_stores, places_of
 from chronos.operations.workspace import Workspace
@@ -30,7 +32,7 @@ def plan_restore(workspace: Workspace, row: CheckpointRow, options: Options) -> 
         check_settled(workspace)
         state = workspace.store.read_checkpoint(row)
         check_stores(state, options)
-        policy = workspace.policy(options.forced, places_of(workspace, state))
+        policy = _policy_of(workspace, state, options)
         capture = capture_in_memory(workspace.store, workspace.repository, policy)
         plan = _prepare_restore(workspace, state, options, capture, HashingSink()).plan
         plan.effects = effects_since(workspace.store, workspace.timeline, row)
@@ -48,11 +50,17 @@ def restore(workspace: Workspace, row: CheckpointRow, options: Options, expected
         check_stores(state, options)
         task = Task("restore", f"restore {row.name}", f"before restore of {row.name}", target=row.checkpoint_id)
         prepare = partial(_prepare_restore, workspace, state, options)
-        policy = workspace.policy(options.forced, places_of(workspace, state))
+        policy = _policy_of(workspace, state, options)
         effects = effects_since(workspace.store, workspace.timeline, row)
         outcome = execute(workspace, task, policy, prepare, expected)
         outcome.plan.effects = effects
         return outcome
+
+
+def _policy_of(workspace: Workspace, state: State, options: Options) -> CapturePolicy:
+    """The ignored files and the memory stores that a checkpoint has are taken in before they are replaced."""
+    forced = options.forced | list_held_ignored(workspace, state, options)
+    return workspace.policy(forced, places_of(workspace, state))
 
 
 def plan_towards(

@@ -126,9 +126,9 @@ class Probe:
         return sorted(found) or [place]
 
     def unsaved(self, folder: str = "") -> Unsaved | None:
-        """Return what is not committed in the tree, None where it cannot be told: another tree, or no time."""
+        """Return what is not committed in the tree, None where it cannot be told: another repository, or no time."""
         place = self.place("", folder)
-        if not place.is_relative_to(self.root):
+        if not place.is_relative_to(self.root) or self._is_of_another(place):
             return None
         if self._unsaved is None:
             found = self._ask(self._engine.list_unsaved)
@@ -138,6 +138,14 @@ class Probe:
             self._unsaved = Unsaved(self.root, tuple(changed), tuple(untracked), tuple(ignored))
         prefix = os.path.relpath(place, self.root)
         return msgspec.structs.replace(self._unsaved, prefix="" if prefix == "." else prefix)
+
+    def _is_of_another(self, place: Path) -> bool:
+        """Tell whether a folder of the tree belongs to a repository inside of it."""
+        depth = len(place.relative_to(self.root).parts)
+        try:
+            return any(os.path.lexists(folder / ".git") for folder in (place, *place.parents)[:depth])
+        except (OSError, ValueError):
+            return True
 
     def git_aliases(self) -> Mapping[str, str]:
         """Return the aliases of git that hold here."""

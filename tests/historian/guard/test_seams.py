@@ -54,6 +54,27 @@ def test_what_a_command_removes_though_git_ignores_it_comes_back(chrono: Program
     assert rows(tree.root / "app.db") == [(1,)]
 
 
+@pytest.mark.parametrize("script", ["rm build/x.o", "echo broken >build/x.o", "rm build/x.o; mkdir build/x.o"])
+def test_an_ignored_file_that_is_held_and_changed_alone_is_a_change(
+    chrono: Program, tree: RepoBuilder, script: str
+) -> None:
+    tree.write("build/x.o", "object\n")
+    tree.write("build/y.o", "object\n")
+    done = chrono.run("run", "--json", "--", "sh", "-c", f"{script}; exit 3").json
+    assert [one["path"] for one in done["differences"]] == ["build/x.o"]
+    if tree.exists("build/x.o"):
+        tree.remove("build/x.o")
+    tree.write("build/x.o", "object\n")
+    done = chrono.run("run", "--json", "--restore-on-failure", "--", "sh", "-c", f"{script}; exit 3").json
+    assert done["restored"] is not None
+    if "mkdir" in script:
+        assert done["restored"]["kept"]  # a folder is in the way
+        return
+    assert tree.read("build/x.o") == b"object\n"
+    chrono.good("undo", "--yes")
+    assert tree.exists("build/x.o") == script.startswith("echo")
+
+
 def test_what_is_ignored_anywhere_comes_back_when_all_of_the_tree_is_hit(chrono: Program, tree: RepoBuilder) -> None:
     tree.write("build/x.o", "object\n")
     with closing(sqlite3.connect(tree.root / "app.db")) as database, database:

@@ -53,6 +53,23 @@ def test_a_hard_reset_is_as_dangerous_as_what_is_not_committed(historian: Histor
     assert historian.assess("git reset --hard", probe=False).level.value == "high"
 
 
+@pytest.mark.parametrize(
+    "command", ["git -C inner reset --hard", "cd inner/deep && git checkout -- .", "git -C inner clean -fd"]
+)
+def test_what_is_not_committed_in_a_repository_inside_is_not_told_from_the_one_around_it(
+    historian: HistorianAgent, world: RepoBuilder, command: str
+) -> None:
+    inner = RepoBuilder(world.path("inner"), world.environment)
+    inner.write("deep/x.txt", "x\n")
+    inner.commit()
+    inner.write("deep/x.txt", "edited\n")
+    world.write("src/a.py", "a = 2\n")
+    found = historian.assess(command)
+    assert found.level.value == "high"
+    assert "a.py" not in "; ".join(found.reasons)
+    assert historian.assess("git reset --hard").targets[0].what == str(world.path("src/a.py"))
+
+
 def test_clean_is_as_dangerous_as_what_it_finds(historian: HistorianAgent, world: RepoBuilder) -> None:
     assert historian.assess("git clean -fd").level.value == "medium"
     found = historian.assess("git clean -fdx")
