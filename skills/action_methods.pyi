@@ -353,8 +353,8 @@ class ActionMethods:
         result: How it went; begin with 'success' or 'failure'
         feedback: What to do next time
         tags: Short words to find it by, such as 'migration' or 'release'
-        checkpoint_before: The checkpoint of before, by its id
-        checkpoint_after: The checkpoint of after, by its id
+        checkpoint_before: The checkpoint of before: its id, its name, or '@' for the newest
+        checkpoint_after: The checkpoint of after, given like that of before
         """
 
     def analyze_failure(
@@ -367,7 +367,7 @@ class ActionMethods:
 
         operation: What is to be done: in words, or the command, the SQL, the git command
         error: The whole error text: traceback, test output, message of the compiler
-        checkpoint_before: The checkpoint of before, by its id
+        checkpoint_before: The checkpoint of before: its id, its name, or '@' for the newest
         """
 
     def status(self) -> Status:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from chronos.errors import ChronosError, UnsupportedError
+from skills.actions import for_agents
 
 if TYPE_CHECKING:
     from agent_framework import FunctionTool
@@ -48,7 +49,7 @@ def _function(skill: ChronoSkill, name: str) -> Callable[..., Coroutine[Any, Any
         try:
             return await skill.answer(name, arguments)
         except ChronosError as error:
-            described = {"code": error.code, "message": error.message, "hint": error.hint}
+            described = {"code": error.code, "message": error.message, "hint": for_agents(error.hint)}
             return msgspec.json.encode({"error": described}).decode()
 
     return function

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self, get_args
 
 import msgspec
 
-from skills.actions import ACTIONS, Action, ActionSession, find_action
+from skills.actions import ACTIONS, Action, ActionSession, find_action, to_document
 from skills.errors import BadArgumentsError
 from skills.semantic_kernel import KernelFunction
 
@@ -50,13 +50,20 @@ class ChronoSkill(ActionMethods):
     async def answer(self, name: str, arguments: Mapping[str, Any] | None = None) -> str:
         """Do the action of this name in a thread, so that the event loop goes on; return its result as JSON text.
 
-        When the task is cancelled the action still ends as it should. Raises ChronosError.
+        `notices` in it are what else there is to know, such as an interrupted restore that was finished first. When
+        the task is cancelled the action still ends as it should. Raises ChronosError.
         """
         method = getattr(self, find_action(name).name)
-        return msgspec.json.encode(await asyncio.to_thread(method, **arguments or {})).decode()
+        found = to_document(await asyncio.to_thread(method, **arguments or {}))
+        if notices := self.session.take_notices():
+            found["notices"] = [*found.get("notices", ()), *notices]
+        return msgspec.json.encode(found).decode()
 
     def close(self) -> None:
-        """Let go of what was opened here; an engine that was given stays open. It can be called twice."""
+        """Let go of what was opened here; an engine that was given stays open. It can be called twice.
+
+        Call it in the thread that made the skill: elsewhere it raises UsageError while that has an engine open.
+        """
         self.session.close()
 
     def __enter__(self) -> Self:

@@ -36,12 +36,16 @@ def _mark(skill: ChronoSkill, action: Action) -> Callable[..., Coroutine[Any, An
     from semantic_kernel.exceptions import FunctionExecutionException
     from semantic_kernel.functions import kernel_function
 
+    from skills.actions import for_agents
+
     async def function(**arguments: Any) -> str:
         try:
             return await skill.answer(action.name, arguments)
         except ChronosError as error:
             # Its text is what a model gets of an exception; whoever invoked the function by himself gets it raised.
-            raise FunctionExecutionException(f"{error.message} ({error.code}). Hint: {error.hint}") from error
+            raise FunctionExecutionException(
+                f"{error.message} ({error.code}). Hint: {for_agents(error.hint)}"
+            ) from error
 
     function.__signature__ = _signature(action)  # type: ignore[attr-defined] # what the decorator reads
     kernel_function(function, name=action.name, description=action.description)

@@ -47,6 +47,7 @@ OWNERS = {
     "agent_framework": {"skills.agent_framework"},
     "pydantic": {"skills.agent_framework"},
     "mcp": {"skills.mcp_server"},
+    "pydantic_core": {"skills.mcp_server"},
     "anyio": {"skills.mcp_server"},
     "uvicorn": {"skills.mcp_server"},
 }

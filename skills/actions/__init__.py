@@ -11,14 +11,25 @@ if TYPE_CHECKING:
     from skills.actions.access import Access
     from skills.actions.action import PLAN_ID, Action, Effect
     from skills.actions.catalogue import ACTIONS, find_action
+    from skills.actions.hints import for_agents
     from skills.actions.results import to_document
     from skills.actions.session import ActionSession
 
-__all__ = ["ACTIONS", "PLAN_ID", "Access", "Action", "ActionSession", "Effect", "find_action", "to_document"]
+__all__ = [
+    "ACTIONS",
+    "PLAN_ID",
+    "Access",
+    "Action",
+    "ActionSession",
+    "Effect",
+    "find_action",
+    "for_agents",
+    "to_document",
+]
 
 _HOMES = {
     "ACTIONS": "catalogue", "PLAN_ID": "action", "Access": "access", "Action": "action", "ActionSession": "session",
-    "Effect": "action", "find_action": "catalogue", "to_document": "results",
+    "Effect": "action", "find_action": "catalogue", "for_agents": "hints", "to_document": "results",
 }  # fmt: skip
 
 __getattr__ = loader(__name__, _HOMES)

@@ -10,14 +10,11 @@ import inspect
 from collections.abc import Callable, Mapping
 from enum import Enum
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
+from typing import Any, TypeVar, get_type_hints
 
 import msgspec
 
 from skills.errors import BadArgumentsError
-
-if TYPE_CHECKING:
-    pass
 
 Function = TypeVar("Function", bound=Callable[..., msgspec.Struct])
 PLAN_ID = "plan_id"
@@ -83,9 +80,7 @@ class Action:
     @cached_property
     def input_schema(self) -> dict[str, Any]:
         """JSON Schema (2020-12) of the arguments, an object; without references, which not all models understand."""
-        schema = _schema(self.input_type)
-        found: dict[str, Any] = _inline(schema, schema.pop("$defs", {}))
-        return found
+        return _schema(self.input_type)
 
     @cached_property
     def output_schema(self) -> dict[str, Any]:
@@ -101,8 +96,11 @@ class Action:
         given = {name: value for name, value in arguments.items() if value is not None or name not in has_default}
         try:
             found = msgspec.convert(given, self.input_type, strict=False)
+            msgspec.json.encode(found)
         except msgspec.ValidationError as cause:
             raise _bad_arguments(self, str(cause)) from cause
+        except UnicodeEncodeError as cause:
+            raise _bad_arguments(self, f"{cause.object[:60]!a} has half a character, which is no text") from cause
         return {one.name: getattr(found, one.name) for one in self.parameters}
 
 
@@ -138,17 +136,6 @@ def _resolve(schema: Any, parts: Mapping[str, Any]) -> Any:
     if isinstance(found.get("description"), str):
         found["description"] = inspect.cleandoc(found["description"])
     return found
-
-
-def _inline(schema: Any, parts: Mapping[str, Any]) -> Any:
-    """Put each part where it is referred to; what is said there goes before what the part says."""
-    if isinstance(schema, list):
-        return [_inline(one, parts) for one in schema]
-    if not isinstance(schema, dict):
-        return schema
-    found = {key: _inline(one, parts) for key, one in schema.items() if key != "$ref"}
-    part = parts[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else {}
-    return {**_inline(part, parts), **found} if part else found
 
 
 def _bad_arguments(action: Action, problem: str) -> BadArgumentsError:

@@ -18,8 +18,8 @@ _Situation = Annotated[str, Meta(description="When this holds, such as 'migratin
 _Done = Annotated[str, Meta(description="What was done")]
 _Result = Annotated[str, Meta(description="How it went; begin with 'success' or 'failure'")]
 _Feedback = Annotated[str, Meta(description="What to do next time")]
-_Before = Annotated[str | None, Meta(description="The checkpoint of before, by its id")]
-_After = Annotated[str | None, Meta(description="The checkpoint of after, by its id")]
+_Before = Annotated[str | None, Meta(description="The checkpoint of before: its id, its name, or '@' for the newest")]
+_After = Annotated[str | None, Meta(description="The checkpoint of after, given like that of before")]
 _Error = Annotated[str, Meta(description="The whole error text: traceback, test output, message of the compiler")]
 
 
@@ -49,9 +49,9 @@ def add_lesson(
     tags: inputs.Tags = (), checkpoint_before: _Before = None, checkpoint_after: _After = None,
 ) -> results.LearnedLesson:  # fmt: skip
     """Write down what was learned, so that the next one who does this finds it. No secrets."""
-    found = access.historian.lessons.add_lesson(
-        situation, action, result, feedback, tags, checkpoint_before, checkpoint_after
-    )
+    given = (checkpoint_before, checkpoint_after)
+    before, after = (access.engine.find_checkpoint(one).checkpoint_id if one else None for one in given)
+    found = access.historian.lessons.add_lesson(situation, action, result, feedback, tags, before, after)
     return results.LearnedLesson.of(found)
 
 

@@ -12,6 +12,8 @@ import msgspec
 
 from chronos.app import open_engine
 from chronos.config import AgentActions
+from chronos.errors import BadConfigError, UsageError
+from chronos.files import display
 from skills.actions.access import Access
 from skills.actions.action import PLAN_ID, Action, Effect
 from skills.actions.catalogue import ACTIONS, find_action
@@ -67,9 +69,8 @@ class ActionSession:
             return self._own
 
     def list_actions(self) -> tuple[Action, ...]:
-        """Return the actions that the settings allow here."""
-        config = self.engine.config
-        return tuple(one for one in ACTIONS if _is_allowed(config, one))
+        """Return the actions that the settings allow here. Raises BadConfigError when they forbid what is none."""
+        return _allowed(self.engine.config)
 
     def call(self, name: str, arguments: Mapping[str, Any] | None = None) -> msgspec.Struct:
         """Do the action of this name and return what came of it.
@@ -80,7 +81,7 @@ class ActionSession:
         action = find_action(name)
         wanted = action.read_arguments(arguments or {})
         with self.open_access() as access:
-            if not _is_allowed(access.engine.config, action):
+            if action not in _allowed(access.engine.config):
                 raise ForbiddenActionError(f"the settings of this project keep agents from {action.name}")
             if self.plans_first and action.planner and not wanted[PLAN_ID]:
                 raise PlanNeededError(
@@ -88,6 +89,13 @@ class ActionSession:
                     hint=f"call {action.planner} with the same arguments, look at its answer, and give its plan_id",
                 )
             return action.function(access, **wanted)
+
+    def take_notices(self) -> list[str]:
+        """Return what there was to tell beside results since the last time, such as a restore that was finished."""
+        engine = self.engine
+        taken = list(engine.notices)
+        del engine.notices[: len(taken)]
+        return taken
 
     @contextmanager
     def open_access(self) -> Iterator[Access]:
@@ -116,7 +124,12 @@ class ActionSession:
             self.close()
 
     def close(self) -> None:
-        """Let go of what was opened here. It can be called twice."""
+        """Let go of what was opened here. It can be called twice.
+
+        Raises UsageError in another thread than that which made the session, when that has an engine open.
+        """
+        if self._access is not None and threading.get_ident() != self._thread:
+            raise UsageError("a session is closed by the thread that made it", hint="close it there")
         if self._access is not None:
             self._access.close()
             self._access = None
@@ -139,5 +152,15 @@ def _identify(folder: Path) -> tuple[int, int] | None:
     return about.st_dev, about.st_ino
 
 
-def _is_allowed(config: Config, action: Action) -> bool:
-    return action.effect in _ALLOWED[config.agent_actions] and action.name not in config.agent_forbidden
+def _allowed(config: Config) -> tuple[Action, ...]:
+    unknown = [name for name in config.agent_forbidden if name not in {one.name for one in ACTIONS}]
+    if unknown:
+        raise BadConfigError(
+            f"agent_forbidden names what is no action: {', '.join(map(display, unknown))}",
+            hint=f"known: {', '.join(one.name for one in ACTIONS)}",
+        )
+    return tuple(
+        one
+        for one in ACTIONS
+        if one.effect in _ALLOWED[config.agent_actions] and one.name not in config.agent_forbidden
+    )

@@ -60,7 +60,4 @@ class Caller:
     def _read(self, session: ActionSession, name: str, arguments: Mapping[str, Any]) -> tuple[Document, list[str]]:
         if find_action(name).name not in self.list_tools(session):
             raise ForbiddenActionError(f"the settings of this project keep agents from {name}")
-        found = to_document(session.call(name, arguments))
-        notices = list(session.engine.notices)
-        session.engine.notices.clear()
-        return found, notices
+        return to_document(session.call(name, arguments)), session.take_notices()

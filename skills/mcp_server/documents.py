@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,7 +9,7 @@ import msgspec
 
 from chronos.errors import ChronosError
 from chronos.files import display
-from skills.actions import Action
+from skills.actions import Action, for_agents
 
 Document = dict[str, Any]
 # About 15,000 tokens; clients cut what is longer in ways of their own, or refuse it.
@@ -22,13 +21,6 @@ _MOST_KEYS = 25  # more than any result has: what is cut are mappings by path
 _NOTICES = {
     "type": "array", "items": {"type": "string"}, "description": "What else there is to know about this call",
 }  # fmt: skip
-# Hints are written for the command line; an agent has tools.
-_TOOLS = {
-    "checkpoint list": "list_checkpoints", "log": "list_checkpoints", "timeline list": "list_timelines",
-    "memory list": "list_memory", "conflicts": "list_conflicts", "status": "status", "verify": "verify",
-    "undo": "undo", "redo": "redo",
-}  # fmt: skip
-_COMMAND = re.compile(f"`chrono ({'|'.join(_TOOLS)})`")
 
 
 def tool_document(action: Action) -> Document:
@@ -68,11 +60,6 @@ def error_document(error: ChronosError) -> Document:
     found = {"code": error.code, "message": _cut(error.message, 2_000), "hint": for_agents(error.hint)}
     lines = [f"{found['code']}: {_line(found['message'])}", *([f"hint: {_line(found['hint'])}"] if error.hint else [])]
     return {"content": [{"type": "text", "text": "\n".join(lines)}], "isError": True, "_meta": {ERROR_KEY: found}}
-
-
-def for_agents(hint: str) -> str:
-    """Return a hint that names tools where it named commands that are tools, too."""
-    return _COMMAND.sub(lambda found: f"`{_TOOLS[found[1]]}`", hint)
 
 
 def fit(document: Document) -> Document:

@@ -13,10 +13,10 @@ import msgspec
 
 from chronos.errors import ChronosError
 from chronos.files import display
-from skills.actions import ACTIONS, ActionSession
+from skills.actions import ACTIONS, ActionSession, for_agents
 from skills.mcp_server import prompts, resources
 from skills.mcp_server.calls import Caller
-from skills.mcp_server.documents import ERROR_KEY, Document, fit, for_agents, tool_document
+from skills.mcp_server.documents import ERROR_KEY, Document, fit, tool_document
 from skills.mcp_server.workers import Progress, Workers
 
 Report = Callable[[float, float], Awaitable[None]]

@@ -7,6 +7,7 @@ At the end of input what was asked before is still answered.
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import threading
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from typing import Any, Literal
 
 import anyio
 import msgspec
+import pydantic_core
 
 _INPUT, _OUTPUT, _ERRORS = 0, 1, 2
 _AHEAD = 16
@@ -22,9 +24,7 @@ _PATIENCE_S = 60.0
 # Longer than anything sensible: an error text, a description. More is read, and thrown away.
 LONGEST_LINE_BYTES = 4 * 1024 * 1024
 _TOO_LONG = "{}"  # no message, and answered like any other that is none
-_NO_MESSAGE = (
-    '{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"this line is no message of the protocol"}}\n'
-)
+_NO_MESSAGE = {"code": -32600, "message": "this line is no message of the protocol"}
 
 
 class _Message(msgspec.Struct):
@@ -33,7 +33,7 @@ class _Message(msgspec.Struct):
     jsonrpc: Literal["2.0"]
     id: str | int | None = None
     method: str | None = None
-    params: dict[str, msgspec.Raw] = {}
+    params: dict[str, msgspec.Raw] | None = None
     result: msgspec.Raw = msgspec.Raw()
     error: msgspec.Raw = msgspec.Raw()
 
@@ -61,13 +61,17 @@ class Wire:
         return self
 
     async def __anext__(self) -> str:
-        while (line := await self._lines.get()) is not None and not self._note_request(line):
-            await self.write(_NO_MESSAGE)
-        if line is None:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._all_answered.wait(), _PATIENCE_S)
-            raise StopAsyncIteration
-        return line
+        while (line := await self._lines.get()) is not None:
+            line = _whole(line)
+            message = _parse(line)
+            if message is not None and message.is_whole and _is_readable(line):
+                self._note_request(message)
+                return line
+            asked = message.id if message is not None and message.method is not None else None
+            await self.write(msgspec.json.encode({"jsonrpc": "2.0", "id": asked, "error": _NO_MESSAGE}).decode() + "\n")
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._all_answered.wait(), _PATIENCE_S)
+        raise StopAsyncIteration
 
     async def write(self, text: str) -> None:
         """Write a message. When nobody reads any more it is lost, and what was asked counts as answered."""
@@ -84,18 +88,14 @@ class Wire:
     async def flush(self) -> None:
         """Nothing is held back."""
 
-    def _note_request(self, line: str) -> bool:
-        """Note what has to be answered. Returns whether the line is a message at all."""
-        message = _parse(line)
-        if message is None or not message.is_whole:
-            return False
+    def _note_request(self, message: _Message) -> None:
+        """Note what has to be answered."""
         if message.method is not None and message.id is not None:
             self._open.add(message.id)
         elif message.method == "notifications/cancelled":
-            number = msgspec.json.decode(message.params.get("requestId", msgspec.Raw(b"null")))
+            number = msgspec.json.decode((message.params or {}).get("requestId", msgspec.Raw(b"null")))
             self._open -= {one for one in self._open if one == number}
         self._look()
-        return True
 
     def _look(self) -> None:
         if self._open:
@@ -148,10 +148,29 @@ def _lines_of(stream: Any) -> Iterator[str | None]:
             yield line.decode("utf-8", "replace")
 
 
+def _whole(line: str) -> str:
+    """Put a `?` in the place of half a character, as JavaScript writes it where it has cut an emoji in two."""
+    if "\\u" not in line or _parse(line) is not None:
+        return line
+    try:
+        return json.dumps(json.loads(line), ensure_ascii=False).encode("utf-8", "replace").decode()
+    except (ValueError, RecursionError):
+        return line
+
+
+def _is_readable(line: str) -> bool:
+    """Tell whether the SDK reads a line; to one that it does not, such as a very deep one, it says nothing."""
+    try:
+        pydantic_core.from_json(line)
+    except ValueError:
+        return False
+    return True
+
+
 def _parse(line: str) -> _Message | None:
     try:
         return msgspec.json.decode(line, type=_Message)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):
         return None
 
 

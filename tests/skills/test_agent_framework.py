@@ -78,7 +78,8 @@ def test_wrong_arguments_are_named_in_the_answer(
 
 def test_an_error_is_an_answer_with_code_and_hint(skill: ChronoSkill) -> None:
     error = call(agent_framework_tools(skill), "restore_checkpoint", checkpoint_id="nope")["error"]
-    assert error["code"] == "unknown_checkpoint" and "nope" in error["message"] and error["hint"]
+    assert error["code"] == "unknown_checkpoint" and "nope" in error["message"]
+    assert error["hint"] == "run `create_checkpoint`"
 
 
 def test_what_the_settings_forbid_is_not_offered(tree: RepoBuilder) -> None:

@@ -148,6 +148,12 @@ def test_an_answer_is_json_and_unknown_actions_are_refused(skill: ChronoSkill) -
         asyncio.run(skill.answer("close"))
 
 
+def test_an_answer_has_its_notices_once(skill: ChronoSkill) -> None:
+    skill.session.engine.notices.append("a restore was finished")
+    answers = [json.loads(asyncio.run(skill.answer(name))) for name in ("list_memory", "status")]
+    assert answers[0]["notices"] == ["a restore was finished"] and "notices" not in answers[1]
+
+
 def test_no_agent_library_is_loaded() -> None:
     code = """
 import sys, skills.agent_framework, skills.semantic_kernel

@@ -100,7 +100,7 @@ def test_an_error_is_raised_with_code_and_hint(tree: RepoBuilder) -> None:
         kernel.add_plugin(skill, plugin_name="chronos")
         text, cause = failure(kernel, "plan_restore", checkpoint_id="nope")
         assert isinstance(cause, UnknownCheckpointError)
-        assert text == f"{cause.message} ({cause.code}). Hint: {cause.hint}"
+        assert text == f"{cause.message} ({cause.code}). Hint: run `create_checkpoint`"
         text, cause = failure(kernel, "restore_checkpoint", checkpoint_id="@")
         assert isinstance(cause, PlanNeededError) and "call plan_restore" in text
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -11,8 +12,16 @@ from typing import Any
 
 import pytest
 
-from chronos.errors import ChangedMeanwhileError, ChronosError, UnknownCheckpointError, UnknownTimelineError
-from skills.actions import ACTIONS, PLAN_ID, Action, ActionSession, Effect, find_action, to_document
+from chronos import errors
+from chronos.errors import (
+    BadConfigError,
+    ChangedMeanwhileError,
+    ChronosError,
+    UnknownCheckpointError,
+    UnknownTimelineError,
+    UsageError,
+)
+from skills.actions import ACTIONS, PLAN_ID, Action, ActionSession, Effect, find_action, for_agents, to_document
 from skills.errors import BadArgumentsError, ForbiddenActionError, PlanNeededError, UnknownActionError
 from tests.support import RepoBuilder
 from tests.support.databases import add_notes, make_notes, read_notes
@@ -157,6 +166,16 @@ def test_a_failure_is_analyzed_and_its_lesson_found(tree: RepoBuilder, session: 
     assert call(session, "verify") == {"findings": [], "finding_count": 0}
 
 
+def test_a_lesson_has_the_ids_of_checkpoints_that_are_there(session: ActionSession) -> None:
+    about = {"situation": "a large table", "action": "migrated it", "result": "success"}
+    with pytest.raises(UnknownCheckpointError):
+        call(session, "add_lesson", **about, checkpoint_after="nope")
+    assert call(session, "search_lessons")["lessons"] == []
+    taken = [call(session, "create_checkpoint", name=name)["checkpoint_id"] for name in ("one", "two")]
+    added = call(session, "add_lesson", **about, checkpoint_before="one", checkpoint_after="@")
+    assert [added["checkpoint_before"], added["checkpoint_after"]] == taken
+
+
 def test_the_keys_are_those_of_the_command_line(tree: RepoBuilder, session: ActionSession) -> None:
     make_notes(tree.path("data/memory/notes.db"), 1)
     call(session, "create_checkpoint", name="one")
@@ -193,6 +212,8 @@ def test_the_keys_are_those_of_the_command_line(tree: RepoBuilder, session: Acti
         ("diff_checkpoints", {"old": "@", "paths": "a.txt"}, "paths"),
         ("resolve_conflict", {"subject": "a", "choice": "mine"}, "choice"),
         ("resolve_conflict", {"subject": "a", "choice": "content"}, "content"),
+        ("resolve_conflict", {"subject": "a", "choice": "content", "content": "half \ud83d"}, "half a character"),
+        ("diff_checkpoints", {"old": "@", "paths": ["\ud83d"]}, "half a character"),
     ],
 )
 def test_wrong_arguments_are_named(session: ActionSession, name: str, arguments: dict[str, Any], expected: str) -> None:
@@ -278,3 +299,38 @@ def test_a_session_outside_of_any_project_says_so(tmp_path_factory: pytest.TempP
     with ActionSession("/") as session, pytest.raises(ChronosError) as caught:
         session.call("status")
     assert caught.value.hint
+
+
+def test_hints_name_actions_where_there_are_actions() -> None:
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, ChronosError)]
+    told = {name for kind in kinds for name in re.findall("`([a-z_]+)`", for_agents(kind.default_hint))}
+    assert {"list_checkpoints", "list_timelines", "list_conflicts", "status", "verify", "undo"} <= told
+    for name in told:
+        find_action(name)
+    assert for_agents("run `chrono recover`") == "run `chrono recover`"
+
+
+def test_a_session_is_closed_by_its_own_thread(tree: RepoBuilder) -> None:
+    raised: list[BaseException] = []
+
+    def close(closed: ActionSession) -> None:
+        try:
+            closed.close()
+        except BaseException as error:  # noqa: BLE001 - looked at below
+            raised.append(error)
+
+    with ActionSession(tree.root) as own:
+        call(own, "create_checkpoint", name="one")
+        thread = threading.Thread(target=close, args=(own,))
+        thread.start()
+        thread.join()
+        assert [type(one) for one in raised] == [UsageError]
+        assert call(own, "list_checkpoints")["total"] == 1
+
+
+def test_forbidding_what_is_no_action_is_an_error_and_allows_nothing(tree: RepoBuilder) -> None:
+    with ActionSession(engine=tree.engine(CHRONOS_AGENT_FORBIDDEN="undo:restore")) as session:
+        for ask in (session.list_actions, lambda: session.call("status")):
+            with pytest.raises(BadConfigError, match="restore") as caught:
+                ask()
+        assert "restore_checkpoint" in caught.value.hint

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import Any
 
 import jsonschema
 import msgspec
 import pytest
 
-from chronos import errors
 from chronos.errors import ChronosError, UnknownCheckpointError
 from skills.actions import ACTIONS, Action, find_action
 from skills.mcp_server.documents import (
@@ -18,7 +16,6 @@ from skills.mcp_server.documents import (
     MOST_CHARS,
     error_document,
     fit,
-    for_agents,
     result_document,
     to_text,
     tool_document,
@@ -75,12 +72,3 @@ def test_an_error_has_code_message_and_hint_and_nothing_structured() -> None:
     )
     assert set(found["_meta"][ERROR_KEY]) == {"code", "message", "hint"}
     assert len(json.dumps(error_document(ChronosError("m" * 100_000)))) < 10_000
-
-
-def test_hints_name_tools_where_there_are_tools() -> None:
-    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, ChronosError)]
-    told = {name for kind in kinds for name in re.findall("`([a-z_]+)`", for_agents(kind.default_hint))}
-    assert {"list_checkpoints", "list_timelines", "list_conflicts", "status", "verify", "undo"} <= told
-    for name in told:
-        find_action(name)
-    assert for_agents("run `chrono recover`") == "run `chrono recover`"

@@ -39,7 +39,7 @@ class RawServer:
         self.write(json.dumps({"jsonrpc": "2.0", "id": self._number, "method": method, "params": params or {}}))
         return self._number
 
-    def read(self, number: int) -> Document:
+    def read(self, number: int | None) -> Document:
         """Return the answer to a request; other lines are passed over, and all must be messages."""
         assert self.process.stdout is not None
         while line := self.process.stdout.readline():
@@ -131,6 +131,10 @@ def test_garbage_is_survived_and_standard_output_has_messages_only(
     server.write('{"jsonrpc": "1.0", "id": 901, "method": "ping"}')
     server.write('{"jsonrpc": "2.0", "id": 902}')
     server.write("x" * (5 * 1024 * 1024))
+    for number, depth in ((904, 400), (None, 100_000)):
+        deep = '{"a": ' * depth + "1" + "}" * depth
+        server.write('{"jsonrpc": "2.0", "id": 904, "method": "ping", "params": ' + deep + "}")
+        assert server.read(number)["error"]["code"] == -32600
     server.write('{"jsonrpc": "2.0", "id": 900, "method": "tools/call", "params": {"name": 5}}')
     assert server.read(900)["error"]
     assert server.read(server.send("no/such/method"))["error"]
@@ -139,6 +143,21 @@ def test_garbage_is_survived_and_standard_output_has_messages_only(
     rest, errors = server.end()
     assert server.process.returncode == 0 and [one["error"]["code"] for one in rest] == [-32600]
     assert errors == ""
+
+
+@pytest.mark.parametrize("major", [1, 2])
+def test_what_other_clients_write_is_understood(start: Callable[..., RawServer], major: int) -> None:
+    server = start(major).hello()
+    server.write('{"jsonrpc": "2.0", "id": 900, "method": "tools/list", "params": null}')
+    assert server.read(900)["result"]["tools"]
+    arguments = r'{"name": "half", "description": "\\ud83d and \ud83d\ude00 and \ud83d"}'
+    server.write(
+        '{"jsonrpc": "2.0", "id": 901, "method": "tools/call", "params": {"name": "create_checkpoint", "arguments": '
+        + arguments + "}}"
+    )  # fmt: skip
+    assert not server.read(901)["result"]["isError"]
+    shown = server.call("show_checkpoint", checkpoint_id="half")["structuredContent"]
+    assert shown["description"] == "\\ud83d and \N{GRINNING FACE} and ?"
 
 
 def test_two_servers_in_one_folder_and_a_person_see_each_others_checkpoints(
