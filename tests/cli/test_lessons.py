@@ -37,8 +37,9 @@ def test_a_lesson_is_learned_found_and_shown(chrono: Program) -> None:
     assert chrono.run("lessons", "show", "ffff", "--json").error["code"] == "unknown_lesson"
     assert chrono.run("lessons", "search", " ").code == 2
     for words in (("list",), ("search", "column")):
-        found = chrono.good("lessons", *words, "--limit", "9" * 30, "--json").json
+        found = chrono.good("lessons", *words, "--limit", str(2**31 - 1), "--json").json
         assert (len(found["lessons"]), found["notices"]) == (1, [])
+        assert chrono.run("lessons", *words, "--limit", "9" * 30).code == 2
 
 
 def test_forgetting_needs_a_yes_and_can_be_undone_until_a_purge(chrono: Program) -> None:
