@@ -19,7 +19,7 @@ import msgspec
 from chronos.errors import BadConfigError, ChronosError
 from chronos.files import read_limited
 
-_FILES = ("pyproject.toml", "chronos.toml")
+SETTINGS_FILES = ("pyproject.toml", "chronos.toml")
 _MIB = 1024 * 1024
 _LARGEST_FILE_BYTES = 4 * _MIB
 _TRUE = {"1", "true", "yes", "on"}
@@ -179,7 +179,7 @@ _TABLES = ("memory", "guard")  # others belong to whoever reads them
 def load(root: Path, environment: Mapping[str, str]) -> Config:
     """Return the settings that hold in `root`. Raises BadConfigError."""
     config = Config()
-    for name in _FILES:
+    for name in SETTINGS_FILES:
         table = _read_table(root / name)
         _refuse_personal(table, name)
         config = _apply(config, {key: value for key, value in table.items() if key != "memory"}, f"{name}: ")
@@ -197,7 +197,7 @@ def load(root: Path, environment: Mapping[str, str]) -> Config:
 def read_guard(root: Path, environment: Mapping[str, str]) -> GuardRules:
     """Return the guard's policy as far as it can be read: what is wrong elsewhere in the settings does not hide it."""
     rules = Config().guard
-    for name in (*_FILES, ""):
+    for name in (*SETTINGS_FILES, ""):
         with suppress(ChronosError, OSError):
             values = _read_table(root / name) if name else {"guard": environment.get(ENVIRONMENT_NAMES["guard"])}
             if values.get("guard"):
@@ -249,7 +249,7 @@ def read_section(root: Path, name: str) -> list[tuple[str, Any, str]]:
     be placed. Raises BadConfigError.
     """
     found = []
-    for file in _FILES:
+    for file in SETTINGS_FILES:
         table, text = _parse_table(root / file)
         if name in table:
             found.append((file, table[name], text))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import msgspec
@@ -12,7 +13,7 @@ from historian.risk.case import Case, Finding
 from historian.risk.coverage import advise, resolve_targets
 from historian.risk.operations import Operation, OperationKind, kind_of
 from historian.risk.probing import Probe, Surveyor
-from historian.risk.rule_files import read_project_rules
+from historian.risk.rule_files import look_of_project_rules, read_project_rules
 from historian.risk.rules import Rules, package_rules
 from historian.risk.verdicts import NOT_HELD, Precedent, RiskAssessment, RiskLevel, Signal, Target
 from historian.risk.words import judge_words
@@ -139,8 +140,12 @@ def _named(precedents: Sequence[Precedent]) -> list[str]:
 
 def load_rules(root: Path | None) -> Rules:
     """Return the rules that hold in the project at `root`. Raises BadConfigError with file, line and what is wrong."""
-    if root is None:
-        return package_rules()
+    return package_rules() if root is None else _rules_in(root, look_of_project_rules(root))
+
+
+@lru_cache(maxsize=8)
+def _rules_in(root: Path, _look: tuple[object, ...]) -> Rules:
+    """Return the rules of a project whose files look so: reading them takes longer than judging a sentence."""
     table = read_project_rules(root, package_rules().table)
     return package_rules() if table is None else Rules(table)
 

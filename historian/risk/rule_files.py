@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from chronos.config import read_section
+from chronos.config import SETTINGS_FILES, read_section
 from chronos.errors import BadConfigError
 from chronos.files import read_limited
 
@@ -114,6 +114,19 @@ def parse_package(texts: Sequence[bytes]) -> RuleTable:
                 for action, entries in value.items():
                     before[action] = [*before.get(action, ()), *entries]
     return msgspec.convert(values, RuleTable)
+
+
+def look_of_project_rules(root: Path) -> tuple[object, ...]:
+    """Return what tells whether a file that may have rules of the project at `root` has changed."""
+    return tuple(_look_at(os.path.join(root, name)) for name in (*SETTINGS_FILES, PROJECT_FILE))
+
+
+def _look_at(path: str) -> tuple[int, ...]:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return (os.path.lexists(path),)
+    return (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
 def read_project_rules(root: Path, package: RuleTable) -> RuleTable | None:

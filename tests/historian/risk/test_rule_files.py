@@ -147,3 +147,15 @@ def test_packed_rules_of_other_files_or_none_only_cost_time(tmp_path: Path, monk
         assert rule_files.read_package_rules() == whole
     rule_files.pack_rules()
     assert (tmp_path / "rules.json").read_bytes() == (RULES / "rules.json").read_bytes()
+
+
+def test_rules_of_a_project_are_read_again_once_they_change(repo: RepoBuilder) -> None:
+    with HistorianAgent(engine=repo.engine()) as historian:
+        assert historian.assess("frobnicate the widgets", probe=False).level == "medium"
+        repo.write("chronos-risk.yaml", "words:\n  destroys: [frobnicate]\n")
+        assert historian.assess("frobnicate the widgets", probe=False).level == "high"
+        repo.remove("chronos-risk.yaml")
+        assert historian.assess("frobnicate the widgets", probe=False).level == "medium"
+        repo.link("chronos-risk.yaml", "nowhere")
+        with pytest.raises(BadConfigError):
+            historian.assess("frobnicate the widgets", probe=False)
