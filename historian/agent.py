@@ -85,11 +85,12 @@ class HistorianAgent:
         from historian.risk import Assessor, load_rules
 
         rules = load_rules(self._rules_root())
+        if not probe:
+            return Assessor(rules).assess(operation)
         with ExitStack() as stack:
             engine = None
-            if probe:
-                with suppress(ChronosError):  # where none can be had, as outside of a project, nothing is looked at
-                    engine = stack.enter_context(self._engine_here())
+            with suppress(ChronosError):  # where none can be had, as outside of a project, nothing is looked at
+                engine = stack.enter_context(self._engine_here())
             precedents = partial(self._find_precedents, engine) if engine is not None else None
             return Assessor(rules, engine=engine, precedents=precedents).assess(operation)
 
