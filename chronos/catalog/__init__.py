@@ -1,6 +1,6 @@
 """The catalog: a SQLite index over checkpoints and chunks. A cache; deleting it loses nothing."""
 
-from chronos.catalog.database import Catalog, open_catalog
+from chronos.catalog.database import Catalog, find_error_kind, open_catalog
 from chronos.catalog.rows import CheckpointRow, ChunkPlace, ChunkRow, StatRow, TimelineMark
 
 __all__ = [
@@ -10,5 +10,6 @@ __all__ = [
     "ChunkRow",
     "StatRow",
     "TimelineMark",
+    "find_error_kind",
     "open_catalog",
 ]

@@ -360,8 +360,13 @@ def _translate() -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as cause:
-        kind = _ERRORS.get(getattr(cause, "sqlite_errorcode", 0) & 0xFF, CatalogDamagedError)
+        kind = find_error_kind(cause) or CatalogDamagedError
         raise kind(f"the catalog cannot be used: {cause}") from cause
+
+
+def find_error_kind(cause: sqlite3.Error) -> type[ChronosError] | None:
+    """Return what an error of SQLite is here, or None for one that says something about the file itself."""
+    return _ERRORS.get((getattr(cause, "sqlite_errorcode", None) or 0) & 0xFF)
 
 
 def _to_json(value: object) -> str:

@@ -14,7 +14,7 @@ from chronos.config import Surroundings
 from chronos.errors import ChronosError, UsageError
 
 if TYPE_CHECKING:
-    from skills.agent_setup import Part, Programs, Scope, SetupPlan
+    from skills.agent_setup import AgentSetup, Part, Programs, Scope, SetupPlan
 
 app = typer.Typer(
     help="Agents: set up Claude Code, Codex, Gemini, Cursor and Copilot.", no_args_is_help=True, rich_markup_mode=None
@@ -43,13 +43,12 @@ def install(
     Everything else in these files stays as it is, comments too. What was installed before is brought up to date, and
     never doubled. A copy of each file is kept in ~/.local/state/chronomancer/agents.
     """
-    from skills.agent_setup import AgentSetup, Programs, find_agent
+    from skills.agent_setup import Programs
 
     session = Session.of(context, as_json)
-    found, parts, scope = find_agent(agent), _parts(hooks, mcp), _scope(user)
-    setup = AgentSetup(found, scope, _root(session, user), Surroundings.current().environment)
+    parts, setup = _parts(hooks, mcp), _setup(session, agent, user)
     plan = setup.plan_install(parts, Programs.current())
-    _carry_out(session, plan, plan_only=plan_only, yes=yes, question=f"Set up {found.title}?")
+    _carry_out(session, plan, plan_only=plan_only, yes=yes, question=f"Set up {setup.agent.title}?")
 
 
 @app.command()
@@ -67,13 +66,10 @@ def uninstall(
 
     Only what an install put in goes; edits that were made since stay.
     """
-    from skills.agent_setup import AgentSetup, find_agent
-
     session = Session.of(context, as_json)
-    found, parts, scope = find_agent(agent), _parts(hooks, mcp), _scope(user)
-    setup = AgentSetup(found, scope, _root(session, user), Surroundings.current().environment)
+    parts, setup = _parts(hooks, mcp), _setup(session, agent, user)
     plan = setup.plan_uninstall(parts)
-    _carry_out(session, plan, plan_only=plan_only, yes=yes, question=f"Take it out of {found.title}?")
+    _carry_out(session, plan, plan_only=plan_only, yes=yes, question=f"Take it out of {setup.agent.title}?")
 
 
 @app.command()
@@ -118,6 +114,13 @@ def plugin(
     session = Session.of(context, as_json)
     plan = plan_plugin(folder.absolute(), Programs.current(), Surroundings.current().environment)
     _carry_out(session, plan, plan_only=plan_only, yes=yes, question="Replace these files?")
+
+
+def _setup(session: Session, agent: str, user: bool) -> AgentSetup:
+    from skills.agent_setup import AgentSetup, find_agent
+
+    found, scope = find_agent(agent), _scope(user)
+    return AgentSetup(found, scope, _root(session, user), Surroundings.current().environment)
 
 
 def _carry_out(session: Session, plan: SetupPlan, *, plan_only: bool, yes: bool, question: str) -> None:

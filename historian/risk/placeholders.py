@@ -39,11 +39,11 @@ def unfold_parallel(text: str) -> str:
         return given.strip()
     if not _MARKS.search(command):
         command = f"{command} {{}}"
-    lines = [
-        _MARKS.sub(lambda mark, value=value: value if mark[0] == "{}" else UNKNOWN, command)  # type: ignore[misc]
-        for value in values[:_MOST_LINES] or [UNKNOWN]
-    ]
-    return "\n".join(lines)
+    return "\n".join(_fill(command, value) for value in values[:_MOST_LINES] or [UNKNOWN])
+
+
+def _fill(command: str, value: str) -> str:
+    return _MARKS.sub(lambda mark: value if mark[0] == "{}" else UNKNOWN, command)
 
 
 def fill_marks(words: Sequence[Word]) -> list[Word]:

@@ -153,7 +153,8 @@ def _line(text: str) -> str:
 def _load_quickly() -> None:
     """Load msgspec without typing_extensions: 8 of its 16 ms, for what `typing` of Python 3.11 has as well."""
     if "typing_extensions" not in sys.modules:
-        sys.modules["typing_extensions"] = None  # type: ignore[assignment]
-        import msgspec  # noqa: F401
-
-        del sys.modules["typing_extensions"]
+        sys.modules["typing_extensions"] = None  # type: ignore[assignment] # what Python itself sets for "not there"
+        try:
+            import msgspec  # noqa: F401 - for those that come after
+        finally:
+            del sys.modules["typing_extensions"]

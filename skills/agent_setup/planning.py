@@ -120,7 +120,7 @@ class AgentSetup:
     """One agent's settings in one scope. `root` is the project; the user's own settings need none."""
 
     def __init__(self, agent: Agent, scope: Scope, root: Path, environment: Mapping[str, str]) -> None:
-        self._agent, self._scope, self._root, self._environment = agent, scope, root, environment
+        self.agent, self._scope, self._root, self._environment = agent, scope, root, environment
 
     def plan_install(self, parts: Collection[Part], programs: Programs) -> SetupPlan:
         """Plan to put in what is missing, and to bring up to date what names another path.
@@ -133,7 +133,7 @@ class AgentSetup:
         if Part.HOOKS in parts:
             program = programs.path(HOOK)
             draft = self._draft(texts, Part.HOOKS)
-            settings = HookSettings(draft.text, draft.file.path, self._agent)
+            settings = HookSettings(draft.text, draft.file.path, self.agent)
             elsewhere = self._working_elsewhere()
             warnings += self._seen_twice()
             if elsewhere is None:
@@ -143,14 +143,14 @@ class AgentSetup:
         if Part.MCP in parts:
             program = programs.path(SERVER_PROGRAM)
             draft = self._draft(texts, Part.MCP)
-            draft.text = with_server(draft.text, draft.file.path, self._agent, self._scope, program)
+            draft.text = with_server(draft.text, draft.file.path, self.agent, self._scope, program)
         if programs.is_fleeting:
             warnings.append(
                 f"{display(str(programs.folder))} is a temporary place; install chronomancer for good, with pipx or uv"
             )
-        steps = next_steps(self._agent, self._scope, parts, self._root, self._environment)
+        steps = next_steps(self.agent, self._scope, parts, self._root, self._environment)
         changes = tuple(draft.change() for draft in texts.values())
-        return SetupPlan(self._agent, self._scope, True, changes, tuple(warnings), tuple(steps), self._environment)
+        return SetupPlan(self.agent, self._scope, True, changes, tuple(warnings), tuple(steps), self._environment)
 
     def plan_uninstall(self, parts: Collection[Part]) -> SetupPlan:
         """Plan to take out what an install put in, and nothing else. Raises BadConfigError, RefusedError."""
@@ -159,25 +159,25 @@ class AgentSetup:
         if Part.HOOKS in parts:
             for path in self._hook_files():
                 draft = self._draft(texts, Part.HOOKS, path)
-                settings = HookSettings(draft.text, path, self._agent)
+                settings = HookSettings(draft.text, path, self.agent)
                 if any(entry.program is not None for entry in settings.entries):
                     draft.text = settings.removed()
                 if any(entry.program is None for entry in settings.entries):
                     warnings.append(f"{display(str(path))} runs {HOOK} in a way of its own, which is left alone")
         if Part.MCP in parts:
             draft = self._draft(texts, Part.MCP)
-            draft.text = without_server(draft.text, draft.file.path, self._agent)
+            draft.text = without_server(draft.text, draft.file.path, self.agent)
         changes = tuple(self._cleaned(draft) for draft in texts.values())
-        return SetupPlan(self._agent, self._scope, False, changes, tuple(warnings), (), self._environment)
+        return SetupPlan(self.agent, self._scope, False, changes, tuple(warnings), (), self._environment)
 
     def _hook_files(self) -> list[Path]:
         where = (Part.HOOKS, self._scope, self._root, self._environment)
-        return [self._agent.file(*where), *self._agent.other_files(*where)]
+        return [self.agent.file(*where), *self.agent.other_files(*where)]
 
     def _working_elsewhere(self) -> Path | None:
         """Return a file shared with other people that has all of our hooks, if they can be started here."""
         for path in self._hook_files()[1:]:
-            settings = HookSettings(self._read(path).text, path, self._agent)
+            settings = HookSettings(self._read(path).text, path, self.agent)
             programs = {entry.program for entry in settings.entries}
             if settings.entries and not settings.missing and not any(map(find_problem, filter(None, programs))):
                 return path
@@ -185,8 +185,8 @@ class AgentSetup:
 
     def _seen_twice(self) -> Iterator[str]:
         """Warn of other hooks of ours that the agent runs too: those of the other scope, and of agents it reads."""
-        others = [(self._agent, scope) for scope in Scope if scope is not self._scope]
-        others += [(AGENTS[name], Scope.PROJECT) for name in self._agent.reads]
+        others = [(self.agent, scope) for scope in Scope if scope is not self._scope]
+        others += [(AGENTS[name], Scope.PROJECT) for name in self.agent.reads]
         for agent, scope in others:
             where = (Part.HOOKS, scope, self._root, self._environment)
             for path in (agent.file(*where), *agent.other_files(*where)):
@@ -195,13 +195,13 @@ class AgentSetup:
                 except ChronosError:
                     continue  # it is not what was asked for
                 if entries:
-                    yield f"{self._agent.title} runs the hooks in {display(str(path))} too, so all is told twice"
+                    yield f"{self.agent.title} runs the hooks in {display(str(path))} too, so all is told twice"
 
     def _read(self, path: Path) -> SettingsFile:
         return read_settings(path, within=self._root if self._scope is Scope.PROJECT else None)
 
     def _draft(self, drafts: dict[Path, _Draft], part: Part, path: Path | None = None) -> _Draft:
-        path = path or self._agent.file(part, self._scope, self._root, self._environment)
+        path = path or self.agent.file(part, self._scope, self._root, self._environment)
         if path not in drafts:
             file = self._read(path)
             drafts[path] = _Draft(file, file.text, [])
@@ -220,10 +220,10 @@ class AgentSetup:
         return draft.change(original, is_clean=True)
 
     def _has_ours(self, file: SettingsFile, text: str) -> bool:
-        if file.path in self._hook_files() and HookSettings(text, file.path, self._agent).entries:
+        if file.path in self._hook_files() and HookSettings(text, file.path, self.agent).entries:
             return True
-        servers = self._agent.file(Part.MCP, self._scope, self._root, self._environment)
-        return file.path == servers and find_server(text, file.path, self._agent) is not None
+        servers = self.agent.file(Part.MCP, self._scope, self._root, self._environment)
+        return file.path == servers and find_server(text, file.path, self.agent) is not None
 
 
 class _Draft(msgspec.Struct):

@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from chronos.errors import ChronosError, LockedError, NewerFormatError, StorageError, UnreadableStoreError, UsageError
+from chronos.catalog import find_error_kind
+from chronos.errors import LockedError, NewerFormatError, UnreadableStoreError, UsageError
 from chronos.files import display
 
 # The mark of our databases in the header (sqlite.org/pragma.html#pragma_application_id): "ChrG".
@@ -52,16 +53,6 @@ CREATE TABLE parts (
 CREATE INDEX parts_by_piece ON parts (piece);
 CREATE TABLE pieces (id BLOB PRIMARY KEY, data BLOB NOT NULL)
 """
-# The primary result codes (sqlite.org/rescode.html) that say nothing about the content; all others mean damage.
-_ERRORS: dict[int, type[ChronosError]] = {
-    sqlite3.SQLITE_BUSY: LockedError,
-    sqlite3.SQLITE_LOCKED: LockedError,
-    sqlite3.SQLITE_FULL: StorageError,
-    sqlite3.SQLITE_IOERR: StorageError,
-    sqlite3.SQLITE_READONLY: StorageError,
-    sqlite3.SQLITE_CANTOPEN: StorageError,
-    sqlite3.SQLITE_PERM: StorageError,
-}
 # Connections of a parent process: closing one here could take its `-wal` away.
 _inherited: list[sqlite3.Connection] = []
 
@@ -191,7 +182,7 @@ def _translated(path: Path) -> Iterator[None]:
         raise UsageError(f"{cause.object[:60]!r} cannot be stored: it is no text", hint="use ids of text") from cause
     except sqlite3.Error as cause:
         shown = display(str(path))
-        kind = _ERRORS.get((getattr(cause, "sqlite_errorcode", None) or 0) & 0xFF)
+        kind = find_error_kind(cause)
         if kind is LockedError:
             raise LockedError(f"{shown} is locked: {cause}", hint="wait for whoever writes to it") from cause
         if kind is not None:
