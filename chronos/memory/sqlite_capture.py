@@ -37,12 +37,12 @@ def capture(place: Path, work: CaptureWork) -> StoreState:
         return StoreState(NAME, "", [], looks, left_out=[LeftOut(b"", reason, size)])
     state = _recall(stats, work)
     if state is None:
-        from chronos.memory.sqlite_reading import read  # what is not read needs no child, nor what is said to it
+        from chronos.memory.sqlite_reading import Known, read  # what is not read needs no child, nor what is said to it
 
         try:
-            state = read(place, work, *_known_pieces(work, stats))
+            state = read(place, work, lambda: Known(*_known_pieces(work, stats)))
         except MissingChunkError:  # the pool lost what it is thought to hold
-            state = read(place, work, b"", None)
+            state = read(place, work, Known)
         remember(state, stats, work.stats)
     state.looks = looks
     return state

@@ -11,7 +11,7 @@ import sqlite3
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
 from chronos.memory.sqlite_files import copy_new
 from chronos.memory.sqlite_frames import (
@@ -24,19 +24,17 @@ from chronos.memory.sqlite_frames import (
     read_json,
     send_json,
 )
+from chronos.memory.sqlite_pieces import Cutter, Encode
 from chronos.memory.sqlite_view import MovedError, UnreadableError, View, open_raw, open_view
 
 _LEAST_ATTEMPTS = 3
 _PAUSE_S = 0.02
 
-if TYPE_CHECKING:
-    from chronos.memory.sqlite_pieces import Encode
-
 Write = Callable[[bytes | memoryview], object]
 
 
 def main() -> None:
-    """Answer the request on standard input."""
+    """Answer the request on standard input and end, without taking the interpreter down object by object."""
     with open(0, "rb", closefd=False) as requests, open(1, "wb", closefd=False) as answers:
         request = read_json(read_frame(requests)[1])
         try:
@@ -46,12 +44,11 @@ def main() -> None:
         except sqlite3.Error as cause:
             code = getattr(cause, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
             send_json(answers.write, FAILURE, {"sqlite": code, "reason": str(cause)})
+    os._exit(0)
 
 
 def _capture(request: dict[str, Any], requests: BinaryIO, write: Write) -> None:
     """Send the pieces of the database, again and again until it held still or the time is over."""
-    from chronos.memory.sqlite_pieces import Cutter
-
     reused = read_frame(requests)[1]
     assert len(reused) % ID_BYTES == 0
     known = {reused[start : start + ID_BYTES] for start in range(0, len(reused), ID_BYTES)}

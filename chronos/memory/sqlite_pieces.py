@@ -1,41 +1,29 @@
 """Cutting a database into pieces of 64 KiB in the child: read, hash, and send what the pool does not hold.
 
-Reading, hashing and compressing give up the interpreter lock, so two threads take turns at blocks of 1 MiB (measured on
-two cores for 2 GB in memory: 0.49 s with one thread, 0.27 s with two; smaller and larger blocks are slower). New pieces
-are compressed here, so that the pipe carries a fifth of them: the whole 2 GB take 4 s so, and 7 s where the parent
-compresses.
+Lanes take turns at blocks of 1 MiB (smaller and larger ones are slower). New pieces are compressed here, so that the
+pipe carries a fifth of them: the whole 2 GB take 4 s so, and 7 s where the parent compresses.
 """
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
-from queue import Queue
-from typing import NamedTuple
+from contextlib import ExitStack, suppress
 
 from blake3 import blake3
 
 from chronos.memory.sqlite_frames import HELD, ID_BYTES, PIECE_BYTES, NewPiece, send, send_new
+from chronos.memory.sqlite_lanes import Block, Lane
 from chronos.memory.sqlite_view import Pages
 
 _BLOCK_PIECES = 16
 _BLOCK_BYTES = _BLOCK_PIECES * PIECE_BYTES
-_THREADS = 2
-_BLOCKS_AHEAD = 3
+_LANES = 2
 # Pieces in which two copies of one database may differ: file versions, change counter, schema cookie,
 # version-valid-for and the version of SQLite that wrote last.
 _COUNTERS = ((18, 20), (24, 28), (40, 44), (92, 96), (96, 100))
 _RUNS_AT_ONCE = 64
 
 Encode = Callable[[memoryview], tuple[int, bytes]]
-
-
-class Block(NamedTuple):
-    """Some consecutive pieces: their ids, those to send (None: held), and what identifies them."""
-
-    ids: bytes
-    new: list[NewPiece | None]
-    identity: bytes
 
 
 class Cutter:
@@ -71,21 +59,24 @@ class Cutter:
         last = 0
         for first, behind in _runs(pages, reused):
             self._pass_held(reused[ID_BYTES * last : ID_BYTES * first])
-            for block in self._blocks(pages, first, behind, is_database):
+            for number, block in enumerate(self._blocks(pages, first, behind)):
+                is_head = is_database and not first and not number
+                self._identity.update(_head_digest(pages) + block.ids[ID_BYTES:] if is_head else block.ids)
                 self._pass_block(block)
             last = behind
         self._pass_held(reused[ID_BYTES * last : ID_BYTES * -(-pages.size // PIECE_BYTES)])
         self._flush()
 
     def _pass_block(self, block: Block) -> None:
-        self._identity.update(block.identity)
         if not block.new:
             self._hold(block.ids)
-        for number, piece in enumerate(block.new):
-            if piece is None or piece.id in self._known:
-                self._hold(block.ids[ID_BYTES * number : ID_BYTES * (number + 1)])
+            return
+        for at in range(0, len(block.ids), ID_BYTES):
+            piece_id = block.ids[at : at + ID_BYTES]
+            if piece_id in self._known:
+                self._hold(piece_id)
             else:
-                self._bring(piece)
+                self._bring(block.new[piece_id])
 
     def _pass_held(self, ids: bytes) -> None:
         self._hold(ids)
@@ -110,25 +101,21 @@ class Cutter:
             send_new(self._write, self._new)
         self._held, self._new = [], []
 
-    def _blocks(self, pages: Pages, first: int, behind: int, is_database: bool) -> Iterator[Block]:
-        """Yield the pieces of a range in order, worked on by threads where that pays."""
-        starts = range(first, behind, _BLOCK_PIECES)
-        if len(starts) < 2 * _THREADS:
-            work = self._worker(pages, behind, is_database)
-            yield from map(work, starts)
-            return
-        lanes = [
-            _Lane(self._worker(pages, behind, is_database), starts[number::_THREADS]) for number in range(_THREADS)
-        ]
-        try:
-            for number in range(len(starts)):
-                yield lanes[number % _THREADS].take()
-        finally:
-            for lane in lanes:
-                lane.stop()
+    def _blocks(self, pages: Pages, first: int, behind: int) -> Iterator[Block]:
+        """Yield the pieces of a range in order, worked on by lanes where that pays and can be had."""
+        starts, work = range(first, behind, _BLOCK_PIECES), self._worker(pages, behind)
+        with ExitStack() as stack:
+            lanes: list[Lane] = []
+            with suppress(OSError):  # then this process does what the missing ones would have done
+                for number in range(_LANES if len(starts) >= 2 * _LANES else 0):
+                    lanes.append(Lane(work, starts[number::_LANES]))
+                    stack.callback(lanes[-1].stop)
+            for number, start in enumerate(starts):
+                lane = number % _LANES
+                yield lanes[lane].take() if lane < len(lanes) else work(start)
 
-    def _worker(self, pages: Pages, behind: int, is_database: bool) -> Callable[[int], Block]:
-        """Return the function with which one thread reads, hashes and compresses a block."""
+    def _worker(self, pages: Pages, behind: int) -> Callable[[int], Block]:
+        """Return the function with which one process reads, hashes and compresses a block."""
         encode: Encode | None = None
         # One and the same buffer, which stays in the processor's cache.
         buffer = memoryview(bytearray(_BLOCK_BYTES))
@@ -140,14 +127,13 @@ class Cutter:
             pages.read_into(buffer[:length], offset)
             pieces = [buffer[at : min(at + PIECE_BYTES, length)] for at in range(0, length, PIECE_BYTES)]
             ids = [blake3(piece).digest() for piece in pieces]
-            new: list[NewPiece | None] = []
+            new: dict[bytes, NewPiece] = {}
             if self._make_encoder is not None and not self._known.issuperset(ids):
                 encode = encode or self._make_encoder()
                 for piece_id, piece in zip(ids, pieces, strict=True):
-                    is_held = piece_id in self._known
-                    new.append(None if is_held else NewPiece(piece_id, len(piece), *encode(piece)))
-            identity = [_digest_without_counters(pieces[0]), *ids[1:]] if is_database and start == 0 else ids
-            return Block(b"".join(ids), new, b"".join(identity))
+                    if piece_id not in self._known and piece_id not in new:
+                        new[piece_id] = NewPiece(piece_id, len(piece), *encode(piece))
+            return Block(b"".join(ids), new)
 
         return work
 
@@ -166,39 +152,10 @@ def _runs(pages: Pages, reused: bytes) -> Iterator[tuple[int, int]]:
         yield first, count
 
 
-class _Lane:
-    """A thread that works on every n-th block, a few ahead of whoever takes them."""
-
-    def __init__(self, work: Callable[[int], Block], starts: range) -> None:
-        self._ready: Queue[Block | BaseException] = Queue(_BLOCKS_AHEAD)
-        self._is_stopped = False
-        self._work, self._starts = work, starts
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def take(self) -> Block:
-        """Return the next block. Raises what the work on it raised."""
-        found = self._ready.get()
-        if isinstance(found, BaseException):
-            raise found
-        return found
-
-    def stop(self) -> None:
-        """End the thread, however much it has left: the descriptors that it reads are about to be closed."""
-        self._is_stopped = True
-        while self._thread.is_alive():
-            while not self._ready.empty():
-                self._ready.get_nowait()
-            self._thread.join(0.01)
-
-    def _run(self) -> None:
-        try:
-            for start in self._starts:
-                if self._is_stopped:
-                    return
-                self._ready.put(self._work(start))
-        except BaseException as error:  # noqa: BLE001 - raised again by whoever takes the block
-            self._ready.put(error)
+def _head_digest(pages: Pages) -> bytes:
+    head = memoryview(bytearray(min(PIECE_BYTES, pages.size)))
+    pages.read_into(head, 0)
+    return _digest_without_counters(head)
 
 
 def _digest_without_counters(piece: memoryview) -> bytes:

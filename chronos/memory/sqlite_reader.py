@@ -44,6 +44,16 @@ class Child:
         """Its number."""
         return self._conversation.process_id
 
+    def work_on(self, request: Mapping[str, Any], known_ids: bytes | None = None) -> None:
+        """Tell it what it was started for. Raises OutsideError when it ended by itself."""
+        try:
+            send_json(self._conversation.input.write, REQUEST, request)
+            if known_ids is not None:
+                send(self._conversation.input.write, KNOWN_IDS, known_ids)
+            self._conversation.input.flush()
+        except BrokenPipeError:
+            raise self.is_gone() from None
+
     @contextmanager
     def telling(self) -> Iterator[Callable[[bytes | memoryview], object]]:
         """Give the block what writes to the child. One that ends meanwhile has said why: the next frame tells."""
@@ -83,22 +93,22 @@ class Child:
 
 
 @contextmanager
-def open_child(place: Path, request: Mapping[str, Any], known_ids: bytes | None = None) -> Iterator[Child]:
-    """Start a child that works on `request`; it is ended with the block. Raises OutsideError when it cannot start."""
+def start_child(place: Path) -> Iterator[Child]:
+    """Start a child, to be told in the block what it works on, and ended with it. Raises OutsideError."""
     argv: list[str | bytes] = [sys.executable, "-I", "-S", "-c", _START, *_import_folders()]
     conversation = Conversation(argv, environment={}, cwd=Path("/"), keep_errors=True)
     try:
-        child = Child(place, conversation)
-        try:
-            send_json(conversation.input.write, REQUEST, request)
-            if known_ids is not None:
-                send(conversation.input.write, KNOWN_IDS, known_ids)
-            conversation.input.flush()
-        except BrokenPipeError:
-            raise child.is_gone() from None
-        yield child
+        yield Child(place, conversation)
     finally:
         conversation.close()
+
+
+@contextmanager
+def open_child(place: Path, request: Mapping[str, Any]) -> Iterator[Child]:
+    """Start a child that works on `request`; it is ended with the block. Raises OutsideError when it cannot start."""
+    with start_child(place) as child:
+        child.work_on(request)
+        yield child
 
 
 def ask(place: Path, request: Mapping[str, Any]) -> Any:

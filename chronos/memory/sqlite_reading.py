@@ -2,37 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from chronos.files import FileStat
 from chronos.memory.kinds import CaptureWork, MemoryFile, StoreState
 from chronos.memory.sqlite_files import NAME
 from chronos.memory.sqlite_frames import BEGIN, END, HELD, ID_BYTES, NEW, PIECE_BYTES, read_exactly, read_new
-from chronos.memory.sqlite_reader import Child, hexed, open_child
+from chronos.memory.sqlite_reader import Child, hexed, start_child
 from chronos.pool import StoredChunk
+
+
+class Known(NamedTuple):
+    """What is known of a database: the ids of the pieces that it had last, back to back.
+
+    That the pool holds them is vouched for by the stat cache, as for a database that has not changed. `base` is the
+    stat of its main file where that still looks as it did then.
+    """
+
+    ids: bytes = b""
+    base: FileStat | None = None
 
 
 class _MovedError(Exception):
     """The child begins again."""
 
 
-def read(place: Path, work: CaptureWork, known: bytes, base: FileStat | None) -> StoreState:
-    """Have a child read the database. `known` are the ids of the pieces that it had last.
+def read(place: Path, work: CaptureWork, find_known: Callable[[], Known]) -> StoreState:
+    """Have a child read the database; what is known of it is looked up while the child starts.
 
-    `base` is the stat of its main file where that still looks as it did then. Raises what `Child.next_frame` raises,
-    and MissingChunkError when the pool does not hold a piece that it had last.
+    Raises what `Child.next_frame` raises, and MissingChunkError when the pool does not hold a piece that it should.
     """
-    request = {
-        "work": "capture",
-        "place": hexed(place),
-        "timeout_s": work.timeout_s,
-        "wants_bytes": work.sink.wants_bytes,
-        "compresses": work.sink.compresses,
-        "base": [base.inode, base.size, base.mtime_ns, base.ctime_ns] if base is not None else None,
-    }
-    with open_child(place, request, known) as child:
+    with start_child(place) as child:
+        known = find_known()
+        child.work_on(_request(place, work, known.base), known.ids)
         while True:
             tag, length = child.next_frame()
             assert tag == BEGIN
@@ -40,7 +44,7 @@ def read(place: Path, work: CaptureWork, known: bytes, base: FileStat | None) ->
             files, end = [], None
             try:
                 for part, size in begun["parts"]:
-                    content = work.sink.add_paged(size, _runs(child, size))
+                    content = work.sink.add_paged(size, _runs(child, size), known.ids)
                     files.append(MemoryFile(part.encode(), content=content))
                 tag, length = child.next_frame()
                 end = child.read_document(length)
@@ -48,6 +52,17 @@ def read(place: Path, work: CaptureWork, known: bytes, base: FileStat | None) ->
                 end = moved.args[0]
             if end["is_held"] or end["is_last"]:
                 return _state(begun, end, files)
+
+
+def _request(place: Path, work: CaptureWork, base: FileStat | None) -> dict[str, Any]:
+    return {
+        "work": "capture",
+        "place": hexed(place),
+        "timeout_s": work.timeout_s,
+        "wants_bytes": work.sink.wants_bytes,
+        "compresses": work.sink.compresses,
+        "base": [base.inode, base.size, base.mtime_ns, base.ctime_ns] if base is not None else None,
+    }
 
 
 def _state(begun: dict[str, Any], end: dict[str, Any], files: list[MemoryFile]) -> StoreState:

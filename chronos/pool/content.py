@@ -21,7 +21,7 @@ from chronos.pool.codec import StoredChunk, digest
 from chronos.pool.pack import PACK_LIMIT_BYTES, PackWriter, WrittenPack
 
 CHUNK_ID_BYTES = 32
-_FRESH_AT_ONCE, _HELD_AT_ONCE = 64, 1800
+_FRESH_AT_ONCE, _UNSURE_AT_ONCE = 64, 1800
 
 
 class Content(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -53,11 +53,12 @@ class ContentSink(Protocol):
         """Take in what the open file `descriptor` holds, about `size` bytes long. Raises OSError."""
         ...
 
-    def add_paged(self, size: int, runs: Iterable[bytes | Sequence[StoredChunk]]) -> Content:
+    def add_paged(self, size: int, runs: Iterable[bytes | Sequence[StoredChunk]], held: bytes = b"") -> Content:
         """Take in `size` bytes in pieces of `PAGED_PIECE_BYTES` (the last may be shorter).
 
         They come in order: as ids back to back where the pool is known to hold them, else as they are to be stored.
-        Raises MissingChunkError when the pool does not hold what it should.
+        `held` are the pieces of a content that the pool is known to hold: those that come again in the same place are
+        not looked up. Raises MissingChunkError when the pool does not hold another that it should.
         """
         ...
 
@@ -113,25 +114,26 @@ class HashingSink:
         with open(descriptor, "rb", closefd=False) as stream:
             return self._cut(stream, FILE_PROFILE)
 
-    def add_paged(self, size: int, runs: Iterable[bytes | Sequence[StoredChunk]]) -> Content:
+    def add_paged(self, size: int, runs: Iterable[bytes | Sequence[StoredChunk]], held: bytes = b"") -> Content:
         """See ContentSink."""
         ids = bytearray()
-        held: list[bytes] = []
+        unsure: list[bytes] = []
         fresh: list[StoredChunk] = []
         for run in runs:
-            if isinstance(run, bytes):
-                ids += run
-                held += [run[at : at + CHUNK_ID_BYTES] for at in range(0, len(run), CHUNK_ID_BYTES)]
-            else:
+            if not isinstance(run, bytes):
                 ids += b"".join([chunk.id for chunk in run])
                 fresh += run
+            else:
+                if held[len(ids) : len(ids) + len(run)] != run:
+                    unsure += [run[at : at + CHUNK_ID_BYTES] for at in range(0, len(run), CHUNK_ID_BYTES)]
+                ids += run
             # While whoever sends them works on: many at once, but not all at the end.
-            if len(fresh) >= _FRESH_AT_ONCE or len(held) >= _HELD_AT_ONCE:
+            if len(fresh) >= _FRESH_AT_ONCE or len(unsure) >= _UNSURE_AT_ONCE:
                 self._keep_stored(fresh)
-                self._check_kept(held)
-                fresh, held = [], []
+                self._check_kept(unsure)
+                fresh, unsure = [], []
         self._keep_stored(fresh)
-        self._check_kept(held)
+        self._check_kept(unsure)
         if len(ids) <= CHUNK_ID_BYTES:
             return Content(bytes(ids) or digest(b""), size)
         list_id = self._add_list(bytes(ids))

@@ -309,7 +309,7 @@ def test_an_unchanged_database_costs_no_child(pool: Pool, place: Path, monkeypat
     make_bank(place, "wal")
     settle()
     first = pool.capture(place)
-    monkeypatch.setattr("chronos.memory.sqlite_reading.open_child", lambda *_: pytest.fail("a child was started"))
+    monkeypatch.setattr("chronos.memory.sqlite_reading.start_child", lambda *_: pytest.fail("a child was started"))
     second = pool.capture(place)
     assert (second.identity, second.files, second.facts) == (first.identity, first.files, first.facts)
     assert pool.stored_bytes == 0
@@ -374,10 +374,10 @@ def test_nothing_is_sent_to_a_sink_that_wants_no_bytes(pool: Pool, place: Path) 
     make_bank(place)
 
     class Strict(HashingSink):
-        def add_paged(self, size, runs):  # type: ignore[no-untyped-def]
+        def add_paged(self, size, runs, held):  # type: ignore[no-untyped-def]
             runs = list(runs)
             assert all(isinstance(run, bytes) for run in runs)
-            return super().add_paged(size, runs)
+            return super().add_paged(size, runs, held)
 
     state = KIND.capture(place, pool.work(Strict()))
     assert state.files == pool.capture(place).files

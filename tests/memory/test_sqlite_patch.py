@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -262,7 +262,7 @@ def test_a_connection_in_this_very_process_keeps_its_locks_and_sees_the_new_cont
 
 # What a reader may meet: a lock, no main file in the moment of a swap, or none any more when it opens the -wal.
 _POLLER = """
-import json, sqlite3, sys
+import json, sqlite3, sys, time
 seen = set()
 print("ready", flush=True)
 while True:
@@ -279,6 +279,7 @@ while True:
         assert cause.sqlite_errorname.startswith(expected), (cause, cause.sqlite_errorname)
     finally:
         connection.close()
+    time.sleep(0.002)
 print(json.dumps(sorted(seen)), flush=True)
 """
 
@@ -295,13 +296,18 @@ def test_a_reader_sees_the_old_or_the_new_state_and_nothing_else(
         with closing(sqlite3.connect(copy)) as connection:
             facts.append(connection.execute("SELECT count(*), sum(length(filler)), max(id) FROM steps").fetchone())
     argv = [sys.executable, "-c", _POLLER, str(place)]
-    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as poller:
+    with (
+        subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as poller,
+        ExitStack() as stack,
+    ):
+        stack.callback(poller.kill)  # it would go on for ever
         assert poller.stdout is not None and poller.stderr is not None
         poller.stdout.readline()
         for number in range(12):
             state, present = (old, new) if identify(place) == new.identity else (new, old)
             work = pool.replace_work(tmp_path / f"trash{number}", KIND.look(place), 5.0, present=present)
-            with suppress(StoreChangedError):  # a companion of the reader came or went in between
+            # A companion of the reader came or went in between, or it never let go.
+            with suppress(StoreChangedError, StoreInUseError):
                 KIND.replace(place, state, work)
         run(place, "CREATE TABLE stop (x)")
         output, errors = poller.communicate(timeout=60)

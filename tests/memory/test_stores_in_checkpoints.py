@@ -317,7 +317,7 @@ def test_an_unchanged_database_is_read_once_however_many_checkpoints_follow(
     time.sleep(0.1)  # a file is remembered when it was settled before the capture began
     engine = agent.engine()
     first = engine.show_checkpoint(engine.create_checkpoint("first")).memory
-    monkeypatch.setattr("chronos.memory.sqlite_reading.open_child", lambda *_: pytest.fail("it was read again"))
+    monkeypatch.setattr("chronos.memory.sqlite_reading.start_child", lambda *_: pytest.fail("it was read again"))
     for number in range(4):
         assert engine.show_checkpoint(engine.create_checkpoint(f"same{number}")).memory == first
 

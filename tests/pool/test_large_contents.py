@@ -10,7 +10,17 @@ import pytest
 
 from chronos.catalog import ChunkPlace, open_catalog
 from chronos.errors import MissingChunkError
-from chronos.pool import ChunkLocation, Compressor, Content, PoolReader, PoolWriter, StoredChunk, WrittenPack, digest
+from chronos.pool import (
+    ChunkLocation,
+    Compressor,
+    Content,
+    HashingSink,
+    PoolReader,
+    PoolWriter,
+    StoredChunk,
+    WrittenPack,
+    digest,
+)
 
 _PIECE = 64 * 1024
 
@@ -78,6 +88,16 @@ def test_a_piece_without_bytes_must_be_in_the_pool(tmp_path: Path) -> None:
     with pytest.raises(MissingChunkError, match=ids[1].hex()[:16]):
         writer.add_paged(3 * _PIECE, [ids[0] + ids[1], ids[2]])
     writer.add_paged(2 * _PIECE, [ids[0] + ids[2]])
+
+
+def test_pieces_that_are_known_to_be_held_are_looked_up_only_in_another_place(tmp_path: Path) -> None:
+    ids = [digest(one) for one in pieces(3, 6)]
+    writer = PoolWriter(tmp_path, lambda _: True, find_missing=lambda asked: {one for one in asked if one == ids[1]})
+    known = b"".join(ids)
+    content = writer.add_paged(3 * _PIECE, [ids[0], ids[1] + ids[2]], known)
+    assert content == HashingSink().add_paged(3 * _PIECE, [known])
+    with pytest.raises(MissingChunkError, match=ids[1].hex()[:16]):
+        writer.add_paged(3 * _PIECE, [ids[1], ids[0] + ids[2]], known)
 
 
 def test_many_chunks_are_found_as_one_is() -> None:

@@ -1,0 +1,121 @@
+"""The processes that share the reading of a large database."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sqlite3
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from blake3 import blake3
+
+from chronos.memory.sqlite_frames import ID_BYTES, PIECE_BYTES, NewPiece
+from chronos.memory.sqlite_lanes import Block, Lane
+from chronos.memory.sqlite_pieces import Cutter
+from chronos.memory.sqlite_view import MovedError, open_view
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database of some 6 MB: six blocks."""
+    place = tmp_path_factory.mktemp("lanes") / "large.db"
+    with closing(sqlite3.connect(place)) as database, database:
+        database.execute("CREATE TABLE rows (filler BLOB)")
+        database.executemany("INSERT INTO rows VALUES (?)", [(os.urandom(3000),) for _ in range(2000)])
+    return place
+
+
+def test_what_is_sent_does_not_depend_on_other_processes(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    forks, fork = [], os.fork
+    monkeypatch.setattr("os.fork", lambda: forks.append(1) or fork())  # type: ignore[func-returns-value]
+    shared = cut(place)
+    assert len(forks) == 2
+
+    def refuse() -> int:
+        raise BlockingIOError(errno.EAGAIN, "no more processes")
+
+    monkeypatch.setattr("os.fork", refuse)
+    assert cut(place) == shared
+    calls = iter([fork, refuse])
+    monkeypatch.setattr("os.fork", lambda: next(calls)())
+    assert cut(place) == shared
+
+
+def test_known_pieces_are_sent_as_ids_and_the_others_once_with_their_bytes(place: Path) -> None:
+    data = place.read_bytes()
+    ids = [blake3(data[at : at + PIECE_BYTES]).digest() for at in range(0, len(data), PIECE_BYTES)]
+    few = cut(place, known=set(ids) - {ids[40]})
+    assert ids[40] in few and len(few) < len(ids) * ID_BYTES + 3 * PIECE_BYTES
+    assert all(one in few for one in ids)
+
+
+def test_no_process_is_left_behind_when_a_cut_breaks_off(place: Path) -> None:
+    calls = iter(range(3))
+
+    def write(_: bytes | memoryview) -> None:
+        if next(calls) == 2:
+            raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        cut(place, write=write)
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+
+
+def test_what_a_lane_meets_is_raised_by_whoever_takes_its_block() -> None:
+    def meet(error: Exception) -> Block:
+        raise error
+
+    for error, expected in (
+        (MovedError(), MovedError),
+        (PermissionError(errno.EACCES, "no"), PermissionError),
+        (ValueError("a mistake of ours"), ChildProcessError),
+    ):
+        lane = Lane(lambda start, error=error: Block(b"1" * ID_BYTES, {}) if not start else meet(error), [0, 1, 2])  # type: ignore[misc]
+        try:
+            assert lane.take() == Block(b"1" * ID_BYTES, {})
+            with pytest.raises(expected):
+                lane.take()
+        finally:
+            lane.stop()
+
+
+def test_a_lane_that_is_killed_is_an_error_and_one_that_nobody_waits_for_ends(tmp_path: Path) -> None:
+    def work(start: int) -> Block:
+        tmp_path.joinpath(str(start)).touch()
+        return Block(os.urandom(PIECE_BYTES), {b"i" * ID_BYTES: NewPiece(b"i" * ID_BYTES, 1, 0, b"x" * PIECE_BYTES)})
+
+    lane = Lane(work, range(1000))
+    wait_for(tmp_path / "0")
+    os.kill(lane._process, 9)
+    with pytest.raises(ChildProcessError, match="ended early"):
+        for _ in range(1000):
+            lane.take()
+    lane.stop()
+    idle = Lane(work, range(1000))
+    idle.stop()
+    assert not (tmp_path / "999").exists()
+
+
+def cut(place: Path, known: frozenset[bytes] | set[bytes] = frozenset(), write: object = None) -> bytes:
+    """Return all that is sent of a database."""
+    sent = bytearray()
+    view = open_view(os.fsencode(place), time.monotonic() + 10)
+    try:
+        cutter = Cutter(write or sent.extend, set(known), lambda: lambda piece: (0, bytes(piece)))  # type: ignore[arg-type]
+        for part, pages in view.parts.items():
+            cutter.cut(part, pages, is_database=True)
+    finally:
+        view.close()
+    return bytes(sent) + cutter.identity().encode()
+
+
+def wait_for(path: Path) -> None:
+    """Wait until a file is there."""
+    deadline = time.monotonic() + 20
+    while not path.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
