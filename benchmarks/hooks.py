@@ -32,7 +32,7 @@ _READS, _HOLDS = 0.045, 0.110
 _EVENTS: Mapping[str, tuple[str, Mapping[str, Any], float]] = {
     "reads": ("a tool that only reads", {"tool_name": "Read", "tool_input": {"file_path": "a.txt"}}, _READS),
     "git status": ("`git status`, known to only read", {"command": "git status"}, _READS),
-    "judged": ("`awk 1 a.txt`, judged to only read", {"command": "awk 1 a.txt"}, _READS),
+    "judged": ("`git reflog`, judged to only read", {"command": "git reflog"}, _READS),
     "prompt": ("a prompt, with a checkpoint", {"hook_event_name": "UserPromptSubmit", "prompt": "Go on"}, _HOLDS),
     "edit": ("an edit, with a checkpoint", {"tool_name": "Edit", "tool_input": {"file_path": "new.txt"}}, _HOLDS),
     "command": ("`npm test`, judged, with a checkpoint", {"command": "npm test"}, _HOLDS),

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 
 import msgspec
 
-from historian.risk.listing import listed
+from historian.risk.listing import late, listed
 from historian.risk.rules import CommandRule
 
 _LONGEST_CLUSTER = 7
@@ -16,7 +15,7 @@ _NO_CLUSTERS = listed(
     "find terraform tofu terragrunt java javac openssl ffmpeg ffprobe convert magick go gcc g++ clang xdotool "
     "mvn ant packer kafka-topics kafka-topics.sh nomad consul vault qemu-img xcodebuild"
 )
-_PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|\*")
+_PARTS = late(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|\*")
 
 
 class Word(msgspec.Struct, frozen=True):

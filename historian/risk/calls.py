@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from historian.risk.arguments import split_name
-from historian.risk.listing import listed
+from historian.risk.listing import late, listed
 from historian.risk.operations import Operation
 
 _WRAPPING = listed("params arguments input args kwargs options parameters payload request tool_input")
@@ -31,7 +31,7 @@ _REHEARSALS = listed(
 )
 _CHOICES = listed("action operation op mode type method verb kind disposition strategy subcommand task event intent")
 _NOISE = listed("tool mcp call use api v1 v2 function")
-_FLAG = re.compile(r"[a-z][a-z0-9]*(?:[_-][a-z0-9]+)*", re.I)
+_FLAG = late(r"[a-z][a-z0-9]*(?:[_-][a-z0-9]+)*", re.I)
 _LONGEST_CHOICE = 40
 _MOST_SCALARS = 200
 _AGENTS = listed("agent agents subagent task delegate dispatch spawn assistant worker")

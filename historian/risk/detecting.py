@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import re
 
-from historian.risk.listing import listed
+from historian.risk.listing import late, listed
 from historian.risk.operations import OperationKind
 from historian.risk.rules import Rules
 from historian.risk.sql_clients import CLIENTS
 from historian.risk.wrappers import WRAPPERS
 
-_SQL = re.compile(
+_SQL = late(
     r"""(?xis)\s*(?:(?:--[^\n]*\n|/\*.*?\*/)\s*)*(?:
     select\s+(?:.{1,2000}?\sfrom\s+[\w"`\[(.]|[\d'"*(]|\w+\()|insert\s+(?:or\s+\w+\s+)?(?:into|overwrite)\s+\S
     |replace\s+into\s|update\s+[\w."`\[\]]+\s+(?:as\s+\w+\s+|\w+\s+)?set\s+[\w."`\[]+\s*=
@@ -47,7 +47,7 @@ _SQL = re.compile(
     |refresh\s+materialized|attach\s+database|detach\s+database|undrop\s|values\s*\(|reassign\s+owned
     |drop\s+all\s+tables\s*;)"""
 )
-_STRONG_SHELL = re.compile(
+_STRONG_SHELL = late(
     r"\|\s*\w|&&|\|\||\$\(|\$\{|\$\w|(?:^|\s)\d?>{1,2}\s*[\w./&$~\"'-]|<<|(?:^|\s)--?(?:[A-Za-z][\w-]*|\d(?!\S))"
     r"|(?:^|\s)[A-Z_][A-Z0-9_]*=|;\s*\w+\s+-|(?:^|\s)(?:~|\.{1,2})?/\w|\*\.\w|(?:^|\s)\*(?:\s|$)|&\s*$"
 )
@@ -56,32 +56,26 @@ _STOPWORDS = listed(
     "them please on onto at by be was were not should would could will if when what how why which where who i we "
     "you they every each everything"
 )
-_MARKS = re.compile(r"[|&$<>*/=-]")
-_PATH = re.compile(r"(?<=\s)(?:~|\.{1,2})?/[\w./-]*")
-_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"|`[^`]*`")
+_MARKS = late(r"[|&$<>*/=-]")
+_PATH = late(r"(?<=\s)(?:~|\.{1,2})?/[\w./-]*")
+_QUOTED = late(r"'[^']*'|\"[^\"]*\"|`[^`]*`")
 # What a sentence has that begins like a statement: "grant the contractor root on all machines".
-_CHANGES_SQL = re.compile(r"\s*(?:grant|revoke|exec(?:ute)?|drop|update|restore|backup|alter)\b", re.I)
-_SPOKEN = re.compile(
-    r"\s(?:the|my|our|your|every|please|everyone|it|them|these|those)\s|\.\w+\s+(?:on|in|against)\s", re.I
-)
-_COMMIT_MESSAGE = re.compile(
-    r"(?:feat|fix|docs|style|refactor|perf|tests?|build|ci|chore|revert)(?:\([\w./-]+\))?!?: \S"
-)
-_CMDLET = re.compile(r"[A-Z][a-z]+-[A-Z][A-Za-z]+")
-_PROMPT = re.compile(
-    r"^(?:[\w.-]+@[\w.-]+:\S*[$#]|[$%]|PS [^>\n]*>|(?:sqlite|mysql|MariaDB [^>\n]*|SQL)>|\w+=[#>])\s+", re.M
-)
+_CHANGES_SQL = late(r"\s*(?:grant|revoke|exec(?:ute)?|drop|update|restore|backup|alter)\b", re.I)
+_SPOKEN = late(r"\s(?:the|my|our|your|every|please|everyone|it|them|these|those)\s|\.\w+\s+(?:on|in|against)\s", re.I)
+_COMMIT_MESSAGE = late(r"(?:feat|fix|docs|style|refactor|perf|tests?|build|ci|chore|revert)(?:\([\w./-]+\))?!?: \S")
+_CMDLET = late(r"[A-Z][a-z]+-[A-Z][A-Za-z]+")
+_PROMPT = late(r"^(?:[\w.-]+@[\w.-]+:\S*[$#]|[$%]|PS [^>\n]*>|(?:sqlite|mysql|MariaDB [^>\n]*|SQL)>|\w+=[#>])\s+", re.M)
 # An issue's number is none: "#1234: remove the button".
-_REMARKS = re.compile(r"(?:\s*#(?!\d)[^\n]*(?:\n|$))+\s*")
-_COMPOUND = re.compile(
+_REMARKS = late(r"(?:\s*#(?!\d)[^\n]*(?:\n|$))+\s*")
+_COMPOUND = late(
     r"\s*(?:(?:if|elif)\b[^\n;]*(?:;|\n)\s*then|(?:while|until|for|select)\b[^\n;]*(?:;|\n)\s*do|case\s+\S+\s+in)(?:\s|$)"
 )
-_DEFINES = re.compile(r"\s*(?:function\s+)?[\w-]+\s*\(\)\s*\{")
+_DEFINES = late(r"\s*(?:function\s+)?[\w-]+\s*\(\)\s*\{")
 _HEAD = 4096
 _ABOUT_PROGRAMS = frozenset(("type", "alias", "unalias", "hash", "whatis"))
-_COMMENT = re.compile(r"/\*(?:!\d*(.*?)|.*?)\*/", re.S)
-_FIRST_WORD = re.compile(r"[^\s;|&<>()]+")
-_PREFIX = re.compile(r"\s*(?:[A-Za-z_]\w*=(?:'[^']*'|\"[^\"]*\"|[^\s;]*)[\s;]+)*(?:[({!]\s+|\()?")
+_COMMENT = late(r"/\*(?:!\d*(.*?)|.*?)\*/", re.S)
+_FIRST_WORD = late(r"[^\s;|&<>()]+")
+_PREFIX = late(r"\s*(?:[A-Za-z_]\w*=(?:'[^']*'|\"[^\"]*\"|[^\s;]*)[\s;]+)*(?:[({!]\s+|\()?")
 _KEYWORDS = frozenset(("if", "for", "while", "until", "case", "function", "[", "[[", "{", "(", "!", "time"))
 _PLAIN_WORDS = listed(
     "make find sort test kill install split join cut patch link file watch time which who head more less touch "

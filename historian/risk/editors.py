@@ -6,15 +6,16 @@ import re
 from collections.abc import Callable
 
 from historian.risk.invocation import Invocation
+from historian.risk.listing import late
 from historian.risk.paths import judge_change
 from historian.risk.shell_flow import Flow
 
-_EMPTIES = re.compile(
+_EMPTIES = late(
     r"^:?\s*(?:(?:arg|buf|win|tab)do!?\s+)?(?:%|1,\$|,)\s*d(?:e|el|elete)?\b|^:?\s*(?:g|global)/\.?\*?/d"
     r"|call\s+delete\(|\bnormal!?\s+ggdG"
 )
-_LISP_REMOVES = re.compile(r"\((?:delete-file|delete-directory|erase-buffer)\b")
-_LISP_STARTS = re.compile(r"\((?:shell-command|call-process-shell-command)\s+\"((?:[^\"\\]|\\.)*)\"")
+_LISP_REMOVES = late(r"\((?:delete-file|delete-directory|erase-buffer)\b")
+_LISP_STARTS = late(r"\((?:shell-command|call-process-shell-command)\s+\"((?:[^\"\\]|\\.)*)\"")
 
 
 def _vim(call: Invocation) -> Flow:

@@ -8,11 +8,12 @@ from collections.abc import Callable
 
 from historian.risk.arguments import Arguments, Word
 from historian.risk.invocation import Invocation
+from historian.risk.listing import late
 from historian.risk.paths import is_device, is_schedule, is_wide, judge_change, kind_of_path, scheduled_command
 from historian.risk.placeholders import UNKNOWN, fill_marks, put
 from historian.risk.shell_flow import Flow
 
-_MODE = re.compile(r"^(?:[0-7]{3,4}|[ugoa]*[-+=][rwxXst]*(?:,[ugoa]*[-+=][rwxXst]*)*)$")
+_MODE = late(r"^(?:[0-7]{3,4}|[ugoa]*[-+=][rwxXst]*(?:,[ugoa]*[-+=][rwxXst]*)*)$")
 
 
 def _remove(call: Invocation) -> Flow:

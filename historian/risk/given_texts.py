@@ -7,7 +7,7 @@ import re
 from historian.risk.arguments import split_name, verb_of
 from historian.risk.interpreters import Code, judge_code, looks_like_sql, removes
 from historian.risk.invocation import Invocation
-from historian.risk.listing import listed
+from historian.risk.listing import late, listed
 
 _RUNS_TEXT = listed(
     "runner r tinker query sql-query sqlq sql exec execute eval shell console dbshell cli run-command send-command "
@@ -17,8 +17,8 @@ _OPTIONS = listed(
     "-e -c -q --eval --execute --command --commands --script --scripts --query --sql --parameters -f -F --field "
     "--statement --cmd"
 )
-_MUTATION = re.compile(r"\bmutation\b[^{]*\{\s*(?:\w+\s*:\s*)?(\w+)")
-_LISTED = re.compile(r"commands=\[?[\"']?(.+?)[\"']?\]?$", re.S)
+_MUTATION = late(r"\bmutation\b[^{]*\{\s*(?:\w+\s*:\s*)?(\w+)")
+_LISTED = late(r"commands=\[?[\"']?(.+?)[\"']?\]?$", re.S)
 
 
 def judge_given(call: Invocation) -> None:

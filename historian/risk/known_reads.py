@@ -5,27 +5,42 @@ A shortcut in front of an assessment, which would find each of them low: what is
 
 from __future__ import annotations
 
-import re
-
-from historian.risk.listing import listed
+from historian.risk.listing import late, listed
 
 _LONGEST = 2000
 _WORD = r"(?:[\w./:,@%+^~=*?\[\]-]+|'[^'\n]*'|\"[^\"$`\\\n!]*\")+"
-_TOKEN = re.compile(
-    rf"[ \t]*(?:(?P<quiet>2>&1|[12]?> ?/dev/null)(?=[ \t|;]|&&|$)|(?P<end>&&|\|\||\||;)|(?P<word>{_WORD}))"
-)
-_QUOTES = re.compile(r"'([^'\n]*)'|\"([^\"\n]*)\"")
+_TOKEN = late(rf"[ \t]*(?:(?P<quiet>2>&1|[12]?> ?/dev/null)(?=[ \t|;]|&&|$)|(?P<end>&&|\|\||\||;)|(?P<word>{_WORD}))")
+_QUOTES = late(r"'([^'\n]*)'|\"([^\"\n]*)\"")
 _ANY = listed(
     "ls cat head tail wc pwd echo which stat du df whoami uname basename dirname realpath readlink true diff cmp grep "
     "egrep fgrep cut tr nl comm cd jq tac rev fold paste join seq sleep ps id nproc uptime free md5sum sha1sum "
-    "sha256sum strings column"
+    "sha256sum sha512sum shasum cksum strings column printf expr test [ type arch lscpu lsblk printenv pgrep od nm "
+    "hexdump readelf zcat zgrep"
 )
+# Those that only read with one of these words behind them, or two.
+_VERBS = {
+    "npm": listed("ls list view outdated"),
+    "pnpm": listed("ls list outdated"),
+    "pip": listed("list show freeze"),
+    "pip3": listed("list show freeze"),
+    "cargo": listed("tree metadata"),
+    "docker": listed("ps images logs inspect version"),
+    "kubectl": listed("get describe logs"),
+    "systemctl": listed("status"),
+    "gh": frozenset(
+        f"{noun} {verb}" for noun in ("pr", "issue", "run", "release") for verb in ("view", "list", "diff", "checks")
+    ),
+    "command": listed("-v"),
+}
 _VERSIONS = listed("python python3 node npm pip pip3 cargo rustc git docker go java ruby php")
 _FIND = listed(
     "-name -iname -path -ipath -type -maxdepth -mindepth -newer -mtime -mmin -size -not -o -a -print -print0 -prune "
     "-empty -regex -wholename -xdev"
 )
-_GIT = listed("status diff log show blame rev-parse ls-files ls-tree describe shortlog")
+_GIT = listed(
+    "status diff log show blame rev-parse ls-files ls-tree describe shortlog grep cat-file rev-list merge-base "
+    "for-each-ref name-rev diff-tree check-ignore"
+)
 _GIT_LISTS = {
     "branch": listed("--list -a -r -v -vv --all --remotes --show-current"),
     "remote": frozenset(("-v", "--verbose")),
@@ -34,7 +49,13 @@ _GIT_LISTS = {
     "worktree": frozenset(("list",)),
 }
 _GIT_WRITES = ("--output", "--ext-diff", "--textconv", "-O", "--open-files-in-pager", "-o")
-_SED_PRINTS = re.compile(r"(?:\d+|\$)(?:,(?:\d+|\$))?p")
+# An awk program that writes, starts or includes something does so by one of these.
+_AWK_ACTS = late(r"[>|@]|system|getline|close|fflush")
+_AWK_OPTION = late(r"-F\S*|-v")
+_TAR_LISTS = late(r"-?(?=[a-zA-Z]*t)[tzjJvf]+")
+_TREE_OPTION = late(r"-[adfhilpsugDFCnNAL]+|-[IP]|--(?:noreport|dirsfirst|gitignore|du|prune)")
+_DATE = late(r"\+.*|-[uRI]|--(?:utc|iso-8601|rfc-3339)(?:=\w+)?")
+_SED_PRINTS = late(r"(?:\d+|\$)(?:,(?:\d+|\$))?p")
 
 
 def is_known_read(command: str) -> bool:
@@ -70,7 +91,25 @@ def _only_reads(program: str, words: list[str]) -> bool:
         return (
             len(words) >= 2 and words[0] == "-n" and bool(_SED_PRINTS.fullmatch(words[1])) and not _options(words[2:])
         )
+    if program == "awk":
+        return _awk_reads(words)
+    if program == "tar":
+        return bool(words) and bool(_TAR_LISTS.fullmatch(words[0])) and not _options(words[1:])
+    if program == "tree":
+        return all(_TREE_OPTION.fullmatch(word) for word in _options(words))
+    if program == "date":
+        return all(_DATE.fullmatch(word) for word in words)
+    if program in _VERBS:
+        return not _VERBS[program].isdisjoint((" ".join(words[:1]), " ".join(words[:2])))
     return program in _ANY
+
+
+def _awk_reads(words: list[str]) -> bool:
+    while words and words[0].startswith("-"):
+        if not _AWK_OPTION.fullmatch(words[0]):
+            return False
+        words = words[2:] if words[0] in ("-F", "-v") else words[1:]
+    return bool(words) and not _AWK_ACTS.search(words[0])
 
 
 def _git_reads(words: list[str]) -> bool:

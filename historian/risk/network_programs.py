@@ -8,6 +8,7 @@ from collections.abc import Callable
 from historian.risk.arguments import Arguments, split_name, verb_of
 from historian.risk.case import Case
 from historian.risk.invocation import Invocation
+from historian.risk.listing import late
 from historian.risk.paths import judge_change
 from historian.risk.shell_flow import Flow
 
@@ -25,8 +26,8 @@ _DATA_FLAGS = (
     "--upload-file",
     "--form-string",
 )
-_LOCAL_HOSTS = re.compile(r"(?:\w+://)?(?:localhost|127\.0\.0\.1|\[::1\]|0\.0\.0\.0|host\.docker\.internal)(?=[:/]|$)")
-_METHOD = re.compile(r"-[a-zA-Z]*X([A-Z]{3,})")
+_LOCAL_HOSTS = late(r"(?:\w+://)?(?:localhost|127\.0\.0\.1|\[::1\]|0\.0\.0\.0|host\.docker\.internal)(?=[:/]|$)")
+_METHOD = late(r"-[a-zA-Z]*X([A-Z]{3,})")
 _CURL_VALUED = (
     "-X",
     "--request",

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from historian.risk.clauses import JOINS, State
-from historian.risk.listing import listed
+from historian.risk.listing import late, listed
 from historian.risk.phrasing import DETERMINERS, STOPS
 from historian.risk.rules import Rules
 
@@ -19,8 +18,8 @@ _AFTER_OBJECT = listed(
 _ADVERBS = listed("again now today tonight asap please too first there here altogether")
 _CONTENTS = listed("contents content all everything copy rest entirety lot most half some each any none one")
 _PRONOUNS = listed("it them")
-_IDENTIFIER = re.compile(r"[\d_./-]")
-_VERSION = re.compile(r"v?\d")
+_IDENTIFIER = late(r"[\d_./-]")
+_VERSION = late(r"v?\d")
 _STRUCTURES = listed("code class classes form session page function functions method helper logging caching")
 _LOOSE = listed("files file folder folders directory directories data keys logs log")
 _FIXED = frozenset(("runs", "migrates", "patches"))

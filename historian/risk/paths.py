@@ -6,12 +6,13 @@ import os
 import re
 
 from historian.risk.case import Case
+from historian.risk.listing import late
 from historian.risk.operations import Operation
 
 _LARGE_BYTES = 100_000
 _PROJECT = "/project"
-_DEVICES = re.compile(r"/dev/(?!null$|zero$|stdout$|stderr$|stdin$|tty$|fd/|shm/|random$|urandom$|tcp/|udp/|full$)")
-_WIDE = re.compile(
+_DEVICES = late(r"/dev/(?!null$|zero$|stdout$|stderr$|stdin$|tty$|fd/|shm/|random$|urandom$|tcp/|udp/|full$)")
+_WIDE = late(
     r"(?:/+|~/?|\.{1,2}/?|\*|\./\*|/\*|~/\*|\$HOME/?|\$\{HOME\}/?|\$PWD/?"
     r"|/(?:etc|usr|var|opt|home|root|srv|bin|lib|boot|Users)"
     r"(?:/[^/]+)?/?(?:\*)?|[A-Za-z]:[\\/]*)$"

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
-from historian.risk.listing import listed
+from historian.risk.listing import late, listed
 
 STOPS = frozenset(".;!?\n—:")
 BREAKS = frozenset(("then", "but", "afterwards", "finally", "next", "instead", "lastly", "otherwise"))
@@ -51,7 +51,7 @@ _REAL_WORDS = listed(
     "disc disk dropper publics pubic migrant sledge reveres reverse reverts release relapse reface retract contract "
     "rework reword reboot robot react reacts fatten abandoned trunk trunks trash ditch destroyer refactors"
 )
-_WORD = re.compile(r"[\w'’.:/@+-]*[\w'’]|--?\w[\w-]*|[;.!?\n,:()`|\"—]")
+_WORD = late(r"[\w'’.:/@+-]*[\w'’]|--?\w[\w-]*|[;.!?\n,:()`|\"—]")
 
 
 class Turn(msgspec.Struct, frozen=True):

@@ -8,13 +8,14 @@ from collections.abc import Sequence
 import msgspec
 
 from historian.risk.arguments import Word
+from historian.risk.listing import late
 from historian.risk.shell_flow import Flow
 
 # What is known only when it runs, as a shell writes it, so that it may also stand inside a text for a shell.
 UNKNOWN = "${what_comes_in}"
 _MOST_LINES = 20
 _LONGEST_INPUT = 4096
-_MARKS = re.compile(r"\{(?:|\.|/|//|/\.|#|\d+)\}")
+_MARKS = late(r"\{(?:|\.|/|//|/\.|#|\d+)\}")
 
 
 def unfold_xargs(words: Sequence[Word], options: Sequence[Word], flow: Flow) -> list[list[Word]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import glob
 import os
-import re
 import stat
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import msgspec
 
 from chronos.errors import ChronosError, OutsideError
+from historian.risk.listing import late
 
 if TYPE_CHECKING:
     from chronos.operations import Coverage
@@ -23,7 +23,7 @@ _Answer = TypeVar("_Answer")
 BUDGET_S = 0.05
 _LARGEST_SCRIPT = 64 * 1024
 _MOST_GLOBBED = 200
-_BRACES = re.compile(r"\{([^{}]*,[^{}]*)\}")
+_BRACES = late(r"\{([^{}]*,[^{}]*)\}")
 
 
 def spread_braces(text: str) -> list[str]:

@@ -20,7 +20,7 @@ from historian.risk.git import judge_git
 from historian.risk.given_texts import judge_given
 from historian.risk.interpreters import INTERPRETERS
 from historian.risk.invocation import Invocation
-from historian.risk.listing import listed
+from historian.risk.listing import late, listed
 from historian.risk.network_programs import NETWORK_JUDGES
 from historian.risk.placeholders import unfold_parallel, unfold_xargs
 from historian.risk.remote_programs import REMOTE_JUDGES
@@ -49,7 +49,7 @@ _PASSES_ON = listed(
     "dos2unix iconv jq yq pv envsubst unxz zstd gpg perl unzip funzip bzcat"
 )
 _SETTINGS = frozenset(("--version", "-version", "-V"))
-_GLOB = re.compile(r"(?<=.)[*?]|\[.+\]|^[?*].")
+_GLOB = late(r"(?<=.)[*?]|\[.+\]|^[?*].")
 _FEARED = listed("rm dd mkfs shred sh bash unlink")
 _HALTS = listed("shutdown halt poweroff reboot")  # to them -h is no question
 _METHODS = ("-X", "--method", "--request")

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 
 from historian.risk.arguments import Arguments, Word
 from historian.risk.invocation import Invocation
-from historian.risk.listing import listed
+from historian.risk.listing import late, listed
 from historian.risk.shell_flow import Flow
 
 _READ_MODULES = listed(
     "ping setup debug stat slurp fetch find getent service_facts package_facts assert gather_facts win_ping set_fact"
 )
 _SHELL_MODULES = listed("command shell raw script win_shell win_command expect")
-_ABSENT = re.compile(r"\bstate\s*[=:]\s*[\"']?(absent|purged|destroyed|unmounted)\b")
-_SCRIPT_CALL = re.compile(r"redis\s*\.\s*p?call\s*\(\s*['\"](\w+)['\"]")
+_ABSENT = late(r"\bstate\s*[=:]\s*[\"']?(absent|purged|destroyed|unmounted)\b")
+_SCRIPT_CALL = late(r"redis\s*\.\s*p?call\s*\(\s*['\"](\w+)['\"]")
 _ANSIBLE_VALUED = (
     "-m",
     "--module-name",

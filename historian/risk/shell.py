@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import cache
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from historian.risk.arguments import Word
 from historian.risk.case import DEEPEST, Case
-from historian.risk.listing import listed
+from historian.risk.grammar import open_parser
+from historian.risk.listing import late, listed
 from historian.risk.paths import is_device, is_schedule, judge_change, scheduled_command
 from historian.risk.programs import judge_program
 from historian.risk.scripts import fetches_and_runs
@@ -27,23 +27,15 @@ from historian.risk.shell_words import Expansion
 from historian.risk.words import judge_words
 
 if TYPE_CHECKING:
-    from tree_sitter import Node, Parser
+    from tree_sitter import Node
 
 _MOST_LOOPS = 4
-_CONTROLS = re.compile(r"[\0-\x08\x0b-\x1f\x7f]")
+_CONTROLS = late(r"[\0-\x08\x0b-\x1f\x7f]")
 _MOST_SOURCES = 20
 _BLOCKS = listed(
     "program list compound_statement do_group if_statement elif_clause else_clause while_statement "
     "case_statement case_item subshell negated_command ERROR"
 )
-
-
-@cache
-def _parser() -> Parser:
-    import tree_sitter_bash
-    from tree_sitter import Language, Parser
-
-    return Parser(Language(tree_sitter_bash.language()))
 
 
 def judge_shell(case: Case, text: str, folder: str = "", state: ShellState | None = None, flow: Flow = Flow()) -> Flow:  # noqa: B008
@@ -55,7 +47,7 @@ def judge_shell(case: Case, text: str, folder: str = "", state: ShellState | Non
     text = cut_command(case, text)
     text, state.heredocs = take_heredocs(_CONTROLS.sub(" ", text.replace("\r\n", "\n")))
     text = modernize_backquotes(text)
-    root = _parser().parse(_encode(text)).root_node
+    root = open_parser().parse(_encode(text)).root_node
     if root.has_error:
         case.add("runs", "shell.unparsed", "does not parse as a shell command, so its words count as well")
         _judge_by_words(case, text)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
-
 from historian.risk.case import Case
+from historian.risk.listing import late
 from historian.risk.subcommands import STRONG
 
 LONGEST_COMMAND = 64 * 1024
 MOST_COMMANDS = 1500
-_BREAKS = re.compile(r"[;\n]")
-_STARTS = re.compile(r"[|&;\n()`<>]")
-_WORD = re.compile(r"[A-Za-z][\w.-]*")
+_BREAKS = late(r"[;\n]")
+_STARTS = late(r"[|&;\n()`<>]")
+_WORD = late(r"[A-Za-z][\w.-]*")
 
 
 def cut_command(case: Case, text: str) -> str:

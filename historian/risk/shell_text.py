@@ -8,11 +8,13 @@ import re
 
 import msgspec
 
-_HEREDOC = re.compile(r"(?<![<(\w])<<(-?)[ \t]*(\\?)(['\"]?)([A-Za-z_][\w.-]*)\3")
-_ESCAPES = re.compile(r"\\(?:x([0-9a-fA-F]{1,2})|u([0-9a-fA-F]{1,4})|U([0-9a-fA-F]{1,8})|([0-7]{1,3})|(.))", re.S)
+from historian.risk.listing import late
+
+_HEREDOC = late(r"(?<![<(\w])<<(-?)[ \t]*(\\?)(['\"]?)([A-Za-z_][\w.-]*)\3")
+_ESCAPES = late(r"\\(?:x([0-9a-fA-F]{1,2})|u([0-9a-fA-F]{1,4})|U([0-9a-fA-F]{1,8})|([0-7]{1,3})|(.))", re.S)
 _NAMED = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "e": "\x1b", "f": "\f", "v": "\v", "E": "\x1b"}
 _MOST_HEREDOCS = 200
-_QUOTES = re.compile(r"(\\.|'[^']*'|`)", re.S)
+_QUOTES = late(r"(\\.|'[^']*'|`)", re.S)
 
 
 class Heredoc(msgspec.Struct, frozen=True):

@@ -27,13 +27,13 @@ _MOST_TREES = 200
 _MOST_STATEMENTS = 500
 _MOST_SPLIT = 5000
 # What sqlglot reads as something else, or writes anew so that its words are lost.
-_AS_WRITTEN = re.compile(
+_AS_WRITTEN = late(
     r"\s*(?:exec(?:ute)?|call|prepare|declare|reset|system|match|optional|unwind|flashback|purge|vacuum|dbcc"
     r"|detach|pragma)\b",
     re.I,
 )
 _RUN_COMMENT = late(r"/\*!\d*(.*?)\*/", re.S)  # MySQL runs what stands in it
-_QUERY = re.compile(r"\s*(?:--[^\n]*\n\s*)*\(*\s*(?:select|with|values)\b", re.I)
+_QUERY = late(r"\s*(?:--[^\n]*\n\s*)*\(*\s*(?:select|with|values)\b", re.I)
 _GUESSES = ("", "postgres", "mysql", "tsql", "bigquery", "oracle", "sqlite")
 _COMMITS_BY_ITSELF = frozenset(("mysql", "mariadb", "oracle"))
 

@@ -10,6 +10,7 @@ import msgspec
 
 from historian.risk.arguments import Arguments, verb_of
 from historian.risk.case import Case
+from historian.risk.listing import late
 from historian.risk.mongo import judge_mongo
 from historian.risk.paths import kind_of_path
 from historian.risk.sql import judge_sql
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from historian.risk.shell_flow import Flow, ShellState
 
 _LOCAL = ("", "localhost", "127.0.0.1", "::1", ".", "(local)", "(localdb)", "db", "postgres", "mysql")
-_URL = re.compile(r"\w+(?:\+\w+)?://(?:[^@/\s]*@)?([^/:?\s]*)")
+_URL = late(r"\w+(?:\+\w+)?://(?:[^@/\s]*@)?([^/:?\s]*)")
 
 
 class Client(msgspec.Struct, frozen=True):

@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterator, Sequence
 
 from historian.risk.case import Case
-from historian.risk.listing import listed
+from historian.risk.listing import late, listed
 from historian.risk.subcommands import name_says
 
-_NOISE = re.compile(r"--[^\n]*|/\*.*?\*/|\b[eE]'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'", re.S)
-_BODY = re.compile(r"\$(\w*)\$(.*?)\$\1\$", re.S)
+_NOISE = late(r"--[^\n]*|/\*.*?\*/|\b[eE]'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'", re.S)
+_BODY = late(r"\$(\w*)\$(.*?)\$\1\$", re.S)
 _STATEMENTS = {
     "reads": listed(
         "select show describe desc explain with use values table help list fetch declare print go begin "
@@ -31,29 +31,29 @@ _STATEMENTS = {
     "pragma": listed("pragma"),
 }
 _FIRST = {word: action for action, words in _STATEMENTS.items() for word in words}
-_INNER = re.compile(r"\b(drop|truncate|alter|delete|update|insert|revoke|execute)\b", re.I)
+_INNER = late(r"\b(drop|truncate|alter|delete|update|insert|revoke|execute)\b", re.I)
 _SAID = {
     "destroys": "removes data", "migrates": "changes the schema", "permits": "takes rights away",
     "stops": "stops the server",
 }  # fmt: skip
 
 
-_PROCEDURE = re.compile(r"\w+\s+(?:procedure\s+|immediate\s+)?(?:@\w+\s*=\s*)?([\w.\[\]\"`]+)", re.I)
-_READ_PROCEDURES = re.compile(
+_PROCEDURE = late(r"\w+\s+(?:procedure\s+|immediate\s+)?(?:@\w+\s*=\s*)?([\w.\[\]\"`]+)", re.I)
+_READ_PROCEDURES = late(
     r"(?:sp_(?:help|who|lock|spaceused|columns|tables|depends|databases|stored_procedures|statistics|pkeys|fkeys"
     r"|describe)"
     r"|xp_(?:fixeddrives|readerrorlog|msver|dirtree|fileexist))",
     re.I,
 )
 _LONGEST_DYNAMIC = 64 * 1024
-_DYNAMIC = re.compile(
+_DYNAMIC = late(
     r"\b(?:exec|execute(?!\s+(?:function|on|procedure))|prepare|sp_executesql|"
     r"sp_msforeach\w+|dblink\w*|openquery|openrowset|"
     r"query_to_xml|exec_ddl\w*|exec_sql|execute_sql|dbms_sql|pg_background_launch)\b",
     re.I,
 )
-_STRING = re.compile(r"N?'((?:[^']|'')*)'|\"([^\"]*\s[^\"]*)\"")
-_LOOKS = re.compile(
+_STRING = late(r"N?'((?:[^']|'')*)'|\"([^\"]*\s[^\"]*)\"")
+_LOOKS = late(
     r"\s*(?:drop|truncate|alter|delete|update|insert|create|grant|revoke|merge|shutdown|reindex"
     r"|rename)\s+[\w\"'`\[%?]|\s*(?:drop|truncate)\s+\w+\s*$",
     re.I,
@@ -81,8 +81,8 @@ _SPECIAL = {
 }
 
 
-_COPIED = re.compile(r"copy\s*\((.+)\)\s*to\b", re.I)
-_ALWAYS = re.compile(r"\s*(?:\(?\s*)?(?:1\s*=\s*1|true|1)\s*\)?\s*", re.I)
+_COPIED = late(r"copy\s*\((.+)\)\s*to\b", re.I)
+_ALWAYS = late(r"\s*(?:\(?\s*)?(?:1\s*=\s*1|true|1)\s*\)?\s*", re.I)
 _WRITES = ("where", "changes", "destroys")
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from historian.risk.arguments import best_rule, split_name, verb_of
 from historian.risk.invocation import Invocation
-from historian.risk.listing import listed
+from historian.risk.listing import late, listed
 
 PACKAGE_RUNNERS = listed("npm yarn pnpm bun")
 TASK_RUNNERS = listed(
@@ -28,9 +28,9 @@ _NOUNS = listed(
     "metrics stack stacks status output outputs mount message messages notify notifications apps network push sync "
     "storage mail email format commit commits merge-requests attach up is has env"
 )
-_NOTHING = re.compile(r"--?(?:replicas|desired-\w+|num-nodes|node-count|nodes|instance-count|max-size|max-instances)=0")
-_CMDLET_READS = re.compile(r"(?:Get|Test|Find|Measure|Select|Show|Compare|Search|Resolve|Format)-[A-Z]")
-_ENDS = re.compile(r"-(?:deletion|removal|destruction|termination|purge|deletions|delete|destroy|remove|drop|wipe)$")
+_NOTHING = late(r"--?(?:replicas|desired-\w+|num-nodes|node-count|nodes|instance-count|max-size|max-instances)=0")
+_CMDLET_READS = late(r"(?:Get|Test|Find|Measure|Select|Show|Compare|Search|Resolve|Format)-[A-Z]")
+_ENDS = late(r"-(?:deletion|removal|destruction|termination|purge|deletions|delete|destroy|remove|drop|wipe)$")
 # With what holds data beside them, these take it away; without, they tidy up.
 _TIDIES = listed(
     "clean clear flush empty rollback restore kill rm reinit recreate reload redo nuke refresh overwrite down"

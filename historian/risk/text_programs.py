@@ -6,13 +6,14 @@ import re
 from collections.abc import Callable
 
 from historian.risk.invocation import Invocation
+from historian.risk.listing import late
 from historian.risk.paths import judge_change
 from historian.risk.shell_flow import Flow
 from historian.risk.shell_text import decode_base64, decode_hex, translate_letters
 
-_SED_WRITES = re.compile(r"(?:^|[;}\s\d$])(?:w\s+\S|e\s*$)|/[gip\d]*w\s+\S|[/|#][gip\d]*e[gip\d]*$")
-_SUBSTITUTION = re.compile(r"s([/|#,@!])(?:\\.|(?!\1).)*\1((?:\\.|(?!\1).)*)\1")
-_PRINTS = re.compile(r"\bprintf?\b\s*\(?([^;}|>]*)")
+_SED_WRITES = late(r"(?:^|[;}\s\d$])(?:w\s+\S|e\s*$)|/[gip\d]*w\s+\S|[/|#][gip\d]*e[gip\d]*$")
+_SUBSTITUTION = late(r"s([/|#,@!])(?:\\.|(?!\1).)*\1((?:\\.|(?!\1).)*)\1")
+_PRINTS = late(r"\bprintf?\b\s*\(?([^;}|>]*)")
 
 
 def _sed(call: Invocation) -> Flow:

@@ -55,7 +55,7 @@ _PROGRAMS = listed(
     "psql mysql sqlite mongo ansible pulumi flyctl heroku vercel rsync crontab apt brew"
 )
 _SAME_PROGRAM = {"k8s": "kubectl", "kubernetes": "kubectl", "github": "gh"}
-_WORK = re.compile(r"^\*\*\* (Add|Update|Delete) File: (.+)$", re.M)
+_WORK = late(r"^\*\*\* (Add|Update|Delete) File: (.+)$", re.M)
 _PATCH_CHANGES = {"Add": "create", "Update": "update", "Delete": "delete"}
 _MILD = frozenset(("", "changes", "runs", "sends"))
 _DEEPEST = 3

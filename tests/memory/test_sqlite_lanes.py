@@ -52,8 +52,9 @@ def test_known_pieces_are_sent_as_ids_and_the_others_once_with_their_bytes(place
     assert all(one in few for one in ids)
 
 
-def test_no_process_is_left_behind_when_a_cut_breaks_off(place: Path) -> None:
-    calls = iter(range(3))
+def test_no_process_is_left_behind_when_a_cut_breaks_off(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls, started, fork = iter(range(3)), [], os.fork
+    monkeypatch.setattr("os.fork", lambda: started.append(fork()) or started[-1])  # type: ignore[func-returns-value]
 
     def write(_: bytes | memoryview) -> None:
         if next(calls) == 2:
@@ -61,8 +62,10 @@ def test_no_process_is_left_behind_when_a_cut_breaks_off(place: Path) -> None:
 
     with pytest.raises(BrokenPipeError):
         cut(place, write=write)
-    with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)
+    assert len(started) == 2
+    for process in started:
+        with pytest.raises(ChildProcessError):
+            os.waitpid(process, os.WNOHANG)
 
 
 def test_what_a_lane_meets_is_raised_by_whoever_takes_its_block() -> None:

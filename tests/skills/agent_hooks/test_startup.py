@@ -57,7 +57,7 @@ def test_what_only_reads_loads_neither_rules_nor_the_engine(hook: Hook, name: st
 
 
 def test_a_call_that_is_judged_to_be_harmless_opens_no_engine(hook: Hook) -> None:
-    data = b'{"hook_event_name": "PreToolUse", "tool_name": "Bash", "tool_input": {"command": "awk 1 a"}, "cwd": "%s"}'
+    data = b'{"hook_event_name": "PreToolUse", "tool_name": "Bash", "tool_input": {"command": "time ls"}, "cwd": "%s"}'
     modules = imported_for(hook, "claude", data % bytes(hook.tree.root))
     assert not modules & {*NEVER, "chronos.engine", "chronos.git.command", "chronos.catalog.database"}
     assert "historian.risk.shell" in modules
