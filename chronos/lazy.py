@@ -7,6 +7,19 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 
 
+def load_msgspec() -> None:
+    """Load msgspec without typing_extensions: 8 of its 16 ms, for what `typing` of Python 3.11 has as well.
+
+    For a front door to call before anything else loads msgspec. Other imports find typing_extensions as ever.
+    """
+    if "typing_extensions" not in sys.modules:
+        sys.modules["typing_extensions"] = None  # type: ignore[assignment] # what Python itself sets for "not there"
+        try:
+            import_module("msgspec")
+        finally:
+            del sys.modules["typing_extensions"]
+
+
 def loader(package: str, homes: Mapping[str, str]) -> Callable[[str], object]:
     """Return the `__getattr__` of a package (PEP 562): `homes` says in which of its modules each name is."""
 

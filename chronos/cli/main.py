@@ -15,6 +15,7 @@ from typing import NoReturn
 from chronos import __version__
 from chronos.cli import output
 from chronos.errors import ChronosError, StorageError
+from chronos.lazy import load_msgspec
 
 _INTERRUPTED = 130
 # Loading a program makes many objects and no garbage: with Python's 700 it is searched for 5 ms long.
@@ -57,6 +58,7 @@ def _run(words: list[str], as_json: bool) -> int:
     if words == ["--version"]:
         output.write(f"chrono {__version__}")
         return 0
+    load_msgspec()
     from chronos.cli.program import run_program
 
     return run_program(words, as_json)
