@@ -13,6 +13,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, BinaryIO
 
+from chronos.background import widen_pipe
 from chronos.memory.sqlite_files import copy_new
 from chronos.memory.sqlite_frames import (
     ANSWER,
@@ -49,6 +50,7 @@ def main() -> None:
 
 def _capture(request: dict[str, Any], requests: BinaryIO, write: Write) -> None:
     """Send the pieces of the database, again and again until it held still or the time is over."""
+    widen_pipe(1)
     reused = read_frame(requests)[1]
     assert len(reused) % ID_BYTES == 0
     known = {reused[start : start + ID_BYTES] for start in range(0, len(reused), ID_BYTES)}

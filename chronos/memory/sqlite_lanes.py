@@ -14,17 +14,16 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import NamedTuple
 
+from chronos.background import widen_pipe
 from chronos.memory.sqlite_frames import (
     FAILURE,
     HELD,
-    NewPiece,
+    NEW,
     read_exactly,
     read_head,
     read_json,
-    read_new,
     send,
     send_json,
-    send_new,
 )
 from chronos.memory.sqlite_view import MovedError
 
@@ -32,10 +31,10 @@ _BUFFER_BYTES = 64 * 1024
 
 
 class Block(NamedTuple):
-    """Some consecutive pieces: the ids of all, back to back, and by id those that have to be sent."""
+    """Some consecutive pieces: the ids of all, back to back, and the frames to send where not all of them are held."""
 
     ids: bytes
-    new: dict[bytes, NewPiece]
+    frames: bytes
 
 
 class Lane:
@@ -51,22 +50,24 @@ class Lane:
             raise
         if not self._process:
             os.close(reading)
+            widen_pipe(writing)
             _work(work, starts, writing)
         os.close(writing)
         self._blocks = open(reading, "rb", _BUFFER_BYTES)  # noqa: SIM115 - closed by stop
 
     def take(self) -> Block:
         """Return the next block. Raises MovedError, OSError as the work on it did."""
-        new: dict[bytes, NewPiece] = {}
+        frames = b""
         try:
             while True:
                 tag, length = read_head(self._blocks)
+                data = read_exactly(self._blocks, length)
                 if tag == HELD:
-                    return Block(read_exactly(self._blocks, length), new)
+                    return Block(data, frames)
                 if tag == FAILURE:
-                    told = read_json(read_exactly(self._blocks, length))
+                    told = read_json(data)
                     raise MovedError if told is None else OSError(*told)
-                new |= {piece.id: piece for piece in read_new(self._blocks)}
+                frames = data
         except EOFError:
             raise OSError(errno.ECHILD, "a process that read the database ended early") from None
 
@@ -100,8 +101,8 @@ def _write_blocks(
     try:
         for start in starts:
             block = work(start)
-            if block.new:
-                send_new(write, list(block.new.values()))
+            if block.frames:
+                send(write, NEW, block.frames)
             send(write, HELD, block.ids)
             flush()
     except MovedError:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
+from itertools import groupby
 
 from blake3 import blake3
 
@@ -44,7 +45,6 @@ class Cutter:
         self._make_encoder = make_encoder
         self._identity = blake3()
         self._held: list[bytes] = []
-        self._new: list[NewPiece] = []
 
     def identity(self) -> str:
         """Return what identifies all that was cut so far."""
@@ -68,38 +68,26 @@ class Cutter:
         self._flush()
 
     def _pass_block(self, block: Block) -> None:
-        if not block.new:
+        if not block.frames:
             self._hold(block.ids)
             return
-        for at in range(0, len(block.ids), ID_BYTES):
-            piece_id = block.ids[at : at + ID_BYTES]
-            if piece_id in self._known:
-                self._hold(piece_id)
-            else:
-                self._bring(block.new[piece_id])
+        self._flush()
+        self._write(block.frames)
 
     def _pass_held(self, ids: bytes) -> None:
         self._hold(ids)
         self._identity.update(ids)
 
     def _hold(self, ids: bytes) -> None:
-        if self._new or len(self._held) == _RUNS_AT_ONCE:
+        if len(self._held) == _RUNS_AT_ONCE:
             self._flush()
         self._held.append(ids)
-
-    def _bring(self, piece: NewPiece) -> None:
-        if self._held or len(self._new) == _RUNS_AT_ONCE:
-            self._flush()
-        self._new.append(piece)
-        self._known.add(piece.id)
 
     def _flush(self) -> None:
         """Send what has been put off, so that there are few frames."""
         if ids := b"".join(self._held):
             send(self._write, HELD, ids)
-        if self._new:
-            send_new(self._write, self._new)
-        self._held, self._new = [], []
+        self._held = []
 
     def _blocks(self, pages: Pages, first: int, behind: int) -> Iterator[Block]:
         """Yield the pieces of a range in order, worked on by lanes where that pays and can be had."""
@@ -127,15 +115,25 @@ class Cutter:
             pages.read_into(buffer[:length], offset)
             pieces = [buffer[at : min(at + PIECE_BYTES, length)] for at in range(0, length, PIECE_BYTES)]
             ids = [blake3(piece).digest() for piece in pieces]
-            new: dict[bytes, NewPiece] = {}
+            frames = b""
             if self._make_encoder is not None and not self._known.issuperset(ids):
                 encode = encode or self._make_encoder()
-                for piece_id, piece in zip(ids, pieces, strict=True):
-                    if piece_id not in self._known and piece_id not in new:
-                        new[piece_id] = NewPiece(piece_id, len(piece), *encode(piece))
-            return Block(b"".join(ids), new)
+                frames = _frames(ids, pieces, self._known, encode)
+            return Block(b"".join(ids), frames)
 
         return work
+
+
+def _frames(ids: list[bytes], pieces: list[memoryview], known: set[bytes], encode: Encode) -> bytes:
+    """Return what to send of pieces, in order; those that are sent are known from then on."""
+    sent: list[bytes | memoryview] = []
+    for is_known, run in groupby(zip(ids, pieces, strict=True), lambda one: one[0] in known):
+        if is_known:
+            send(sent.append, HELD, b"".join([piece_id for piece_id, _ in run]))
+        else:
+            send_new(sent.append, [NewPiece(piece_id, len(piece), *encode(piece)) for piece_id, piece in run])
+    known.update(ids)
+    return b"".join(sent)
 
 
 def _runs(pages: Pages, reused: bytes) -> Iterator[tuple[int, int]]:

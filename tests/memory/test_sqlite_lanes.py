@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from blake3 import blake3
 
-from chronos.memory.sqlite_frames import ID_BYTES, PIECE_BYTES, NewPiece
+from chronos.memory.sqlite_frames import ID_BYTES, PIECE_BYTES
 from chronos.memory.sqlite_lanes import Block, Lane
 from chronos.memory.sqlite_pieces import Cutter
 from chronos.memory.sqlite_view import MovedError, open_view
@@ -77,9 +77,9 @@ def test_what_a_lane_meets_is_raised_by_whoever_takes_its_block() -> None:
         (PermissionError(errno.EACCES, "no"), PermissionError),
         (ValueError("a mistake of ours"), ChildProcessError),
     ):
-        lane = Lane(lambda start, error=error: Block(b"1" * ID_BYTES, {}) if not start else meet(error), [0, 1, 2])  # type: ignore[misc]
+        lane = Lane(lambda start, error=error: Block(b"1" * ID_BYTES, b"") if not start else meet(error), [0, 1, 2])  # type: ignore[misc]
         try:
-            assert lane.take() == Block(b"1" * ID_BYTES, {})
+            assert lane.take() == Block(b"1" * ID_BYTES, b"")
             with pytest.raises(expected):
                 lane.take()
         finally:
@@ -89,7 +89,7 @@ def test_what_a_lane_meets_is_raised_by_whoever_takes_its_block() -> None:
 def test_a_lane_that_is_killed_is_an_error_and_one_that_nobody_waits_for_ends(tmp_path: Path) -> None:
     def work(start: int) -> Block:
         tmp_path.joinpath(str(start)).touch()
-        return Block(os.urandom(PIECE_BYTES), {b"i" * ID_BYTES: NewPiece(b"i" * ID_BYTES, 1, 0, b"x" * PIECE_BYTES)})
+        return Block(os.urandom(PIECE_BYTES), b"x" * PIECE_BYTES)
 
     lane = Lane(work, range(1000))
     wait_for(tmp_path / "0")
