@@ -67,11 +67,14 @@ def read_json(data: bytes) -> Any:
     return json.loads(data)
 
 
-def read_new(stream: BinaryIO) -> list[NewPiece]:
-    """Read what `send_new` wrote, after its head. Raises EOFError."""
-    count = _COUNT.unpack(read_exactly(stream, _COUNT.size))[0]
-    records = list(_RECORD.iter_unpack(read_exactly(stream, count * _RECORD.size)))
-    return [NewPiece(piece_id, raw, codec, read_exactly(stream, stored)) for piece_id, raw, stored, codec in records]
+def unpack_new(data: bytes) -> list[NewPiece]:
+    """Return what `send_new` was given, from the data of its frame."""
+    at = _COUNT.size + _COUNT.unpack_from(data)[0] * _RECORD.size
+    found = []
+    for piece_id, raw, stored, codec in _RECORD.iter_unpack(memoryview(data)[_COUNT.size : at]):
+        found.append(NewPiece(piece_id, raw, codec, data[at : at + stored]))
+        at += stored
+    return found
 
 
 def read_exactly(stream: BinaryIO, count: int) -> bytes:

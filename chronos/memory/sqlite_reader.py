@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from chronos.errors import OutsideError, UnreadableStoreError, UsageError
 from chronos.files import display
@@ -33,11 +33,6 @@ class Child:
     def __init__(self, place: Path, conversation: Conversation) -> None:
         self._place = place
         self._conversation = conversation
-
-    @property
-    def output(self) -> BinaryIO:
-        """Where its frames come from."""
-        return self._conversation.output
 
     @property
     def process_id(self) -> int:
@@ -66,7 +61,7 @@ class Child:
     def next_frame(self) -> tuple[bytes, int]:
         """Return tag and length of the next frame. Raises OSError or UnreadableStoreError that the child met."""
         try:
-            tag, length = read_head(self.output)
+            tag, length = read_head(self._conversation.output)
         except EOFError:
             raise self.is_gone() from None
         if tag == FAILURE:
@@ -75,8 +70,12 @@ class Child:
 
     def read_document(self, length: int) -> Any:
         """Return the document of a frame whose head was read."""
+        return read_json(self.read(length))
+
+    def read(self, length: int) -> bytes:
+        """Return the data of a frame whose head was read."""
         try:
-            return read_json(read_exactly(self.output, length))
+            return read_exactly(self._conversation.output, length)
         except EOFError:
             raise self.is_gone() from None
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from chronos.files import FileStat
 from chronos.memory.kinds import CaptureWork, MemoryFile, StoreState
 from chronos.memory.sqlite_files import NAME
-from chronos.memory.sqlite_frames import BEGIN, END, HELD, ID_BYTES, NEW, PIECE_BYTES, read_exactly, read_new
+from chronos.memory.sqlite_frames import BEGIN, END, HELD, ID_BYTES, NEW, PIECE_BYTES, unpack_new
 from chronos.memory.sqlite_reader import Child, hexed, start_child
 from chronos.pool import StoredChunk
 
@@ -77,15 +77,12 @@ def _runs(child: Child, size: int) -> Iterator[bytes | list[StoredChunk]]:
         tag, length = child.next_frame()
         if tag == END:
             raise _MovedError(child.read_document(length))
-        try:
-            if tag == HELD:
-                ids = read_exactly(child.output, length)
-                left -= len(ids) // ID_BYTES
-                yield ids
-            else:
-                assert tag == NEW
-                pieces = read_new(child.output)
-                left -= len(pieces)
-                yield [StoredChunk(piece.id, piece.codec, bytes(piece.stored), piece.raw_bytes) for piece in pieces]
-        except EOFError:
-            raise child.is_gone() from None
+        data = child.read(length)
+        if tag == HELD:
+            left -= len(data) // ID_BYTES
+            yield data
+        else:
+            assert tag == NEW
+            pieces = unpack_new(data)
+            left -= len(pieces)
+            yield [StoredChunk(piece.id, piece.codec, bytes(piece.stored), piece.raw_bytes) for piece in pieces]
