@@ -6,7 +6,6 @@ threads, 0.36 s with two processes).
 
 from __future__ import annotations
 
-import errno
 import os
 import signal
 import sys
@@ -56,7 +55,7 @@ class Lane:
         self._blocks = open(reading, "rb", _BUFFER_BYTES)  # noqa: SIM115 - closed by stop
 
     def take(self) -> Block:
-        """Return the next block. Raises MovedError, OSError as the work on it did."""
+        """Return the next block. Raises MovedError and OSError as the work on it did, RuntimeError after a kill."""
         frames = b""
         try:
             while True:
@@ -69,7 +68,7 @@ class Lane:
                     raise MovedError if told is None else OSError(*told)
                 frames = data
         except EOFError:
-            raise OSError(errno.ECHILD, "a process that read the database ended early") from None
+            raise RuntimeError("a process that read the database ended early") from None
 
     def stop(self) -> None:
         """End the process, however much it has left."""
