@@ -100,6 +100,14 @@ _EVENTS: Mapping[str, Mapping[str, Moment]] = {
         ),
     },
 }
+# What a payload has that cannot be read or whose event nobody knows: the event's name, its fields, and those of a call
+# that is about to be made and of one that was made.
+_STATED = re.compile(rb'"hook_?event_?name"\s*:\s*"([^"\\]{1,60})"', re.IGNORECASE)
+_FIELD = re.compile(rb'"([A-Za-z_]{1,40})"\s*:')
+_CALL_FIELDS = frozenset(("tool_name", "toolName", "command"))
+_RESULT_FIELDS = frozenset(
+    ("tool_response", "tool_result", "toolResult", "tool_output", "result_json", "output", "error", "error_message")
+)
 _REGISTRATIONS: Mapping[str, tuple[Registration, ...]] = {
     "claude": tuple(map(Registration, ("UserPromptSubmit", "PreToolUse", "Stop", "SubagentStop", "SessionEnd"))),
     "codex": tuple(map(Registration, ("UserPromptSubmit", "PreToolUse", "Stop", "SubagentStop"))),
@@ -144,11 +152,23 @@ def infer_event(agent: str, payload: Mapping[str, Any]) -> str:
 
 
 def find_call(agent: str, data: bytes) -> str:
-    """Return the event before a tool call that a payload speaks of which cannot be read, "" where it names none."""
-    fields = dict.fromkeys(field.decode() for field in re.findall(rb'"([A-Za-z]{1,40})"\s*:', data))
-    calls = [name for name, moment in _EVENTS[agent].items() if moment is Moment.TOOL]
-    named = (name for name in calls if f'"{name}"'.encode() in data)
-    return next(named, "") or next((name for name in calls if name == infer_event(agent, fields)), "")
+    """Return the event before a tool call that a payload speaks of which is malformed or of a name that is not known.
+
+    "" where it speaks of none: an event of another kind is never taken for a call, for what is refused there would end
+    a turn or never let one end. A call of an unknown name is known by its fields: a tool or a command, and no result.
+    """
+    stated = _STATED.search(data)
+    name = stated[1].decode("utf-8", "replace") if stated else ""
+    if moment := find_moment(agent, name):
+        return name if moment is Moment.TOOL else ""
+    fields = dict.fromkeys(field.decode() for field in _FIELD.findall(data))
+    calls = [event for event, moment in _EVENTS[agent].items() if moment is Moment.TOOL]
+    if not name:
+        spoken_of = next((event for event in calls if f'"{event}"'.encode() in data), "")
+        if found := spoken_of or infer_event(agent, fields):
+            return found if found in calls else ""
+    is_call = not _CALL_FIELDS.isdisjoint(fields) and _RESULT_FIELDS.isdisjoint(fields)
+    return (name or calls[0]) if is_call and not name.lower().startswith(("post", "after")) else ""
 
 
 def can_ask(agent: str, event: str) -> bool:
@@ -168,7 +188,9 @@ def answer(agent: str, event: str, decision: Decision, reason: str, message: str
 
 def _claude(event: str, decision: Decision, reason: str, message: str) -> dict[str, Any] | None:
     document: dict[str, Any] = {"systemMessage": message} if message else {}
-    if decision is not Decision.NONE:
+    if decision is Decision.DENY and find_moment("claude", event) is not Moment.TOOL:
+        document |= {"decision": "block", "reason": reason}  # of every event; what follows is of those that are known
+    elif decision is not Decision.NONE:
         document["hookSpecificOutput"] = {
             "hookEventName": event, "permissionDecision": decision.value, "permissionDecisionReason": reason,
         }  # fmt: skip
