@@ -16,11 +16,12 @@ AGENTS = ("claude", "codex", "gemini", "cursor", "copilot")
 
 
 class Moment(Enum):
-    """What an event is for us."""
+    """What an event is for us; a result is of a call that was made, and asks for something where that failed."""
 
     PROMPT = "prompt"
     TOOL = "tool"
     STOP = "stop"
+    RESULT = "result"
     OTHER = "other"
 
 
@@ -50,13 +51,14 @@ def _named(moment: Moment, names: str) -> dict[str, Moment]:
 _CLAUDE = {
     "UserPromptSubmit": Moment.PROMPT,
     **_named(Moment.TOOL, "PreToolUse PreSkillShellCommand"),
+    **_named(Moment.RESULT, "PostToolUse PostToolUseFailure"),
     **_named(Moment.STOP, "Stop StopFailure SubagentStop SessionEnd"),
     **_named(
         Moment.OTHER,
-        "PostToolUse PostToolUseFailure PostToolBatch Notification UserPromptExpansion SessionStart SubagentStart "
-        "PreCompact PostCompact PreModelSwitch PostModelSwitch PermissionRequest PermissionDenied Setup TeammateIdle "
-        "TaskCreated TaskCompleted Elicitation ElicitationResult ConfigChange WorktreeCreate WorktreeRemove "
-        "InstructionsLoaded CwdChanged FileChanged DirectoryAdded MessageDisplay",
+        "PostToolBatch Notification UserPromptExpansion SessionStart SubagentStart PreCompact PostCompact "
+        "PreModelSwitch PostModelSwitch PermissionRequest PermissionDenied Setup TeammateIdle TaskCreated "
+        "TaskCompleted Elicitation ElicitationResult ConfigChange WorktreeCreate WorktreeRemove InstructionsLoaded "
+        "CwdChanged FileChanged DirectoryAdded MessageDisplay",
     ),
 }
 _EVENTS: Mapping[str, Mapping[str, Moment]] = {
@@ -64,39 +66,38 @@ _EVENTS: Mapping[str, Mapping[str, Moment]] = {
     "codex": {
         "UserPromptSubmit": Moment.PROMPT,
         "PreToolUse": Moment.TOOL,
+        "PostToolUse": Moment.RESULT,
         **_named(Moment.STOP, "Stop StopFailure SubagentStop Interrupt"),
-        **_named(Moment.OTHER, "PostToolUse PermissionRequest SessionStart SubagentStart PreCompact PostCompact"),
+        **_named(Moment.OTHER, "PermissionRequest SessionStart SubagentStart PreCompact PostCompact"),
     },
     "gemini": {
         "BeforeAgent": Moment.PROMPT,
         "BeforeTool": Moment.TOOL,
+        "AfterTool": Moment.RESULT,
         **_named(Moment.STOP, "AfterAgent SessionEnd"),
-        **_named(
-            Moment.OTHER,
-            "AfterTool BeforeModel AfterModel BeforeToolSelection Notification SessionStart PreCompress",
-        ),
+        **_named(Moment.OTHER, "BeforeModel AfterModel BeforeToolSelection Notification SessionStart PreCompress"),
     },
     "cursor": {
         "beforeSubmitPrompt": Moment.PROMPT,
         **_named(Moment.TOOL, "beforeShellExecution beforeMCPExecution preToolUse"),
+        **_named(Moment.RESULT, "postToolUse postToolUseFailure afterMCPExecution"),
         **_named(Moment.STOP, "stop subagentStop sessionEnd"),
         **_named(
             Moment.OTHER,
-            "sessionStart postToolUse postToolUseFailure subagentStart afterShellExecution afterMCPExecution "
-            "beforeReadFile afterFileEdit beforeTabFileRead afterTabFileEdit afterAgentResponse afterAgentThought "
-            "preCompact workspaceOpen",
+            "sessionStart subagentStart afterShellExecution beforeReadFile afterFileEdit beforeTabFileRead "
+            "afterTabFileEdit afterAgentResponse afterAgentThought preCompact workspaceOpen",
         ),
     },
     # Its own names send its own fields, without the event's name; the others those of VS Code.
     "copilot": {
         **_named(Moment.PROMPT, "userPromptSubmitted UserPromptSubmit"),
         **_named(Moment.TOOL, "preToolUse PreToolUse"),
+        **_named(Moment.RESULT, "postToolUse PostToolUse postToolUseFailure PostToolUseFailure"),
         **_named(Moment.STOP, "agentStop Stop subagentStop SubagentStop sessionEnd SessionEnd"),
         **_named(
             Moment.OTHER,
-            "sessionStart SessionStart postToolUse PostToolUse postToolUseFailure PostToolUseFailure errorOccurred "
-            "ErrorOccurred preCompact PreCompact subagentStart SubagentStart permissionRequest PermissionRequest "
-            "notification Notification userPromptTransformed",
+            "sessionStart SessionStart errorOccurred ErrorOccurred preCompact PreCompact subagentStart SubagentStart "
+            "permissionRequest PermissionRequest notification Notification userPromptTransformed",
         ),
     },
 }
@@ -108,16 +109,27 @@ _CALL_FIELDS = frozenset(("tool_name", "toolName", "command"))
 _RESULT_FIELDS = frozenset(
     ("tool_response", "tool_result", "toolResult", "tool_output", "result_json", "output", "error", "error_message")
 )
+
+
+def _registered(events: str) -> tuple[Registration, ...]:
+    return tuple(map(Registration, events.split()))
+
+
+_SHARED = _registered("UserPromptSubmit PreToolUse PostToolUseFailure Stop SubagentStop SessionEnd")
 _REGISTRATIONS: Mapping[str, tuple[Registration, ...]] = {
-    "claude": tuple(map(Registration, ("UserPromptSubmit", "PreToolUse", "Stop", "SubagentStop", "SessionEnd"))),
-    "codex": tuple(map(Registration, ("UserPromptSubmit", "PreToolUse", "Stop", "SubagentStop"))),
-    "gemini": tuple(map(Registration, ("BeforeAgent", "BeforeTool", "AfterAgent", "SessionEnd"))),
-    "cursor": (
-        *map(Registration, ("beforeSubmitPrompt", "beforeShellExecution", "beforeMCPExecution")),
-        Registration("preToolUse", "Write|Edit|StrReplace|Delete|EditNotebook|ApplyPatch"),
-        *map(Registration, ("stop", "subagentStop", "sessionEnd")),
+    "claude": _SHARED,
+    "codex": _registered("UserPromptSubmit PreToolUse Stop SubagentStop"),
+    "gemini": (
+        *_registered("BeforeAgent BeforeTool"),
+        Registration("AfterTool", "run_shell_command"),
+        *_registered("AfterAgent SessionEnd"),
     ),
-    "copilot": tuple(map(Registration, ("UserPromptSubmit", "PreToolUse", "Stop", "SubagentStop", "SessionEnd"))),
+    "cursor": (
+        *_registered("beforeSubmitPrompt beforeShellExecution beforeMCPExecution"),
+        Registration("preToolUse", "Write|Edit|StrReplace|Delete|EditNotebook|ApplyPatch"),
+        *_registered("postToolUseFailure stop subagentStop sessionEnd"),
+    ),
+    "copilot": _SHARED,
 }
 
 
@@ -125,7 +137,8 @@ def registrations(agent: str) -> tuple[Registration, ...]:
     """Return what `agent`, one of AGENTS, should be set to send to `chrono-hook`.
 
     Cursor's `preToolUse` is asked about changes of files alone: it cannot ask its user there, and shell commands and
-    MCP tools have events of their own, where it can.
+    MCP tools have events of their own, where it can. Gemini has no event for failures alone, and is asked about the
+    results of its shell; Codex, whose results do not tell, about none.
     """
     return _REGISTRATIONS[agent]
 

@@ -102,7 +102,7 @@ def _answer(event: Event, environment: Mapping[str, str], detach: Callable[[], b
     work = None
     try:
         folder = find_folder(event, environment, _present_folder(environment))
-        if event.moment is Moment.TOOL and not unread and only_reads(event, folder, environment):
+        if event.moment in (Moment.TOOL, Moment.RESULT) and not unread and only_reads(event, folder, environment):
             return Said()
         _load_quickly()
         from pathlib import Path
