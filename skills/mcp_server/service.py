@@ -141,15 +141,21 @@ class Service:
 
 
 def _throttled(report: Report, loop: asyncio.AbstractEventLoop) -> Progress:
-    """Return what a thread that works may tell as often as it likes; `report` is called in the loop."""
-    last = 0.0
+    """Return what a thread that works may tell as often as it likes; `report` is called in the loop.
+
+    The protocol wants what is done to grow with each report, so one step of work after the other is added up.
+    """
+    last, before, step_done, step = 0.0, 0, 0, 0
 
     def tell(done: int, total: int) -> None:
-        nonlocal last
+        nonlocal last, before, step_done, step
+        if total != step or done <= step_done:
+            before, step = before + step, total
+        step_done = done
         now = time.monotonic()
         if now - last >= _PROGRESS_S and not loop.is_closed():
             last = now
-            asyncio.run_coroutine_threadsafe(_quietly(report, done, total), loop)
+            asyncio.run_coroutine_threadsafe(_quietly(report, before + done, before + total), loop)
 
     return tell
 
