@@ -115,9 +115,8 @@ def _registered(events: str) -> tuple[Registration, ...]:
     return tuple(map(Registration, events.split()))
 
 
-_SHARED = _registered("UserPromptSubmit PreToolUse PostToolUseFailure Stop SubagentStop SessionEnd")
 _REGISTRATIONS: Mapping[str, tuple[Registration, ...]] = {
-    "claude": _SHARED,
+    "claude": _registered("UserPromptSubmit PreToolUse PostToolUseFailure Stop SubagentStop SessionEnd"),
     "codex": _registered("UserPromptSubmit PreToolUse Stop SubagentStop"),
     "gemini": (
         *_registered("BeforeAgent BeforeTool"),
@@ -129,7 +128,11 @@ _REGISTRATIONS: Mapping[str, tuple[Registration, ...]] = {
         Registration("preToolUse", "Write|Edit|StrReplace|Delete|EditNotebook|ApplyPatch"),
         *_registered("postToolUseFailure stop subagentStop sessionEnd"),
     ),
-    "copilot": _SHARED,
+    "copilot": (
+        *_registered("UserPromptSubmit PreToolUse PostToolUseFailure"),
+        Registration("PostToolUse", "Bash"),
+        *_registered("Stop SubagentStop SessionEnd"),
+    ),
 }
 
 
@@ -137,8 +140,8 @@ def registrations(agent: str) -> tuple[Registration, ...]:
     """Return what `agent`, one of AGENTS, should be set to send to `chrono-hook`.
 
     Cursor's `preToolUse` is asked about changes of files alone: it cannot ask its user there, and shell commands and
-    MCP tools have events of their own, where it can. Gemini has no event for failures alone, and is asked about the
-    results of its shell; Codex, whose results do not tell, about none.
+    MCP tools have events of their own, where it can. Gemini has no event for failures, and that of Copilot is none of
+    its shell: both are asked about the results of the shell. Codex, whose results do not tell, is asked about none.
     """
     return _REGISTRATIONS[agent]
 

@@ -1,8 +1,9 @@
 """What an agent says of a call that has been made, read for whether it failed. Loaded for nothing else.
 
 Claude Code, Cursor and Copilot have an event of its own for failures, with `error` or `error_message`; results of MCP
-tools say `isError`, Gemini's have `error` or, of its shell, an exit code at the end, Copilot's a `resultType`. Codex
-hands on what a command printed and not how it ended.
+tools say `isError`, Gemini's have `error`, Copilot's a `resultType`. Of a command that failed in their shells these two
+say so by an exit code at the end of a result that is none of a failure. Codex hands on what a command printed, and not
+how it ended.
 """
 
 from __future__ import annotations
@@ -14,14 +15,18 @@ from contextlib import suppress
 from typing import Any
 
 _RESPONSES = ("tool_response", "tool_result", "toolResult", "result_json")
+_SHOWN = ("llmContent", "textResultForLlm", "text_result_for_llm")
 # 128 and the number of SIGINT and SIGTERM: somebody ended it, it did not fail.
 _INTERRUPTED = frozenset(("130", "143"))
 _EXIT_CODE = re.compile(r"(?:Error: )?Exit code:? (\d+)\b[.:]?\s*", re.IGNORECASE)
-# The end of what Gemini's shell tool answers, which is wrapped as untrusted: `packages/core/src/tools/shell.ts`.
-_SHELL_END = re.compile(
-    r"\A(?:<untrusted_context>\n)?Output: (.*)\nExit Code: (\d+)"
-    r"(?:\n(?:Signal|Background PIDs|Process Group PGID): [^\n]*)*(?:\n</untrusted_context>)?\s*\Z",
-    re.DOTALL,
+# How the shell tools of Gemini 0.61 (`packages/core/src/tools/shell.ts`, wrapped as untrusted) and Copilot 1.0 end.
+_SHELL_ENDS = (
+    re.compile(
+        r"\A(?:<untrusted_context>\n)?Output: (.*)\nExit Code: (\d+)"
+        r"(?:\n(?:Signal|Background PIDs|Process Group PGID): [^\n]*)*(?:\n</untrusted_context>)?\s*\Z",
+        re.DOTALL,
+    ),
+    re.compile(r"\A(.*)<(?:shellId: \S+ completed|exited) with exit code (\d+)>\s*\Z", re.DOTALL),
 )
 
 
@@ -49,10 +54,13 @@ def _error_in(response: Any) -> str:
         return error
     if response.get("isError") is True or response.get("is_error") is True:
         return _text_of(response.get("content")) or "the tool says that it failed"
+    shown = next((_text_of(response[key]) for key in _SHOWN if key in response), "")
     if response.get("resultType", response.get("result_type")) in ("failure", "error"):
-        return _text_of(response.get("textResultForLlm", response.get("text_result_for_llm"))) or "failure"
-    end = _SHELL_END.match(_text_of(response.get("llmContent")))
-    return f"Exit code {end[2]}\n{end[1].strip()}".replace("\n(empty)", "") if end else ""
+        return shown or "failure"
+    end = next(filter(None, (one.match(shown) for one in _SHELL_ENDS)), None)
+    if end is None or end[2] == "0":
+        return ""
+    return f"Exit code {end[2]}\n{end[1].strip()}".replace("\n(empty)", "")
 
 
 def _text_of(said: Any) -> str:

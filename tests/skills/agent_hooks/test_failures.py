@@ -26,6 +26,8 @@ FAILED = {
     "cursor/postToolUseFailure": "npm test",
     "copilot/postToolUseFailure": "npm test",
     "copilot/PostToolUseFailure": "npm test",
+    "copilot/postToolUse.bash.failed": "npm test",
+    "copilot/PostToolUse.Bash.failed": "npm test",
 }
 _TIME_LIMIT_S = 30
 
@@ -191,6 +193,10 @@ def test_a_failure_that_is_learned_loads_nothing_heavy(hook: Hook) -> None:
         ({"toolResult": {"resultType": "denied", "textResultForLlm": "no"}}, ""),
         ({"tool_response": {"llmContent": "Output: (empty)\nExit Code: 3"}}, "exit code 3"),
         ({"tool_response": {"llmContent": "Output: (empty)\nExit Code: 130"}}, ""),
+        ({"toolResult": {"textResultForLlm": "bad\n<shellId: 0 completed with exit code 2>"}}, "bad"),
+        ({"toolResult": {"resultType": "success", "textResultForLlm": "<exited with exit code 2>"}}, "exit code 2"),
+        ({"toolResult": {"textResultForLlm": "ok\n<shellId: 0 completed with exit code 0>"}}, ""),
+        ({"toolResult": {"resultType": "success", "textResultForLlm": "<exited with exit code 2>\nis in a log"}}, ""),
         ({"tool_response": {"llmContent": "Output: done\nExit Code: 1\nand then more\nProcess Group PGID: 7"}}, ""),
         ({"tool_response": "Exit Code: 1 is what it printed"}, ""),
     ],
