@@ -34,7 +34,9 @@ Outcome = Samples | Missing
 
 
 def show(value: float, unit: Unit) -> str:
-    """Return a figure as people read it: ms below one second, and three digits."""
+    """Return a figure as people read it: ms below one second, µs below one of these, and three digits."""
     if unit == "s":
+        if value < 0.001:
+            return f"{value * 1_000_000:.0f} µs"
         return f"{value * 1000:.1f} ms" if value < 0.1 else f"{value * 1000:.0f} ms" if value < 1 else f"{value:.2f} s"
     return f"{value:.1f} {unit}"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from chronos.engine import ChronosEngine
     from historian.answering import Answer
     from historian.bisecting import Bisection, Request, Try
-    from historian.failures import FailureAnalysis
+    from historian.failures import FailureAnalysis, Report
     from historian.guard import CommandRun, FileChange, FileUpdate, Gate, Guard, Pace, Passage, Wanted, Watched
     from historian.lessons import LessonsStore
     from historian.risk import Operation, OperationKind, Precedent, RiskAssessment
@@ -121,17 +121,19 @@ class HistorianAgent:
         checkpoint_before: str | None = None,
         *,
         tags: Sequence[str] = (),
+        report: Report | None = None,
     ) -> FailureAnalysis:
         """Find out what made an operation fail, learn the lesson, and say what to restore.
 
         Compares with `checkpoint_before`, or the newest checkpoint. What comes back can be used as it is, and awaited.
+        `report` says who told of it, where that is not who asks.
         It does not fail when something cannot be compared or kept: the result's `notes` say so.
         """
         from historian.failures import analyze
 
         with self._engine_here() as engine, ExitStack() as stack:
             find = partial(self._lessons_of, engine, stack)
-            return analyze(engine, find, operation, error, checkpoint_before, tags)
+            return analyze(engine, find, operation, error, checkpoint_before, tags, report)
 
     def record_failure(
         self, operation: str | Operation, error: str | BaseException, checkpoint_before: str | None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from chronos.errors import ChronosError, UnsupportedError
-from skills.actions import for_agents
+from skills.actions import describe_error
 
 if TYPE_CHECKING:
     from agent_framework import FunctionTool
@@ -49,7 +49,6 @@ def _function(skill: ChronoSkill, name: str) -> Callable[..., Coroutine[Any, Any
         try:
             return await skill.answer(name, arguments)
         except ChronosError as error:
-            described = {"code": error.code, "message": error.message, "hint": for_agents(error.hint)}
-            return msgspec.json.encode({"error": described}).decode()
+            return msgspec.json.encode({"error": describe_error(error)}).decode()
 
     return function

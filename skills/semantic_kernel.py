@@ -36,16 +36,15 @@ def _mark(skill: ChronoSkill, action: Action) -> Callable[..., Coroutine[Any, An
     from semantic_kernel.exceptions import FunctionExecutionException
     from semantic_kernel.functions import kernel_function
 
-    from skills.actions import for_agents
+    from skills.actions import describe_error
 
     async def function(**arguments: Any) -> str:
         try:
             return await skill.answer(action.name, arguments)
         except ChronosError as error:
             # Its text is what a model gets of an exception; whoever invoked the function by himself gets it raised.
-            raise FunctionExecutionException(
-                f"{error.message} ({error.code}). Hint: {for_agents(error.hint)}"
-            ) from error
+            told = describe_error(error)
+            raise FunctionExecutionException(f"{told['message']} ({told['code']}). Hint: {told['hint']}") from error
 
     function.__signature__ = _signature(action)  # type: ignore[attr-defined] # what the decorator reads
     kernel_function(function, name=action.name, description=action.description)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -26,6 +26,7 @@ class CapturePolicy(msgspec.Struct, frozen=True):
     """The rules of one capture. `forced` paths (from the root) are taken whatever the other rules say.
 
     `places` are the memory stores that are known before the code is looked at; `lessons` is the historian's folder.
+    `progress` is told (done, total) of the paths of each component that are read.
     """
 
     root: Path
@@ -34,11 +35,12 @@ class CapturePolicy(msgspec.Struct, frozen=True):
     forced: frozenset[TreePath] = msgspec.field(default=frozenset())
     places: tuple[StorePlace, ...] = ()
     lessons: Path | None = None
+    progress: Callable[[int, int], None] | None = None
 
     @classmethod
     def load(
         cls, root: Path, config: Config, forced: Sequence[TreePath] = (), places: Sequence[StorePlace] = (),
-        lessons: Path | None = None,
+        lessons: Path | None = None, progress: Callable[[int, int], None] | None = None,
     ) -> CapturePolicy:  # fmt: skip
         """Read `.chronoinclude` and the configuration. Raises StorageError, or BadConfigError when it is too large."""
         path = root / INCLUDE_FILE
@@ -48,7 +50,7 @@ class CapturePolicy(msgspec.Struct, frozen=True):
             lines = data.decode("utf-8", "surrogateescape").splitlines()
         rules = [line.rstrip() for line in (*lines, *config.include)]
         patterns = tuple(rule for rule in rules if rule and not rule.startswith("#"))
-        return cls(root, config, patterns, frozenset(forced), tuple(places), lessons)
+        return cls(root, config, patterns, frozenset(forced), tuple(places), lessons, progress)
 
     def included(self, repository: Repository, index: Path, component: TreePath) -> set[TreePath]:
         """Return every path of the repository at `component` that an include rule names, ignored or not.

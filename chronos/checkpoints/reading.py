@@ -86,8 +86,10 @@ class PathReader(msgspec.Struct):
     def read_all(self, present_in_base: set[TreePath], others: Iterable[TreePath]) -> None:
         """Read every path; one that is gone is a deletion when the base has it. Then look at each once more."""
         paths = sorted(path for path in present_in_base | set(others) if self._may_be_named(path))
-        for path in paths:
+        for number, path in enumerate(paths, 1):
             self._read(path, path in present_in_base)
+            if self.policy.progress is not None:
+                self.policy.progress(number, len(paths))
         for _ in range(_ATTEMPTS):
             moved = [path for path in paths if self._look(path) != self._seen[path]]
             if not moved:

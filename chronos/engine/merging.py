@@ -104,7 +104,8 @@ class MergeVerbs(EnginePlace):
         self._find_store(target)
         with self._here.workspace() as workspace, self._request(strategy, paths, resolver, plan_id) as request:
             if target not in (None, workspace.timeline):
-                workspace = operations.workspace_at(workspace, str(target))
+                there = operations.workspace_at(workspace, str(target))
+                workspace = msgspec.structs.replace(there, progress=workspace.progress)
             row = self.find_checkpoint(base) if base is not None else None
             return timelines.merge(workspace, source, msgspec.structs.replace(request, base=row, plan_only=plan_only))
 

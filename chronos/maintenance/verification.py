@@ -29,6 +29,7 @@ _ATTEMPTS = 3
 def verify(workspace: Workspace, *, deep: bool = False) -> list[Finding]:
     """Return everything that is wrong with the store, errors first. Only the catalog is changed: it is a cache.
 
+    Progress counts packs and checkpoints, each time that everything is looked at.
     Nobody is kept out meanwhile; when something came or went and an error was found, everything is looked at again.
     """
     store = workspace.store
@@ -56,6 +57,7 @@ class _Verification:
         self._whole: set[bytes] = set()
         self._repositories: dict[TreePath, Repository | None] = {b"": workspace.repository}
         self._bases: dict[TreePath, set[str]] = {b"": set()}
+        self._steps_done = self._steps = 0
         self._own_bases: set[str] = set()  # those of the root that more than imported checkpoints need
         # Before the packs are listed: whoever seals a checkpoint meanwhile has published its packs before.
         layout = self._store.layout
@@ -71,8 +73,12 @@ class _Verification:
             if not is_true:
                 survey.note("catalog", "it did not say what the folders say", "it is built again by itself")
             check_own_files(survey, self._store, list(self._folders))
-            for timeline in self._folders:
-                self._check_packs(timeline)
+            packs = {timeline: sorted(self._store.layout.packs(timeline).glob("*.pack")) for timeline in self._folders}
+            self._steps = sum(map(len, packs.values())) + sum(
+                len(part) for parts in self._folders.values() for part in parts
+            )
+            for timeline, paths in packs.items():
+                self._check_packs(timeline, paths)
             is_held = self._whole.__contains__ if self._is_deep else self._store.catalog.has_chunk
             check = CheckpointCheck(survey, self._store, is_held, is_deep=self._is_deep)
             patches = PatchCheck(survey, self._workspace) if self._is_deep else None
@@ -85,10 +91,15 @@ class _Verification:
         survey.repositories = self._repositories
         return survey
 
-    def _check_packs(self, timeline: str) -> None:
+    def _step(self) -> None:
+        self._steps_done += 1
+        if self._workspace.progress is not None:
+            self._workspace.progress(self._steps_done, self._steps)
+
+    def _check_packs(self, timeline: str, paths: list[Path]) -> None:
         """The index was built from every pack that has a sound one; here all are read, or their ends, and named."""
-        folder = self._store.layout.packs(timeline)
-        for path in sorted(folder.glob("*.pack")) if folder.is_dir() else []:
+        for path in paths:
+            self._step()
             try:
                 if self._is_deep:
                     whole, _, problem = check_pack(path)
@@ -106,6 +117,7 @@ class _Verification:
     def _check_checkpoint(
         self, check: CheckpointCheck, patches: PatchCheck | None, timeline: str, folder: Path
     ) -> None:
+        self._step()
         if not folder.is_dir():  # it was deleted meanwhile, or brought back
             return
         found = check.check(timeline, folder)
@@ -122,6 +134,7 @@ class _Verification:
         """What is deleted can be brought back by undo, but nobody counts on it."""
         start = len(self._survey.findings)
         for folder in folders:
+            self._step()
             found = check.check(timeline, folder) if folder.is_dir() else None
             if found is not None:
                 self._note_bases(timeline, *found)

@@ -55,7 +55,7 @@ class Workspace(msgspec.Struct):
             if not any(memory.overlap(place.path, other.path) for other in known):
                 name = memory.free_name(place.name, place.path, {other.name for other in known})
                 known.append(msgspec.structs.replace(place, name=name))
-        return checkpoints.CapturePolicy.load(self.root, self.config, tuple(forced), known, self.lessons)
+        return checkpoints.CapturePolicy.load(self.root, self.config, tuple(forced), known, self.lessons, self.progress)
 
     def places(self) -> list[StorePlace]:
         """Return the memory stores that are declared, or lie under `data/memory`. Raises BadConfigError."""

@@ -190,7 +190,7 @@ def _make(
         add_worktree(repository, place, branch_of(name), state.components[b""].head)
         mark_worktree(place, name)
     write_record(store.layout, store.id, name, place, workspace.home)
-    new = operations.workspace_at(workspace, name, place)
+    new = msgspec.structs.replace(operations.workspace_at(workspace, name, place), progress=workspace.progress)
     notes = bring_repositories(workspace, new, state)
     plan, warnings = fill(new, state, Options(memory=request.memory))
     seed = partial(copy_seeds, workspace, place, seeds)

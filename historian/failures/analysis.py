@@ -18,7 +18,7 @@ from chronos.secrets import mask, mask_beginning
 from historian.failures.parsed import ParsedError
 from historian.failures.reading import read_error
 from historian.failures.suspects import Change, StoreChange, Suspect, find_renames, rank_suspects
-from historian.lessons import text_of_operation
+from historian.lessons import CHANGED, REPORTED, text_of_operation
 
 if TYPE_CHECKING:
     from chronos.catalog import CheckpointRow
@@ -70,6 +70,17 @@ class FailureAnalysis(msgspec.Struct, frozen=True, kw_only=True):
         return "\n".join([*lines, *self.notes])
 
 
+class Report(msgspec.Struct, frozen=True):
+    """Who reported a failure that nobody here has seen, and whose it was, in lines that its lesson says as well.
+
+    `is_unique` says that the last of these lines is of this one failure: reported twice, it is learned once.
+    """
+
+    by: str
+    lines: str = ""
+    is_unique: bool = False
+
+
 def analyze(
     engine: ChronosEngine,
     lessons: Callable[[], LessonsStore],
@@ -77,11 +88,13 @@ def analyze(
     error: str | BaseException,
     checkpoint_before: str | None = None,
     tags: Sequence[str] = (),
+    report: Report | None = None,
 ) -> FailureAnalysis:
     """Take a failure apart, compare the tree and the memory with a checkpoint, and learn the lesson.
 
     Without `checkpoint_before` the newest checkpoint is compared with, also one that was taken for safety. `lessons` is
-    asked for the store when the lesson is to be kept.
+    asked for the store when the lesson is to be kept. With a `report` the lesson is tagged with who made it, and
+    whether anything is another than before.
     """
     parsed = _without_secrets(read_error(error))
     words = operation if isinstance(operation, str) else text_of_operation(operation)
@@ -98,7 +111,7 @@ def analyze(
         notes.append(f"not compared with a checkpoint: {problem.message}")
     found = msgspec.structs.replace(found, advice=found.advice or _advise(found))
     try:
-        found = msgspec.structs.replace(found, lesson=_learn(lessons(), found, tags))
+        found = msgspec.structs.replace(found, lesson=_learn(lessons(), found, tags, report))
     except ChronosError as problem:
         notes.append(f"the lesson was not kept: {problem.message}")
     return msgspec.structs.replace(found, notes=tuple(notes))
@@ -200,15 +213,20 @@ def _advise(found: FailureAnalysis, stores: dict[str, str] | None = None) -> str
     return text
 
 
-def _learn(lessons: LessonsStore, found: FailureAnalysis, tags: Sequence[str]) -> Lesson:
+def _learn(lessons: LessonsStore, found: FailureAnalysis, tags: Sequence[str], report: Report | None) -> Lesson:
     message = " ".join(found.error.message.split())[:_LONGEST_MESSAGE]
     result = ": ".join(filter(None, ("FAILURE", found.error.short_kind, message)))
     best = [f"{one.path} ({one.reasons[0]})" for one in found.suspects[:3] if one.score >= _LIKELY / 2]
     feedback = (f"Suspects: {', '.join(best)}. " if best else "") + found.advice
-    own = filter(None, (found.error.source.value, found.error.short_kind))
+    own = [found.error.source.value, found.error.short_kind]
+    if report is not None:
+        has_changed = found.changed > 0 or found.checkpoint_id is None  # what nobody can tell counts as changed
+        own += [REPORTED, report.by, CHANGED if has_changed else ""]
+        feedback = "\n".join(filter(None, (feedback, report.lines)))
     return lessons.add_lesson(
-        found.operation, found.operation, result, feedback, (*tags, *own), checkpoint_before=found.checkpoint_id
-    )
+        found.operation, found.operation, result, feedback, (*tags, *filter(None, own)),
+        checkpoint_before=found.checkpoint_id, once=report is not None and report.is_unique,
+    )  # fmt: skip
 
 
 def _without_secrets(error: ParsedError) -> ParsedError:

@@ -10,15 +10,15 @@ from chronos.lazy import loader
 
 if TYPE_CHECKING:
     from historian.lessons.exchange import Imported
-    from historian.lessons.lesson import Lesson, Outcome
+    from historian.lessons.lesson import CHANGED, REPORTED, Lesson, Outcome
     from historian.lessons.precedents import text_of_operation
     from historian.lessons.store import LessonsStore
 
-__all__ = ["Imported", "Lesson", "LessonsStore", "Outcome", "text_of_operation"]
+__all__ = ["CHANGED", "REPORTED", "Imported", "Lesson", "LessonsStore", "Outcome", "text_of_operation"]
 
 _HOMES = {
-    "Imported": "exchange", "Lesson": "lesson", "LessonsStore": "store", "Outcome": "lesson",
-    "text_of_operation": "precedents",
+    "CHANGED": "lesson", "Imported": "exchange", "Lesson": "lesson", "LessonsStore": "store", "Outcome": "lesson",
+    "REPORTED": "lesson", "text_of_operation": "precedents",
 }  # fmt: skip
 
 __getattr__ = loader(__name__, _HOMES)

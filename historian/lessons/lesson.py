@@ -14,6 +14,8 @@ FORMAT_VERSION = 1
 LARGEST_TEXT_CHARS = 2 * 1024 * 1024
 # More than anybody learns or confirms anything, and few enough for every number of SQLite and LanceDB.
 MOST_TIMES = 1_000_000_000
+# The tags of a failure that somebody reported, and of one after which something was another than before.
+REPORTED, CHANGED = "reported", "changed"
 _ID_DIGITS = 16
 _SAYS_SUCCESS = "success succeeded successful ok okay passed pass worked works done fixed good green"
 _SAYS_FAILURE = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from historian.lessons.lesson import Lesson
+from historian.lessons.lesson import CHANGED, REPORTED, Lesson
 from historian.lessons.words import apart, places_of, resemblance, words_of
 from historian.risk import Operation, Precedent
 
@@ -25,10 +25,15 @@ def text_of_operation(operation: Operation) -> str:
 
 
 def rank(text: str, candidates: list[Lesson]) -> list[Precedent]:
-    """Return the failures among `candidates` that resemble a text, the most alike first, at most three."""
+    """Return the failures among `candidates` that resemble a text, the most alike first, at most three.
+
+    One that was reported and changed nothing is none: tests that fail again and again make running them no riskier.
+    """
     words, places = words_of(text), places_of(text)
     found = []
     for lesson in candidates:
+        if REPORTED in lesson.tags and CHANGED not in lesson.tags:
+            continue
         own = places_of(lesson.situation) | places_of(lesson.action)
         alike = max(resemblance(words, words_of(part)) for part in (lesson.situation, lesson.action))
         alike *= apart(places, own)

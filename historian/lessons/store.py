@@ -17,7 +17,7 @@ from historian.errors import BadLessonError, UnknownLessonError
 from historian.lessons.asides import set_aside
 from historian.lessons.embedding import Embedding
 from historian.lessons.index import BrokenIndexError, LessonIndex
-from historian.lessons.lesson import Event, Forgotten, Lesson, Outcome, Promoted, fold
+from historian.lessons.lesson import Event, Forgotten, Learned, Lesson, Outcome, Promoted, fold
 from historian.lessons.log import INDEX, SET_ASIDE, LessonLog
 from historian.lessons.making import check_lesson
 from historian.lessons.reading import LessonBook
@@ -84,16 +84,20 @@ class LessonsStore:
         tags: Iterable[str] = (),
         checkpoint_before: str | None = None,
         checkpoint_after: str | None = None,
+        *,
+        once: bool = False,
     ) -> Lesson:
         """Learn a lesson and return it as it is now. It is durable when this returns.
 
         The same situation and action (without case, punctuation and spacing) with the same class of result (success or
         failure by the result's first words, and the kind of error in `FAILURE: KindOfError: …`) are one lesson: it
         counts once more, its tags are united, and result, feedback and checkpoints are the newest ones that were given.
+        With `once` the last line of the feedback tells this event from all others: the lesson that ends with it already
+        is returned as it is, whoever else learned it in the same moment.
         Raises BadLessonError, BadConfigError, LockedError, StorageError, NewerFormatError.
         """
         event = check_lesson(situation, action, result, feedback, tags, checkpoint_before, checkpoint_after)
-        self._write([event])
+        self._write([event], once=once)
         try:
             return self.get(event.lesson)
         except (StorageError, LockedError) as error:  # it is learned all the same
@@ -291,7 +295,7 @@ class LessonsStore:
         self._write([event])
         return self.get(event.lesson)
 
-    def _write(self, events: Sequence[Event]) -> None:
+    def _write(self, events: Sequence[Event], *, once: bool = False) -> None:
         if not events:
             return
         if self._prepare is not None:
@@ -300,7 +304,13 @@ class LessonsStore:
         self._log.set_up()
         with self._log.hold():
             self._ask(lambda register: None, held=True)  # a damaged log is mended before anything follows it
-            self._log.append(events)
+            self._log.append([event for event in events if not (once and self._is_known(event))])
+
+    def _is_known(self, event: Event) -> bool:
+        if not isinstance(event, Learned):
+            return False
+        known = self._ask(lambda register: register.find_beginning(event.lesson), held=True)
+        return any(one.feedback.rpartition("\n")[2] == event.feedback.rpartition("\n")[2] for one in known)
 
     def _warn(self, text: str) -> None:
         if text not in self.notices:

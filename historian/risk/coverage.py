@@ -62,24 +62,24 @@ def advise(level: RiskLevel, targets: tuple[Target, ...], effects: tuple[str, ..
         return ""
     parts = []
     if level is RiskLevel.HIGH:
-        parts.append("take a checkpoint first: chrono checkpoint create before")
+        parts.append("take a checkpoint first: `chrono checkpoint create before`")
     missed = [target for target in targets if not target.is_covered]
     files = [target.what for target in missed if target.coverage in ("ignored", "secret", "too-large")]
     databases = [target.what for target in missed if target.coverage == "outside"]
     if files:
         parts.append(
-            f"no checkpoint holds {_few(files)}: name it in .chronoinclude, or declare it with chrono memory add"
+            f"no checkpoint holds {_few(files)}: name it in .chronoinclude, or declare it with `chrono memory add`"
         )
     if databases:
-        parts.append(f"{_few(databases)} is outside the project: chrono memory add it, or copy it away")
+        parts.append(f"{_few(databases)} is outside the project: `chrono memory add` it, or copy it away")
     if any(target.coverage == "history" for target in missed):
         parts.append("commits and branches are git's own: keep a branch or tag on what is to be kept")
     if any(target.coverage == "store" for target in missed):
-        parts.append("the checkpoints themselves are hit: export those that matter with chrono checkpoint export")
+        parts.append("the checkpoints themselves are hit: export those that matter with `chrono checkpoint export`")
     if effects:
         parts.append(f"no restore takes back: {', '.join(effects[:3])}")
     if not parts and level is RiskLevel.MEDIUM and probed:
-        return "a checkpoint makes this undoable: chrono checkpoint create"
+        return "a checkpoint makes this undoable: `chrono checkpoint create NAME`"
     return "; ".join(parts)
 
 

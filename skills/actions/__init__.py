@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from skills.actions.access import Access
     from skills.actions.action import PLAN_ID, Action, Effect
     from skills.actions.catalogue import ACTIONS, find_action
-    from skills.actions.hints import for_agents
+    from skills.actions.hints import describe_error, for_agents
     from skills.actions.results import to_document
     from skills.actions.session import ActionSession
 
@@ -22,6 +22,7 @@ __all__ = [
     "Action",
     "ActionSession",
     "Effect",
+    "describe_error",
     "find_action",
     "for_agents",
     "to_document",
@@ -29,7 +30,8 @@ __all__ = [
 
 _HOMES = {
     "ACTIONS": "catalogue", "PLAN_ID": "action", "Access": "access", "Action": "action", "ActionSession": "session",
-    "Effect": "action", "find_action": "catalogue", "for_agents": "hints", "to_document": "results",
+    "Effect": "action", "describe_error": "hints", "find_action": "catalogue", "for_agents": "hints",
+    "to_document": "results",
 }  # fmt: skip
 
 __getattr__ = loader(__name__, _HOMES)

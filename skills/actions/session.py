@@ -17,6 +17,7 @@ from chronos.files import display
 from skills.actions.access import Access
 from skills.actions.action import PLAN_ID, Action, Effect
 from skills.actions.catalogue import ACTIONS, find_action
+from skills.actions.hints import for_agents
 from skills.errors import ForbiddenActionError, PlanNeededError
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ class ActionSession:
     def take_notices(self) -> list[str]:
         """Return what there was to tell beside results since the last time, such as a restore that was finished."""
         engine = self.engine
-        taken = list(engine.notices)
+        taken = list(map(for_agents, engine.notices))
         del engine.notices[: len(taken)]
         return taken
 

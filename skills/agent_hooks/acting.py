@@ -1,14 +1,20 @@
-"""What is done at an event: a checkpoint at a prompt and after a turn, the guard's policy before a tool call."""
+"""What is done at an event: a checkpoint at a prompt and after a turn, the guard's policy before a tool call.
+
+A call that failed is a lesson of the historian, as one is that the guard has seen fail.
+"""
 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from chronos import clock
 from chronos.config import Config, GuardPolicy, GuardRules, Surroundings, load, read_guard
 from chronos.errors import ChronosError, RefusedError
 from skills.agent_hooks.agents import Decision, Moment, can_ask
@@ -22,6 +28,10 @@ if TYPE_CHECKING:
 
 _LONGEST_PATH = 200
 _SHOWN_REASONS = 3
+_LOOKED_AT = 20  # more than are taken while one call runs
+# What records its failures itself, and tools of ours, whose errors are answers.
+_RECORDS = re.compile(r"\bchrono(?:\s+-\S+)*(?:\s+--root\s+\S+)?\s+run\b")
+_OURS = "chronomancer"
 _HELD = ("code", "memory", "absent")
 _HINTS = {
     "blocked": "the guard's policy here forbids it: leave it to your user",
@@ -53,9 +63,10 @@ class Work:
         """
         if self._event.moment is Moment.TOOL:
             return self._guard()
-        if self._event.moment is Moment.STOP and detach():
+        arrived = clock.now()
+        if self._event.moment in (Moment.STOP, Moment.RESULT) and detach():
             return Outcome()
-        return self._hold()
+        return self._learn(arrived) if self._event.moment is Moment.RESULT else self._hold()
 
     def turn_away(self, problem: str) -> Outcome:
         """Say what keeps an event from being acted on; a tool call is refused where the policy is a strict one."""
@@ -82,6 +93,32 @@ class Work:
                     name_for(self._event), self._lines(), trigger=Trigger.AUTOMATIC, is_prompt=is_prompt
                 )
             return Outcome(warnings=tuple(engine.notices))
+
+    def _learn(self, ended: datetime) -> Outcome:
+        """Learn from a call that failed, when it is one that the guard's policy is not `off` for."""
+        if _is_learned_elsewhere(self._event):
+            return Outcome()
+        from chronos.app import open_historian
+        from historian.failures import Report
+        from historian.guard import find_rules, policy_for, public_words_of
+
+        operation = _operation_of(self._event, self._folder)
+        with open_historian(self._folder) as historian:
+            rules = _without_checkpoints(find_rules(historian.config), historian.config)
+            level = historian.assess(operation, probe=False).level
+            if policy_for(rules, level) is GuardPolicy.OFF:
+                return Outcome()
+            found = historian.analyze_failure(
+                public_words_of(operation), self._event.error, self._find_before(historian.engine, ended),
+                report=Report(self._event.agent, self._lines(), is_unique=bool(self._event.call)),
+            )  # fmt: skip
+            return Outcome(warnings=() if found.lesson is not None else found.notes)
+
+    def _find_before(self, engine: ChronosEngine, ended: datetime) -> str | None:
+        """Return the newest checkpoint that there was when a call began: the guard's, or the one it relied on."""
+        began = clock.to_text(ended - timedelta(milliseconds=self._event.took_ms))
+        rows = engine.list_checkpoints(limit=_LOOKED_AT, safety=True)
+        return next((row.checkpoint_id for row in rows if row.created_at <= began), None)
 
     def _guard(self) -> Outcome:
         """Let the guard's policy decide on a tool call; the checkpoint that it wants is taken before this returns."""
@@ -194,6 +231,11 @@ def _needs_nothing(operation: Operation, rules: GuardRules, top: Path | None) ->
         known = load_rules(top)
         return known is load_rules(None) and Assessor(known).assess(operation).level is RiskLevel.LOW
     return False
+
+
+def _is_learned_elsewhere(event: Event) -> bool:
+    """Tell whether a failure is no lesson here: an edit that failed changed nothing, and what records its own."""
+    return bool(edited_path(event) or _OURS in event.tool or _RECORDS.search(command_of(event)))
 
 
 def _operation_of(event: Event, folder: Path) -> Operation:

@@ -16,11 +16,12 @@ AGENTS = ("claude", "codex", "gemini", "cursor", "copilot")
 
 
 class Moment(Enum):
-    """What an event is for us."""
+    """What an event is for us; a result is of a call that was made, and asks for something where that failed."""
 
     PROMPT = "prompt"
     TOOL = "tool"
     STOP = "stop"
+    RESULT = "result"
     OTHER = "other"
 
 
@@ -50,13 +51,14 @@ def _named(moment: Moment, names: str) -> dict[str, Moment]:
 _CLAUDE = {
     "UserPromptSubmit": Moment.PROMPT,
     **_named(Moment.TOOL, "PreToolUse PreSkillShellCommand"),
+    **_named(Moment.RESULT, "PostToolUse PostToolUseFailure"),
     **_named(Moment.STOP, "Stop StopFailure SubagentStop SessionEnd"),
     **_named(
         Moment.OTHER,
-        "PostToolUse PostToolUseFailure PostToolBatch Notification UserPromptExpansion SessionStart SubagentStart "
-        "PreCompact PostCompact PreModelSwitch PostModelSwitch PermissionRequest PermissionDenied Setup TeammateIdle "
-        "TaskCreated TaskCompleted Elicitation ElicitationResult ConfigChange WorktreeCreate WorktreeRemove "
-        "InstructionsLoaded CwdChanged FileChanged DirectoryAdded MessageDisplay",
+        "PostToolBatch Notification UserPromptExpansion SessionStart SubagentStart PreCompact PostCompact "
+        "PreModelSwitch PostModelSwitch PermissionRequest PermissionDenied Setup TeammateIdle TaskCreated "
+        "TaskCompleted Elicitation ElicitationResult ConfigChange WorktreeCreate WorktreeRemove InstructionsLoaded "
+        "CwdChanged FileChanged DirectoryAdded MessageDisplay",
     ),
 }
 _EVENTS: Mapping[str, Mapping[str, Moment]] = {
@@ -64,52 +66,73 @@ _EVENTS: Mapping[str, Mapping[str, Moment]] = {
     "codex": {
         "UserPromptSubmit": Moment.PROMPT,
         "PreToolUse": Moment.TOOL,
+        "PostToolUse": Moment.RESULT,
         **_named(Moment.STOP, "Stop StopFailure SubagentStop Interrupt"),
-        **_named(Moment.OTHER, "PostToolUse PermissionRequest SessionStart SubagentStart PreCompact PostCompact"),
+        **_named(Moment.OTHER, "PermissionRequest SessionStart SubagentStart PreCompact PostCompact"),
     },
     "gemini": {
         "BeforeAgent": Moment.PROMPT,
         "BeforeTool": Moment.TOOL,
+        "AfterTool": Moment.RESULT,
         **_named(Moment.STOP, "AfterAgent SessionEnd"),
-        **_named(
-            Moment.OTHER,
-            "AfterTool BeforeModel AfterModel BeforeToolSelection Notification SessionStart PreCompress",
-        ),
+        **_named(Moment.OTHER, "BeforeModel AfterModel BeforeToolSelection Notification SessionStart PreCompress"),
     },
     "cursor": {
         "beforeSubmitPrompt": Moment.PROMPT,
         **_named(Moment.TOOL, "beforeShellExecution beforeMCPExecution preToolUse"),
+        **_named(Moment.RESULT, "postToolUse postToolUseFailure afterMCPExecution"),
         **_named(Moment.STOP, "stop subagentStop sessionEnd"),
         **_named(
             Moment.OTHER,
-            "sessionStart postToolUse postToolUseFailure subagentStart afterShellExecution afterMCPExecution "
-            "beforeReadFile afterFileEdit beforeTabFileRead afterTabFileEdit afterAgentResponse afterAgentThought "
-            "preCompact workspaceOpen",
+            "sessionStart subagentStart afterShellExecution beforeReadFile afterFileEdit beforeTabFileRead "
+            "afterTabFileEdit afterAgentResponse afterAgentThought preCompact workspaceOpen",
         ),
     },
     # Its own names send its own fields, without the event's name; the others those of VS Code.
     "copilot": {
         **_named(Moment.PROMPT, "userPromptSubmitted UserPromptSubmit"),
         **_named(Moment.TOOL, "preToolUse PreToolUse"),
+        **_named(Moment.RESULT, "postToolUse PostToolUse postToolUseFailure PostToolUseFailure"),
         **_named(Moment.STOP, "agentStop Stop subagentStop SubagentStop sessionEnd SessionEnd"),
         **_named(
             Moment.OTHER,
-            "sessionStart SessionStart postToolUse PostToolUse postToolUseFailure PostToolUseFailure errorOccurred "
-            "ErrorOccurred preCompact PreCompact subagentStart SubagentStart permissionRequest PermissionRequest "
-            "notification Notification userPromptTransformed",
+            "sessionStart SessionStart errorOccurred ErrorOccurred preCompact PreCompact subagentStart SubagentStart "
+            "permissionRequest PermissionRequest notification Notification userPromptTransformed",
         ),
     },
 }
+# What a payload has that cannot be read or whose event nobody knows: the event's name, its fields, and those of a call
+# that is about to be made and of one that was made.
+_STATED = re.compile(rb'"hook_?event_?name"\s*:\s*"([^"\\]{1,60})"', re.IGNORECASE)
+_FIELD = re.compile(rb'"([A-Za-z_]{1,40})"\s*:')
+_CALL_FIELDS = frozenset(("tool_name", "toolName", "command"))
+_RESULT_FIELDS = frozenset(
+    ("tool_response", "tool_result", "toolResult", "tool_output", "result_json", "output", "error", "error_message")
+)
+
+
+def _registered(events: str) -> tuple[Registration, ...]:
+    return tuple(map(Registration, events.split()))
+
+
 _REGISTRATIONS: Mapping[str, tuple[Registration, ...]] = {
-    "claude": tuple(map(Registration, ("UserPromptSubmit", "PreToolUse", "Stop", "SubagentStop", "SessionEnd"))),
-    "codex": tuple(map(Registration, ("UserPromptSubmit", "PreToolUse", "Stop", "SubagentStop"))),
-    "gemini": tuple(map(Registration, ("BeforeAgent", "BeforeTool", "AfterAgent", "SessionEnd"))),
-    "cursor": (
-        *map(Registration, ("beforeSubmitPrompt", "beforeShellExecution", "beforeMCPExecution")),
-        Registration("preToolUse", "Write|Edit|StrReplace|Delete|EditNotebook|ApplyPatch"),
-        *map(Registration, ("stop", "subagentStop", "sessionEnd")),
+    "claude": _registered("UserPromptSubmit PreToolUse PostToolUseFailure Stop SubagentStop SessionEnd"),
+    "codex": _registered("UserPromptSubmit PreToolUse Stop SubagentStop"),
+    "gemini": (
+        *_registered("BeforeAgent BeforeTool"),
+        Registration("AfterTool", "run_shell_command"),
+        *_registered("AfterAgent SessionEnd"),
     ),
-    "copilot": tuple(map(Registration, ("UserPromptSubmit", "PreToolUse", "Stop", "SubagentStop", "SessionEnd"))),
+    "cursor": (
+        *_registered("beforeSubmitPrompt beforeShellExecution beforeMCPExecution"),
+        Registration("preToolUse", "Write|Edit|StrReplace|Delete|EditNotebook|ApplyPatch"),
+        *_registered("postToolUseFailure stop subagentStop sessionEnd"),
+    ),
+    "copilot": (
+        *_registered("UserPromptSubmit PreToolUse PostToolUseFailure"),
+        Registration("PostToolUse", "Bash"),
+        *_registered("Stop SubagentStop SessionEnd"),
+    ),
 }
 
 
@@ -117,7 +140,8 @@ def registrations(agent: str) -> tuple[Registration, ...]:
     """Return what `agent`, one of AGENTS, should be set to send to `chrono-hook`.
 
     Cursor's `preToolUse` is asked about changes of files alone: it cannot ask its user there, and shell commands and
-    MCP tools have events of their own, where it can.
+    MCP tools have events of their own, where it can. Gemini has no event for failures, and that of Copilot is none of
+    its shell: both are asked about the results of the shell. Codex, whose results do not tell, is asked about none.
     """
     return _REGISTRATIONS[agent]
 
@@ -144,11 +168,23 @@ def infer_event(agent: str, payload: Mapping[str, Any]) -> str:
 
 
 def find_call(agent: str, data: bytes) -> str:
-    """Return the event before a tool call that a payload speaks of which cannot be read, "" where it names none."""
-    fields = dict.fromkeys(field.decode() for field in re.findall(rb'"([A-Za-z]{1,40})"\s*:', data))
-    calls = [name for name, moment in _EVENTS[agent].items() if moment is Moment.TOOL]
-    named = (name for name in calls if f'"{name}"'.encode() in data)
-    return next(named, "") or next((name for name in calls if name == infer_event(agent, fields)), "")
+    """Return the event before a tool call that a payload speaks of which is malformed or of a name that is not known.
+
+    "" where it speaks of none: an event of another kind is never taken for a call, for what is refused there would end
+    a turn or never let one end. A call of an unknown name is known by its fields: a tool or a command, and no result.
+    """
+    stated = _STATED.search(data)
+    name = stated[1].decode("utf-8", "replace") if stated else ""
+    if moment := find_moment(agent, name):
+        return name if moment is Moment.TOOL else ""
+    fields = dict.fromkeys(field.decode() for field in _FIELD.findall(data))
+    calls = [event for event, moment in _EVENTS[agent].items() if moment is Moment.TOOL]
+    if not name:
+        spoken_of = next((event for event in calls if f'"{event}"'.encode() in data), "")
+        if found := spoken_of or infer_event(agent, fields):
+            return found if found in calls else ""
+    is_call = not _CALL_FIELDS.isdisjoint(fields) and _RESULT_FIELDS.isdisjoint(fields)
+    return (name or calls[0]) if is_call and not name.lower().startswith(("post", "after")) else ""
 
 
 def can_ask(agent: str, event: str) -> bool:
@@ -168,7 +204,9 @@ def answer(agent: str, event: str, decision: Decision, reason: str, message: str
 
 def _claude(event: str, decision: Decision, reason: str, message: str) -> dict[str, Any] | None:
     document: dict[str, Any] = {"systemMessage": message} if message else {}
-    if decision is not Decision.NONE:
+    if decision is Decision.DENY and find_moment("claude", event) is not Moment.TOOL:
+        document |= {"decision": "block", "reason": reason}  # of every event; what follows is of those that are known
+    elif decision is not Decision.NONE:
         document["hookSpecificOutput"] = {
             "hookEventName": event, "permissionDecision": decision.value, "permissionDecisionReason": reason,
         }  # fmt: skip

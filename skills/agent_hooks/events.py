@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from skills.agent_hooks.agents import Moment, find_moment, infer_event
 
 LARGEST_BYTES = 32 * 1024 * 1024
+_LONGEST_CALL_MS = 7 * 24 * 3600 * 1000
 # What says in which project an agent works, also while it is in a folder elsewhere.
 _PROJECT_VARIABLES = ("CLAUDE_PROJECT_DIR", "GEMINI_PROJECT_DIR", "CURSOR_PROJECT_DIR")
 
@@ -20,7 +21,8 @@ _PROJECT_VARIABLES = ("CLAUDE_PROJECT_DIR", "GEMINI_PROJECT_DIR", "CURSOR_PROJEC
 class Event(NamedTuple):
     """One event. `folder` is the absolute folder that the agent is in, "" where it does not say.
 
-    `session` and `turn` are the agent's own ids; `tool` and `arguments` are of a call that is about to be made.
+    `session`, `turn` and `call` are the agent's own ids; `tool` and `arguments` are of a call that is about to be made,
+    or that was made and failed with `error`, `took_ms` after it had begun.
     """
 
     agent: str
@@ -32,6 +34,9 @@ class Event(NamedTuple):
     prompt: str = ""
     tool: str = ""
     arguments: Mapping[str, Any] = {}
+    call: str = ""
+    error: str = ""
+    took_ms: float = 0.0
 
 
 def parse_event(agent: str, data: bytes, named: str = "") -> Event:
@@ -49,11 +54,19 @@ def parse_event(agent: str, data: bytes, named: str = "") -> Event:
     tool, arguments = _text(payload, "tool_name", "toolName"), _arguments(payload)
     if name == "beforeShellExecution":
         tool, arguments = "Shell", {"command": _text(payload, "command")}
+    moment, error = find_moment(agent, name), ""
+    if moment is Moment.RESULT:
+        from skills.agent_hooks.failing import error_of  # of most events nothing can have failed
+
+        error = error_of(payload)
+        moment = Moment.RESULT if error else Moment.OTHER
     return Event(
-        agent, name, find_moment(agent, name), folder if _can_be_folder(folder) else "",
+        agent, name, moment, folder if _can_be_folder(folder) else "",
         session=_text(payload, "session_id", "sessionId", "conversation_id"),
         turn=_text(payload, "turn_id", "prompt_id", "generation_id"),
         prompt=_text(payload, "prompt"), tool=tool, arguments=arguments,
+        call=_text(payload, "tool_use_id", "toolUseId", "toolCallId") or str(payload.get("timestamp", "")), error=error,
+        took_ms=_number(payload, "duration_ms", "duration"),
     )  # fmt: skip
 
 
@@ -69,6 +82,11 @@ def find_folder(event: Event, environment: Mapping[str, str], here: str) -> str:
 
 def _text(payload: Mapping[str, Any], *keys: str) -> str:
     return next((payload[key] for key in keys if isinstance(payload.get(key), str)), "")
+
+
+def _number(payload: Mapping[str, Any], *keys: str) -> float:
+    found = next((payload[key] for key in keys if isinstance(payload.get(key), int | float)), 0.0)
+    return float(found) if 0 <= found < _LONGEST_CALL_MS else 0.0
 
 
 def _can_be_folder(path: str) -> bool:

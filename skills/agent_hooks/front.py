@@ -84,9 +84,9 @@ def main(
     except (ValueError, RecursionError, OSError) as cause:
         problem = f"this event cannot be read: {cause}"
     if problem:
-        name = named if find_moment(agent, named) else find_call(agent, data)
-        event = Event(agent, name, find_moment(agent, name))
-        return _answer(event, environment, detach, problem) if event.moment is Moment.TOOL else _warn(problem)
+        moment = find_moment(agent, named)
+        name = find_call(agent, data) if moment is None else named if moment is Moment.TOOL else ""
+        return _answer(Event(agent, name, Moment.TOOL), environment, detach, problem) if name else _warn(problem)
     return Said() if event.moment is Moment.OTHER else _answer(event, environment, detach)
 
 
@@ -102,7 +102,7 @@ def _answer(event: Event, environment: Mapping[str, str], detach: Callable[[], b
     work = None
     try:
         folder = find_folder(event, environment, _present_folder(environment))
-        if event.moment is Moment.TOOL and not unread and only_reads(event, folder, environment):
+        if event.moment in (Moment.TOOL, Moment.RESULT) and not unread and only_reads(event, folder, environment):
             return Said()
         from pathlib import Path
 

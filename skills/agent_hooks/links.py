@@ -34,9 +34,10 @@ def name_before(words: str) -> str:
 
 
 def lines_for(event: Event) -> str:
-    """Return the lines of the description that say whose turn it was."""
+    """Return the lines of the description that say whose turn it was, and of a failure at last which call it was."""
     lines = {
         "prompt": shown_prompt(event), "agent": event.agent, "session": _id(event.session), "turn": _id(event.turn),
+        "call": _id(event.call) if event.error else "",
     }  # fmt: skip
     return "\n".join(f"{key}: {value}" for key, value in lines.items() if value)
 

@@ -1,17 +1,16 @@
 """Values as their serializer made them: each stored once, and what large ones have in common stored once as well.
 
-A content is named by the hash of its type and its bytes, and what is read is checked against that.
+A content is named by the BLAKE3 of its type and its bytes, and what is read is checked against that.
 """
 
 from __future__ import annotations
 
-import hashlib
 import io
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from chronos.errors import UnreadableStoreError
-from chronos.pool import ChunkProfile
+from chronos.pool import ChunkProfile, new_digest
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
@@ -38,14 +37,28 @@ def add_content(connection: Connection, value: Typed) -> bytes:
     return content
 
 
-def read_content(connection: Connection, content: bytes) -> Typed:
-    """Return a value by its id. Raises UnreadableStoreError when it is not what was stored."""
-    found = connection.execute("SELECT type, data FROM contents WHERE id = ?", (content,)).fetchone()
-    kind, data = found or ("", b"")
-    if data is None:
+class ContentReader:
+    """Reads the values of rows that are looked at together, each once."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._known: dict[bytes, Typed] = {}
+
+    def read(self, content: bytes, kind: str | None, data: bytes | None) -> Typed:
+        """Return a value by its id, and what its row in `contents` says. Raises UnreadableStoreError.
+
+        It does so when that is not what was stored; `kind` is None where no row was found.
+        """
+        if (found := self._known.get(content)) is None:
+            found = self._known[content] = _read(self._connection, content, kind, data)
+        return found
+
+
+def _read(connection: Connection, content: bytes, kind: str | None, data: bytes | None) -> Typed:
+    if kind is not None and data is None:
         parts = "SELECT data FROM parts JOIN pieces ON pieces.id = piece WHERE content = ? ORDER BY position"
-        data = b"".join(piece for (piece,) in connection.execute(parts, (content,)))
-    if _name(kind, data) != content:
+        data = b"".join([piece for (piece,) in connection.execute(parts, (content,)).fetchall()])
+    if kind is None or data is None or _name(kind, data) != content:
         raise UnreadableStoreError(
             "a value of a graph checkpoint is damaged or gone",
             hint="bring the database back from a checkpoint of chrono",
@@ -74,4 +87,7 @@ def sweep_contents(connection: Connection, contents: Collection[bytes]) -> None:
 
 
 def _name(kind: str, data: bytes) -> bytes:
-    return hashlib.blake2b(kind.encode() + b"\0" + data, digest_size=_HASH_BYTES).digest()
+    running = new_digest()
+    running.update(kind.encode() + b"\0")
+    running.update(data)
+    return running.digest()[:_HASH_BYTES]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from chronos.errors import UnreadableStoreError
-from skills.langgraph.contents import Typed, add_content, read_content, sweep_contents
+from skills.langgraph.contents import ContentReader, Typed, add_content, sweep_contents
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
@@ -21,6 +21,7 @@ _KEY_COLUMNS = "thread_id, checkpoint_ns, checkpoint_id"
 _COLUMNS = f"{_KEY_COLUMNS}, parent_id, run_id, chrono_id, versions, type, data, metadata_type, metadata"
 _PLACE = "thread_id = ? AND checkpoint_ns = ?"
 _THIS = f"{_PLACE} AND checkpoint_id = ?"
+_WITH_CONTENT = "LEFT JOIN contents ON contents.id = content"
 
 
 class Key(NamedTuple):
@@ -136,32 +137,43 @@ def list_rows(connection: Connection, wanted: Wanted, *, after: Key | None = Non
     return [_row(columns) for columns in found]
 
 
-def load(connection: Connection, row: Row) -> Loaded:
-    """Return a graph checkpoint with everything that belongs to it. Raises UnreadableStoreError."""
-    return Loaded(row, read_values(connection, row, row.versions), list(read_writes(connection, row.key)))
+def load_all(connection: Connection, page: Iterable[Row]) -> list[Loaded]:
+    """Return graph checkpoints with everything that belongs to them. Raises UnreadableStoreError."""
+    contents = ContentReader(connection)
+    return [
+        Loaded(
+            row, read_values(connection, row, row.versions, contents), list(read_writes(connection, row.key, contents))
+        )
+        for row in page
+    ]
 
 
-def read_values(connection: Connection, row: Row, channels: Iterable[str]) -> dict[str, Typed]:
+def read_values(
+    connection: Connection, row: Row, channels: Iterable[str], contents: ContentReader | None = None
+) -> dict[str, Typed]:
     """Return those values of a graph checkpoint that are not empty."""
-    found = {}
+    contents, found = contents or ContentReader(connection), {}
     for channel in channels:
         if channel in row.versions:
             held = connection.execute(
-                f"SELECT content FROM channels WHERE {_PLACE} AND channel = ? AND version = ?",
+                f"SELECT content, type, data FROM channels {_WITH_CONTENT} "
+                f"WHERE {_PLACE} AND channel = ? AND version = ?",
                 (row.key.thread, row.key.namespace, channel, str(row.versions[channel])),
             ).fetchone()
             if held is not None:
-                found[channel] = read_content(connection, *held)
+                found[channel] = contents.read(*held)
     return found
 
 
-def read_writes(connection: Connection, key: Key) -> Iterator[Write]:
+def read_writes(connection: Connection, key: Key, contents: ContentReader | None = None) -> Iterator[Write]:
     """Yield the writes on a graph checkpoint in the order in which a step applies them (`writes_sort_key`)."""
-    for task, number, path, channel, content in connection.execute(
-        f"SELECT task_id, idx, task_path, channel, content FROM writes WHERE {_THIS} ORDER BY task_path, task_id, idx",
+    contents = contents or ContentReader(connection)
+    for task, number, path, channel, *content in connection.execute(
+        f"SELECT task_id, idx, task_path, channel, content, type, data FROM writes {_WITH_CONTENT} "
+        f"WHERE {_THIS} ORDER BY task_path, task_id, idx",
         key,
     ):
-        yield Write(task, number, path, channel, read_content(connection, content))
+        yield Write(task, number, path, channel, contents.read(*content))
 
 
 def copy_thread(connection: Connection, source: str, target: str) -> None:

@@ -115,8 +115,8 @@ class ChronoSaver(ThreadedSaver):
         thread, namespace, checkpoint = place_of(config)
         with self._database.transaction() as connection:
             row = rows.find_row(connection, thread, namespace, checkpoint)
-            loaded = rows.load(connection, row) if row is not None else None
-        return tuple_of(self.serde, loaded) if loaded is not None else None
+            found = rows.load_all(connection, [] if row is None else [row])
+        return tuple_of(self.serde, found[0]) if found else None
 
     def list(
         self,
@@ -135,7 +135,7 @@ class ChronoSaver(ThreadedSaver):
             at_once = _AT_ONCE if left is None or filter else min(left, _AT_ONCE)
             with self._database.transaction() as connection:
                 page = rows.list_rows(connection, wanted, after=after, limit=at_once)
-                found = [rows.load(connection, row) for row in page if self._matches(row, filter)]
+                found = rows.load_all(connection, [row for row in page if self._matches(row, filter)])
             for loaded in found if left is None else found[:left]:
                 yield tuple_of(self.serde, loaded)
             if len(page) < at_once:

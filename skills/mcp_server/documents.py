@@ -9,7 +9,7 @@ import msgspec
 
 from chronos.errors import ChronosError
 from chronos.files import display
-from skills.actions import Action, for_agents
+from skills.actions import Action, describe_error
 
 Document = dict[str, Any]
 # About 15,000 tokens; clients cut what is longer in ways of their own, or refuse it.
@@ -57,7 +57,8 @@ def error_document(error: ChronosError) -> Document:
 
     Structured content it has none: that would have to be of the form of the tool's results.
     """
-    found = {"code": error.code, "message": _cut(error.message, 2_000), "hint": for_agents(error.hint)}
+    found = describe_error(error)
+    found["message"] = _cut(found["message"], 2_000)
     lines = [f"{found['code']}: {_line(found['message'])}", *([f"hint: {_line(found['hint'])}"] if error.hint else [])]
     return {"content": [{"type": "text", "text": "\n".join(lines)}], "isError": True, "_meta": {ERROR_KEY: found}}
 

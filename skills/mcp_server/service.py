@@ -13,7 +13,7 @@ import msgspec
 
 from chronos.errors import ChronosError
 from chronos.files import display
-from skills.actions import ACTIONS, ActionSession, for_agents
+from skills.actions import ACTIONS, ActionSession, describe_error
 from skills.mcp_server import prompts, resources
 from skills.mcp_server.calls import Caller
 from skills.mcp_server.documents import ERROR_KEY, Document, fit, tool_document
@@ -94,8 +94,10 @@ class Service:
         try:
             document, _ = await self._work(lambda session: self._caller.read(session, name, arguments))
         except ChronosError as error:
-            data = {"code": error.code, "message": error.message, "hint": for_agents(error.hint)}
-            raise AnswerError(_NO_RESOURCE, f"{error.code}: {error.message}", {"uri": uri, ERROR_KEY: data}) from error
+            data = describe_error(error)
+            raise AnswerError(
+                _NO_RESOURCE, f"{data['code']}: {data['message']}", {"uri": uri, ERROR_KEY: data}
+            ) from error
         document = fit({key: document[key] for key in keys or document})
         text = msgspec.json.format(msgspec.json.encode(document), indent=1).decode()
         return {"contents": [{"uri": uri, "mimeType": resources.MIME_TYPE, "text": text}]}
@@ -141,15 +143,21 @@ class Service:
 
 
 def _throttled(report: Report, loop: asyncio.AbstractEventLoop) -> Progress:
-    """Return what a thread that works may tell as often as it likes; `report` is called in the loop."""
-    last = 0.0
+    """Return what a thread that works may tell as often as it likes; `report` is called in the loop.
+
+    The protocol wants what is done to grow with each report, so one step of work after the other is added up.
+    """
+    last, before, step_done, step = 0.0, 0, 0, 0
 
     def tell(done: int, total: int) -> None:
-        nonlocal last
+        nonlocal last, before, step_done, step
+        if total != step or done <= step_done:
+            before, step = before + step, total
+        step_done = done
         now = time.monotonic()
         if now - last >= _PROGRESS_S and not loop.is_closed():
             last = now
-            asyncio.run_coroutine_threadsafe(_quietly(report, done, total), loop)
+            asyncio.run_coroutine_threadsafe(_quietly(report, before + done, before + total), loop)
 
     return tell
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from chronos.files import to_text
+from skills.actions.hints import in_words_for_agents
 
 if TYPE_CHECKING:
     from chronos.checkpoints import Kept
@@ -28,8 +29,8 @@ class KeptPath(Result, frozen=True, kw_only=True):
 
 
 def to_document(result: msgspec.Struct) -> dict[str, Any]:
-    """Return a result as JSON objects."""
-    found: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(result))
+    """Return a result as JSON objects, in which what we say names actions and no commands."""
+    found: dict[str, Any] = in_words_for_agents(msgspec.json.decode(msgspec.json.encode(result)))
     return found
 
 

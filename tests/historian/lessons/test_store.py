@@ -61,6 +61,21 @@ def test_the_same_lesson_counts_once_more_and_has_what_is_newest(store: LessonsS
     assert len(store.list_lessons()) == 3
 
 
+def test_an_event_that_its_last_line_tells_is_learned_once(store: LessonsStore) -> None:
+    for line in ("call: 1", "call: 1", "call: 2"):
+        newest = store.add_lesson(*FAILED, f"seen\n{line}", once=True)
+    assert (newest.count, newest.feedback) == (2, "seen\ncall: 2")
+    assert store.add_lesson(*FAILED, "seen\ncall: 2").count == 3
+
+
+def test_what_was_reported_and_changed_nothing_is_no_precedent(store: LessonsStore) -> None:
+    operation = Operation(text="database migration v1")
+    store.add_lesson(*FAILED, tags=["reported", "claude"])
+    assert store.precedents(operation) == []
+    store.add_lesson(*FAILED, tags=["reported", "changed"])
+    assert len(store.precedents(operation)) == 1
+
+
 def test_results_have_classes() -> None:
     assert class_of("SUCCESS") == class_of("Succeeded: all 12 tables") == "success"
     assert class_of("FAILURE: ValueError: a") == class_of("error: ValueError: b") == "failure valueerror"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 import sys
 import threading
@@ -12,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from chronos import errors
 from chronos.errors import (
     BadConfigError,
     ChangedMeanwhileError,
@@ -21,7 +19,7 @@ from chronos.errors import (
     UnknownTimelineError,
     UsageError,
 )
-from skills.actions import ACTIONS, PLAN_ID, Action, ActionSession, Effect, find_action, for_agents, to_document
+from skills.actions import ACTIONS, PLAN_ID, Action, ActionSession, Effect, find_action, to_document
 from skills.errors import BadArgumentsError, ForbiddenActionError, PlanNeededError, UnknownActionError
 from tests.support import RepoBuilder
 from tests.support.databases import add_notes, make_notes, read_notes
@@ -299,15 +297,6 @@ def test_a_session_outside_of_any_project_says_so(tmp_path_factory: pytest.TempP
     with ActionSession("/") as session, pytest.raises(ChronosError) as caught:
         session.call("status")
     assert caught.value.hint
-
-
-def test_hints_name_actions_where_there_are_actions() -> None:
-    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, ChronosError)]
-    told = {name for kind in kinds for name in re.findall("`([a-z_]+)`", for_agents(kind.default_hint))}
-    assert {"list_checkpoints", "list_timelines", "list_conflicts", "status", "verify", "undo"} <= told
-    for name in told:
-        find_action(name)
-    assert for_agents("run `chrono recover`") == "run `chrono recover`"
 
 
 def test_a_session_is_closed_by_its_own_thread(tree: RepoBuilder) -> None:

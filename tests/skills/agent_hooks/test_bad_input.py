@@ -139,6 +139,58 @@ def test_a_call_that_cannot_be_read_is_refused_where_the_policy_is_strict(hook: 
     assert hook.say(agent, data).output == ""
 
 
+# What a call would be whose event has a name that nobody knows yet, and the field that each agent reads a refusal from.
+UNHEARD = {
+    "claude": ({"hook_event_name": "PreEverything", "tool_name": "Bash"}, {"decision": "block"}),
+    "codex": ({"hook_event_name": "PreEverything", "tool_name": "Bash"}, {"decision": "block"}),
+    "gemini": ({"hook_event_name": "BeforeEverything", "tool_name": "run_shell_command"}, {"decision": "deny"}),
+    "cursor": ({"hook_event_name": "beforeEverything", "command": "rm -rf build"}, {"permission": "deny"}),
+    "copilot": ({"hook_event_name": "PreEverything", "tool_name": "bash"}, {"permissionDecision": "deny"}),
+}
+
+
+@pytest.mark.parametrize("end", [None, -1], ids=["unknown", "malformed"])
+@pytest.mark.parametrize("agent", AGENTS)
+def test_a_call_of_an_unknown_name_is_refused_where_the_policy_is_strict_and_only_there(
+    hook: Hook, agent: str, end: int | None
+) -> None:
+    fields, refusal = UNHEARD[agent]
+    call = {**fields, "tool_input": {"command": "rm -rf build"}, "cwd": str(hook.tree.root)}
+    data = json.dumps(call).encode()[:end]
+    output, errors = hook.run(agent, data, CHRONOS_GUARD="high=block")
+    assert json.loads(output).items() >= refusal.items()
+    assert "could not be judged" in output
+    assert "hookSpecificOutput" not in output
+    assert errors.startswith("chrono: ")
+    output, errors = hook.run(agent, data)
+    assert (output, errors[:13]) == ("", "chrono-hook: ")
+
+
+@pytest.mark.parametrize("end", [None, -1], ids=["unknown", "malformed"])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"hook_event_name": "TurnAlmostOver"}, {"hook_event_name": "BeforeThinking", "prompt": '"tool_name": "Bash"'},
+        {"hook_event_name": "PostEverything", "tool_name": "Bash", "tool_input": {}},
+        {"hook_event_name": "ToolDone", "tool_name": "Bash", "tool_input": {}, "tool_response": "done"},
+        {"hook_event_name": "ToolFailed", "tool_name": "Bash", "tool_input": {}, "error": "exit code 1"},
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("agent", AGENTS)
+def test_an_unknown_event_that_is_no_call_to_come_is_refused_nowhere(
+    hook: Hook, agent: str, fields: dict[str, object], end: int | None
+) -> None:
+    said = hook.say(agent, json.dumps(fields).encode()[:end], CHRONOS_GUARD="block")
+    assert (said.output, said.errors[:13]) == ("", "chrono-hook: ")
+
+
+def test_a_malformed_event_that_cannot_be_blocked_is_refused_nowhere(hook: Hook) -> None:
+    for name in ("Stop", "UserPromptSubmit", "PostToolUse", "PermissionRequest"):
+        data = b'{"hook_event_name": "%s", "tool_name": "Bash", "was": "PreToolUse", "tool_input": {' % name.encode()
+        output, errors = hook.run("claude", data, CHRONOS_GUARD="block")
+        assert (output, errors[:13]) == ("", "chrono-hook: ")
+
+
 @pytest.mark.parametrize(
     "data",
     [

@@ -47,7 +47,7 @@ def ours(modules: set[str]) -> set[str]:
 
 @pytest.mark.parametrize(
     "name",
-    ["claude/PreToolUse.Read", "claude/PreToolUse.Bash.reads", "codex/PreToolUse.Bash.reads", "claude/PostToolUse",
+    ["claude/PreToolUse.Read", "claude/PreToolUse.Bash.reads", "codex/PreToolUse.Bash.reads",
      "gemini/BeforeTool.read_file", "cursor/beforeShellExecution.reads", "copilot/preToolUse.bash.reads"],
 )  # fmt: skip
 def test_what_only_reads_loads_neither_rules_nor_the_engine(hook: Hook, name: str) -> None:

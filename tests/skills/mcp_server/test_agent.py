@@ -42,6 +42,14 @@ def look_around(session: Session) -> None:
     failed = session.result("list_checkpoints", limit="many")
     assert failed["isError"] and failed["_meta"]["chronomancer/error"]["code"] == "bad_arguments"
     assert "raised" not in session.result("create_checkpoint", name="two")
+    hear_of_progress(session)
+
+
+def hear_of_progress(session: Session) -> None:
+    """Who asks hears how far it is, and nobody else."""
+    verified = session.request("call_tool", name="verify", arguments={"deep": True}, **{"tell progress": True})
+    assert verified["told"] == sorted(set(verified["told"])) and not verified["isError"]
+    assert "told" not in session.result("verify", deep=True)
 
 
 def break_and_restore(session: Session, tree: RepoBuilder) -> str:
@@ -111,3 +119,4 @@ def test_an_agent_works_over_http(tree: RepoBuilder, clients: Clients, client: i
         assert started.token is not None
         with clients(client).open_http(started.url, started.token) as session:
             break_and_restore(session, tree)
+            hear_of_progress(session)

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from skills.actions import ACTIONS, ActionSession
+from skills.mcp_server import service
 from skills.mcp_server.service import AnswerError, Service
 from tests.support import RepoBuilder
 
@@ -206,6 +207,37 @@ def test_a_cancelled_call_is_done_whole_or_not_at_all(tree: RepoBuilder, asking:
     is_done = tree.read("app.py") != b"edited\n"
     assert status["can_undo"].startswith("restore" if is_done else "create")
     assert asking.call("verify")["findings"] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "total"),
+    [("verify", {"deep": True}, 5), ("verify", {}, 5), ("create_checkpoint", {"name": "x"}, 12),
+     ("branch_timeline", {"name": "b"}, 24), ("plan_restore", {"checkpoint_id": "@"}, 12)],
+)  # fmt: skip
+def test_what_takes_long_tells_how_far_it_is_and_never_goes_back(
+    tree: RepoBuilder, asking: Asking, monkeypatch: pytest.MonkeyPatch, name: str, arguments: Document, total: int
+) -> None:
+    monkeypatch.setattr(service, "_PROGRESS_S", 0.0)
+    for number in range(12):
+        tree.write(f"new/{number}.txt", "n")
+    if name != "create_checkpoint":
+        for number in range(3):
+            tree.write("a.txt", f"{number}\n")
+            asking.call("create_checkpoint", name=f"c{number}")
+    told: list[tuple[float, float]] = []
+
+    async def report(done: float, of: float) -> None:
+        told.append((done, of))
+
+    async def ask() -> Document:
+        found = await asking.service.answer("tools/call", {"name": name, "arguments": arguments}, report)
+        await asyncio.sleep(0.05)
+        return found
+
+    assert not asyncio.run(ask())["isError"]
+    done = [one for one, _ in told]
+    assert done == sorted(set(done))
+    assert done[-1] == told[-1][1] >= total
 
 
 def test_progress_is_told_to_who_asked(tree: RepoBuilder, asking: Asking) -> None:
