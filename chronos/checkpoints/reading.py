@@ -89,6 +89,7 @@ class PathReader(msgspec.Struct):
         for path in paths:
             self._read(path, path in present_in_base)
         for _ in range(_ATTEMPTS):
+            self.tree.forget()
             moved = [path for path in paths if self._look(path) != self._seen[path]]
             if not moved:
                 break

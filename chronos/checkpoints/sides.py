@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from io import BytesIO
 from pathlib import Path
 
 from chronos.checkpoints.changes import ABSENT, Side, SideKind
@@ -22,7 +21,8 @@ from chronos.git import (
     find_ref,
     find_tree_entries,
     has_tree_path,
-    matches_blob,
+    hash_blob,
+    object_format_of,
 )
 from chronos.pool import Content, ContentSink, HashingSink
 
@@ -164,16 +164,10 @@ def side_on_disk(tree: SafeRoot, path: TreePath) -> Side | None:
         return Side(SideKind.LINK, False, HashingSink().add_bytes(tree.read_link(path)))
     if stat.kind.value != SideKind.FILE.value:
         return None
-    return Side(SideKind.FILE, stat.is_executable, content_on_disk(tree, path))
-
-
-def content_on_disk(tree: SafeRoot, path: TreePath) -> Content:
-    """Return the content hash of the regular file at `path`. Raises OSError."""
-    stat = tree.find_stat(path)
-    if stat is not None and stat.size == 0:  # a database may be being born in it, and must not be opened
-        return HashingSink().add_bytes(b"")
+    if stat.size == 0:  # a database may be being born in it, and must not be opened
+        return Side(SideKind.FILE, stat.is_executable, HashingSink().add_bytes(b""))
     with tree.reading(path) as descriptor:
-        return HashingSink().add_file(descriptor, os.fstat(descriptor).st_size)
+        return Side(SideKind.FILE, stat.is_executable, HashingSink().add_file(descriptor, stat.size))
 
 
 def clean_content(tree: SafeRoot, path: TreePath, oid: str) -> Content | None:
@@ -185,11 +179,11 @@ def clean_content(tree: SafeRoot, path: TreePath, oid: str) -> Content | None:
         side = side_on_disk(tree, path)
         return side.content if side is not None else None
     try:
-        with tree.reading(path) as descriptor, open(descriptor, "rb", closefd=False) as stream:
-            data = stream.read()
+        with tree.reading(path) as descriptor, open(descriptor, "rb", buffering=0, closefd=False) as stream:
+            data = stream.readall()
     except OSError:
         return None
-    return HashingSink().add_bytes(data) if matches_blob(oid, BytesIO(data)) else None
+    return HashingSink().add_bytes(data) if hash_blob(object_format_of(oid), [data]) == oid else None
 
 
 def absorbed_repositories(state: State, known: Mapping[TreePath, Repository]) -> dict[TreePath, Repository]:

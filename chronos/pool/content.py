@@ -106,7 +106,7 @@ class HashingSink:
     def add_file(self, descriptor: int, size: int) -> Content:
         """See ContentSink."""
         if size <= FILE_PROFILE.whole_bytes:
-            data = _read_up_to(descriptor, FILE_PROFILE.whole_bytes + 1)
+            data = _read_all(descriptor, size)
             if len(data) <= FILE_PROFILE.whole_bytes:
                 return self.add_bytes(data)
             os.lseek(descriptor, 0, os.SEEK_SET)
@@ -304,9 +304,10 @@ class PoolWriter(HashingSink):
         return content
 
 
-def _read_up_to(descriptor: int, limit_bytes: int) -> bytes:
-    pieces = []
-    while limit_bytes > 0 and (piece := os.read(descriptor, limit_bytes)):
+def _read_all(descriptor: int, size: int) -> bytes:
+    """Return what is left of a file of about `size` bytes; of one that has grown, no more than tells so."""
+    pieces, left_bytes = [], FILE_PROFILE.whole_bytes + 1
+    while left_bytes > 0 and (piece := os.read(descriptor, min(size + 1, left_bytes))):
         pieces.append(piece)
-        limit_bytes -= len(piece)
+        left_bytes -= len(piece)
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)

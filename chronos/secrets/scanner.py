@@ -206,9 +206,9 @@ class SecretScanner:
             self._unscanned[DETECTOR].pop(text.content_id, None)
 
     def _add(self, content_id: bytes, rows: Iterable[Found]) -> None:
-        merged = merge_findings(self.found.get(content_id, []), rows)[:_MOST_OF_A_CONTENT]
-        if merged:
-            self.found[content_id] = merged
+        fresh = list(rows)
+        if fresh:
+            self.found[content_id] = merge_findings(self.found.get(content_id, []), fresh)[:_MOST_OF_A_CONTENT]
 
     def _wait(self, text: _Waiting) -> None:
         """Keep a text for the end, the smallest first, and let go of the largest when there are too many."""
