@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import TypeAlias
 
 from chronos.checkpoints.changes import ABSENT, Side, SideKind
 from chronos.checkpoints.manifest import ComponentKind, Entry, EntryKind, Reason
@@ -27,20 +28,23 @@ from chronos.git import (
 from chronos.pool import Content, ContentSink, HashingSink
 
 _READ_ONCE_BYTES = 4 * 1024 * 1024
+ReadableBases: TypeAlias = dict[tuple[TreePath, str | None], bool]
 
 
 class Sides:
     """Look up sides of one state. `repositories` are the components' repositories, by component path.
 
-    `beside` has looked up another state with the same repositories; what it knows of commits is not asked again.
+    `readable` says of which bases, by component, it is known already whether they are there; what is asked is added.
     """
 
-    def __init__(self, state: State, repositories: dict[TreePath, Repository], beside: Sides | None = None) -> None:
+    def __init__(
+        self, state: State, repositories: dict[TreePath, Repository], readable: ReadableBases | None = None
+    ) -> None:
         self.state = state
         self._repositories = repositories
         self._blobs: dict[TreePath, TreeEntry] = {}
         self._skipped: set[TreePath] = set()
-        self._readable: dict[tuple[TreePath, str | None], bool] = beside._readable if beside is not None else {}
+        self._readable: ReadableBases = {} if readable is None else readable
 
     def can_read_base(self, component: TreePath) -> bool:
         """Tell whether the base commit of a component is (still) in its repository; without a base, yes."""
