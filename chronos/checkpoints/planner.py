@@ -7,7 +7,7 @@ a clean blob of its pinned base. A path counts as absent in a checkpoint only wh
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from chronos.checkpoints.capture import Capture
@@ -46,8 +46,8 @@ class Planner:
     """
 
     def __init__(
-        self, target: State, present: Capture, options: Options, pool: PoolReader, scratch: Path,
-        sink: ContentSink | None,
+        self, target: State, present: Capture, options: Options, pool: PoolReader,
+        make_scratch: Callable[[], Path], sink: ContentSink | None,
     ) -> None:  # fmt: skip
         self._target = target
         self._present = present
@@ -59,7 +59,7 @@ class Planner:
         self._links: list[SubmoduleLink] = []
         # The status of each has just compared the index with what HEAD has.
         self._readable = {(path, part.state.base): True for path, part in present.components.items()}
-        self._rules = StateRules(target, self.repositories, pool, scratch)
+        self._rules = StateRules(target, self.repositories, pool, make_scratch)
 
     def ignored(self, paths: list[TreePath]) -> set[TreePath]:
         """Return those of `paths` that the target's own rules ignore."""
