@@ -6,7 +6,7 @@ from chronos.lazy import loader
 
 if TYPE_CHECKING:
     from chronos.timelines.branching import Branched, Request, branch, check_timeline_name
-    from chronos.timelines.combining_memory import StoreResult
+    from chronos.timelines.combining_memory import StoreCombiner, StoreResult
     from chronos.timelines.holding import hold
     from chronos.timelines.leaving import Leaving, LeavingPlan, delete, plan_delete, plan_prune, prune
     from chronos.timelines.listing import TimelineDetails, TimelineSummary, describe, environment_in, list_all
@@ -30,6 +30,7 @@ __all__ = [
     "PendingMerge",
     "Request",
     "Standing",
+    "StoreCombiner",
     "StoreResult",
     "TimelineDetails",
     "TimelineSummary",
@@ -56,7 +57,7 @@ __all__ = [
 
 _HOMES = {
     "Branched": "branching", "Request": "branching", "branch": "branching", "check_timeline_name": "branching",
-    "StoreResult": "combining_memory",
+    "StoreCombiner": "combining_memory", "StoreResult": "combining_memory",
     "hold": "holding",
     "Leaving": "leaving", "LeavingPlan": "leaving", "delete": "leaving", "plan_delete": "leaving",
     "plan_prune": "leaving", "prune": "leaving",

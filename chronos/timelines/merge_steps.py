@@ -8,6 +8,7 @@ both parents, so that the next one begins from there.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -43,9 +44,11 @@ from chronos.operations import (
 )
 from chronos.pool import HashingSink, PoolWriter, digest
 from chronos.timelines.combining import Combined, Combiner
-from chronos.timelines.combining_memory import StoreResult
 from chronos.timelines.merging import Job, MergeRequest
 from chronos.timelines.pending import PendingMerge, drop_pending, new_pending, read_pending, write_pending
+
+if TYPE_CHECKING:
+    from chronos.timelines.combining_memory import StoreResult
 
 
 class MergeOutcome(msgspec.Struct, frozen=True):
