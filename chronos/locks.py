@@ -76,8 +76,9 @@ def _sign(descriptor: int) -> None:
     command = os.path.basename(sys.argv[0]) if sys.argv else "python"
     text = f"process {os.getpid()} ({command})\n".encode()
     with suppress(OSError):  # a full disk must not take the lock away: the text is for a message only
-        os.pwrite(descriptor, text, 0)
-        os.ftruncate(descriptor, len(text))
+        if os.pread(descriptor, len(text) + 1, 0) != text:  # or it waits for a disk that is writing the same anew
+            os.pwrite(descriptor, text, 0)
+            os.ftruncate(descriptor, len(text))
 
 
 def take_range(descriptor: int, start: int, length: int, deadline: float) -> bool:

@@ -79,6 +79,7 @@ class Applier:
         self._root = repositories[b""]
         self._pool = pool
         self._trash = trash
+        self._in_trash: frozenset[str] = frozenset()  # what a run before this one has moved there
         self._moved: dict[TreePath, Path] = {}
         self.result = Applied()
 
@@ -86,6 +87,7 @@ class Applier:
         """Carry everything out; `sync` makes it durable. Raises StorageError, IntegrityError or GitFailedError."""
         with translate_os_errors(f"cannot write in {self._trash}"):
             self._trash.mkdir(mode=0o700, exist_ok=True)
+            self._in_trash = frozenset(os.listdir(self._trash))
         with (
             SafeRoot(self._root.root) as tree,
             SafeRoot(self._trash) as trash,
@@ -141,7 +143,8 @@ class Applier:
             self._keep(change.path, "edited since the plan was made")
             return False
         target = self._trash / f"{number}"
-        target.unlink(missing_ok=True)
+        if target.name in self._in_trash:
+            target.unlink()
         tree.move_out(change.path, target)
         self._moved[change.path] = target
         moved = side_on_disk(trash, os.fsencode(target.name))

@@ -103,6 +103,7 @@ class PendingCheckpoint:
         Raises StorageError or GitFailedError, and then nothing has become visible.
         """
         newest, request, capture, scanner = self._newest, self._request, self.capture, self._scanner
+        self._writer.settle()
         findings = settle(self._store, request.timeline, capture.state, scanner, newest) if scanner else Findings()
         is_needless = request.trigger is not Trigger.MANUAL and not request.parents and not request.is_needed
         if is_needless and newest is not None and self._is_held_by(newest):

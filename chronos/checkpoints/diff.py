@@ -120,7 +120,7 @@ class StateDiff:
         scratch = self._scratch / name
         with translate_os_errors(f"cannot write in {scratch}"):
             scratch.mkdir(exist_ok=True)
-        return StateRules(state, self._repositories, self._pool, scratch).attributes_folder(paths)
+        return StateRules(state, self._repositories, self._pool, lambda: scratch).attributes_folder(paths)
 
     def _candidates(self) -> set[TreePath]:
         found = {row.path for side in (self._old, self._new) for row in side.state.uncaptured()}

@@ -7,7 +7,7 @@ a clean blob of its pinned base. A path counts as absent in a checkpoint only wh
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from chronos.checkpoints.capture import Capture
@@ -46,8 +46,8 @@ class Planner:
     """
 
     def __init__(
-        self, target: State, present: Capture, options: Options, pool: PoolReader, scratch: Path,
-        sink: ContentSink | None,
+        self, target: State, present: Capture, options: Options, pool: PoolReader,
+        make_scratch: Callable[[], Path], sink: ContentSink | None,
     ) -> None:  # fmt: skip
         self._target = target
         self._present = present
@@ -57,7 +57,9 @@ class Planner:
         self._root = self.repositories[b""]
         self.plan = Plan(ChangeSet(), grade=target.grade)
         self._links: list[SubmoduleLink] = []
-        self._rules = StateRules(target, self.repositories, pool, scratch)
+        # The status of each has just compared the index with what HEAD has.
+        self._readable = {(path, part.state.base): True for path, part in present.components.items()}
+        self._rules = StateRules(target, self.repositories, pool, make_scratch)
 
     def ignored(self, paths: list[TreePath]) -> set[TreePath]:
         """Return those of `paths` that the target's own rules ignore."""
@@ -66,8 +68,8 @@ class Planner:
     def restore(self) -> Plan:
         """Return the plan that gives the code of the tree the target state."""
         self._adopt_missing_submodules()
-        wanted = Sides(self._target, self.repositories)
-        present = Sides(self._present.state, self.repositories, wanted)
+        wanted = Sides(self._target, self.repositories, self._readable)
+        present = Sides(self._present.state, self.repositories, self._readable)
         candidates = self._candidates(wanted)
         paths = sorted(path for path in candidates if self._options.covers(path) and not self._is_store(path))
         self._warn_of_nothing(wanted)
@@ -101,7 +103,7 @@ class Planner:
 
     def has_code_at(self, path: TreePath) -> bool:
         """Tell whether a file of the code stood at `path` in the target, or may have."""
-        sides = Sides(self._target, self.repositories)
+        sides = Sides(self._target, self.repositories, self._readable)
         sides.load([path])
         return not sides.can_read_base(sides.component_of(path)) or sides.find(path).kind is not SideKind.ABSENT
 

@@ -91,6 +91,7 @@ class PathReader(msgspec.Struct):
             if self.policy.progress is not None:
                 self.policy.progress(number, len(paths))
         for _ in range(_ATTEMPTS):
+            self.tree.forget()
             moved = [path for path in paths if self._look(path) != self._seen[path]]
             if not moved:
                 break

@@ -7,7 +7,7 @@ writes. Today's files may say otherwise; they are not asked.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from chronos.checkpoints.changes import SideKind
@@ -22,13 +22,16 @@ ATTRIBUTES_FILE = b".gitattributes"
 
 
 class StateRules:
-    """Ask questions under the rule files of one state. `scratch` is an empty folder of ours."""
+    """Ask questions under the rule files of one state. `make_scratch` gives an empty folder of ours for each."""
 
-    def __init__(self, state: State, repositories: dict[TreePath, Repository], pool: PoolReader, scratch: Path) -> None:
+    def __init__(
+        self, state: State, repositories: dict[TreePath, Repository], pool: PoolReader,
+        make_scratch: Callable[[], Path],
+    ) -> None:  # fmt: skip
         self._sides = Sides(state, repositories)
         self._repositories = repositories
         self._pool = pool
-        self._scratch = scratch
+        self._make_scratch = make_scratch
 
     def ignored(self, paths: list[TreePath]) -> set[TreePath]:
         """Return those of `paths` that the state's own ignore files, or the user's excludes, ignore."""
@@ -40,9 +43,7 @@ class StateRules:
         return self._lay_out(ATTRIBUTES_FILE, paths)
 
     def _lay_out(self, name: bytes, paths: Iterable[TreePath]) -> Path:
-        top = self._scratch / os.fsdecode(name[1:])
-        with translate_os_errors(f"cannot write in {self._scratch}"):
-            top.mkdir(exist_ok=True)
+        top = self._make_scratch()
         files = sorted({folder + name for path in paths for folder in _folders_above(path)})
         self._sides.load(files)
         with BlobSource(self._repositories) as blobs:

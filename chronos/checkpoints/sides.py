@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from io import BytesIO
 from pathlib import Path
+from typing import TypeAlias
 
 from chronos.checkpoints.changes import ABSENT, Side, SideKind
 from chronos.checkpoints.manifest import ComponentKind, Entry, EntryKind, Reason
@@ -22,25 +22,29 @@ from chronos.git import (
     find_ref,
     find_tree_entries,
     has_tree_path,
-    matches_blob,
+    hash_blob,
+    object_format_of,
 )
 from chronos.pool import Content, ContentSink, HashingSink
 
 _READ_ONCE_BYTES = 4 * 1024 * 1024
+ReadableBases: TypeAlias = dict[tuple[TreePath, str | None], bool]
 
 
 class Sides:
     """Look up sides of one state. `repositories` are the components' repositories, by component path.
 
-    `beside` has looked up another state with the same repositories; what it knows of commits is not asked again.
+    `readable` says of which bases, by component, it is known already whether they are there; what is asked is added.
     """
 
-    def __init__(self, state: State, repositories: dict[TreePath, Repository], beside: Sides | None = None) -> None:
+    def __init__(
+        self, state: State, repositories: dict[TreePath, Repository], readable: ReadableBases | None = None
+    ) -> None:
         self.state = state
         self._repositories = repositories
         self._blobs: dict[TreePath, TreeEntry] = {}
         self._skipped: set[TreePath] = set()
-        self._readable: dict[tuple[TreePath, str | None], bool] = beside._readable if beside is not None else {}
+        self._readable: ReadableBases = {} if readable is None else readable
 
     def can_read_base(self, component: TreePath) -> bool:
         """Tell whether the base commit of a component is (still) in its repository; without a base, yes."""
@@ -164,16 +168,10 @@ def side_on_disk(tree: SafeRoot, path: TreePath) -> Side | None:
         return Side(SideKind.LINK, False, HashingSink().add_bytes(tree.read_link(path)))
     if stat.kind.value != SideKind.FILE.value:
         return None
-    return Side(SideKind.FILE, stat.is_executable, content_on_disk(tree, path))
-
-
-def content_on_disk(tree: SafeRoot, path: TreePath) -> Content:
-    """Return the content hash of the regular file at `path`. Raises OSError."""
-    stat = tree.find_stat(path)
-    if stat is not None and stat.size == 0:  # a database may be being born in it, and must not be opened
-        return HashingSink().add_bytes(b"")
+    if stat.size == 0:  # a database may be being born in it, and must not be opened
+        return Side(SideKind.FILE, stat.is_executable, HashingSink().add_bytes(b""))
     with tree.reading(path) as descriptor:
-        return HashingSink().add_file(descriptor, os.fstat(descriptor).st_size)
+        return Side(SideKind.FILE, stat.is_executable, HashingSink().add_file(descriptor, stat.size))
 
 
 def clean_content(tree: SafeRoot, path: TreePath, oid: str) -> Content | None:
@@ -185,11 +183,11 @@ def clean_content(tree: SafeRoot, path: TreePath, oid: str) -> Content | None:
         side = side_on_disk(tree, path)
         return side.content if side is not None else None
     try:
-        with tree.reading(path) as descriptor, open(descriptor, "rb", closefd=False) as stream:
-            data = stream.read()
+        with tree.reading(path) as descriptor, open(descriptor, "rb", buffering=0, closefd=False) as stream:
+            data = stream.readall()
     except OSError:
         return None
-    return HashingSink().add_bytes(data) if matches_blob(oid, BytesIO(data)) else None
+    return HashingSink().add_bytes(data) if hash_blob(object_format_of(oid), [data]) == oid else None
 
 
 def absorbed_repositories(state: State, known: Mapping[TreePath, Repository]) -> dict[TreePath, Repository]:

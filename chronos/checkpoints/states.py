@@ -83,7 +83,7 @@ class State(msgspec.Struct):
 
     def owner(self, path: TreePath) -> ComponentState:
         """Return the component that holds `path`: the deepest one above it."""
-        folder = path
+        folder = path if len(self.components) > 1 else b""
         while folder:
             folder = folder.rpartition(b"/")[0]
             if folder in self.components:
@@ -101,9 +101,9 @@ class State(msgspec.Struct):
 
     def is_left_out(self, path: TreePath) -> ReceiptRow | None:
         """Return the receipt row that says why `path`, or a folder above it, is not in here."""
-        folder = path
+        folder, rows = path, self._receipt_by_path
         while folder:
-            row = self._receipt_by_path.get(folder)
+            row = rows.get(folder)
             if row is not None:
                 return row
             folder = folder.rpartition(b"/")[0]

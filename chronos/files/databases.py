@@ -44,7 +44,7 @@ def open_any(path: bytes | str, folder: int | None = None) -> int:
 
 def open_regular(path: bytes | str, folder: int | None = None) -> int:
     """Open a file as `open_any` does, unless it is a SQLite database. Raises DatabaseFileError, or OSError."""
-    if _key(os.stat(path, dir_fd=folder, follow_symlinks=False)) in _kept:
+    if _kept and _key(os.stat(path, dir_fd=folder, follow_symlinks=False)) in _kept:
         raise DatabaseFileError(errno.EINVAL, "a SQLite database")
     descriptor = open_any(path, folder)
     if not is_database(descriptor):
@@ -78,17 +78,18 @@ def kept_descriptors() -> frozenset[int]:
 
 
 @contextmanager
-def open_kept(key: tuple[int, int], open_file: Callable[[], int]) -> Iterator[int]:
-    """Give the block a descriptor of the file with device and inode `key`, at its start; close it if that does no harm.
+def open_kept(look: Callable[[], os.stat_result], open_file: Callable[[], int]) -> Iterator[int]:
+    """Give the block a descriptor of the file that `look` looks at, at its start; close it if that does no harm.
 
     `open_file` opens it where none is kept. One that is kept is given to one thread at a time.
     """
-    with _lock:
-        kept = _kept.get(key)
-        if kept is not None:
-            os.lseek(kept, 0, os.SEEK_SET)
-            yield kept
-            return
+    if _kept:
+        with _lock:
+            kept = _kept.get(_key(look()))
+            if kept is not None:
+                os.lseek(kept, 0, os.SEEK_SET)
+                yield kept
+                return
     descriptor = open_file()
     try:
         yield descriptor

@@ -71,7 +71,7 @@ def _compare(source: Path, copy: Path) -> None:
 def _reading(path: Path) -> Iterator[int]:
     about = os.lstat(path)
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    with open_kept((about.st_dev, about.st_ino), lambda: os.open(path, flags)) as descriptor:
+    with open_kept(lambda: about, lambda: os.open(path, flags)) as descriptor:
         yield descriptor
 
 

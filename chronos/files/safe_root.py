@@ -1,7 +1,8 @@
 """Contained access to a tree: every path is walked by folder descriptors and no component is followed as a link.
 
 Checking a path first and opening it afterwards can be raced (thousands of escapes in five seconds of link swapping
-were measured); opening each folder relative to its parent with O_NOFOLLOW cannot. New content goes to a temporary
+were measured); opening each folder relative to its parent with O_NOFOLLOW cannot. The folders of the last path stay
+open for the next one, which shares most of them; `forget` has the root asked again. New content goes to a temporary
 name in its own folder and takes its final name only when that is free, so nothing is ever overwritten.
 """
 
@@ -12,7 +13,7 @@ import os
 import stat
 import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from enum import Enum
 from pathlib import Path
 
@@ -21,9 +22,10 @@ import msgspec
 from chronos.errors import BadPathError
 from chronos.files.databases import holds_database, open_any, open_kept, open_regular
 from chronos.files.durable import translate_os_errors, write_all
-from chronos.files.paths import TreePath, check_tree_path
+from chronos.files.paths import TreePath, check_tree_path, is_inside
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_MOST_HELD = 8
 _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 
 
@@ -70,11 +72,12 @@ class SafeRoot:
         self.root = root
         with translate_os_errors(f"cannot open {root}"):
             self._descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        self._cached: tuple[bytes, int] | None = None
+        # The folders above the last path, as deep as they may be held, each with its path: the next one shares most.
+        self._held: list[tuple[TreePath, int]] = []
 
     def close(self) -> None:
         """Close the descriptors."""
-        self._forget()
+        self.forget()
         os.close(self._descriptor)
 
     def __enter__(self) -> SafeRoot:
@@ -82,6 +85,10 @@ class SafeRoot:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def forget(self) -> None:
+        """Walk from the root again next time: that sees whether a folder was moved away meanwhile."""
+        self._let_go(0)
 
     def find_stat(self, path: TreePath) -> FileStat | None:
         """Return what stands at `path`, or None when nothing does (a link or a file on the way counts as nothing)."""
@@ -93,17 +100,14 @@ class SafeRoot:
                 return None
             raise
 
-    @contextmanager
-    def reading(self, path: TreePath) -> Iterator[int]:
+    def reading(self, path: TreePath) -> AbstractContextManager[int]:
         """Give the block a descriptor of the regular file `path`, to read from its start. Raises OSError.
 
         A SQLite database stays open when the block ends, for its locks (see `databases`). A FIFO or device does not
         block; it raises `OSError(EINVAL)`.
         """
         folder, name = self._parent(path)
-        about = os.stat(name, dir_fd=folder, follow_symlinks=False)
-        with open_kept((about.st_dev, about.st_ino), lambda: open_any(name, folder)) as descriptor:
-            yield descriptor
+        return open_kept(lambda: os.stat(name, dir_fd=folder, follow_symlinks=False), lambda: open_any(name, folder))
 
     def open_file(self, path: TreePath) -> int:
         """Open the regular file `path` as `reading` does and return its descriptor. Raises OSError.
@@ -250,7 +254,7 @@ class SafeRoot:
             raise FileExistsError(errno.EEXIST, "another .git stands there")
         if git_dir is None and now is not None:
             os.unlink(b".git", dir_fd=place)
-            self._forget()
+            self.forget()
             self.remove_empty_folders(folder + b"/x")
         elif git_dir is not None and now is None:
             descriptor = os.open(b".git", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666, dir_fd=place)
@@ -261,7 +265,7 @@ class SafeRoot:
         """Remove the folders above `path` that have become empty, up to the root."""
         parent = path.rpartition(b"/")[0]
         while parent:
-            self._forget()
+            self.forget()
             folder, name = self._parent(parent)
             try:
                 os.rmdir(name, dir_fd=folder)
@@ -332,40 +336,37 @@ class SafeRoot:
 
     def _parent(self, path: TreePath) -> tuple[int, bytes]:
         folder, _, name = path.rpartition(b"/")
-        if self._cached is not None and self._cached[0] == folder:
+        if self._held and self._held[-1][0] == folder:
             check_tree_path(name)
-            return self._cached[1], name
+            return self._held[-1][1], name
         check_tree_path(path)
-        return (self._open_folder(folder) if folder else self._descriptor), name
+        return self._open_folder(folder), name
 
     def _open_folder(self, path: TreePath) -> int:
         if not path:
             return self._descriptor
-        if self._cached and self._cached[0] == path:
-            return self._cached[1]
-        descriptor = self._descriptor
-        try:
-            for name in path.split(b"/"):
-                following = os.open(name, _FOLDER, dir_fd=descriptor)
-                if descriptor != self._descriptor:
-                    os.close(descriptor)
-                descriptor = following
-        except OSError:
-            if descriptor != self._descriptor:
-                os.close(descriptor)
-            raise
-        self._forget()
-        self._cached = (path, descriptor)
+        held = self._held
+        shared = len(held)
+        while shared and not is_inside(path, held[shared - 1][0]):
+            shared -= 1
+        self._let_go(shared)
+        above, descriptor = held[-1] if held else (b"", self._descriptor)
+        rest = path[len(above) :].removeprefix(b"/")
+        for name in rest.split(b"/") if rest else ():
+            descriptor = os.open(name, _FOLDER, dir_fd=descriptor)
+            above = above + b"/" + name if above else name
+            held.append((above, descriptor))
+            if len(held) > _MOST_HELD:
+                os.close(held.pop(0)[1])
         return descriptor
 
-    def _forget(self) -> None:
-        if self._cached:
-            os.close(self._cached[1])
-            self._cached = None
+    def _let_go(self, kept: int) -> None:
+        """Close the folders that are held, but for the first `kept`."""
+        while len(self._held) > kept:
+            os.close(self._held.pop()[1])
 
     def _forget_below(self, path: TreePath) -> None:
-        if self._cached and (self._cached[0] + b"/").startswith(path + b"/"):
-            self._forget()
+        self._let_go(sum(not is_inside(folder, path) for folder, _ in self._held))
 
 
 def temporary_name(name: bytes) -> bytes:

@@ -28,7 +28,7 @@ _PATHS_PER_CALL = 400
 # Questions and answers of one turn fit the smallest pipe buffer (64 KiB on Linux), so neither side ever waits.
 _QUESTIONS_PER_TURN = 400
 _PIECE_BYTES = 1 << 20
-_LITTLE_BYTES = 16 * 1024
+_LITTLE_BYTES = 128 * 1024
 
 
 def mode_of(*, is_link: bool, executable: bool) -> int:

@@ -11,11 +11,13 @@ from pathlib import Path
 
 import msgspec
 
+from chronos.background import in_background
 from chronos.files import TreePath
 from chronos.git.objects import TreeEntry, hash_blob
 from chronos.git.repository import Repository
 from chronos.git.scratch_index import write_scratch_index
 
+_MANY_ENTRIES = 256
 _BINARY_PROBE_BYTES = 8000
 _BASE85_LINE_BYTES = 52
 _LENGTH_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -27,10 +29,22 @@ def diff_from_base(repository: Repository, base: Sequence[TreeEntry], scratch: P
     """Return git's binary-safe patch from the `base` entries to what is on disk; `prefix` goes before each name.
 
     `git diff-index COMMIT -- PATHS` is quadratic in the size of the index (10 s for one path of 100,000, git 2.39), so
-    a scratch index of just these entries is compared with the disk.
+    a scratch index of just these entries is compared with the disk. Of many a second git does the first half: each
+    takes it 70 µs.
     """
-    if not base:
-        return b""
+    if len(base) >= _MANY_ENTRIES:
+        rows = sorted(base, key=lambda entry: entry.path)
+        middle, beside = len(rows) // 2, scratch.with_name(f"{scratch.name}-beside")
+        first = in_background(lambda: _diff(repository, rows[:middle], beside, prefix))
+        try:
+            rest = _diff(repository, rows[middle:], scratch, prefix)
+        finally:
+            half = first()
+        return half + rest
+    return _diff(repository, base, scratch, prefix) if base else b""
+
+
+def _diff(repository: Repository, base: Sequence[TreeEntry], scratch: Path, prefix: bytes) -> bytes:
     write_scratch_index(scratch, base)
     command = repository.command.with_index(scratch)
     lead = prefix.decode("utf-8", "surrogateescape")

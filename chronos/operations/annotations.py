@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 
+from chronos import secrets
 from chronos.catalog import CheckpointRow
 from chronos.checkpoints import (
     LONGEST_DESCRIPTION,
@@ -22,7 +23,6 @@ from chronos.operations.checkpoints import get_checkpoint
 from chronos.operations.log import append, new_operation_id, stamp
 from chronos.operations.shelf import find_folder
 from chronos.operations.workspace import Workspace
-from chronos.secrets import mask, mask_beginning
 
 _MOST_TAGS = 100
 _MOST_METRICS = 100
@@ -60,7 +60,7 @@ def set_verdict(
         raise UsageError(f"a verdict takes at most {_MOST_METRICS} metrics")
     verdict = Annotation(
         new_operation_id(), AnnotationKind.VERDICT, row.checkpoint_id, stamp(), result=result, metrics=metrics,
-        note=check_description(mask(note)), command=shortened(command),
+        note=check_description(secrets.mask(note)), command=shortened(command),
     )  # fmt: skip
     return _say(workspace, verdict, row)
 
@@ -71,7 +71,7 @@ def link_prompt(workspace: Workspace, checkpoint_id: str, lines: str) -> None:
     What it says already, and what would make it longer than a description may be, is not written. Raises BadNameError,
     UnknownCheckpointError, and see `annotate`.
     """
-    row, note = get_checkpoint(workspace.store, checkpoint_id), check_description(mask(lines))
+    row, note = get_checkpoint(workspace.store, checkpoint_id), check_description(secrets.mask(lines))
     if note.strip() and len(row.description) + len(note) < LONGEST_DESCRIPTION:
         said = Annotation(new_operation_id(), AnnotationKind.PROMPT, checkpoint_id, stamp(), note=note)
         _say(workspace, said, row)
@@ -86,7 +86,7 @@ def list_verdicts(store: Store, checkpoint_id: str | None = None) -> list[Annota
 def shortened(command: str) -> str:
     """Return what was run as an annotation keeps it: 2,000 characters, without secrets and what is no text."""
     text = command.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode("utf-8")
-    return mask_beginning(text, _LONGEST_COMMAND)
+    return secrets.mask_beginning(text, _LONGEST_COMMAND)
 
 
 def _say(workspace: Workspace, annotation: Annotation, row: CheckpointRow) -> CheckpointRow:

@@ -69,7 +69,7 @@ def list_held_ignored(workspace: Workspace, state: State, options: Options) -> f
         return frozenset()
     store = workspace.store
     with store.temporary_folder() as scratch:
-        rules = StateRules(state, find_repositories(workspace, state), store.pool, scratch)
+        rules = StateRules(state, find_repositories(workspace, state), store.pool, lambda: scratch)
         return frozenset(rules.ignored(found))
 
 

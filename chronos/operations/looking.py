@@ -82,7 +82,7 @@ def _write_out(workspace: Workspace, state: State, target: Path, folders: tuple[
     found = [(path, side) for path in wanted if (side := sides.find(path)).kind is not SideKind.ABSENT]
     found.sort(key=lambda item: item[1].kind is SideKind.LINK)
     with workspace.store.temporary_folder() as scratch:
-        attributes = StateRules(state, repositories, workspace.store.pool, scratch).attributes_folder(wanted)
+        attributes = StateRules(state, repositories, workspace.store.pool, lambda: scratch).attributes_folder(wanted)
         with SafeRoot(target) as tree, BlobSource(repositories, attributes) as blobs:
             _write_all(workspace, tree, blobs, found)
     return len(found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from functools import partial
 
 import msgspec
@@ -67,8 +68,11 @@ def plan_towards(
     workspace: Workspace, state: State, options: Options, present: Capture, sink: ContentSink | None
 ) -> tuple[Plan, Planner]:
     """Return the plan that gives the tree and its memory stores `state`, from a capture of what is there now."""
-    with workspace.store.temporary_folder() as scratch:
-        planner = Planner(state, present, options, workspace.store.pool, scratch, sink)
+    store = workspace.store
+    with ExitStack() as scratch:
+        planner = Planner(
+            state, present, options, store.pool, lambda: scratch.enter_context(store.temporary_folder()), sink
+        )
         plan = planner.restore()
         stores = StorePlanner(present.state, workspace.places(), options, plan).towards(state, planner)
         plan.change_set = msgspec.structs.replace(plan.change_set, stores=stores)

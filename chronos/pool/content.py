@@ -21,7 +21,7 @@ from chronos.pool.codec import StoredChunk, digest
 from chronos.pool.pack import PACK_LIMIT_BYTES, PackWriter, WrittenPack
 
 CHUNK_ID_BYTES = 32
-_FRESH_AT_ONCE, _UNSURE_AT_ONCE = 64, 1800
+_FRESH_AT_ONCE, _UNSURE_AT_ONCE, _WAITING_AT_ONCE = 64, 1800, 256
 
 
 class Content(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -107,7 +107,7 @@ class HashingSink:
     def add_file(self, descriptor: int, size: int) -> Content:
         """See ContentSink."""
         if size <= FILE_PROFILE.whole_bytes:
-            data = _read_up_to(descriptor, FILE_PROFILE.whole_bytes + 1)
+            data = _read_all(descriptor, size)
             if len(data) <= FILE_PROFILE.whole_bytes:
                 return self.add_bytes(data)
             os.lseek(descriptor, 0, os.SEEK_SET)
@@ -197,8 +197,9 @@ class PickingSink(HashingSink):
 class PoolWriter(HashingSink):
     """Write new chunks into packs under a temporary folder; what `is_known` has already is not written again.
 
-    `find_missing` asks the same for many chunks at once. `inspector` sees the contents of files pass by. `spend` is
-    told of the bytes that go to the disk, as they go, and raises when they are too many.
+    `find_missing` asks the same for many chunks at once. Contents of one chunk wait for that until there are many, or
+    for `settle`. `inspector` sees the contents of files pass by. `spend` is told of the bytes that go to the disk, as
+    they go, and raises when they are too many.
     """
 
     wants_bytes = True
@@ -220,30 +221,54 @@ class PoolWriter(HashingSink):
         self._inspector = inspector
         self._find_missing = find_missing or (lambda ids: {one for one in ids if not is_known(one)})
         self._fresh: set[bytes] = set()
+        self._waiting: list[tuple[bytes, bytes]] = []
+        self._waiting_bytes = 0
         self._open: PackWriter | None = None
         self._finished: list[WrittenPack] = []
 
     @property
     def has_fresh_chunks(self) -> bool:
         """Whether anything came in that the pool does not hold yet."""
+        self.settle()
         return bool(self._fresh)
 
     def add_bytes(self, data: bytes, profile: ChunkProfile = FILE_PROFILE) -> Content:
         """See ContentSink."""
-        self._begin()
-        return self._end(super().add_bytes(data, profile))
-
-    def add_file(self, descriptor: int, size: int) -> Content:
-        """See ContentSink."""
-        self._begin()
-        return self._end(super().add_file(descriptor, size))
+        if profile is not FILE_PROFILE or not 0 < len(data) <= profile.whole_bytes:
+            return super().add_bytes(data, profile)
+        content = Content(digest(data), len(data))
+        self._waiting.append((content.id, data))
+        self._waiting_bytes += len(data)
+        if len(self._waiting) >= _WAITING_AT_ONCE or self._waiting_bytes > profile.whole_bytes:
+            self.settle()
+        return content
 
     def add_chunk(self, chunk_id: bytes, data: bytes) -> None:
         """Take in one chunk as it is; `data` must hash to `chunk_id`."""
         self._keep(chunk_id, data)
 
+    def add_paged(self, size: int, runs: Iterable[bytes | Sequence[StoredChunk]], held: bytes = b"") -> Content:
+        """See ContentSink."""
+        self.settle()
+        return super().add_paged(size, runs, held)
+
+    def settle(self) -> None:
+        """Keep what waits, and show it to the inspector."""
+        waiting, self._waiting, self._waiting_bytes = self._waiting, [], 0
+        asked = [chunk_id for chunk_id, _ in waiting if chunk_id not in self._fresh]
+        missing = self._find_missing(asked) if asked else set()
+        for chunk_id, data in waiting:
+            if chunk_id in missing and chunk_id not in self._fresh:
+                self._put(chunk_id, data)
+            is_new = chunk_id in self._fresh
+            if self._inspector is not None:
+                self._inspector.begin()
+                self._inspector.look(data, is_new=is_new)
+                self._inspector.end(chunk_id, len(data))
+
     def finish(self) -> list[WrittenPack]:
         """Seal and sync the packs and return them; they still lie in the temporary folder."""
+        self.settle()
         if self._open is not None:
             self._finished.append(self._open.finish())
             self._open = None
@@ -280,9 +305,12 @@ class PoolWriter(HashingSink):
             return True
         if self._is_known(chunk_id):
             return False
+        self._put(chunk_id, data)
+        return True
+
+    def _put(self, chunk_id: bytes, data: bytes) -> None:
         self._pack_for(len(data)).add(chunk_id, data)
         self._fresh.add(chunk_id)
-        return True
 
     def _keep_stored(self, chunks: Sequence[StoredChunk]) -> None:
         missing = self._find_missing([chunk.id for chunk in chunks if chunk.id not in self._fresh])
@@ -296,19 +324,19 @@ class PoolWriter(HashingSink):
         if missing:
             raise MissingChunkError(f"no pack holds chunk {min(missing).hex()[:16]}")
 
-    def _begin(self) -> None:
+    def _cut(self, stream: io.BufferedIOBase, profile: ChunkProfile) -> Content:
         if self._inspector is not None:
             self._inspector.begin()
-
-    def _end(self, content: Content) -> Content:
+        content = super()._cut(stream, profile)
         if self._inspector is not None:
             self._inspector.end(content.id, content.size)
         return content
 
 
-def _read_up_to(descriptor: int, limit_bytes: int) -> bytes:
-    pieces = []
-    while limit_bytes > 0 and (piece := os.read(descriptor, limit_bytes)):
+def _read_all(descriptor: int, size: int) -> bytes:
+    """Return what is left of a file of about `size` bytes; of one that has grown, no more than tells so."""
+    pieces, left_bytes = [], FILE_PROFILE.whole_bytes + 1
+    while left_bytes > 0 and (piece := os.read(descriptor, min(size + 1, left_bytes))):
         pieces.append(piece)
-        limit_bytes -= len(piece)
+        left_bytes -= len(piece)
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)

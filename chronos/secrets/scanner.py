@@ -7,7 +7,6 @@ small one does not depend on how busy the machine is. What was not looked at is 
 
 from __future__ import annotations
 
-from bisect import insort
 from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
@@ -89,6 +88,11 @@ class _Waiting(msgspec.Struct, frozen=True):
     needs_forms: bool
 
 
+def _turn(text: _Waiting) -> tuple[bool, int]:
+    """New texts come first, and the smallest of them."""
+    return not text.is_new, len(text.data)
+
+
 class SecretScanner:
     """Look at contents piece by piece. `found` is by the id of the content; so is what was not looked at.
 
@@ -163,7 +167,7 @@ class SecretScanner:
 
     def finish(self, names: Mapping[bytes, str]) -> None:
         """Look at what has been waiting, as long as there is time. `names` gives a file name for each content."""
-        texts = [text for text in self._waiting if text.content_id in names]
+        texts = sorted((text for text in self._waiting if text.content_id in names), key=_turn)
         self._waiting, self._waiting_bytes = [], 0
         for text in texts:
             reading = _Reading()
@@ -206,13 +210,15 @@ class SecretScanner:
             self._unscanned[DETECTOR].pop(text.content_id, None)
 
     def _add(self, content_id: bytes, rows: Iterable[Found]) -> None:
-        merged = merge_findings(self.found.get(content_id, []), rows)[:_MOST_OF_A_CONTENT]
-        if merged:
-            self.found[content_id] = merged
+        fresh = list(rows)
+        if fresh:
+            self.found[content_id] = merge_findings(self.found.get(content_id, []), fresh)[:_MOST_OF_A_CONTENT]
 
     def _wait(self, text: _Waiting) -> None:
-        """Keep a text for the end, the smallest first, and let go of the largest when there are too many."""
-        insort(self._waiting, text, key=lambda waiting: (not waiting.is_new, len(waiting.data)))
+        """Keep a text for the end, and let go of the largest when there are too many."""
+        self._waiting.append(text)
         self._waiting_bytes += len(text.data)
+        if self._waiting_bytes > _MOST_WAITING_BYTES:
+            self._waiting.sort(key=_turn)
         while self._waiting_bytes > _MOST_WAITING_BYTES:
             self._waiting_bytes -= len(self._waiting.pop().data)

@@ -6,11 +6,12 @@ from chronos.lazy import loader
 
 if TYPE_CHECKING:
     from chronos.timelines.branching import Branched, Request, branch, check_timeline_name
-    from chronos.timelines.combining_memory import StoreResult
+    from chronos.timelines.combining_memory import StoreCombiner, StoreResult
     from chronos.timelines.holding import hold
     from chronos.timelines.leaving import Leaving, LeavingPlan, delete, plan_delete, plan_prune, prune
     from chronos.timelines.listing import TimelineDetails, TimelineSummary, describe, environment_in, list_all
-    from chronos.timelines.merging import MergeOutcome, MergeRequest, merge, revert
+    from chronos.timelines.merge_steps import MergeOutcome, carry_out
+    from chronos.timelines.merging import MergeRequest, merge, revert
     from chronos.timelines.pending import (
         PendingMerge,
         check_resolution,
@@ -29,11 +30,13 @@ __all__ = [
     "PendingMerge",
     "Request",
     "Standing",
+    "StoreCombiner",
     "StoreResult",
     "TimelineDetails",
     "TimelineSummary",
     "Trial",
     "branch",
+    "carry_out",
     "check_resolution",
     "check_timeline_name",
     "delete",
@@ -54,13 +57,14 @@ __all__ = [
 
 _HOMES = {
     "Branched": "branching", "Request": "branching", "branch": "branching", "check_timeline_name": "branching",
-    "StoreResult": "combining_memory",
+    "StoreCombiner": "combining_memory", "StoreResult": "combining_memory",
     "hold": "holding",
     "Leaving": "leaving", "LeavingPlan": "leaving", "delete": "leaving", "plan_delete": "leaving",
     "plan_prune": "leaving", "prune": "leaving",
     "TimelineDetails": "listing", "TimelineSummary": "listing", "describe": "listing", "environment_in": "listing",
     "list_all": "listing",
-    "MergeOutcome": "merging", "MergeRequest": "merging", "merge": "merging", "revert": "merging",
+    "MergeOutcome": "merge_steps", "carry_out": "merge_steps",
+    "MergeRequest": "merging", "merge": "merging", "revert": "merging",
     "PendingMerge": "pending", "check_resolution": "pending", "drop_pending": "pending", "read_pending": "pending",
     "write_pending": "pending",
     "Standing": "trials", "Trial": "trials", "open_trial": "trials",

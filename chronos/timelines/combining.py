@@ -9,27 +9,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
+from chronos import git, merging, timelines
 from chronos.checkpoints import Capture, ComponentState, Entry, EntryKind, Options, State
 from chronos.files import TreePath, display
-from chronos.git import EXECUTABLE_MODE, GITLINK_MODE, LINK_MODE, TreeFile, TreeSide
-from chronos.merging import (
-    Choice,
-    Conflict,
-    ConflictKind,
-    MergedFile,
-    MergedTree,
-    Resolution,
-    Resolver,
-    Settled,
-    Strategy,
-    merge_trees,
-)
+from chronos.git import EXECUTABLE_MODE, GITLINK_MODE, LINK_MODE
+from chronos.merging import Choice, Conflict, ConflictKind, Resolution, Resolver, Strategy
 from chronos.operations import Workspace
 from chronos.pool import ContentSink
-from chronos.timelines.combining_memory import StoreCombiner, StoreResult
+
+if TYPE_CHECKING:
+    from chronos.git import TreeFile
+    from chronos.merging import MergedFile, MergedTree, Settled
+    from chronos.timelines.combining_memory import StoreResult
 
 _FILE_MODE = 0o100644
 # What the common state, ours and theirs have at a path; None where it is as in the base commit.
@@ -78,8 +73,10 @@ class Combiner:
             if self._options.covers(row.path.rstrip(b"/")):
                 note = f"{display(row.path)}: not in the other side's checkpoint ({row.reason.value}), so not merged"
                 self._result.notes.append(note)
-        stores = StoreCombiner(self._workspace, self._sink, self._strategy, self._resolve, self._options)
-        self._result.stores = stores.combine(self._base, self._ours, self._theirs, scratch)
+        if self._base.memory or self._theirs.memory:
+            sides = self._base, self._ours, self._theirs
+            stores = timelines.StoreCombiner(self._workspace, self._sink, self._strategy, self._resolve, self._options)
+            self._result.stores = stores.combine(*sides, scratch)
         for name, found in self._result.stores.items():
             self._result.conflicts += found.conflicts
             self._result.notes += [f"memory store {display(name)}: {note}" for note in found.notes]
@@ -117,10 +114,10 @@ class Combiner:
                 rows = self._take_plain(ours, rows, entries)
         if rows or len(set(bases)) > 1:
             sides = [
-                TreeSide(base, {own: self._file(entry) for own, row in rows.items() if (entry := row[number])})
+                git.TreeSide(base, {own: self._file(entry) for own, row in rows.items() if (entry := row[number])})
                 for number, base in enumerate(bases)
             ]
-            with merge_trees(
+            with merging.merge_trees(
                 self._present.repositories[path], sides[0], sides[1], sides[2], scratch,
                 strategy=self._strategy, resolve=partial(self._ask, path),
             ) as merged:  # fmt: skip
@@ -169,7 +166,7 @@ class Combiner:
             return None
         mode = LINK_MODE if entry.kind is EntryKind.LINK else EXECUTABLE_MODE if entry.executable else _FILE_MODE
         content = entry.content
-        return TreeFile(mode, content.size, partial(self._workspace.store.pool.iter_content, content))
+        return git.TreeFile(mode, content.size, partial(self._workspace.store.pool.iter_content, content))
 
     def _ask(self, path: TreePath, conflict: Conflict) -> Resolution | None:
         found = _from_root(path, conflict)

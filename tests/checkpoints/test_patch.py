@@ -67,6 +67,18 @@ def test_edits_new_files_and_deletions(work: RepoBuilder, tmp_path: Path) -> Non
     assert b"+four" in text, "people can read it"
 
 
+def test_many_files_are_in_the_order_of_their_names(work: RepoBuilder, tmp_path: Path) -> None:
+    names = [f"many/{number:03d}.txt" for number in range(300)]
+    for name in names:
+        work.write(name, f"{name}\n")
+    work.commit()
+    for name in names[:-1]:
+        work.write(name, f"{name}\nmore\n")
+    (work.root / names[-1]).unlink()
+    text = check_patch(work, tmp_path)
+    assert [line.split(b" b/")[1].decode() for line in text.split(b"\n") if line.startswith(b"diff --git")] == names
+
+
 def test_binary_files(work: RepoBuilder, tmp_path: Path) -> None:
     work.write("binary", bytes(range(255, -1, -1)) * 30)
     work.write("new binary", b"\0\1\2" * 4000)

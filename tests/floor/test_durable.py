@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from chronos.errors import ChronosError
-from chronos.files import draft_of, replace_durably, sweep_drafts
+from chronos.files import draft_of, remove_tree, replace_durably, sweep_drafts
 
 
 @pytest.fixture
@@ -50,3 +50,23 @@ def test_a_draft_of_a_thread_is_swept_when_its_process_is_gone(place: Path) -> N
         path.write_bytes(b"")
     assert sweep_drafts(place, "a.b") == 2
     assert sorted(place.iterdir()) == sorted(kept)
+
+
+@pytest.mark.parametrize("count", [3, 300])
+def test_a_folder_goes_with_all_in_it_and_nothing_beside_it(place: Path, count: int) -> None:
+    folder, kept = place / "ours", place / "kept"
+    (folder / "inner").mkdir(parents=True)
+    kept.mkdir()
+    for number in range(count):
+        for where in (folder, folder / "inner", kept):
+            (where / str(number)).write_bytes(b"x")
+    (folder / "to-a-folder").symlink_to(kept)
+    (folder / "to-a-file").symlink_to(kept / "0")
+    (folder / "inner").chmod(0o500)
+    folder.chmod(0o500)
+    remove_tree(folder)
+    (place / "link").symlink_to(kept)
+    remove_tree(place / "link")
+    assert sorted(os.listdir(place)) == ["kept", "link"]
+    assert len(os.listdir(kept)) == count
+    remove_tree(folder)

@@ -122,6 +122,33 @@ def test_a_write_that_fails_half_way_leaves_nothing(top: Path) -> None:
     assert tree_digest(top / "root") == {}
 
 
+def test_a_folder_that_was_moved_away_is_missed_once_the_root_is_asked_again(top: Path) -> None:
+    (top / "root/a/b").mkdir(parents=True)
+    (top / "root/a/b/file").write_bytes(b"x")
+    with SafeRoot(top / "root") as tree:
+        assert tree.find_stat(b"a/b/file") is not None
+        (top / "root/a").rename(top / "outside/a")
+        tree.forget()
+        assert tree.find_stat(b"a/b/file") is None
+        tree.make_parents(b"a/b/file")
+        tree.write_file(b"a/b/file", [b"y"], executable=False)
+    assert (top / "outside/a/b/file").read_bytes() == b"x"
+
+
+def test_few_folders_are_held_open_however_deep_a_path_is(top: Path) -> None:
+    deep = b"/".join([b"d"] * 60)
+    before = len(os.listdir("/dev/fd"))
+    with SafeRoot(top / "root") as tree:
+        for path in (deep + b"/f", deep.removesuffix(b"/d/d/d") + b"/e/f", b"d/x", deep + b"/g"):
+            tree.make_parents(path)
+            tree.write_file(path, [path], executable=False)
+            assert len(os.listdir("/dev/fd")) - before < 10
+        assert tree.find_stat(deep.removesuffix(b"/d/d/d") + b"/e/f") is not None
+    assert (top / "root" / os.fsdecode(deep) / "g").read_bytes() == deep + b"/g"
+    assert (top / "root/d/x").read_bytes() == b"d/x"
+    assert len(os.listdir("/dev/fd")) == before
+
+
 def test_a_fifo_does_not_block(top: Path) -> None:
     os.mkfifo(top / "root/pipe")
     with SafeRoot(top / "root") as tree:

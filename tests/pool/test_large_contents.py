@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from chronos.catalog import ChunkPlace, open_catalog
 from chronos.errors import MissingChunkError
 from chronos.pool import (
+    LIST_PROFILE,
     ChunkLocation,
     Compressor,
     Content,
@@ -98,6 +100,29 @@ def test_pieces_that_are_known_to_be_held_are_looked_up_only_in_another_place(tm
     assert content == HashingSink().add_paged(3 * _PIECE, [known])
     with pytest.raises(MissingChunkError, match=ids[1].hex()[:16]):
         writer.add_paged(3 * _PIECE, [ids[1], ids[0] + ids[2]], known)
+
+
+def test_small_contents_are_asked_for_together_and_kept_once(tmp_path: Path) -> None:
+    asked: list[int] = []
+    known = {digest(b"text %d" % number) for number in range(0, 600, 3)}
+
+    def find_missing(ids: Sequence[bytes]) -> set[bytes]:
+        asked.append(len(ids))
+        return set(ids) - known
+
+    writer = PoolWriter(tmp_path, known.__contains__, find_missing=find_missing)
+    contents = [writer.add_bytes(b"text %d" % (number % 600)) for number in range(700)]
+    writer.add_bytes(b"text 601", LIST_PROFILE)
+    writer.add_bytes(b"text 601")
+    assert writer.add_bytes(b"") == Content(digest(b""), 0)
+    assert writer.has_fresh_chunks
+    (pack,) = writer.finish()
+    new = [b"text %d" % number for number in range(600) if number % 3]
+    assert [chunk_id for chunk_id, _ in pack.chunks if chunk_id != digest(b"text 601")] == [digest(one) for one in new]
+    assert len(pack.chunks) == len(new) + 1
+    texts = [b"text %d" % (number % 600) for number in range(700)]
+    assert contents == [Content(digest(one), len(one)) for one in texts]
+    assert len(asked) == 3
 
 
 def test_many_chunks_are_found_as_one_is() -> None:

@@ -104,6 +104,7 @@ def test_lists_and_paged_pieces_are_not_looked_at(tmp_path: Path) -> None:
     writer.add_bytes(b"a list", LIST_PROFILE)
     writer.add_paged(5, [[StoredChunk(b"i" * 32, 0, b"pages", 5)]])
     writer.add_bytes(b"a file", FILE_PROFILE)
+    writer.settle()
     writer.abandon()
     assert seen == [b"a file"]
 
