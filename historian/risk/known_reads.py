@@ -14,18 +14,16 @@ _QUOTES = late(r"'([^'\n]*)'|\"([^\"\n]*)\"")
 _ANY = listed(
     "ls cat head tail wc pwd echo which stat du df whoami uname basename dirname realpath readlink true diff cmp grep "
     "egrep fgrep cut tr nl comm cd jq tac rev fold paste join seq sleep ps id nproc uptime free md5sum sha1sum "
-    "sha256sum sha512sum shasum cksum strings column printf expr test [ type arch lscpu lsblk printenv pgrep od nm "
-    "hexdump readelf zcat zgrep"
+    "sha256sum sha512sum shasum cksum strings column printf expr test [ type lscpu lsblk printenv pgrep od hexdump "
+    "zcat zgrep"
 )
-# Those that only read with one of these words behind them, or two.
+# Those that only read with one of these words behind them, or two. Not cargo, which may write its lock file, nor what
+# runs a program that an option or a file names.
 _VERBS = {
     "npm": listed("ls list view outdated"),
-    "pnpm": listed("ls list outdated"),
     "pip": listed("list show freeze"),
     "pip3": listed("list show freeze"),
-    "cargo": listed("tree metadata"),
     "docker": listed("ps images logs inspect version"),
-    "kubectl": listed("get describe logs"),
     "systemctl": listed("status"),
     "gh": frozenset(
         f"{noun} {verb}" for noun in ("pr", "issue", "run", "release") for verb in ("view", "list", "diff", "checks")
@@ -48,7 +46,7 @@ _GIT_LISTS = {
     "stash": frozenset(("list",)),
     "worktree": frozenset(("list",)),
 }
-_GIT_WRITES = ("--output", "--ext-diff", "--textconv", "-O", "--open-files-in-pager", "-o")
+_GIT_WRITES = ("--output", "--ext-diff", "--textconv", "--filters", "-O", "--open-files-in-pager", "-o")
 # An awk program that writes, starts or includes something does so by one of these.
 _AWK_ACTS = late(r"[>|@]|system|getline|close|fflush")
 _AWK_OPTION = late(r"-F\S*|-v")
@@ -94,13 +92,15 @@ def _only_reads(program: str, words: list[str]) -> bool:
     if program == "awk":
         return _awk_reads(words)
     if program == "tar":
-        return bool(words) and bool(_TAR_LISTS.fullmatch(words[0])) and not _options(words[1:])
+        is_local = not any(":" in word or word.startswith("-") for word in words[1:])
+        return is_local and bool(words) and bool(_TAR_LISTS.fullmatch(words[0]))
     if program == "tree":
         return all(_TREE_OPTION.fullmatch(word) for word in _options(words))
     if program == "date":
         return all(_DATE.fullmatch(word) for word in words)
     if program in _VERBS:
-        return not _VERBS[program].isdisjoint((" ".join(words[:1]), " ".join(words[:2])))
+        is_quiet = not any(word.startswith("--log") for word in words)  # pip writes one
+        return is_quiet and not _VERBS[program].isdisjoint((" ".join(words[:1]), " ".join(words[:2])))
     return program in _ANY
 
 

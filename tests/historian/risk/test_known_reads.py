@@ -29,9 +29,9 @@ ASSESSOR = Assessor()
         "column -t a.txt", "id; nproc; free", "awk 1 a.txt", "awk -F: -v n=2 '{print $n}' a.txt | sort -u",
         "tar tzf a.tgz",
         "awk -F ',' 'NR==2 {print $1}' a.csv", "tar -tvf a.tar | head", "tree -L 2 -I node_modules src", "date +%s",
-        "date -u", "npm ls --depth=0", "pip show x", "docker ps -a", "kubectl get pods -n x", "gh pr view 3", "date",
+        "date -u", "npm ls --depth=0", "pip show x", "docker ps -a", "gh pr view 3", "date",
         "command -v node", "test -f a.txt && cat a.txt", "[ -d src ] || echo none", "git grep -n TODO", "tree",
-        "git cat-file -p HEAD", "systemctl status x", "cargo tree",
+        "git cat-file -p HEAD", "systemctl status x",
     ],
 )  # fmt: skip
 def test_a_plain_reader_is_known(command: str) -> None:
@@ -60,7 +60,8 @@ def test_a_plain_reader_is_known(command: str) -> None:
         "awk --source 1 a", "tar xf a.tar", "tar -tf a.tar --to-command=sh", "tar -tIsh -f a", "tar -cf a.tar b", "tar",
         "tree -o out", "tree -R -L 1", "date -s 12:00", "date 11261200", "npm install", "npm", "pip install x",
         "docker run x", "kubectl delete pod x", "kubectl -n x get pods", "gh pr merge 3", "gh pr", "command rm a",
-        "cargo",
+        "cargo tree", "kubectl get pods", "pnpm list", "pip list --log a", "arch -x86_64 rm a", "tar tf host:a.tar",
+        "git cat-file --filters HEAD:a", "tar tf '' -I sh", "awk -F",
         "command -p rm a", "systemctl stop x", "git grep -O x", "git update-ref x y", "file -C -m a", "xxd a b",
         "ls " + "a" * 3000,
     ],
