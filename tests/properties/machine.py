@@ -81,11 +81,12 @@ works = st.lists(
 class Fuse:
     """Counts what a restore writes, and presses Ctrl-C at one of the writes."""
 
-    def __init__(self) -> None:
+    def __init__(self, repo: RepoBuilder) -> None:
         self.left: int | None = None
+        self._repo = repo
 
     def __call__(self, done: int, total: int) -> None:
-        if self.left is None:
+        if self.left is None or not self._repo.is_changing:
             return
         self.left -= 1
         if self.left < 0:
@@ -99,7 +100,7 @@ class World:
     def __init__(self, stages: Stages) -> None:
         self.repo: RepoBuilder = stages.open()
         self.folder = self.repo.root.parent
-        self.fuse = Fuse()
+        self.fuse = Fuse(self.repo)
         self.repo.write(GITIGNORE, b"*" + IGNORED + b"\n")
         commit = self.repo.commit("first")
         start: Tree = {GITIGNORE: File(b"*" + IGNORED + b"\n")}

@@ -118,6 +118,11 @@ class RepoBuilder:
     def store(self) -> Path:
         return self.root / "data/timelines"
 
+    @property
+    def is_changing(self) -> bool:
+        """Whether an operation has begun to change the tree, or was cut short then: it has a journal."""
+        return any((self.store / ".store/journal").glob("*.json"))
+
     def close(self) -> None:
         for engine in self._engines:
             engine.close()
