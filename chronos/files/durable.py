@@ -20,7 +20,7 @@ from chronos.errors import ChronosError, IntegrityError, StorageError, TargetExi
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-_AT_ONCE, _MANY_FILES = 2, 64
+_AT_ONCE, _MANY_FILES = 4, 64
 
 
 @contextmanager
