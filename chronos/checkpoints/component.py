@@ -199,7 +199,7 @@ class ComponentCapture:
         changed, gone = self._hidden_changes(tree)
         self._find_live_databases(tree)
         tracked = {path for path in (*status.tracked, *gone) if not self._is_memory(path)}
-        asked_for = {*included, *converted, *self._forced(tree), *self._loose}
+        asked_for = {*included, *converted, *self._forced(), *self._loose}
         others = {*status.untracked, *status.not_in_head, *changed, *asked_for}
         if state.kind is ComponentKind.EMBEDDED:
             links = {entry.path for entry in self._facts.hidden if entry.is_gitlink}
@@ -281,11 +281,11 @@ class ComponentCapture:
                 present.append(entry.path)
         return present, gone
 
-    def _forced(self, tree: SafeRoot) -> list[TreePath]:
+    def _forced(self) -> list[TreePath]:
+        """Return what is taken whatever the rules say; there may be nothing at such a path."""
         state = self.result.state
         inside = [path for path in self._context.policy.forced if is_inside(path, state.path) and path != state.path]
-        own = [state.own_path(path) for path in inside]
-        return [path for path in own if tree.find_stat(path) is not None]
+        return [state.own_path(path) for path in inside]
 
     def _staged(self) -> list[StagedEntry]:
         """Take the blobs of staged rows into the sink, under the same rules as files."""

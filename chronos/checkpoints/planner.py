@@ -150,8 +150,8 @@ class Planner:
     def _candidates(self, sides: Sides) -> set[TreePath]:
         found: set[TreePath] = set()
         for path, wanted in self._target.components.items():
-            found |= {wanted.from_root(own) for own in wanted.entries}
             present = self._present.state.components.get(path)
+            found |= _different(wanted, present)
             repository = self.repositories.get(path)
             if repository is None or (wanted.base is None and (present is None or present.base is None)):
                 continue
@@ -164,7 +164,7 @@ class Planner:
                 found |= {wanted.from_root(own) for own in wanted.skipped ^ present.skipped}
         for path, present in self._present.state.components.items():
             if path in self._target.components:
-                found |= {present.from_root(own) for own in present.entries}
+                found |= _different(present, self._target.components[path])
             else:
                 self.plan.kept.append(Kept(path + b"/", "a repository that came after the checkpoint"))
         rows = (*self._present.state.uncaptured(), *self._target.uncaptured())
@@ -208,6 +208,12 @@ class Planner:
         now = f"refs/heads/{present.branch}" if present.branch else None
         tip = find_ref(self._root, branch) if branch else None
         return HeadChange(now, present.head, branch, wanted.head, branch, tip, wanted.head if branch else None)
+
+
+def _different(component: ComponentState, other: ComponentState | None) -> set[TreePath]:
+    """Return the paths from the root of the entries that another state of the component does not have like that."""
+    known = other.entries if other is not None else {}
+    return {component.from_root(own) for own, entry in component.entries.items() if known.get(own) != entry}
 
 
 class Judge:

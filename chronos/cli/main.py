@@ -19,8 +19,8 @@ from chronos.lazy import load_msgspec
 
 _INTERRUPTED = 130
 # Loading a program makes many objects and no garbage: with Python's 700 it is searched for 5 ms long. A merge of 200
-# files has 50,000, through which one search takes 10 ms.
-_OBJECTS_PER_COLLECTION = 500_000
+# files has 50,000 with it, through which one search takes 10 ms.
+_OBJECTS_PER_COLLECTION = 100_000
 
 
 def run() -> NoReturn:

@@ -7,6 +7,7 @@ spelling, a way out of the tree) is refused here, before a file descriptor is op
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TypeAlias
 
 from chronos.errors import BadPathError
@@ -15,6 +16,7 @@ TreePath: TypeAlias = bytes
 
 _LONGEST_PATH_BYTES = 4096
 _LONGEST_NAME_BYTES = 255
+_KEPT_ANSWERS = 4096  # every path is asked about several times
 _NO_NAMES = frozenset((b"", b".", b".."))
 # Compiled when they are first used: few paths have a backslash, or `git` in a name.
 _ESCAPED = rb"\\\\|\\x[0-9a-f]{2}"
@@ -85,13 +87,14 @@ def _escaped_byte(escape: bytes) -> bytes:
     return b"\\" if escape == b"\\\\" else bytes([int(escape[2:], 16)])
 
 
+@lru_cache(maxsize=_KEPT_ANSWERS)
 def _find_problem(path: TreePath) -> str | None:
     around = b"/%b/" % path
     if (
         len(path) <= _LONGEST_NAME_BYTES and path.isascii() and b"//" not in around and b"/." not in around
         and b"\0" not in path and b"git" not in path.lower()
     ):  # fmt: skip
-        return None  # nearly every path, and every one is asked about several times
+        return None  # nearly every path
     if b"\0" in path:
         return "it has a NUL byte"
     if len(path) > _LONGEST_PATH_BYTES:

@@ -21,6 +21,7 @@ from chronos.pool.codec import StoredChunk, digest
 from chronos.pool.pack import PACK_LIMIT_BYTES, PackWriter, WrittenPack
 
 CHUNK_ID_BYTES = 32
+_MORE_BYTES = 64 * 1024
 _FRESH_AT_ONCE, _UNSURE_AT_ONCE, _WAITING_AT_ONCE = 64, 1800, 256
 
 
@@ -334,9 +335,9 @@ class PoolWriter(HashingSink):
 
 
 def _read_all(descriptor: int, size: int) -> bytes:
-    """Return what is left of a file of about `size` bytes; of one that has grown, no more than tells so."""
-    pieces, left_bytes = [], FILE_PROFILE.whole_bytes + 1
-    while left_bytes > 0 and (piece := os.read(descriptor, min(size + 1, left_bytes))):
+    """Return what a file of about `size` bytes holds, or as much as tells that it is none of one chunk any more."""
+    pieces, expected, left_bytes = [], size + 1, FILE_PROFILE.whole_bytes + 1
+    while left_bytes > 0 and (piece := os.read(descriptor, min(expected, left_bytes))):
         pieces.append(piece)
-        left_bytes -= len(piece)
+        expected, left_bytes = _MORE_BYTES, left_bytes - len(piece)
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)

@@ -74,9 +74,8 @@ class Combiner:
                 note = f"{display(row.path)}: not in the other side's checkpoint ({row.reason.value}), so not merged"
                 self._result.notes.append(note)
         if self._base.memory or self._theirs.memory:
-            sides = self._base, self._ours, self._theirs
             stores = timelines.StoreCombiner(self._workspace, self._sink, self._strategy, self._resolve, self._options)
-            self._result.stores = stores.combine(*sides, scratch)
+            self._result.stores = stores.combine(self._base, self._ours, self._theirs, scratch)
         for name, found in self._result.stores.items():
             self._result.conflicts += found.conflicts
             self._result.notes += [f"memory store {display(name)}: {note}" for note in found.notes]

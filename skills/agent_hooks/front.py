@@ -19,7 +19,7 @@ from skills.agent_hooks.events import LARGEST_BYTES, Event, find_folder, parse_e
 from skills.agent_hooks.reading import only_reads
 
 _INTERRUPTED = 130
-_OBJECTS_PER_COLLECTION = 50_000  # as `chrono` has it: loading makes many objects and no garbage
+_OBJECTS_PER_COLLECTION = 100_000  # as `chrono` has it: loading makes many objects and no garbage
 _LONGEST_MESSAGE = 600
 _USAGE = f"""\
 usage: chrono-hook [--event NAME] AGENT
