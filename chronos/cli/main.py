@@ -15,12 +15,9 @@ from typing import NoReturn
 from chronos import __version__
 from chronos.cli import output
 from chronos.errors import ChronosError, StorageError
-from chronos.lazy import load_msgspec
+from chronos.lazy import OBJECTS_PER_COLLECTION, load_msgspec
 
 _INTERRUPTED = 130
-# Loading a program makes many objects and no garbage: with Python's 700 it is searched for 5 ms long. A merge of 200
-# files has 50,000 with it, through which one search takes 10 ms.
-_OBJECTS_PER_COLLECTION = 100_000
 
 
 def run() -> NoReturn:
@@ -28,7 +25,7 @@ def run() -> NoReturn:
 
     All that is open has been closed by then, and taking the interpreter down object by object would cost 15 ms more.
     """
-    gc.set_threshold(_OBJECTS_PER_COLLECTION)
+    gc.set_threshold(OBJECTS_PER_COLLECTION)
     code = main()
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError, AttributeError):  # None where it was closed from the start

@@ -10,16 +10,13 @@ import os
 from _thread import get_native_id
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from functools import partial
 from pathlib import Path
 
-from chronos.background import in_background
 from chronos.errors import ChronosError, IntegrityError, StorageError, TargetExistsError
 
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-_AT_ONCE, _MANY_FILES = 4, 64
 
 
 @contextmanager
@@ -210,32 +207,10 @@ def remove_tree(path: Path) -> None:
     """Remove a folder of our own store with all in it, whatever modes its folders have; it may be gone already."""
     import shutil  # 2 ms, and a hook that only judges removes nothing
 
-    with suppress(OSError):
-        _remove_files(path)
     shutil.rmtree(path, ignore_errors=True)
     if path.is_dir() and not path.is_symlink():
         _open_up(path)
         shutil.rmtree(path, ignore_errors=True)
-
-
-def _remove_files(path: Path) -> None:
-    """Remove the files right in a folder that has many, some at once: ext4 that discards waits 45 µs for each."""
-    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        with os.scandir(folder) as found:
-            names = [item.name for item in found if not item.is_dir(follow_symlinks=False)]
-        if len(names) < _MANY_FILES:
-            return
-        for wait in [in_background(partial(_unlink, folder, names[at::_AT_ONCE])) for at in range(_AT_ONCE)]:
-            wait()
-    finally:
-        os.close(folder)
-
-
-def _unlink(folder: int, names: list[str]) -> None:
-    for name in names:
-        with suppress(OSError):
-            os.unlink(name, dir_fd=folder)
 
 
 def _open_up(folder: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import NamedTuple
 
 from chronos.errors import IntegrityError, MissingChunkError, StorageError
 from chronos.files import FileStat, PathKind, stat_of
@@ -21,6 +22,17 @@ _ABSENT = FileStat(PathKind.FILE, 0, 0, 0, 0, 0)
 # its content is the state's identity, the size is the page size, and the chunks are the journal mode.
 _REMEMBERED = b"="
 Stats = tuple[FileStat, ...]
+
+
+class Known(NamedTuple):
+    """What is known of a database: the ids of the pieces that it had last, back to back.
+
+    That the pool holds them is vouched for by the stat cache, as for a database that has not changed. `base` is the
+    stat of its main file where that still looks as it did then.
+    """
+
+    ids: bytes = b""
+    base: FileStat | None = None
 
 
 def stats_of(place: Path) -> Stats:
@@ -37,10 +49,10 @@ def capture(place: Path, work: CaptureWork) -> StoreState:
         return StoreState(NAME, "", [], looks, left_out=[LeftOut(b"", reason, size)])
     state = _recall(stats, work)
     if state is None:
-        from chronos.memory.sqlite_reading import Known, read  # what is not read needs no child, nor what is said to it
+        from chronos.memory.sqlite_reading import read  # what is not read needs no child, nor what is said to it
 
         try:
-            state = read(place, work, lambda: Known(*_known_pieces(work, stats)))
+            state = read(place, work, lambda: _find_known(work, stats))
         except MissingChunkError:  # the pool lost what it is thought to hold
             state = read(place, work, Known)
         remember(state, stats, work.stats)
@@ -74,7 +86,7 @@ def remember(state: StoreState, stats: Stats, cache: StatCache) -> None:
     cache.remember(_REMEMBERED, _ABSENT, Content(bytes.fromhex(state.identity), page_size, mode.encode()))
 
 
-def _known_pieces(work: CaptureWork, stats: Stats) -> tuple[bytes, FileStat | None]:
+def _find_known(work: CaptureWork, stats: Stats) -> Known:
     """Return the ids of the pieces that the database had last, and the stat of its main file if that has not changed.
 
     Then the pieces without a page in the `-wal` have not changed either, as long as that is the `-wal` which was there
@@ -82,16 +94,16 @@ def _known_pieces(work: CaptureWork, stats: Stats) -> tuple[bytes, FileStat | No
     """
     last = work.stats.find_last(b"")
     if last is None:
-        return b"", None
+        return Known()
     try:
         ids = b"".join(work.chunk_ids(last))
     except (IntegrityError, StorageError):
-        return b"", None
+        return Known()
     main, wal, journal = stats
     row, content = work.stats.known.get(WAL), work.stats.find_last(WAL)
     is_same_wal = row is not None and row.inode in (0, wal.inode) and wal.size >= row.size and content == last
     is_same = work.stats.find(b"", main) == last and work.stats.find(JOURNAL, journal) == last and is_same_wal
-    return ids, main if is_same else None
+    return Known(ids, main if is_same else None)
 
 
 def _find_stat(path: bytes) -> FileStat:

@@ -1,6 +1,6 @@
 """Cutting a database into pieces of 64 KiB in the child: read, hash, and send what the pool does not hold.
 
-Lanes take turns at blocks of 1 MiB (smaller and larger ones are slower). New pieces are compressed here, so that the
+Workers take turns at blocks of 1 MiB (smaller and larger ones are slower). New pieces are compressed here, so that the
 pipe carries a fifth of them: the whole 2 GB take 4 s so, and 7 s where the parent compresses.
 """
 
@@ -13,12 +13,12 @@ from itertools import groupby
 from blake3 import blake3
 
 from chronos.memory.sqlite_frames import HELD, ID_BYTES, PIECE_BYTES, NewPiece, send, send_new
-from chronos.memory.sqlite_lanes import Block, Lane
 from chronos.memory.sqlite_view import Pages
+from chronos.memory.sqlite_workers import Block, Worker
 
 _BLOCK_PIECES = 16
 _BLOCK_BYTES = _BLOCK_PIECES * PIECE_BYTES
-_LANES = 2
+_WORKERS = 2
 # Pieces in which two copies of one database may differ: file versions, change counter, schema cookie,
 # version-valid-for and the version of SQLite that wrote last.
 _COUNTERS = ((18, 20), (24, 28), (40, 44), (92, 96), (96, 100))
@@ -90,19 +90,19 @@ class Cutter:
         self._held = []
 
     def _blocks(self, pages: Pages, first: int, behind: int) -> Iterator[Block]:
-        """Yield the pieces of a range in order, worked on by lanes where that pays and can be had."""
-        starts, work = range(first, behind, _BLOCK_PIECES), self._worker(pages, behind)
+        """Yield the pieces of a range in order, read by workers where that pays and they can be had."""
+        starts, work = range(first, behind, _BLOCK_PIECES), self._work_on(pages, behind)
         with ExitStack() as stack:
-            lanes: list[Lane] = []
+            workers: list[Worker] = []
             with suppress(OSError):  # then this process does what the missing ones would have done
-                for number in range(_LANES if len(starts) >= 2 * _LANES else 0):
-                    lanes.append(Lane(work, starts[number::_LANES]))
-                    stack.callback(lanes[-1].stop)
+                for number in range(_WORKERS if len(starts) >= 2 * _WORKERS else 0):
+                    workers.append(Worker(work, starts[number::_WORKERS]))
+                    stack.callback(workers[-1].stop)
             for number, start in enumerate(starts):
-                lane = number % _LANES
-                yield lanes[lane].take() if lane < len(lanes) else work(start)
+                turn = number % _WORKERS
+                yield workers[turn].take() if turn < len(workers) else work(start)
 
-    def _worker(self, pages: Pages, behind: int) -> Callable[[int], Block]:
+    def _work_on(self, pages: Pages, behind: int) -> Callable[[int], Block]:
         """Return the function with which one process reads, hashes and compresses a block."""
         encode: Encode | None = None
         # One and the same buffer, which stays in the processor's cache.

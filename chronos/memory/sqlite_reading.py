@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from chronos.files import FileStat
 from chronos.memory.kinds import CaptureWork, MemoryFile, StoreState
@@ -13,16 +13,8 @@ from chronos.memory.sqlite_frames import BEGIN, END, HELD, ID_BYTES, NEW, PIECE_
 from chronos.memory.sqlite_reader import Child, hexed, start_child
 from chronos.pool import StoredChunk
 
-
-class Known(NamedTuple):
-    """What is known of a database: the ids of the pieces that it had last, back to back.
-
-    That the pool holds them is vouched for by the stat cache, as for a database that has not changed. `base` is the
-    stat of its main file where that still looks as it did then.
-    """
-
-    ids: bytes = b""
-    base: FileStat | None = None
+if TYPE_CHECKING:
+    from chronos.memory.sqlite_capture import Known
 
 
 class _MovedError(Exception):

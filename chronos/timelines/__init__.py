@@ -10,8 +10,7 @@ if TYPE_CHECKING:
     from chronos.timelines.holding import hold
     from chronos.timelines.leaving import Leaving, LeavingPlan, delete, plan_delete, plan_prune, prune
     from chronos.timelines.listing import TimelineDetails, TimelineSummary, describe, environment_in, list_all
-    from chronos.timelines.merge_steps import MergeOutcome, carry_out
-    from chronos.timelines.merging import MergeRequest, merge, revert
+    from chronos.timelines.merging import MergeOutcome, MergeRequest, merge, revert
     from chronos.timelines.pending import (
         PendingMerge,
         check_resolution,
@@ -36,7 +35,6 @@ __all__ = [
     "TimelineSummary",
     "Trial",
     "branch",
-    "carry_out",
     "check_resolution",
     "check_timeline_name",
     "delete",
@@ -63,8 +61,7 @@ _HOMES = {
     "plan_prune": "leaving", "prune": "leaving",
     "TimelineDetails": "listing", "TimelineSummary": "listing", "describe": "listing", "environment_in": "listing",
     "list_all": "listing",
-    "MergeOutcome": "merge_steps", "carry_out": "merge_steps",
-    "MergeRequest": "merging", "merge": "merging", "revert": "merging",
+    "MergeOutcome": "merging", "MergeRequest": "merging", "merge": "merging", "revert": "merging",
     "PendingMerge": "pending", "check_resolution": "pending", "drop_pending": "pending", "read_pending": "pending",
     "write_pending": "pending",
     "Standing": "trials", "Trial": "trials", "open_trial": "trials",

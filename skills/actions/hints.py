@@ -55,7 +55,7 @@ _STANDS_FOR = frozenset(("ID", "NAME", "P", "PATH"))
 _COMMAND = re.compile(r"`chrono ([a-z][^`\n]*)`")
 # The keys of results in which we say something, and not the project: there as well commands are named.
 _OUR_WORDS = frozenset(
-    (
+    [
         "advice",
         "command",
         "detail",
@@ -68,7 +68,7 @@ _OUR_WORDS = frozenset(
         "remedy",
         "restore",
         "warnings",
-    )
+    ]
 )
 
 

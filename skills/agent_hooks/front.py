@@ -14,12 +14,12 @@ from contextlib import suppress
 from typing import BinaryIO, NamedTuple, NoReturn
 
 from chronos import __version__
+from chronos.lazy import OBJECTS_PER_COLLECTION, load_msgspec
 from skills.agent_hooks.agents import AGENTS, Decision, Moment, answer, find_call, find_moment
 from skills.agent_hooks.events import LARGEST_BYTES, Event, find_folder, parse_event
 from skills.agent_hooks.reading import only_reads
 
 _INTERRUPTED = 130
-_OBJECTS_PER_COLLECTION = 100_000  # as `chrono` has it: loading makes many objects and no garbage
 _LONGEST_MESSAGE = 600
 _USAGE = f"""\
 usage: chrono-hook [--event NAME] AGENT
@@ -48,7 +48,7 @@ def run() -> NoReturn:
     """
     from chronos.background import split_off
 
-    gc.set_threshold(_OBJECTS_PER_COLLECTION)
+    gc.set_threshold(OBJECTS_PER_COLLECTION)
     code = 0
     try:
         said = main(sys.argv[1:], sys.stdin.buffer if sys.stdin is not None else None, os.environ, split_off)
@@ -105,8 +105,6 @@ def _answer(event: Event, environment: Mapping[str, str], detach: Callable[[], b
         if event.moment in (Moment.TOOL, Moment.RESULT) and not unread and only_reads(event, folder, environment):
             return Said()
         from pathlib import Path
-
-        from chronos.lazy import load_msgspec
 
         load_msgspec()
         from skills.agent_hooks.acting import Work

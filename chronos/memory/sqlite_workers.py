@@ -36,7 +36,7 @@ class Block(NamedTuple):
     frames: bytes
 
 
-class Lane:
+class Worker:
     """A process that works on some blocks, in order. Raises OSError when there can be no other process."""
 
     def __init__(self, work: Callable[[int], Block], starts: Iterable[int]) -> None:
@@ -79,12 +79,12 @@ class Lane:
 
 
 def _work(work: Callable[[int], Block], starts: Iterable[int], writing: int) -> None:
-    """Be the process of a lane: whoever waits for the end of the child's output does not wait for this one."""
+    """Be the process of a worker: whoever waits for the end of the child's output does not wait for this one."""
     try:
         for standard in (0, 1):
             os.close(standard)
-        with open(writing, "wb", _BUFFER_BYTES) as lane:
-            _write_blocks(work, starts, lane.write, lane.flush)
+        with open(writing, "wb", _BUFFER_BYTES) as stream:
+            _write_blocks(work, starts, stream.write, stream.flush)
     except BrokenPipeError:  # nobody waits for more
         pass
     except BaseException:  # noqa: BLE001 - the parent says that this process ended early; here is why

@@ -13,15 +13,15 @@ import pytest
 from blake3 import blake3
 
 from chronos.memory.sqlite_frames import ID_BYTES, PIECE_BYTES
-from chronos.memory.sqlite_lanes import Block, Lane
 from chronos.memory.sqlite_pieces import Cutter
 from chronos.memory.sqlite_view import MovedError, open_view
+from chronos.memory.sqlite_workers import Block, Worker
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A database of some 6 MB: six blocks."""
-    place = tmp_path_factory.mktemp("lanes") / "large.db"
+    place = tmp_path_factory.mktemp("workers") / "large.db"
     with closing(sqlite3.connect(place)) as database, database:
         database.execute("CREATE TABLE rows (filler BLOB)")
         database.executemany("INSERT INTO rows VALUES (?)", [(os.urandom(3000),) for _ in range(2000)])
@@ -68,7 +68,7 @@ def test_no_process_is_left_behind_when_a_cut_breaks_off(place: Path, monkeypatc
             os.waitpid(process, os.WNOHANG)
 
 
-def test_what_a_lane_meets_is_raised_by_whoever_takes_its_block() -> None:
+def test_what_a_worker_meets_is_raised_by_whoever_takes_its_block() -> None:
     def meet(error: Exception) -> Block:
         raise error
 
@@ -77,28 +77,28 @@ def test_what_a_lane_meets_is_raised_by_whoever_takes_its_block() -> None:
         (PermissionError(errno.EACCES, "no"), PermissionError),
         (ValueError("a mistake of ours"), RuntimeError),
     ):
-        lane = Lane(lambda start, error=error: Block(b"1" * ID_BYTES, b"") if not start else meet(error), [0, 1, 2])  # type: ignore[misc]
+        worker = Worker(lambda start, error=error: Block(b"1" * ID_BYTES, b"") if not start else meet(error), [0, 1, 2])  # type: ignore[misc]
         try:
-            assert lane.take() == Block(b"1" * ID_BYTES, b"")
+            assert worker.take() == Block(b"1" * ID_BYTES, b"")
             with pytest.raises(expected):
-                lane.take()
+                worker.take()
         finally:
-            lane.stop()
+            worker.stop()
 
 
-def test_a_lane_that_is_killed_is_an_error_and_one_that_nobody_waits_for_ends(tmp_path: Path) -> None:
+def test_a_worker_that_is_killed_is_an_error_and_one_that_nobody_waits_for_ends(tmp_path: Path) -> None:
     def work(start: int) -> Block:
         tmp_path.joinpath(str(start)).touch()
         return Block(os.urandom(PIECE_BYTES), b"x" * PIECE_BYTES)
 
-    lane = Lane(work, range(1000))
+    worker = Worker(work, range(1000))
     wait_for(tmp_path / "0")
-    os.kill(lane._process, 9)
+    os.kill(worker._process, 9)
     with pytest.raises(RuntimeError, match="ended early"):
         for _ in range(1000):
-            lane.take()
-    lane.stop()
-    idle = Lane(work, range(1000))
+            worker.take()
+    worker.stop()
+    idle = Worker(work, range(1000))
     idle.stop()
     assert not (tmp_path / "999").exists()
 
