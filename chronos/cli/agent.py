@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from chronos.cli import agent_report
-from chronos.cli.options import Json, PlanOnly, Yes
+from chronos.cli.declaring import Argument, Group, Option
+from chronos.cli.options import PlanOnly, Yes
 from chronos.cli.session import Session
 from chronos.config import Surroundings
 from chronos.errors import ChronosError, UsageError
@@ -16,27 +15,22 @@ from chronos.errors import ChronosError, UsageError
 if TYPE_CHECKING:
     from skills.agent_setup import AgentSetup, Part, Programs, Scope, SetupPlan
 
-app = typer.Typer(
-    help="Agents: set up Claude Code, Codex, Gemini, Cursor and Copilot.", no_args_is_help=True, rich_markup_mode=None
-)
-Name = Annotated[
-    str, typer.Argument(metavar="AGENT", show_default=False, help="claude, codex, gemini, cursor or copilot.")
-]
-User = Annotated[bool, typer.Option("--user", help="Your own settings, for all projects, and not this project's.")]
-Hooks = Annotated[bool, typer.Option("--hooks/--no-hooks", help="The hooks, which take checkpoints by themselves.")]
-Mcp = Annotated[bool, typer.Option("--mcp/--no-mcp", help="The MCP server, with the tools for the agent.")]
+app = Group("Agents: set up Claude Code, Codex, Gemini, Cursor and Copilot.")
+Name = Annotated[str, Argument(metavar="AGENT", show_default=False, help="claude, codex, gemini, cursor or copilot.")]
+User = Annotated[bool, Option("--user", help="Your own settings, for all projects, and not this project's.")]
+Hooks = Annotated[bool, Option("--hooks/--no-hooks", help="The hooks, which take checkpoints by themselves.")]
+Mcp = Annotated[bool, Option("--mcp/--no-mcp", help="The MCP server, with the tools for the agent.")]
 
 
 @app.command()
 def install(
-    context: typer.Context,
+    session: Session,
     agent: Name,
     user: User = False,
     hooks: Hooks = True,
     mcp: Mcp = True,
     plan_only: PlanOnly = False,
     yes: Yes = False,
-    as_json: Json = False,
 ) -> None:
     """Put hooks and the MCP server into the settings of an agent.
 
@@ -45,7 +39,6 @@ def install(
     """
     from skills.agent_setup import Programs
 
-    session = Session.of(context, as_json)
     parts, setup = _parts(hooks, mcp), _setup(session, agent, user)
     plan = setup.plan_install(parts, Programs.current())
     _carry_out(session, plan, plan_only=plan_only, yes=yes, question=f"Set up {setup.agent.title}?")
@@ -53,20 +46,18 @@ def install(
 
 @app.command()
 def uninstall(
-    context: typer.Context,
+    session: Session,
     agent: Name,
     user: User = False,
     hooks: Hooks = True,
     mcp: Mcp = True,
     plan_only: PlanOnly = False,
     yes: Yes = False,
-    as_json: Json = False,
 ) -> None:
     """Take hooks and the MCP server out of the settings of an agent.
 
     Only what an install put in goes; edits that were made since stay.
     """
-    session = Session.of(context, as_json)
     parts, setup = _parts(hooks, mcp), _setup(session, agent, user)
     plan = setup.plan_uninstall(parts)
     _carry_out(session, plan, plan_only=plan_only, yes=yes, question=f"Take it out of {setup.agent.title}?")
@@ -74,9 +65,8 @@ def uninstall(
 
 @app.command()
 def status(
-    context: typer.Context,
-    agent: Annotated[str | None, typer.Argument(metavar="[AGENT]", show_default="all", help="Only this agent.")] = None,
-    as_json: Json = False,
+    session: Session,
+    agent: Annotated[str | None, Argument(metavar="[AGENT]", show_default="all", help="Only this agent.")] = None,
 ) -> None:
     """Show what is set up, in this project and for you, and whether the scripts that are named there can be started.
 
@@ -84,7 +74,6 @@ def status(
     """
     from skills.agent_setup import AGENTS, Part, Scope, find_agent, look_at
 
-    session = Session.of(context, as_json)
     agents = [find_agent(agent)] if agent else list(AGENTS.values())
     try:
         root, scopes = _root(session, False), list(Scope)
@@ -102,16 +91,14 @@ def status(
 
 @app.command()
 def plugin(
-    context: typer.Context,
-    folder: Annotated[Path, typer.Argument(metavar="DIR", show_default=False, help="A new folder for the plugin.")],
+    session: Session,
+    folder: Annotated[Path, Argument(metavar="DIR", show_default=False, help="A new folder for the plugin.")],
     plan_only: PlanOnly = False,
     yes: Yes = False,
-    as_json: Json = False,
 ) -> None:
     """Copy the plugin for Claude Code (skill, hooks, MCP server) into a folder, with the paths of this installation."""
     from skills.agent_setup import Programs, plan_plugin
 
-    session = Session.of(context, as_json)
     plan = plan_plugin(folder.absolute(), Programs.current(), Surroundings.current().environment)
     _carry_out(session, plan, plan_only=plan_only, yes=yes, question="Replace these files?")
 

@@ -7,42 +7,38 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated, NoReturn
 
-import typer
-
 from chronos.cli import bisect_report
-from chronos.cli.options import MOST, Json, Timeline
+from chronos.cli.declaring import Argument, Group, Option
+from chronos.cli.options import MOST, Timeline
 from chronos.cli.session import Session
 
-app = typer.Typer(
-    help="Find the checkpoint that broke something.", no_args_is_help=True, rich_markup_mode=None,
-)  # fmt: skip
+app = Group("Find the checkpoint that broke something.")
 
 
-@app.command(context_settings={"allow_interspersed_args": False})
+@app.command(is_verbatim=True)
 def run(
-    context: typer.Context,
-    command: Annotated[list[str], typer.Argument(metavar="-- CMD", show_default=False, help="What to try.")],
+    session: Session,
+    command: Annotated[list[str], Argument(metavar="-- CMD", show_default=False, help="What to try.")],
     good: Annotated[
         str | None,
-        typer.Option("--from", metavar="ID", show_default="the newest that passed", help="A checkpoint that is good."),
+        Option("--from", metavar="ID", show_default="the newest that passed", help="A checkpoint that is good."),
     ] = None,
     bad: Annotated[
-        str | None, typer.Option("--to", metavar="ID", show_default="the newest", help="A later one that is bad.")
+        str | None, Option("--to", metavar="ID", show_default="the newest", help="A later one that is bad.")
     ] = None,
     timeline: Timeline = None,
-    jobs: Annotated[int, typer.Option("--jobs", "-j", metavar="N", min=1, max=MOST, help="Try so many at once.")] = 1,
-    check_ends: Annotated[bool, typer.Option("--check-ends", help="Try both ends, though they are known.")] = False,
-    no_verdicts: Annotated[bool, typer.Option("--no-verdicts", help="Store no verdict on what is tried.")] = False,
-    reuse: Annotated[bool, typer.Option("--reuse", help="Believe earlier verdicts of this very command.")] = False,
+    jobs: Annotated[int, Option("--jobs", "-j", metavar="N", min=1, max=MOST, help="Try so many at once.")] = 1,
+    check_ends: Annotated[bool, Option("--check-ends", help="Try both ends, though they are known.")] = False,
+    no_verdicts: Annotated[bool, Option("--no-verdicts", help="Store no verdict on what is tried.")] = False,
+    reuse: Annotated[bool, Option("--reuse", help="Believe earlier verdicts of this very command.")] = False,
     seed: Annotated[
         list[str] | None,
-        typer.Option(
+        Option(
             "--seed", metavar="PATTERN", show_default=False,
             help="Copy ignored files of this tree that this pattern names into each tried one; repeatable.",
         ),
     ] = None,
-    keep: Annotated[bool, typer.Option("--keep", help="Branch a timeline from what is found, to look at.")] = False,
-    as_json: Json = False,
+    keep: Annotated[bool, Option("--keep", help="Branch a timeline from what is found, to look at.")] = False,
 ) -> None:  # fmt: skip
     """Find the first checkpoint at which a command fails, between a good one and a bad one.
 
@@ -50,7 +46,6 @@ def run(
     The command ends with 0 for good, 125 for what cannot be tried, and up to 127 for bad, as with `git bisect run`.
     Ends with 1 when a checkpoint is found, with 0 when nothing fails.
     """
-    session = Session.of(context, as_json)
     from chronos.app import open_historian
     from historian.bisecting import Request
 

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from chronos.cli import documents, plans, render, transfers
-from chronos.cli.options import MOST, CheckpointId, Json, OtherId, Paths, PlanOnly, Stores, Timeline, Yes
+from chronos.cli.declaring import Argument, Group, Option
+from chronos.cli.options import MOST, CheckpointId, OtherId, Paths, PlanOnly, Stores, Timeline, Yes
 from chronos.cli.session import Session
 from chronos.cli.views import Comparison, Judged, Page, WrittenOut
 from chronos.errors import UsageError
@@ -19,28 +18,26 @@ if TYPE_CHECKING:
     from chronos.engine import ChronosEngine
 
 _PAGE = 50
-NewFile = Annotated[Path, typer.Argument(metavar="FILE", show_default=False, help="A file that is not there yet.")]
+NewFile = Annotated[Path, Argument(metavar="FILE", show_default=False, help="A file that is not there yet.")]
 
-app = typer.Typer(help="Take, look at, compare and restore checkpoints.", no_args_is_help=True, rich_markup_mode=None)
+app = Group("Take, look at, compare and restore checkpoints.")
 
 
 @app.command()
 def create(
-    context: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="NAME", show_default=False, help="What to call it.")],
-    description: Annotated[str, typer.Option("-d", "--description", metavar="TEXT", help="What it is for.")] = "",
+    session: Session,
+    name: Annotated[str, Argument(metavar="NAME", show_default=False, help="What to call it.")],
+    description: Annotated[str, Option("-d", "--description", metavar="TEXT", help="What it is for.")] = "",
     tag: Annotated[
         list[str] | None,
-        typer.Option("--tag", metavar="T", show_default=False, help="A word to find it by; repeatable."),
+        Option("--tag", metavar="T", show_default=False, help="A word to find it by; repeatable."),
     ] = None,
-    as_json: Json = False,
 ) -> None:
     """Take a checkpoint of everything as it is now.
 
     What it does not hold, such as files that are secrets by their name, is counted and listed. Where something in it
     looks like a secret, it says so.
     """
-    session = Session.of(context, as_json)
     with session.engine() as engine:
         created = engine.take_checkpoint(name, description, tags=tag or ())
         session.show(created, documents.created, render.created)
@@ -48,19 +45,15 @@ def create(
 
 @app.command("list")
 def list_(
-    context: typer.Context,
-    everything: Annotated[
-        bool, typer.Option("--all", help="Every timeline, and no limit unless --limit is given.")
-    ] = False,
+    session: Session,
+    everything: Annotated[bool, Option("--all", help="Every timeline, and no limit unless --limit is given.")] = False,
     limit: Annotated[
         int | None,
-        typer.Option("--limit", metavar="N", min=1, max=MOST, show_default=str(_PAGE), help="At most this many."),
+        Option("--limit", metavar="N", min=1, max=MOST, show_default=str(_PAGE), help="At most this many."),
     ] = None,
     timeline: Timeline = None,
-    as_json: Json = False,
 ) -> None:
     """List checkpoints, the newest first."""
-    session = Session.of(context, as_json)
     if everything and timeline is not None:
         raise UsageError("--all and --timeline exclude each other")
     wanted = limit or (None if everything else _PAGE)
@@ -72,31 +65,27 @@ def list_(
 
 @app.command()
 def show(
-    context: typer.Context,
+    session: Session,
     checkpoint: CheckpointId,
     scan: Annotated[
-        bool, typer.Option("--scan", help="Read everything in it and look for secrets, however long it takes.")
+        bool, Option("--scan", help="Read everything in it and look for secrets, however long it takes.")
     ] = False,
-    as_json: Json = False,
 ) -> None:
     """Show everything that a checkpoint says about itself, and where something in it looks like a secret."""
-    session = Session.of(context, as_json)
     with session.engine() as engine:
         session.show(engine.show_checkpoint(checkpoint, scan=scan), documents.details, render.details)
 
 
 @app.command()
 def diff(
-    context: typer.Context,
+    session: Session,
     checkpoint: CheckpointId,
     other: OtherId = None,
-    stat: Annotated[bool, typer.Option("--stat", help="Count lines.")] = False,
-    patch: Annotated[bool, typer.Option("--patch", "-p", help="Show the lines.")] = False,
+    stat: Annotated[bool, Option("--stat", help="Count lines.")] = False,
+    patch: Annotated[bool, Option("--patch", "-p", help="Show the lines.")] = False,
     path: Paths = None,
-    as_json: Json = False,
 ) -> None:
     """Show what has changed since a checkpoint, or from one to another."""
-    session = Session.of(context, as_json)
     with session.engine() as engine:
         has_patches = stat or patch
         paths = session.from_root(engine, path)
@@ -109,36 +98,34 @@ def diff(
 
 @app.command()
 def restore(
-    context: typer.Context,
+    session: Session,
     checkpoint: CheckpointId,
     plan_only: PlanOnly = False,
     yes: Yes = False,
     path: Paths = None,
     include: Annotated[
         list[str] | None,
-        typer.Option(
+        Option(
             "--include", metavar="P", show_default=False,
             help="Replace this too though no checkpoint would hold it; the safety checkpoint takes it in. Repeatable.",
         ),
     ] = None,
-    code: Annotated[bool, typer.Option("--code", help="Only the code, no memory store.")] = False,
-    memory: Annotated[bool, typer.Option("--memory", help="Only the memory stores.")] = False,
+    code: Annotated[bool, Option("--code", help="Only the code, no memory store.")] = False,
+    memory: Annotated[bool, Option("--memory", help="Only the memory stores.")] = False,
     store: Stores = None,
-    head: Annotated[bool, typer.Option("--head", help="Move HEAD and its branch back too.")] = False,
+    head: Annotated[bool, Option("--head", help="Move HEAD and its branch back too.")] = False,
     into: Annotated[
-        Path | None, typer.Option("--into", metavar="DIR", show_default=False, help="Write into a new folder instead.")
+        Path | None, Option("--into", metavar="DIR", show_default=False, help="Write into a new folder instead.")
     ] = None,
     plan_id: Annotated[
-        str | None, typer.Option("--plan-id", metavar="X", show_default=False, help="Only while the plan is this one.")
+        str | None, Option("--plan-id", metavar="X", show_default=False, help="Only while the plan is this one.")
     ] = None,
-    as_json: Json = False,
 ) -> None:  # fmt: skip
     """Give the files, the index and the memory stores the state of a checkpoint.
 
     The state before is kept as a safety checkpoint, so that `chrono undo` takes a restore back. What no checkpoint
     holds is never overwritten: it is kept and listed.
     """
-    session = Session.of(context, as_json)
     if into is not None:
         if plan_only or head or include or plan_id or code or memory or store:
             raise UsageError("--into goes with --path only", hint="`chrono memory extract` gives a copy of one store")
@@ -154,14 +141,12 @@ def restore(
 
 @app.command()
 def delete(
-    context: typer.Context,
+    session: Session,
     checkpoint: CheckpointId,
     plan_only: PlanOnly = False,
     yes: Yes = False,
-    as_json: Json = False,
 ) -> None:
     """Delete a checkpoint; `chrono undo` brings it back."""
-    session = Session.of(context, as_json)
     with session.engine() as engine:
         row = engine.find_checkpoint(checkpoint, damaged=True)
         if not (yes or plan_only):
@@ -176,31 +161,27 @@ def delete(
 
 
 @app.command()
-def pin(context: typer.Context, checkpoint: CheckpointId, as_json: Json = False) -> None:
+def pin(session: Session, checkpoint: CheckpointId) -> None:
     """Keep a checkpoint from retention until it is unpinned."""
-    session = Session.of(context, as_json)
     with session.engine() as engine:
         session.show(engine.pin_checkpoint(checkpoint), documents.checkpoint, render.annotated)
 
 
 @app.command()
-def unpin(context: typer.Context, checkpoint: CheckpointId, as_json: Json = False) -> None:
+def unpin(session: Session, checkpoint: CheckpointId) -> None:
     """Leave a checkpoint to retention again."""
-    session = Session.of(context, as_json)
     with session.engine() as engine:
         session.show(engine.pin_checkpoint(checkpoint, pinned=False), documents.checkpoint, render.annotated)
 
 
 @app.command()
 def tag(
-    context: typer.Context,
+    session: Session,
     checkpoint: CheckpointId,
-    tags: Annotated[list[str], typer.Argument(metavar="TAG...", show_default=False, help="Words to find it by.")],
-    remove: Annotated[bool, typer.Option("--remove", help="Take the tags from it.")] = False,
-    as_json: Json = False,
+    tags: Annotated[list[str], Argument(metavar="TAG...", show_default=False, help="Words to find it by.")],
+    remove: Annotated[bool, Option("--remove", help="Take the tags from it.")] = False,
 ) -> None:
     """Give a checkpoint tags, which also keep it from retention."""
-    session = Session.of(context, as_json)
     with session.engine() as engine:
         found = engine.tag_checkpoint(checkpoint, tags, remove=remove)
         session.show(found, documents.checkpoint, render.annotated)
@@ -208,22 +189,20 @@ def tag(
 
 @app.command()
 def verdict(
-    context: typer.Context,
+    session: Session,
     checkpoint: CheckpointId,
-    result: Annotated[str, typer.Argument(metavar="passed|failed", show_default=False, help="How it did.")],
+    result: Annotated[str, Argument(metavar="passed|failed", show_default=False, help="How it did.")],
     metric: Annotated[
         list[str] | None,
-        typer.Option("--metric", metavar="NAME=VALUE", show_default=False, help="A number; repeatable."),
+        Option("--metric", metavar="NAME=VALUE", show_default=False, help="A number; repeatable."),
     ] = None,
-    note: Annotated[str, typer.Option("--note", metavar="TEXT", help="What there is to say of it.")] = "",
-    command: Annotated[str, typer.Option("--command", metavar="TEXT", help="The command that found it.")] = "",
-    as_json: Json = False,
+    note: Annotated[str, Option("--note", metavar="TEXT", help="What there is to say of it.")] = "",
+    command: Annotated[str, Option("--command", metavar="TEXT", help="The command that found it.")] = "",
 ) -> None:  # fmt: skip
     """Say whether a checkpoint passed or failed; the newest verdict counts.
 
     `last-green` means the newest checkpoint that passed, which retention also keeps.
     """
-    session = Session.of(context, as_json)
     metrics = dict(map(_metric, metric or ()))
     with session.engine() as engine:
         row = engine.set_verdict(checkpoint, result, metrics=metrics, note=note, command=command)
@@ -233,38 +212,32 @@ def verdict(
 
 @app.command()
 def search(
-    context: typer.Context,
-    text: Annotated[
-        str, typer.Argument(metavar="TEXT", show_default=False, help="Part of a name, description or tag.")
-    ],
+    session: Session,
+    text: Annotated[str, Argument(metavar="TEXT", show_default=False, help="Part of a name, description or tag.")],
     timeline: Timeline = None,
-    as_json: Json = False,
 ) -> None:
     """Find checkpoints by name, description or tag."""
-    session = Session.of(context, as_json)
     with session.engine() as engine:
         session.show(Page(engine.search_checkpoints(text, timeline)), documents.page, render.page)
 
 
 @app.command("export")
 def export_(
-    context: typer.Context,
+    session: Session,
     checkpoint: CheckpointId,
     file: NewFile,
     base: Annotated[
-        bool, typer.Option("--base", help="Take the base commits along, with their whole history as git has it.")
+        bool, Option("--base", help="Take the base commits along, with their whole history as git has it.")
     ] = False,
     include_secrets: Annotated[
-        bool, typer.Option("--include-secrets", help="Take along also files in which a secret seems to stand.")
+        bool, Option("--include-secrets", help="Take along also files in which a secret seems to stand.")
     ] = False,
     yes: Yes = False,
-    as_json: Json = False,
 ) -> None:
     """Write a checkpoint into one file, which any other clone can import.
 
     Files in which a secret seems to stand are left out and listed, unless --include-secrets is given.
     """
-    session = Session.of(context, as_json)
     if include_secrets and not yes:
         session.require_terminal("whoever gets the file gets the secrets in it")
         session.ask("Whoever gets the file gets the secrets in it. Write it?")
@@ -275,21 +248,19 @@ def export_(
 
 @app.command("import")
 def import_(
-    context: typer.Context,
-    file: Annotated[Path, typer.Argument(metavar="FILE", show_default=False, help="A file that an export wrote.")],
+    session: Session,
+    file: Annotated[Path, Argument(metavar="FILE", show_default=False, help="A file that an export wrote.")],
     plan_only: PlanOnly = False,
     yes: Yes = False,
     timeline: Annotated[
-        str | None, typer.Option("--timeline", metavar="T", show_default="imported", help="Where it lands.")
+        str | None, Option("--timeline", metavar="T", show_default="imported", help="Where it lands.")
     ] = None,
-    as_json: Json = False,
 ) -> None:
     """Take the checkpoint in a file into this store; `chrono undo` takes it back.
 
     Every byte of the file is checked first. It lands on a timeline of its own, and is found there by id and name. One
     that is here already is left as it is, which is no error.
     """
-    session = Session.of(context, as_json)
     if not (yes or plan_only):
         session.require_terminal("an import writes into the store, and with a base into the repository")
     with session.engine() as engine:

@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from enum import Enum
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 from chronos.cli import output
-from chronos.cli.options import Json
+from chronos.cli.declaring import Argument, Command, Group, Option, Parameter
 from chronos.cli.session import Session
 from chronos.cli.shell_scripts import SCRIPTS
 from chronos.errors import ChronosError, UnknownCheckpointError
@@ -34,7 +33,7 @@ _BASH_SPECIAL = frozenset(" \t!\"#$%&'()*,;<=>?@[\\]^`{|}~:")
 
 Candidate = tuple[str, str]
 
-app = typer.Typer()
+app = Group()
 
 
 class Shell(str, Enum):
@@ -47,50 +46,43 @@ class Shell(str, Enum):
 
 @app.command()
 def completion(
-    context: typer.Context,
-    shell: Annotated[
-        Shell, typer.Argument(metavar="bash|zsh|fish", show_default=False, help="The shell to complete in.")
-    ],
-    as_json: Json = False,
+    session: Session,
+    shell: Annotated[Shell, Argument(metavar="bash|zsh|fish", show_default=False, help="The shell to complete in.")],
 ) -> None:
     """Print the completion script of a shell.
 
     For bash: put `eval "$(chrono completion bash)"` into ~/.bashrc; for zsh the same into ~/.zshrc after compinit;
     for fish: `chrono completion fish > ~/.config/fish/completions/chrono.fish`.
     """
-    session = Session.of(context, as_json)
     session.show(SCRIPTS[shell.value], lambda script: {"shell": shell.value, "script": script}, _print_script)
 
 
-@app.command("_complete", hidden=True, context_settings={"ignore_unknown_options": True})
+@app.command("_complete", is_hidden=True, has_json=False)
 def complete(
-    context: typer.Context,
+    session: Session,
     shell: Shell,
-    words: Annotated[list[str] | None, typer.Argument(show_default=False)] = None,
+    words: Annotated[list[str] | None, Argument(show_default=False)] = None,
 ) -> None:
     """Print candidates for the last of `words`, one in a line; bash sends its whole line instead."""
-    session = Session.of(context, as_json=False)
-    if shell is Shell.BASH:
-        typed = split_line((words or [""])[0])
-        for value, _ in find_candidates(context.find_root().command, session, typed):
-            output.write(_for_bash(value, typed[-1]))
-        return
-    for value, about in find_candidates(context.find_root().command, session, words or [""]):
-        output.write(f"{value}\t{about}")
+    from chronos.cli.program import BEGIN, COMMANDS
+
+    typed = split_line((words or [""])[0]) if shell is Shell.BASH else words or [""]
+    for value, about in find_candidates(BEGIN, COMMANDS, session, typed):
+        output.write(_for_bash(value, typed[-1]) if shell is Shell.BASH else f"{value}\t{about}")
 
 
-def find_candidates(program: Any, session: Session, words: Sequence[str]) -> list[Candidate]:
+def find_candidates(begin: Command, commands: Group, session: Session, words: Sequence[str]) -> list[Candidate]:
     """Return what the last of `words` (those after `chrono`) could become, with a few words about each."""
     *before, prefix = words
-    command, positional, option = _walk(program, session, before)
+    command, parameters, positional, option = _walk(begin, commands, session, before)
     if option is not None:
         found = _values(option, session)
     elif prefix.startswith("-"):
-        found = _options(command)
-    elif hasattr(command, "commands"):
+        found = _options(parameters)
+    elif isinstance(command, Group):
         found = _commands(command) if positional == 0 else iter(())
     else:
-        arguments = [param for param in command.params if param.param_type_name == "argument"]
+        arguments = [one for one in parameters if isinstance(one.about, Argument)]
         found = _values(arguments[positional], session) if positional < len(arguments) else iter(())
     return [(value, display(about)) for value, about in found if value.startswith(prefix) and value.isprintable()]
 
@@ -119,41 +111,50 @@ def _print_script(script: str) -> None:
     output.write(script, end="")
 
 
-def _walk(program: Any, session: Session, words: Sequence[str]) -> tuple[Any, int, Any]:
-    """Follow complete words down the tree; return the command, its number of arguments so far, and an open option."""
-    command, positional, option = program, 0, None
+def _walk(
+    begin: Command, commands: Group, session: Session, words: Sequence[str]
+) -> tuple[Command | Group, list[Parameter], int, Parameter | None]:
+    """Follow complete words down the tree.
+
+    Returns the command, its parameters, how many arguments it has so far, and an option that waits for its value.
+    """
+    command: Command | Group = commands
+    parameters, positional, option = begin.parameters, 0, None
     for word in words:
         if option is not None:
             if option.name == "root":
-                session.root = option.type.convert(word, option, None)
+                session.root = Path(word)
             option = None
         elif word.startswith("-") and word != "--":
-            found = next((param for param in command.params if word in param.opts), None)
-            option = found if found is not None and not getattr(found, "is_flag", True) else None
-        elif word in getattr(command, "commands", {}):
+            found = next((one for one in parameters if isinstance(one.about, Option) and word in one.about.words), None)
+            option = found if found is not None and found.kind is not bool else None
+        elif isinstance(command, Group) and word in command.commands:
             command, positional = command.commands[word], 0
+            parameters = command.parameters if isinstance(command, Command) else []
         else:
             positional += 1
-    return command, positional, option
+    return command, parameters, positional, option
 
 
-def _commands(group: Any) -> Iterator[Candidate]:
-    return ((name, child.get_short_help_str(60)) for name, child in group.commands.items() if not child.hidden)
+def _commands(group: Group) -> Iterator[Candidate]:
+    for name, child in group.commands.items():
+        if isinstance(child, Group) or not child.is_hidden:
+            yield name, child.summary
 
 
-def _options(command: Any) -> Iterator[Candidate]:
-    for param in command.params:
-        if param.param_type_name == "option":
-            yield param.opts[0] if len(param.opts) == 1 else max(param.opts, key=len), param.help or ""
+def _options(parameters: Sequence[Parameter]) -> Iterator[Candidate]:
+    for parameter in parameters:
+        if isinstance(parameter.about, Option):
+            yield max(parameter.about.words, key=len), parameter.about.help
     yield "--help", "Show this message and exit."
 
 
-def _values(param: Any, session: Session) -> Iterator[Candidate]:
-    if param.name == "shell":
+def _values(parameter: Parameter, session: Session) -> Iterator[Candidate]:
+    if parameter.name == "shell":
         yield from ((shell.value, "") for shell in Shell)
-    elif param.name == "strategy":
+    elif parameter.name == "strategy":
         yield from ((strategy.value, "") for strategy in Strategy)
-    find = next((find for names, find in _FINDERS if param.name in names), None)
+    find = next((find for names, find in _FINDERS if parameter.name in names), None)
     if find is None:
         return
     try:

@@ -7,10 +7,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from chronos.cli import guard_report, output, plans
-from chronos.cli.options import Json, PlanOnly, Yes
+from chronos.cli.declaring import Argument, Group, Option
+from chronos.cli.options import PlanOnly, Yes
 from chronos.cli.session import Session
 from chronos.errors import ChronosError, StorageError, UnsupportedError, UsageError
 from chronos.files import display, read_limited
@@ -19,41 +18,39 @@ if TYPE_CHECKING:
     from historian import HistorianAgent
     from historian.risk import OperationKind
 
-app = typer.Typer()
+app = Group()
 _LARGEST_INPUT_BYTES = 64 * 1024 * 1024
 PolicyText = Annotated[
     str | None,
-    typer.Option(
+    Option(
         "--policy", metavar="P", show_default="as the settings say",
         help="off, advise, auto, confirm or block, for medium and high risk; or by level: high=block,medium=advise.",
     ),
 ]  # fmt: skip
 
 
-@app.command(context_settings={"allow_interspersed_args": False})
+@app.command(is_verbatim=True)
 def run(
-    context: typer.Context,
-    command: Annotated[list[str], typer.Argument(metavar="-- CMD", show_default=False, help="What to run.")],
+    session: Session,
+    command: Annotated[list[str], Argument(metavar="-- CMD", show_default=False, help="What to run.")],
     policy: PolicyText = None,
     restore_on_failure: Annotated[
         bool,
-        typer.Option(
+        Option(
             "--restore-on-failure", help="Take a checkpoint whatever the risk, and restore it when the command fails."
         ),
     ] = False,
     kind: Annotated[
         str,
-        typer.Option("--kind", metavar="K", help="What it is assessed as: shell, git, sql, tool or words."),
+        Option("--kind", metavar="K", help="What it is assessed as: shell, git, sql, tool or words."),
     ] = "shell",
     yes: Yes = False,
-    as_json: Json = False,
 ) -> None:
     """Run a command under the guard, and end as it ends.
 
     The risk is assessed first; when it is medium or high a checkpoint is taken. After a failure it says what has
     changed since, and offers to restore that. With --json the command's output goes to standard error.
     """
-    session = Session.of(context, as_json)
     with session.historian(yes=yes) as historian:
         found = historian.run_command(
             command[command[0] == "--" :], policy=policy, kind=_kind(kind), restore_on_failure=restore_on_failure,
@@ -72,38 +69,36 @@ def run(
 
 @app.command()
 def update(
-    context: typer.Context,
-    file: Annotated[Path, typer.Argument(metavar="FILE", show_default=False, help="The file to change, or to make.")],
+    session: Session,
+    file: Annotated[Path, Argument(metavar="FILE", show_default=False, help="The file to change, or to make.")],
     content: Annotated[
         str | None,
-        typer.Option("--with", metavar="FILE|-", show_default=False, help="The whole new content; - is stdin."),
+        Option("--with", metavar="FILE|-", show_default=False, help="The whole new content; - is stdin."),
     ] = None,
     diff: Annotated[
-        str | None, typer.Option("--diff", metavar="FILE|-", show_default=False, help="A unified diff of this file.")
+        str | None, Option("--diff", metavar="FILE|-", show_default=False, help="A unified diff of this file.")
     ] = None,
     json_patch: Annotated[
         str | None,
-        typer.Option("--json-patch", metavar="FILE|-|TEXT", show_default=False, help="A JSON Patch (RFC 6902)."),
+        Option("--json-patch", metavar="FILE|-|TEXT", show_default=False, help="A JSON Patch (RFC 6902)."),
     ] = None,
     values: Annotated[
         list[str] | None,
-        typer.Option(
+        Option(
             "--set", metavar="KEY=VALUE", show_default=False,
             help="A value by its key, such as a.b=1, in YAML, JSON or TOML: JSON, or else text. Repeatable.",
         ),
     ] = None,
-    check: Annotated[bool, typer.Option("--check/--no-check", help="Refuse what is not valid in its format.")] = True,
+    check: Annotated[bool, Option("--check/--no-check", help="Refuse what is not valid in its format.")] = True,
     policy: PolicyText = None,
     plan_only: PlanOnly = False,
     yes: Yes = False,
-    as_json: Json = False,
 ) -> None:  # fmt: skip
     """Change one file under the guard, in one step or not at all.
 
     The result must be valid in its format (JSON, TOML, YAML, Python, XML). The file keeps its mode, its encoding and
     the ends of its lines. It is not written when it changed meanwhile.
     """
-    session = Session.of(context, as_json)
     with session.historian(yes=yes) as historian:
         plan = historian.plan_update(
             session.from_root(historian.engine, [str(file)])[0],

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from chronos.cli import documents, graph, plans, render
-from chronos.cli.options import MOST, Json, Overwrite, PlanOnly, Timeline, Yes
+from chronos.cli.declaring import Group, Option
+from chronos.cli.options import MOST, Overwrite, PlanOnly, Timeline, Yes
 from chronos.cli.session import Session
 from chronos.cli.views import History, Step
 from chronos.errors import UsageError
@@ -17,21 +16,18 @@ if TYPE_CHECKING:
     from chronos.engine import ChronosEngine
     from chronos.operations import Operation
 
-app = typer.Typer()
+app = Group()
 
 
 @app.command()
 def log(
-    context: typer.Context,
+    session: Session,
     as_graph: Annotated[
-        bool, typer.Option("--graph", help="Draw the checkpoints of every timeline, and where each comes from.")
+        bool, Option("--graph", help="Draw the checkpoints of every timeline, and where each comes from.")
     ] = False,
-    everything: Annotated[
-        bool, typer.Option("--all", help="With --graph: automatic and safety checkpoints too.")
-    ] = False,
-    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, max=MOST, help="At most this many.")] = 50,
+    everything: Annotated[bool, Option("--all", help="With --graph: automatic and safety checkpoints too.")] = False,
+    limit: Annotated[int, Option("--limit", metavar="N", min=1, max=MOST, help="At most this many.")] = 50,
     timeline: Timeline = None,
-    as_json: Json = False,
 ) -> None:
     """List what was done, the newest first.
 
@@ -40,7 +36,6 @@ def log(
     """
     from chronos.operations import build_stack
 
-    session = Session.of(context, as_json)
     if as_graph and timeline is not None:
         raise UsageError("--graph shows every timeline", hint="leave out --timeline")
     if everything and not as_graph:
@@ -70,19 +65,17 @@ def _of_that_time(found: list[Annotation], operations: list[Operation], limit: i
 
 @app.command()
 def undo(
-    context: typer.Context,
+    session: Session,
     plan_only: PlanOnly = False,
     yes: Yes = False,
     overwrite: Overwrite = False,
-    skip: Annotated[bool, typer.Option("--skip", help="Step over an operation whose record is damaged.")] = False,
-    as_json: Json = False,
+    skip: Annotated[bool, Option("--skip", help="Step over an operation whose record is damaged.")] = False,
 ) -> None:
     """Take back the last operation of this timeline.
 
     Paths that were edited since are kept and listed, unless --overwrite is given. An operation whose record is damaged
     cannot be taken back and stops undo; --skip goes past it and changes no file.
     """
-    session = Session.of(context, as_json)
     if skip and (plan_only or overwrite):
         raise UsageError("--skip goes alone")
     with session.engine() as engine:
@@ -94,14 +87,12 @@ def undo(
 
 @app.command()
 def redo(
-    context: typer.Context,
+    session: Session,
     plan_only: PlanOnly = False,
     yes: Yes = False,
     overwrite: Overwrite = False,
-    as_json: Json = False,
 ) -> None:
     """Take back the last undo of this timeline."""
-    session = Session.of(context, as_json)
     with session.engine() as engine:
         _walk(session, engine, "redo", plan_only=plan_only, yes=yes, overwrite=overwrite)
 

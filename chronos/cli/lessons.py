@@ -8,11 +8,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from chronos.cli import lessons_report as report
 from chronos.cli import output
-from chronos.cli.options import MOST, Json, PlanOnly, Yes
+from chronos.cli.declaring import Argument, Group, Option
+from chronos.cli.options import MOST, PlanOnly, Yes
 from chronos.cli.session import Session
 from chronos.cli.wording import count
 from chronos.errors import OutsideError, TargetExistsError, UsageError
@@ -26,50 +25,42 @@ _PAGE = 50
 _LARGEST_LOG_BYTES = 64 * 1024 * 1024
 _LARGEST_IMPORT_BYTES = 1024 * 1024 * 1024
 _STANDARD = "-"
-LessonId = Annotated[
-    str, typer.Argument(metavar="ID", show_default=False, help="The id of a lesson, or its beginning.")
-]
+LessonId = Annotated[str, Argument(metavar="ID", show_default=False, help="The id of a lesson, or its beginning.")]
 Tags = Annotated[
     list[str] | None,
-    typer.Option("--tag", metavar="T", show_default=False, help="Only lessons with this tag; repeatable."),
+    Option("--tag", metavar="T", show_default=False, help="Only lessons with this tag; repeatable."),
 ]
 Result = Annotated[
-    str | None, typer.Option("--result", metavar="R", show_default=False, help="Only success, failure or other.")
+    str | None, Option("--result", metavar="R", show_default=False, help="Only success, failure or other.")
 ]
 
-app = typer.Typer(
-    help="Lessons from failures and successes, which no restore takes back.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-)
+app = Group("Lessons from failures and successes, which no restore takes back.")
 
 
 @app.command()
 def add(
-    context: typer.Context,
-    situation: Annotated[str, typer.Argument(metavar="SITUATION", show_default=False, help="What was to be done.")],
-    action: Annotated[str, typer.Argument(metavar="ACTION", show_default=False, help="What was done.")],
+    session: Session,
+    situation: Annotated[str, Argument(metavar="SITUATION", show_default=False, help="What was to be done.")],
+    action: Annotated[str, Argument(metavar="ACTION", show_default=False, help="What was done.")],
     result: Annotated[
-        str, typer.Argument(metavar="RESULT", show_default=False, help="SUCCESS, FAILURE: what, or other words.")
+        str, Argument(metavar="RESULT", show_default=False, help="SUCCESS, FAILURE: what, or other words.")
     ],
-    feedback: Annotated[str, typer.Option("--feedback", metavar="TEXT", help="What to do next time.")] = "",
+    feedback: Annotated[str, Option("--feedback", metavar="TEXT", help="What to do next time.")] = "",
     tag: Annotated[
         list[str] | None,
-        typer.Option("--tag", metavar="T", show_default=False, help="A word to find it by; repeatable."),
+        Option("--tag", metavar="T", show_default=False, help="A word to find it by; repeatable."),
     ] = None,
     before: Annotated[
-        str | None, typer.Option("--before", metavar="ID", show_default=False, help="The checkpoint before it.")
+        str | None, Option("--before", metavar="ID", show_default=False, help="The checkpoint before it.")
     ] = None,
     after: Annotated[
-        str | None, typer.Option("--after", metavar="ID", show_default=False, help="The checkpoint after it.")
+        str | None, Option("--after", metavar="ID", show_default=False, help="The checkpoint after it.")
     ] = None,
-    as_json: Json = False,
 ) -> None:
     """Learn a lesson. The same one again counts once more.
 
     A result that begins with a word like failed or error is a failure, and operations that resemble it score higher.
     """
-    session = Session.of(context, as_json)
     with session.historian() as historian:
         ids = [historian.engine.find_checkpoint(one).checkpoint_id if one else None for one in (before, after)]
         lesson = historian.lessons.add_lesson(situation, action, result, feedback, tag or (), *ids)
@@ -78,15 +69,13 @@ def add(
 
 @app.command()
 def search(
-    context: typer.Context,
-    text: Annotated[str, typer.Argument(metavar="TEXT", show_default=False, help="Words, in any order.")],
-    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, max=MOST, help="At most this many.")] = 10,
+    session: Session,
+    text: Annotated[str, Argument(metavar="TEXT", show_default=False, help="Words, in any order.")],
+    limit: Annotated[int, Option("--limit", metavar="N", min=1, max=MOST, help="At most this many.")] = 10,
     tag: Tags = None,
     result: Result = None,
-    as_json: Json = False,
 ) -> None:
     """Find lessons, the best first; confirmed ones before others that fit about as well."""
-    session = Session.of(context, as_json)
     with session.historian() as historian:
         found = historian.lessons.search(text, limit, tags=tag or (), result=result)
         session.show(found, report.documents, report.show_all)
@@ -94,44 +83,37 @@ def search(
 
 @app.command("list")
 def list_(
-    context: typer.Context,
-    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, max=MOST, help="At most this many.")] = _PAGE,
+    session: Session,
+    limit: Annotated[int, Option("--limit", metavar="N", min=1, max=MOST, help="At most this many.")] = _PAGE,
     tag: Tags = None,
     result: Result = None,
-    forgotten: Annotated[
-        bool, typer.Option("--forgotten", help="Those that were forgotten and not yet purged.")
-    ] = False,
-    as_json: Json = False,
+    forgotten: Annotated[bool, Option("--forgotten", help="Those that were forgotten and not yet purged.")] = False,
 ) -> None:
     """List lessons, confirmed ones first, then the newest."""
-    session = Session.of(context, as_json)
     with session.historian() as historian:
         found = historian.lessons.list_lessons(limit, tags=tag or (), result=result, forgotten=forgotten)
         session.show(found, report.documents, report.show_all)
 
 
 @app.command()
-def show(context: typer.Context, lesson: LessonId, as_json: Json = False) -> None:
+def show(session: Session, lesson: LessonId) -> None:
     """Show a lesson with all that is known of it."""
-    session = Session.of(context, as_json)
     with session.historian() as historian:
         session.show(historian.lessons.get(lesson), report.document, report.show_one)
 
 
 @app.command()
 def forget(
-    context: typer.Context,
+    session: Session,
     lesson: Annotated[
-        list[str] | None, typer.Argument(metavar="[ID]...", show_default=False, help="Ids of lessons, or beginnings.")
+        list[str] | None, Argument(metavar="[ID]...", show_default=False, help="Ids of lessons, or beginnings.")
     ] = None,
-    undo: Annotated[bool, typer.Option("--undo", help="Bring forgotten lessons back.")] = False,
-    purge: Annotated[bool, typer.Option("--purge", help="Remove all forgotten lessons for good.")] = False,
+    undo: Annotated[bool, Option("--undo", help="Bring forgotten lessons back.")] = False,
+    purge: Annotated[bool, Option("--purge", help="Remove all forgotten lessons for good.")] = False,
     plan_only: PlanOnly = False,
     yes: Yes = False,
-    as_json: Json = False,
 ) -> None:
     """Let lessons be found no more. They are kept until `--purge`, and `--undo` brings them back."""
-    session = Session.of(context, as_json)
     if bool(lesson) == purge or (undo and purge):
         raise UsageError("name lessons, or give --purge alone")
     with session.historian() as historian:
@@ -151,27 +133,21 @@ def forget(
 
 @app.command()
 def promote(
-    context: typer.Context,
+    session: Session,
     lesson: LessonId,
-    undo: Annotated[bool, typer.Option("--undo", help="Take one confirmation back.")] = False,
-    as_json: Json = False,
+    undo: Annotated[bool, Option("--undo", help="Take one confirmation back.")] = False,
 ) -> None:
     """Confirm a lesson: it comes first among those that fit."""
-    session = Session.of(context, as_json)
     with session.historian() as historian:
         session.show(historian.lessons.promote(lesson, undo=undo), report.document, report.show_one)
 
 
 @app.command("export")
 def export_(
-    context: typer.Context,
-    file: Annotated[
-        str, typer.Argument(metavar="FILE", show_default=False, help="A new file, or - for standard output.")
-    ],
-    as_json: Json = False,
+    session: Session,
+    file: Annotated[str, Argument(metavar="FILE", show_default=False, help="A new file, or - for standard output.")],
 ) -> None:
     """Write all lessons as JSON lines."""
-    session = Session.of(context, as_json)
     if file == _STANDARD and session.as_json:
         raise UsageError("--json and - both want standard output", hint="name a file")
     with session.historian() as historian:
@@ -191,14 +167,10 @@ def export_(
 
 @app.command("import")
 def import_(
-    context: typer.Context,
-    file: Annotated[
-        str, typer.Argument(metavar="FILE", show_default=False, help="A file with lines of an export, or -.")
-    ],
-    as_json: Json = False,
+    session: Session,
+    file: Annotated[str, Argument(metavar="FILE", show_default=False, help="A file with lines of an export, or -.")],
 ) -> None:
     """Take in lessons from JSON lines, all or none; the same file twice changes nothing."""
-    session = Session.of(context, as_json)
     with session.historian() as historian:
         done = historian.lessons.import_lines(_read(file, _LARGEST_IMPORT_BYTES).splitlines())
         session.show(
@@ -212,26 +184,24 @@ def import_(
 
 @app.command()
 def analyze(
-    context: typer.Context,
-    operation: Annotated[str, typer.Argument(metavar="OPERATION", show_default=False, help="What failed, in words.")],
+    session: Session,
+    operation: Annotated[str, Argument(metavar="OPERATION", show_default=False, help="What failed, in words.")],
     file: Annotated[
-        str, typer.Argument(metavar="[FILE]", show_default=False, help="Its output; - or nothing is standard input.")
+        str, Argument(metavar="[FILE]", show_default=False, help="Its output; - or nothing is standard input.")
     ] = _STANDARD,
     checkpoint: Annotated[
         str | None,
-        typer.Option("--checkpoint", metavar="ID", show_default="the newest", help="The checkpoint before it."),
+        Option("--checkpoint", metavar="ID", show_default="the newest", help="The checkpoint before it."),
     ] = None,
     tag: Annotated[
         list[str] | None,
-        typer.Option("--tag", metavar="T", show_default=False, help="A word to find it by; repeatable."),
+        Option("--tag", metavar="T", show_default=False, help="A word to find it by; repeatable."),
     ] = None,
-    as_json: Json = False,
 ) -> None:
     """Find out why something failed: read its output, rank what changed since a checkpoint, and learn the lesson.
 
     Reads tracebacks and errors of Python, pytest, Node, Go, Rust, Java, git, and compilers that say file:line: error.
     """
-    session = Session.of(context, as_json)
     with session.historian() as historian:
         wanted = historian.engine.find_checkpoint(checkpoint).checkpoint_id if checkpoint else None
         text = _read(file, _LARGEST_LOG_BYTES).decode("utf-8", "replace")

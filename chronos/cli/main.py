@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     output.prepare()
     code = 0
     try:
-        code = _run(words, as_json)
+        code = _run(words)
         output.finish()
     except output.ReaderGoneError:
         return code
@@ -52,14 +52,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def _run(words: list[str], as_json: bool) -> int:
+def _run(words: list[str]) -> int:
     if words == ["--version"]:
         output.write(f"chrono {__version__}")
         return 0
     load_msgspec()
     from chronos.cli.program import run_program
 
-    return run_program(words, as_json)
+    return run_program(words)
 
 
 def _cause(error: Exception) -> Exception:

@@ -5,10 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from chronos.cli import output
-from chronos.cli.options import Json
+from chronos.cli.declaring import Argument, Group, Option
 from chronos.cli.session import Session
 from chronos.config import Surroundings
 from chronos.errors import UsageError
@@ -17,20 +15,17 @@ if TYPE_CHECKING:
     from chronos.errors import ChronosError
     from skills.mcp_server import Address
 
-app = typer.Typer()
+app = Group()
 
 
 @app.command()
 def mcp(
-    context: typer.Context,
-    http: Annotated[
-        bool, typer.Option("--http", help="Serve HTTP on this machine, to clients that have the token.")
-    ] = False,
+    session: Session,
+    http: Annotated[bool, Option("--http", help="Serve HTTP on this machine, to clients that have the token.")] = False,
     address: Annotated[
         str | None,
-        typer.Argument(metavar="[HOST:PORT]", show_default=False, help="Where: 127.0.0.1:7676, port 0 is any."),
+        Argument(metavar="[HOST:PORT]", show_default=False, help="Where: 127.0.0.1:7676, port 0 is any."),
     ] = None,
-    as_json: Json = False,
 ) -> None:
     """Serve agents over the Model Context Protocol: checkpoints, restores, timelines, lessons as tools.
 
@@ -40,7 +35,6 @@ def mcp(
     """
     from skills import mcp_server
 
-    session = Session.of(context, as_json)
     surroundings = Surroundings.current()
     root = (session.root or surroundings.folder).absolute()
     if not http:

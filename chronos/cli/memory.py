@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from chronos.cli import output, render
-from chronos.cli.options import CheckpointId, Json, OtherId
+from chronos.cli.declaring import Argument, Group, Option
+from chronos.cli.options import CheckpointId, OtherId
 from chronos.cli.session import Session
 from chronos.cli.tables import Cell, Column, Row, write_table
 from chronos.cli.wording import count, size
@@ -19,56 +18,48 @@ if TYPE_CHECKING:
     from chronos.memory import StorePlace, TableDifference
     from chronos.operations import StoreDifference, StoreReport
 
-app = typer.Typer(
-    help="Memory stores: databases and files of agents, held and restored with the code.", no_args_is_help=True,
-    rich_markup_mode=None,
-)  # fmt: skip
-StoreName = Annotated[str, typer.Argument(metavar="NAME", show_default=False, help="The name of a memory store.")]
+app = Group("Memory stores: databases and files of agents, held and restored with the code.")
+StoreName = Annotated[str, Argument(metavar="NAME", show_default=False, help="The name of a memory store.")]
 _STATUS_STYLES = {"A": "green", "M": "yellow", "D": "red"}
 
 
 @app.command()
 def add(
-    context: typer.Context,
-    path: Annotated[Path, typer.Argument(metavar="PATH", show_default=False, help="A file or folder, anywhere.")],
+    session: Session,
+    path: Annotated[Path, Argument(metavar="PATH", show_default=False, help="A file or folder, anywhere.")],
     kind: Annotated[
         str | None,
-        typer.Option("--kind", metavar="K", show_default="what stands there", help="sqlite, lancedb, files."),
+        Option("--kind", metavar="K", show_default="what stands there", help="sqlite, lancedb, files."),
     ] = None,
     name: Annotated[
-        str | None, typer.Option("--name", metavar="N", show_default="the name of the file", help="What to call it.")
+        str | None, Option("--name", metavar="N", show_default="the name of the file", help="What to call it.")
     ] = None,
-    as_json: Json = False,
 ) -> None:
     """Declare a memory store, so that checkpoints hold it.
 
     Stores under data/memory, and databases among the files that git reports, are found by themselves. A declaration
     stays on this machine; one for everybody belongs into [tool.chronos.memory] and cannot lead out of the project.
     """
-    session = Session.of(context, as_json)
     with session.engine() as engine:
         session.show(engine.add_memory(path.absolute(), kind, name), _declared, _show_declared)
 
 
 @app.command("list")
 def list_(
-    context: typer.Context,
-    tables: Annotated[bool, typer.Option("--tables", help="Also the tables in them.")] = False,
-    as_json: Json = False,
+    session: Session,
+    tables: Annotated[bool, Option("--tables", help="Also the tables in them.")] = False,
 ) -> None:
     """List the memory stores that a checkpoint would hold now."""
-    session = Session.of(context, as_json)
     with session.engine() as engine:
         session.show(engine.list_memory(tables=tables), _reports, _show_reports)
 
 
 @app.command()
-def remove(context: typer.Context, name: StoreName, as_json: Json = False) -> None:
+def remove(session: Session, name: StoreName) -> None:
     """Take the declaration of a memory store back.
 
     Neither the store nor what checkpoints hold of it is touched.
     """
-    session = Session.of(context, as_json)
     with session.engine() as engine:
         path = engine.remove_memory(name)
         session.show(
@@ -79,23 +70,20 @@ def remove(context: typer.Context, name: StoreName, as_json: Json = False) -> No
 
 
 @app.command()
-def diff(context: typer.Context, checkpoint: CheckpointId, other: OtherId = None, as_json: Json = False) -> None:
+def diff(session: Session, checkpoint: CheckpointId, other: OtherId = None) -> None:
     """Show how memory stores have changed since a checkpoint, or from one to another: rows by table."""
-    session = Session.of(context, as_json)
     with session.engine() as engine:
         session.show(engine.diff_memory(checkpoint, other), differences_document, show_differences)
 
 
 @app.command()
 def extract(
-    context: typer.Context,
+    session: Session,
     checkpoint: CheckpointId,
     store: StoreName,
-    folder: Annotated[Path, typer.Argument(metavar="DIR", show_default=False, help="A new or empty folder.")],
-    as_json: Json = False,
+    folder: Annotated[Path, Argument(metavar="DIR", show_default=False, help="A new or empty folder.")],
 ) -> None:
     """Write a plain copy of a checkpoint's memory store into a folder."""
-    session = Session.of(context, as_json)
     with session.engine() as engine:
         written = engine.extract_memory(checkpoint, store, folder)
         session.show(

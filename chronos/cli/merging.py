@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from chronos.cli import merge_report
-from chronos.cli.options import CheckpointId, Json, Paths, PlanOnly, Yes
+from chronos.cli.declaring import Argument, Group, Option
+from chronos.cli.options import CheckpointId, Paths, PlanOnly, Yes
 from chronos.cli.session import Session
 from chronos.errors import BadPathError, UsageError
 from chronos.files import display, to_text
@@ -30,16 +29,14 @@ if TYPE_CHECKING:
             ...
 
 
-app = typer.Typer()
-Into = Annotated[
-    str | None, typer.Option("--into", metavar="T", show_default="this one", help="The timeline that gets it.")
-]
+app = Group()
+Into = Annotated[str | None, Option("--into", metavar="T", show_default="this one", help="The timeline that gets it.")]
 StrategyName = Annotated[
-    str, typer.Option("--strategy", metavar="S", help="conflict, ours, theirs or union: what happens to conflicts.")
+    str, Option("--strategy", metavar="S", help="conflict, ours, theirs or union: what happens to conflicts.")
 ]
 ResolverName = Annotated[
     str | None,
-    typer.Option(
+    Option(
         "--resolver", metavar="NAME", show_default=False,
         help="Ask this resolver about conflicts; openai asks a language model, and sends it the texts.",
     ),
@@ -48,14 +45,12 @@ ResolverName = Annotated[
 
 @app.command()
 def conflicts(
-    context: typer.Context,
-    patch: Annotated[bool, typer.Option("--patch", help="Show the sides of each.")] = False,
-    forget: Annotated[bool, typer.Option("--forget", help="Give the merge up; nothing was changed by it.")] = False,
+    session: Session,
+    patch: Annotated[bool, Option("--patch", help="Show the sides of each.")] = False,
+    forget: Annotated[bool, Option("--forget", help="Give the merge up; nothing was changed by it.")] = False,
     into: Into = None,
-    as_json: Json = False,
 ) -> None:
     """List what a merge left to be decided. Until all is decided and the merge made again, nothing changes."""
-    session = Session.of(context, as_json)
     with session.engine() as engine:
         if forget:
             session.show(engine.forget_conflicts(into), merge_report.pending_document, merge_report.forgotten)
@@ -68,35 +63,33 @@ def conflicts(
 
 @app.command()
 def resolve(
-    context: typer.Context,
+    session: Session,
     subject: Annotated[
-        str, typer.Argument(metavar="PATH", show_default=False, help="A path, a memory store, or a conflict's id.")
+        str, Argument(metavar="PATH", show_default=False, help="A path, a memory store, or a conflict's id.")
     ],
-    ours: Annotated[bool, typer.Option("--ours", help="Take what this timeline has.")] = False,
-    theirs: Annotated[bool, typer.Option("--theirs", help="Take what the other side has.")] = False,
-    edit: Annotated[bool, typer.Option("--edit", help="Write it in the editor (VISUAL, EDITOR).")] = False,
+    ours: Annotated[bool, Option("--ours", help="Take what this timeline has.")] = False,
+    theirs: Annotated[bool, Option("--theirs", help="Take what the other side has.")] = False,
+    edit: Annotated[bool, Option("--edit", help="Write it in the editor (VISUAL, EDITOR).")] = False,
     tool: Annotated[
         str | None,
-        typer.Option(
+        Option(
             "--with", metavar="CMD", show_default=False,
             help="Run this; it finds the files BASE, OURS and THEIRS, and writes MERGED.",
         ),
     ] = None,
     resolver: ResolverName = None,
     table: Annotated[
-        str | None, typer.Option("--table", metavar="T", show_default=False, help="Only in this table of a store.")
+        str | None, Option("--table", metavar="T", show_default=False, help="Only in this table of a store.")
     ] = None,
     key: Annotated[
-        str | None, typer.Option("--key", metavar="K", show_default=False, help="Only this row, by its key as listed.")
+        str | None, Option("--key", metavar="K", show_default=False, help="Only this row, by its key as listed.")
     ] = None,
     into: Into = None,
-    as_json: Json = False,
 ) -> None:  # fmt: skip
     """Decide conflicts: of a path, of a memory store, of a table or of one row of it.
 
     When all are decided, the merge is made again by its own command.
     """
-    session = Session.of(context, as_json)
     if sum((ours, theirs, edit, tool is not None, resolver is not None)) != 1:
         raise UsageError("say how: --ours, --theirs, --edit, --with CMD or --resolver NAME, one of them")
     with session.engine() as engine, _resolution(engine, ours, theirs, tool, resolver) as resolution:
@@ -109,17 +102,15 @@ def resolve(
 
 @app.command()
 def revert(
-    context: typer.Context,
+    session: Session,
     checkpoint: CheckpointId,
     plan_only: PlanOnly = False,
     yes: Yes = False,
     strategy: StrategyName = "conflict",
     path: Paths = None,
     resolver: ResolverName = None,
-    as_json: Json = False,
 ) -> None:
     """Take back what a checkpoint changed against the one before it, code and rows, and keep what came later."""
-    session = Session.of(context, as_json)
     with session.engine() as engine, asking_once(engine, None if plan_only else resolver) as ask:
         paths = session.from_root(engine, path)
 

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from chronos import errors
-from chronos.cli.program import PROGRAM, command_tree
+from chronos.cli.program import BEGIN, COMMANDS, PROGRAM
+from chronos.cli.typer_tree import build_tree
 from historian import errors as historian_errors
 from skills import errors as skill_errors
 from skills.method_stubs import method_stubs
@@ -48,7 +49,7 @@ def cli_reference() -> str:
     codes = sorted((family.exit_code, _meaning(family)) for family in families)
     table = "".join(f"| {code} | {meaning} |\n" for code, meaning in codes)
     head = _CLI_HEAD + table + "| 130 | Interrupted by Ctrl-C. |\n"
-    program = command_tree()
+    program = build_tree(BEGIN, COMMANDS)
     return head + "".join(_describe(program.make_context(PROGRAM, [], resilient_parsing=True), program, PROGRAM))
 
 

@@ -6,10 +6,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from chronos.cli import output
-from chronos.cli.options import Json
+from chronos.cli.declaring import Argument, Group, Option
 from chronos.cli.session import Session
 from chronos.cli.tables import Cell, Column, Row, write_table
 from chronos.errors import StorageError, UsageError
@@ -18,26 +16,23 @@ from chronos.files import display
 if TYPE_CHECKING:
     from historian.risk import RiskAssessment
 
-app = typer.Typer(
-    help="Risk: how dangerous an operation is before it is done.", no_args_is_help=True, rich_markup_mode=None
-)
+app = Group("Risk: how dangerous an operation is before it is done.")
 _LARGEST_INPUT_BYTES = 2 * 1024 * 1024
 _STYLES = {"low": "green", "medium": "yellow", "high": "red"}
 
 
 @app.command()
 def assess(
-    context: typer.Context,
-    text: Annotated[str, typer.Argument(metavar="TEXT", show_default=False, help="Words, a command, SQL; - reads it.")],
+    session: Session,
+    text: Annotated[str, Argument(metavar="TEXT", show_default=False, help="Words, a command, SQL; - reads it.")],
     kind: Annotated[
         str | None,
-        typer.Option(
+        Option(
             "--kind", metavar="K", show_default="what TEXT looks like", help="words, shell, sql, git, file or tool."
         ),
     ] = None,
-    explain: Annotated[bool, typer.Option("--explain", help="Also every rule that spoke, and its weight.")] = False,
-    probe: Annotated[bool, typer.Option("--probe/--no-probe", help="Look at what is there, for at most 50 ms.")] = True,
-    as_json: Json = False,
+    explain: Annotated[bool, Option("--explain", help="Also every rule that spoke, and its weight.")] = False,
+    probe: Annotated[bool, Option("--probe/--no-probe", help="Look at what is there, for at most 50 ms.")] = True,
 ) -> None:
     """Say how dangerous an operation is: low, medium or high.
 
@@ -47,7 +42,6 @@ def assess(
     from chronos.app import open_historian
     from historian.risk import Operation, OperationKind
 
-    session = Session.of(context, as_json)
     if kind is not None and kind not in {known.value for known in OperationKind}:
         raise UsageError(f"{kind[:40]!r} is no kind", hint=f"known: {', '.join(item.value for item in OperationKind)}")
     given = _read() if text == "-" else text

@@ -8,8 +8,6 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import typer
-
 from chronos.cli import output
 from chronos.cli.progress import ProgressBar
 from chronos.errors import BadPathError, ChronosError, ConfirmationNeededError, RefusedError
@@ -27,19 +25,12 @@ FOUND_SOMETHING = 1
 class Session:
     """What the commands of one run share. `code` is the exit code when nothing fails."""
 
-    def __init__(self, *, as_json: bool) -> None:
+    def __init__(self, *, as_json: bool = False, root: Path | None = None) -> None:
         self.as_json = as_json
-        self.root: Path | None = None
+        self.root = root
         self.code = 0
         self.notices: list[str] = []
-        self._progress = ProgressBar() if output.has_progress() and not as_json else None
-
-    @classmethod
-    def of(cls, context: typer.Context, as_json: bool) -> Session:
-        """Return the session of a command, which was given `--json` or not, before its name or after."""
-        session: Session = context.obj
-        session.as_json = session.as_json or as_json
-        return session
+        self._progress: ProgressBar | None = None
 
     @property
     def is_interactive(self) -> bool:
@@ -51,6 +42,8 @@ class Session:
         """Open the engine, and show what it has to tell afterwards."""
         from chronos.app import open_engine
 
+        if output.has_progress() and not self.as_json:
+            self._progress = ProgressBar()
         with open_engine(self.root, progress=self._progress) as engine:
             self.notices = engine.notices
             try:

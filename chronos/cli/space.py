@@ -4,32 +4,29 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
 from chronos.cli import space_report
-from chronos.cli.options import Json, PlanOnly, Yes
+from chronos.cli.declaring import Group, Option
+from chronos.cli.options import PlanOnly, Yes
 from chronos.cli.session import Session
 
-app = typer.Typer()
+app = Group()
 
 
 @app.command()
 def gc(
-    context: typer.Context,
+    session: Session,
     plan_only: PlanOnly = False,
     yes: Yes = False,
-    named: Annotated[bool, typer.Option("--named", help="Let count and age speak of named checkpoints too.")] = False,
+    named: Annotated[bool, Option("--named", help="Let count and age speak of named checkpoints too.")] = False,
     deleted: Annotated[
-        bool, typer.Option("--deleted", help="Let deleted checkpoints go now, though undo could bring them back.")
+        bool, Option("--deleted", help="Let deleted checkpoints go now, though undo could bring them back.")
     ] = False,
-    as_json: Json = False,
 ) -> None:
     """Apply retention, and give the disk back what no checkpoint needs.
 
     Shows which checkpoints go, and what becomes of packs; what goes is gone for good. Pinned and tagged checkpoints,
     the newest ones, and those that undo leads to stay. Exits with 1 when something could not be done.
     """
-    session = Session.of(context, as_json)
     if not (yes or plan_only):
         session.require_terminal("a gc removes checkpoints and packs")
     with session.engine() as engine:
@@ -50,12 +47,11 @@ def gc(
 
 
 @app.command()
-def du(context: typer.Context, as_json: Json = False) -> None:
+def du(session: Session) -> None:
     """Show what the store takes on disk.
 
     For each timeline, memory store and checkpoint: the bytes that are its own and would come free with it, and those
     that it shares with others.
     """
-    session = Session.of(context, as_json)
     with session.engine() as engine:
         session.show(engine.measure_usage(), space_report.usage_document, space_report.usage)

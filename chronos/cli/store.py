@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
-import typer
 
 from chronos.cli import documents, render, repairs
-from chronos.cli.options import Json, PlanOnly, Yes
+from chronos.cli.declaring import Group, Option
+from chronos.cli.options import PlanOnly, Yes
 from chronos.cli.session import Session
 from chronos.cli.views import Setup, Verified
 from chronos.errors import UsageError
@@ -18,17 +18,16 @@ if TYPE_CHECKING:
 
     from chronos.maintenance import Finding
 
-app = typer.Typer()
+app = Group()
 
 
 @app.command()
-def init(context: typer.Context, as_json: Json = False) -> None:
+def init(session: Session) -> None:
     """Set the store up and show it.
 
     Shows where it is, what checkpoints leave out and which settings hold. The first checkpoint sets it up by itself, so
     nothing has to be initialised.
     """
-    session = Session.of(context, as_json)
     with session.engine() as engine:
         engine.set_up()
         report = engine.status()
@@ -37,37 +36,34 @@ def init(context: typer.Context, as_json: Json = False) -> None:
 
 
 @app.command()
-def status(context: typer.Context, as_json: Json = False) -> None:
+def status(session: Session) -> None:
     """Show where things stand.
 
     The newest checkpoint, what has changed since, what is not covered, and what can be undone.
     """
-    session = Session.of(context, as_json)
     with session.engine() as engine:
         session.show(engine.status(), documents.status, render.status)
 
 
 @app.command()
-def doctor(context: typer.Context, as_json: Json = False) -> None:
+def doctor(session: Session) -> None:
     """Look at the surroundings for trouble.
 
     Versions, permissions, space, and what could destroy the store. Exits with 1 when there is a warning or an error.
     """
-    session = Session.of(context, as_json)
     with session.engine() as engine:
         _show_findings(session, engine.doctor())
 
 
 @app.command()
 def verify(
-    context: typer.Context,
-    deep: Annotated[bool, typer.Option("--deep", help="Read every stored byte, and try every patch.")] = False,
+    session: Session,
+    deep: Annotated[bool, Option("--deep", help="Read every stored byte, and try every patch.")] = False,
     repair: Annotated[
-        bool, typer.Option("--repair", help="Set aside what is damaged, and bring back what still exists.")
+        bool, Option("--repair", help="Set aside what is damaged, and bring back what still exists.")
     ] = False,
     plan_only: PlanOnly = False,
     yes: Yes = False,
-    as_json: Json = False,
 ) -> None:
     """Check the store, and repair it.
 
@@ -79,7 +75,6 @@ def verify(
     patches and in memory stores, and moves damaged files into the store's quarantine; nothing is deleted. Then it
     verifies again.
     """
-    session = Session.of(context, as_json)
     if repair:
         _repair(session, plan_only=plan_only, yes=yes)
         return
@@ -93,16 +88,14 @@ def verify(
 
 @app.command()
 def recover(
-    context: typer.Context,
-    abort: Annotated[bool, typer.Option("--abort", help="Take interrupted work back instead of finishing it.")] = False,
+    session: Session,
+    abort: Annotated[bool, Option("--abort", help="Take interrupted work back instead of finishing it.")] = False,
     yes: Yes = False,
-    as_json: Json = False,
 ) -> None:
     """Finish a restore that was interrupted.
 
     Also sweeps what crashes left. Every command that writes does this by itself; it never asks.
     """
-    session = Session.of(context, as_json)
     with session.engine() as engine:
         session.show(engine.recover(abort=abort), documents.recovered, render.recovered)
 

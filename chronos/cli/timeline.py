@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from chronos.cli import documents, render, timeline_report
+from chronos.cli.declaring import Argument, Group, Option
 from chronos.cli.merging import Into, ResolverName, StrategyName, asking_once, carry_out
-from chronos.cli.options import Json, Paths, PlanOnly, Yes
+from chronos.cli.options import Paths, PlanOnly, Yes
 from chronos.cli.session import Session
 from chronos.cli.views import Comparison
 from chronos.errors import UsageError
@@ -17,45 +16,39 @@ from chronos.files import display
 if TYPE_CHECKING:
     from chronos.timelines import MergeOutcome
 
-app = typer.Typer(
-    help="Timelines: isolated working trees with their own memory, to try things in.", no_args_is_help=True,
-    rich_markup_mode=None,
-)  # fmt: skip
-Timeline = Annotated[str, typer.Argument(metavar="NAME", show_default=False, help="The name of a timeline.")]
+app = Group("Timelines: isolated working trees with their own memory, to try things in.")
+Timeline = Annotated[str, Argument(metavar="NAME", show_default=False, help="The name of a timeline.")]
 
 
 @app.command()
 def branch(
-    context: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="NAME", show_default=False, help="What to call it.")],
+    session: Session,
+    name: Annotated[str, Argument(metavar="NAME", show_default=False, help="What to call it.")],
     checkpoint: Annotated[
         str | None,
-        typer.Option("--from", metavar="ID", show_default="the files now", help="Begin from this checkpoint."),
+        Option("--from", metavar="ID", show_default="the files now", help="Begin from this checkpoint."),
     ] = None,
-    no_memory: Annotated[bool, typer.Option("--no-memory", help="Without the memory stores.")] = False,
+    no_memory: Annotated[bool, Option("--no-memory", help="Without the memory stores.")] = False,
     seed: Annotated[
         list[str] | None,
-        typer.Option(
+        Option(
             "--seed", metavar="PATTERN", show_default=False,
             help="Copy ignored files too that this pattern names (gitignore syntax); repeatable.",
         ),
     ] = None,
-    as_json: Json = False,
 ) -> None:  # fmt: skip
     """Make a working tree with exactly the present state, uncommitted and untracked files too, and its own memory.
 
     It is a git worktree on a new branch chronos/NAME. Nothing in this working tree, its index or its branch changes.
     """
-    session = Session.of(context, as_json)
     with session.engine() as engine:
         found = engine.branch_timeline(name, checkpoint, memory=not no_memory, seeds=seed or ())
         session.show(found, timeline_report.branched_document, timeline_report.branched)
 
 
 @app.command("list")
-def list_(context: typer.Context, as_json: Json = False) -> None:
+def list_(session: Session) -> None:
     """List the timelines: where each is, and what it was branched from."""
-    session = Session.of(context, as_json)
     with session.engine() as engine:
         found = engine.list_timelines()
         current = engine.timeline
@@ -65,34 +58,31 @@ def list_(context: typer.Context, as_json: Json = False) -> None:
 
 
 @app.command()
-def show(context: typer.Context, timeline: Timeline, as_json: Json = False) -> None:
+def show(session: Session, timeline: Timeline) -> None:
     """Show one timeline: its working tree, branch, memory stores and newest checkpoint."""
-    session = Session.of(context, as_json)
     with session.engine() as engine:
         session.show(engine.show_timeline(timeline), timeline_report.details_document, timeline_report.details)
 
 
 @app.command()
-def path(context: typer.Context, timeline: Timeline, as_json: Json = False) -> None:
+def path(session: Session, timeline: Timeline) -> None:
     """Print where the working tree of a timeline is, for `cd "$(chrono timeline path NAME)"`."""
-    session = Session.of(context, as_json)
     with session.engine() as engine:
         session.show(
             engine.timeline_path(timeline), lambda found: {"name": timeline, "path": str(found)}, timeline_report.path
         )  # fmt: skip
 
 
-@app.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@app.command(is_verbatim=True, has_json=False)
 def run(
-    context: typer.Context,
+    session: Session,
     timeline: Timeline,
-    command: Annotated[list[str], typer.Argument(metavar="-- CMD", show_default=False, help="What to run there.")],
+    command: Annotated[list[str], Argument(metavar="-- CMD", show_default=False, help="What to run there.")],
 ) -> None:
     """Run a command in the working tree of a timeline, and end as it ends.
 
     It finds CHRONOS_TIMELINE, CHRONOS_ROOT, and the place of each memory store as CHRONOS_MEMORY_<STORE>.
     """
-    session = Session.of(context, as_json=False)
     with session.engine() as engine:
         environment = engine.timeline_environment(timeline)
     from chronos.app import run_in
@@ -102,16 +92,14 @@ def run(
 
 @app.command()
 def diff(
-    context: typer.Context,
-    timeline: Annotated[str, typer.Argument(metavar="A", show_default=False, help="The name of a timeline.")],
-    other_timeline: Annotated[str, typer.Argument(metavar="B", show_default=False, help="The name of another one.")],
-    memory: Annotated[bool, typer.Option("--memory", help="Only the memory stores, with rows by table.")] = False,
-    patch: Annotated[bool, typer.Option("--patch", help="Show the changes of text line by line.")] = False,
+    session: Session,
+    timeline: Annotated[str, Argument(metavar="A", show_default=False, help="The name of a timeline.")],
+    other_timeline: Annotated[str, Argument(metavar="B", show_default=False, help="The name of another one.")],
+    memory: Annotated[bool, Option("--memory", help="Only the memory stores, with rows by table.")] = False,
+    patch: Annotated[bool, Option("--patch", help="Show the changes of text line by line.")] = False,
     path: Paths = None,
-    as_json: Json = False,
 ) -> None:
     """Show what differs from timeline A to timeline B, committed or not, as both are now."""
-    session = Session.of(context, as_json)
     if memory and (patch or path):
         raise UsageError("--memory goes alone")
     with session.engine() as engine:
@@ -134,8 +122,8 @@ def diff(
 
 @app.command()
 def merge(
-    context: typer.Context,
-    timeline: Annotated[str, typer.Argument(metavar="SOURCE", show_default=False, help="The timeline to merge.")],
+    session: Session,
+    timeline: Annotated[str, Argument(metavar="SOURCE", show_default=False, help="The timeline to merge.")],
     into: Into = None,
     plan_only: PlanOnly = False,
     yes: Yes = False,
@@ -143,17 +131,15 @@ def merge(
     path: Paths = None,
     base: Annotated[
         str | None,
-        typer.Option("--base", metavar="ID", show_default="the common one", help="Compare both with this checkpoint."),
+        Option("--base", metavar="ID", show_default="the common one", help="Compare both with this checkpoint."),
     ] = None,
     resolver: ResolverName = None,
-    as_json: Json = False,
 ) -> None:  # fmt: skip
     """Merge what a timeline changed, committed or not, into a working tree: code by lines, memory by rows.
 
     While there are conflicts nothing is changed: decide them with `chrono resolve` and merge again. A merge is one
     operation, which `chrono undo` takes back, and the next one begins where it ended.
     """
-    session = Session.of(context, as_json)
     with session.engine() as engine, asking_once(engine, None if plan_only else resolver) as ask:
         paths = session.from_root(engine, path)
 
@@ -170,14 +156,11 @@ def merge(
 
 
 @app.command()
-def delete(
-    context: typer.Context, timeline: Timeline, plan_only: PlanOnly = False, yes: Yes = False, as_json: Json = False
-) -> None:
+def delete(session: Session, timeline: Timeline, plan_only: PlanOnly = False, yes: Yes = False) -> None:
     """Take a timeline away, after a checkpoint of what is there; `chrono undo` brings it back as it was.
 
     Its tree is moved aside, with the files that no checkpoint holds, until gc removes it when undo ends.
     """
-    session = Session.of(context, as_json)
     with session.engine() as engine:
         plan_id = None
         if plan_only or not yes:
@@ -196,21 +179,19 @@ def delete(
 
 @app.command()
 def prune(
-    context: typer.Context,
+    session: Session,
     idle: Annotated[
         int | None,
-        typer.Option("--idle", metavar="DAYS", min=0, show_default="the lease", help="Not used for so many days."),
+        Option("--idle", metavar="DAYS", min=0, show_default="the lease", help="Not used for so many days."),
     ] = None,
     plan_only: PlanOnly = False,
     yes: Yes = False,
-    as_json: Json = False,
 ) -> None:
     """Take away working trees that nobody uses any more; their checkpoints stay.
 
     A tree with work that no checkpoint holds stays in any case; ignored files go with their tree, which is only moved
     aside, and come back with `chrono undo`. What git keeps of trees that are gone goes, too.
     """
-    session = Session.of(context, as_json)
     with session.engine() as engine:
         found = engine.plan_prune_timelines(idle)
         has_work = bool(found.links) or any(one.goes for one in found.timelines)

@@ -9,31 +9,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any
 
-import typer
-
 from chronos.cli import guard_report, output
-from chronos.cli.options import Json
+from chronos.cli.declaring import Group, Option
 from chronos.cli.session import Session
 from chronos.errors import UsageError
 from chronos.files import display
 
-app = typer.Typer()
+app = Group()
 _MOST_DIGITS = 9
 
 
 @app.command()
 def watch(
-    context: typer.Context,
-    settle: Annotated[
-        float, typer.Option("--settle", metavar="S", help="Seconds without a change that end a burst.")
-    ] = 2.0,
+    session: Session,
+    settle: Annotated[float, Option("--settle", metavar="S", help="Seconds without a change that end a burst.")] = 2.0,
     every: Annotated[
-        float, typer.Option("--every", metavar="S", help="Seconds at least from one checkpoint to the next.")
+        float, Option("--every", metavar="S", help="Seconds at least from one checkpoint to the next.")
     ] = 10.0,
-    quota: Annotated[
-        str, typer.Option("--quota", metavar="N/h", help="At most so many checkpoints in an hour.")
-    ] = "60/h",
-    as_json: Json = False,
+    quota: Annotated[str, Option("--quota", metavar="N/h", help="At most so many checkpoints in an hour.")] = "60/h",
 ) -> None:
     """Take a checkpoint after each burst of changes, made by whatever tool, until Ctrl-C.
 
@@ -42,7 +35,6 @@ def watch(
     """
     from historian.guard import Pace
 
-    session = Session.of(context, as_json)
     pace = Pace(settle, every, _quota(quota))
     with session.historian() as historian, _until_signal() as stop:
         for found in historian.watch(pace, stop=stop):

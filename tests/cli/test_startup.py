@@ -20,8 +20,8 @@ CREATE = {
     "catalog": "database rows schema",
     "checkpoints": "allowance annotations capture component create environment manifest members memory moves omissions "
     "owner packs policy reading reconcile seal secrets set_up states store",
-    "cli": "checkpoint commands documents main options output plans program progress render session tables transfers "
-    "views wording",
+    "cli": "checkpoint declaring documents main options output plans program progress reading render session tables "
+    "transfers views wording",
     "engine": "annotations checkpoints memory merging place timelines transfer upkeep",
     "files": "databases durable paths safe_root",
     "git": "command conversion index intents objects patch refs repository scratch_index status",
@@ -88,7 +88,7 @@ def test_a_create_loads_what_it_needs_and_no_more(chrono: Program, repo: RepoBui
     modules = imported(chrono, "checkpoint", "create", "two")
     ours = {name for name in modules if name.partition(".")[0] == "chronos"}
     assert ours - allowed_in_a_create() == set(), "is it needed? a room loads when it is asked (chronos/lazy.py)"
-    assert not modules & {"hashlib", "filecmp", "importlib.metadata", "tempfile", "ahocorasick_rs"}
+    assert not modules & {"typer", "inspect", "hashlib", "filecmp", "importlib.metadata", "tempfile", "ahocorasick_rs"}
 
 
 def test_a_list_loads_nothing_that_captures(chrono: Program) -> None:
@@ -115,6 +115,13 @@ def test_a_create_starts_git_four_times(chrono: Program, repo: RepoBuilder, tmp_
         chrono.create(f"number {count}")
     verbs = ("rev-parse", "config --list", "status", "diff-files")
     assert [next(verb for verb in verbs if f" {verb} " in line) for line in log.read_text().splitlines()] == [*verbs]
+
+
+@pytest.mark.parametrize("words", [("checkpoint", "create", "two", "--json"), ("status",), ("undo", "--yes")])
+def test_a_plain_line_is_read_without_typer(chrono: Program, words: tuple[str, ...]) -> None:
+    chrono.create("one")
+    assert "typer" not in imported(chrono, *words)
+    assert "typer" in imported(chrono, "checkpoint", "--help")
 
 
 def test_the_report_would_show_a_heavy_import(chrono: Program, repo: RepoBuilder) -> None:
