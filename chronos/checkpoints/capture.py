@@ -48,6 +48,11 @@ class Capture(msgspec.Struct):
         return None if own in self.components[owner.path].known else owner.entries.get(own)
 
     @property
+    def read_stores(self) -> frozenset[str]:
+        """The names of the stores whose bytes this capture has read, when a later write could not fail to show."""
+        return frozenset(name for name, store in self.stores.items() if store.stats[0])
+
+    @property
     def stats(self) -> Iterator[tuple[str, list[StatRow], list[bytes]]]:
         """What the stat cache learns: for each key its new rows, and the paths that it forgets."""
         for component in self.components.values():

@@ -7,7 +7,7 @@ what is `after` already is done, what is `before` or gone is replaced, anything 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -50,12 +50,14 @@ class StoreApplier:
     """Replace stores under the timeline's lock, with a journal already on disk.
 
     Places out of the root are written to only when `policy` knows them, so that they are declared on this machine.
+    `read` names the stores whose present bytes this operation has read already.
     """
 
-    def __init__(self, store: Store, policy: CapturePolicy, trash: Path) -> None:
+    def __init__(self, store: Store, policy: CapturePolicy, trash: Path, read: Collection[str] = ()) -> None:
         self._root = policy.root
         self._store = store
         self._policy = policy
+        self._read = read
         self._trash = trash
         self._outside = {place.path: place.place for place in policy.places if not place.is_inside}
         self.notes: list[str] = []
@@ -141,7 +143,7 @@ class StoreApplier:
             work.is_sound = after.files.id in self._sound(place)
             work.stats.known |= self._store.catalog.stats(stats_key(place))
             if is_known and before is not None and not is_other_kind:
-                work.present = self._present(before)
+                work.present = self._present(before, change.name in self._read)
             self.notes += get_kind(after.kind).replace(place, self._state(after), work)
             self._remember(place, after, work)
         except (ChronosError, OSError):
@@ -164,13 +166,13 @@ class StoreApplier:
         timeout_s, may_take = self._store.config.lock_timeout_s, refusals(self._policy, change.path)
         return ReplaceWork(self._store.pool.iter_content, folder, look, timeout_s, may_take)
 
-    def _present(self, side: StoreSide) -> Present | None:
+    def _present(self, side: StoreSide, was_read: bool) -> Present | None:
         """Return what stands at the place by its content, which the safety checkpoint holds."""
         try:
             state = self._state(side)
         except (IntegrityError, StorageError):
             return None
-        return Present(state, self._store.piece_ids, self._store.pool.iter_chunks)
+        return Present(state, self._store.piece_ids, self._store.pool.iter_chunks, was_read)
 
     def _sound(self, place: Path) -> list[bytes]:
         """Return the lists of files, which name all bytes, of those states that passed their check at this place."""

@@ -83,12 +83,14 @@ class Present(msgspec.Struct):
     """What stands at a place now, as it was captured: a restore need not write again what both states have.
 
     The pool has been proven to hold what of it the new state does not have. `chunk_ids` lists the pieces of a content,
-    without the list itself, and `read` gives the bytes of pieces.
+    without the list itself, and `read` gives the bytes of pieces. `was_read` says that all its bytes were read by this
+    operation, and not vouched for by what `lstat` said.
     """
 
     state: StoreState
     chunk_ids: Callable[[Content], Sequence[bytes]]
     read: Callable[[Sequence[bytes]], Iterator[bytes]]
+    was_read: bool = False
 
 
 class ReplaceWork(msgspec.Struct):

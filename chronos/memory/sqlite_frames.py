@@ -87,15 +87,18 @@ def read_exactly(stream: BinaryIO, count: int) -> bytes:
 
 # Parent to child, while a database is restored in place: a piece that changes, and END after the last one.
 CHANGE = b"C"
-_CHANGE = struct.Struct("<I32s")
+_CHANGE = struct.Struct("<I32s32s")
 
 
-def send_change(write: Callable[[bytes | memoryview], object], number: int, old_id: bytes, data: bytes) -> None:
-    """Write what piece `number` will be, and the id of what it is now; b"" where there is none."""
-    send(write, CHANGE, _CHANGE.pack(number, old_id), data)
+def send_change(
+    write: Callable[[bytes | memoryview], object], number: int, old_id: bytes, new_id: bytes, data: bytes
+) -> None:
+    """Write what piece `number` will be, with its id and the id of what it is now; b"" where there is none."""
+    send(write, CHANGE, _CHANGE.pack(number, old_id, new_id), data)
 
 
-def unpack_change(data: bytes) -> tuple[int, bytes, memoryview]:
+def unpack_change(data: bytes) -> tuple[int, bytes, bytes, memoryview]:
     """Return what `send_change` was given, from the data of its frame."""
-    number, old_id = _CHANGE.unpack_from(data)
-    return number, old_id if any(old_id) else b"", memoryview(data)[_CHANGE.size :]
+    number, *ids = _CHANGE.unpack_from(data)
+    old_id, new_id = (found if any(found) else b"" for found in ids)
+    return number, old_id, new_id, memoryview(data)[_CHANGE.size :]

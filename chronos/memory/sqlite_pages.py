@@ -1,8 +1,8 @@
 """What the child does to restore a database at rest in place: only pages that differ are written, all or none.
 
 It holds SQLite's exclusive lock all the while, so that nobody else reads or writes, and keeps the old pages in a
-rollback journal (`sqlite_journal`) until the whole file has been read again and is the image that was asked for. A
-crash leaves the old state, which SQLite rolls back to, or the new one.
+rollback journal (`sqlite_journal`) until what was written, or the whole file, has been read again and makes the image
+that was asked for. A crash leaves the old state, which SQLite rolls back to, or the new one.
 """
 
 from __future__ import annotations
@@ -86,13 +86,14 @@ def _overwrite(main: int, request: dict[str, Any], requests: BinaryIO, stack: Ex
     try:
         with SpooledTemporaryFile(_IN_MEMORY_BYTES, dir=os.path.dirname(os.fsdecode(place))) as file:
             spool = _Spool(file)
-            _take_pieces(_Comparison(main, page_size, journal, spool), requests)
+            comparison = _Comparison(main, page_size, journal, spool)
+            _take_pieces(comparison, requests)
             journal.seal()
             spool.write_to(main)
         if os.fstat(main).st_size != size:
             os.ftruncate(main, size)
         # Closing the connection, which has the file open too, would let go of the lock: the stack does it at the end.
-        found = _read_again(place, main, request, stack)
+        found = _check(place, main, request, comparison.new_ids, stack)
         journal.commit()
     except BaseException:
         journal.roll_back()
@@ -151,14 +152,16 @@ class _Comparison:
         self._journal = journal
         self._spool = spool
         self._unit = max(page_size, SECTOR_BYTES)
+        self.new_ids: dict[int, bytes] = {}  # of the pieces that were compared, by number
 
-    def take(self, number: int, old_id: bytes, new: memoryview) -> None:
+    def take(self, number: int, old_id: bytes, new_id: bytes, new: memoryview) -> None:
         """Compare a piece with what is on the disk, which must have the id `old_id`."""
         start = number * PIECE_BYTES
         old = memoryview(os.pread(self._main, PIECE_BYTES, start))
-        if (blake3(old).digest() if old else b"") != old_id:
+        if _id_of(old) != old_id:
             # An image that came by the backup API has other counters in its first piece.
             raise _GivenUpError("changed" if number else "unlike")
+        self.new_ids[number] = new_id
         for at in range(0, max(len(old), len(new)), self._unit):
             if old[at : at + self._unit] != new[at : at + self._unit]:
                 for page in range(at, at + self._unit, self._page_size):
@@ -175,24 +178,37 @@ class _Comparison:
             self._spool.add(offset, new)
 
 
-def _read_again(place: bytes, main: int, request: dict[str, Any], stack: ExitStack) -> dict[str, Any]:
-    """Return what `quick_check` finds, and when the reading of all bytes, which must be the right ones, began.
+def _check(
+    place: bytes, main: int, request: dict[str, Any], new_ids: dict[int, bytes], stack: ExitStack
+) -> dict[str, Any]:
+    """Return what `quick_check` finds, and when the reading of the bytes, which must be the right ones, began.
 
-    What it finds depends on the bytes alone, so where these are known to be sound it is not asked again.
+    What it finds depends on the bytes alone, so where these are known to be sound it is not asked again. Where all
+    bytes were read just before, and nobody but us has written since, those that we wrote are read again, else all.
     """
 
-    def read() -> tuple[dict[str, str], int]:
+    def read() -> tuple[bool, int]:
         os.fsync(main)
         left_ns = os.fstat(main).st_mtime_ns + _SETTLED_NS - time.time_ns()
         time.sleep(min(max(left_ns, 0), _SETTLED_NS) / 1e9)
         began_ns = time.time_ns()
-        return read_image(main), began_ns
+        if request["was_read"]:
+            return all(_piece_id(main, number) == wanted for number, wanted in new_ids.items()), began_ns
+        return read_image(main) == request["ids"], began_ns
 
     reading = in_background(read)
     try:
         problems = [] if request["is_sound"] else find_problems(place, stack)
     finally:
-        ids, began_ns = reading()
-    if ids != request["ids"]:
+        is_right, began_ns = reading()
+    if not is_right:
         raise _GivenUpError("wrong")
     return {"problems": problems, "began_ns": began_ns}
+
+
+def _piece_id(main: int, number: int) -> bytes:
+    return _id_of(os.pread(main, PIECE_BYTES, number * PIECE_BYTES))
+
+
+def _id_of(piece: bytes | memoryview) -> bytes:
+    return blake3(piece).digest() if piece else b""

@@ -79,6 +79,7 @@ def patch(place: Path, state: StoreState, work: ReplaceWork) -> Patched:
         "size": images.new.size,
         "ids": {"content": images.new.id.hex(), "identity": state.identity},
         "is_sound": work.is_sound,
+        "was_read": present.was_read and work.stats.find(b"", stats_of(place)[0]) == images.old,
     }
     with open_child(place, request) as child:
         answer = _converse(place, child, images, numbers, present)
@@ -139,7 +140,8 @@ def _converse(place: Path, child: Child, images: _Images, numbers: list[int], pr
     with child.telling() as write:
         for number in numbers:
             old_id = images.old_ids[number] if number < len(images.old_ids) else b""
-            send_change(write, number, old_id, next(data) if number < is_there else b"")
+            is_new = number < is_there
+            send_change(write, number, old_id, images.new_ids[number] if is_new else b"", next(data) if is_new else b"")
         send(write, END)
     return dict(child.read_document(child.next_frame()[1]))
 

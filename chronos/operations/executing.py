@@ -135,10 +135,10 @@ def _apply(workspace: Workspace, task: Task, prepared: Prepared, safety: str) ->
         JOURNAL_FORMAT, new_operation_id(), task.kind, workspace.timeline, task.summary, safety, plan.change_set,
         task.target, task.undoes, task.checkpoints, task.seals, task.parents,
     )  # fmt: skip
-    seen = {path: part.index_identity for path, part in prepared.present.components.items()}
     written = frozenset(change.path for change in plan.writes)
     policy = workspace.policy(written, inside_places(workspace, plan.change_set.stores))
-    applied = carry_out(workspace, journal, prepared.repositories, partial(_verify, workspace, prepared), policy, seen)
+    verify = partial(_verify, workspace, prepared)
+    applied = carry_out(workspace, journal, prepared.repositories, verify, policy, prepared.present)
     kept, warnings = (*plan.kept, *applied.kept), (*plan.warnings, *applied.warnings)
     return Outcome(
         journal.operation, task.summary, plan, safety, applied.written, applied.deleted, kept, warnings,

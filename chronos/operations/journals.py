@@ -7,7 +7,7 @@ operation is logged, and the journal moves to `.store/changes`, where undo finds
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -56,12 +56,12 @@ _NAMED = 10
 
 def carry_out(
     workspace: Workspace, journal: Journal, repositories: dict[TreePath, Repository],
-    verify: Callable[[Applied, Capture], None], policy: CapturePolicy, seen: Mapping[TreePath, str],
+    verify: Callable[[Applied, Capture], None], policy: CapturePolicy, present: Capture,
 ) -> Applied:  # fmt: skip
     """Write the journal, apply its changes, call `verify`, and log the operation. The timeline's lock must be held.
 
     `verify` gets a capture by `policy` of what is there then, which becomes a checkpoint where the journal says so.
-    `seen` are the identities of the indexes that the plan was made from. With checkpoints that move in the journal the
+    `present` is the capture that the plan was made from. With checkpoints that move in the journal the
     store's exclusive lock must be held. An operation that fails its verification is logged all the same, so that it can
     be undone; its trash stays. Memory stores come first: where one cannot be replaced all are as they were, nothing
     else has been touched, and there was no operation.
@@ -69,13 +69,14 @@ def carry_out(
     store = workspace.store
     path, trash = _journal_path(store, journal), _trash_path(store, journal)
     replace_durably(path, checkpoints.encode_journal(journal))
-    stores = _store_applier(workspace, trash)
+    stores = _store_applier(workspace, trash, present.read_stores)
     try:
         stores.apply(journal.change_set.stores)
     except ChronosError:
         if not stores.is_half_done:
             _withdraw(store, journal)
         raise
+    seen = {path: part.index_identity for path, part in present.components.items()}
     applier = checkpoints.Applier(repositories, store.pool, trash, seen)
     applied = applier.apply(journal.change_set, workspace.progress)
     synced = in_background(applier.sync)  # while we look at what is there now
@@ -276,8 +277,8 @@ def _settle_one(workspace: Workspace, journal: Journal, *, abort: bool) -> str:
     return "; ".join([f"{verb} the interrupted {journal.kind} ({journal.summary})", *kept, *applied.warnings])
 
 
-def _store_applier(workspace: Workspace, trash: Path) -> StoreApplier:
-    return checkpoints.StoreApplier(workspace.store, workspace.policy(), trash)
+def _store_applier(workspace: Workspace, trash: Path, read: Collection[str] = ()) -> StoreApplier:
+    return checkpoints.StoreApplier(workspace.store, workspace.policy(), trash, read)
 
 
 def _add_stores(applied: Applied, stores: StoreApplier) -> None:

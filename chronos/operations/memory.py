@@ -209,7 +209,7 @@ def lost_chunks_of(store: Store, change: StoreChange) -> list[bytes]:
     What both sides have stays at the place, or is read by the replacement before anything moves; the rest is read here.
     """
     before, after = (_chunks_of(store, side) for side in (change.before, change.after))
-    return [chunk_id for chunk_id in before - after if not store.pool.has_whole(chunk_id)]
+    return store.pool.lost_chunks(list(before - after))
 
 
 def _chunks_of(store: Store, side: StoreSide | None) -> set[bytes]:

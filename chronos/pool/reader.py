@@ -17,6 +17,7 @@ from chronos.pool.content import CHUNK_ID_BYTES, Content
 from chronos.pool.pack import ChunkLocation, PackFile
 
 _OPEN_PACKS = 16
+_LISTS = 2  # of chunks are kept: what is restored, and what is there; for 2 GB each is 3 MB
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 _IDS_AT_ONCE = 4096
@@ -38,6 +39,7 @@ class PoolReader:
         self._find_many = find_many or (lambda ids: {chunk_id: find_chunks(chunk_id) for chunk_id in ids})
         self._packs: OrderedDict[Path, PackFile] = OrderedDict()
         self._expected: dict[bytes, Places] = {}
+        self._lists: dict[bytes, list[bytes]] = {}
 
     def close(self) -> None:
         """Close every open pack."""
@@ -139,10 +141,15 @@ class PoolReader:
         """Return every chunk that `content` needs, its chunk list first. Raises MissingChunkError, DamagedPackError."""
         if content.chunks is None:
             return [content.id] if content.size else []
-        ids = self.read_chunk(content.chunks)
-        if len(ids) % CHUNK_ID_BYTES:
-            raise DamagedPackError(f"chunk list {content.chunks.hex()[:16]} is damaged")
-        pieces = [ids[start : start + CHUNK_ID_BYTES] for start in range(0, len(ids), CHUNK_ID_BYTES)]
+        pieces = self._lists.get(content.chunks)
+        if pieces is None:
+            ids = self.read_chunk(content.chunks)
+            if len(ids) % CHUNK_ID_BYTES:
+                raise DamagedPackError(f"chunk list {content.chunks.hex()[:16]} is damaged")
+            pieces = [ids[start : start + CHUNK_ID_BYTES] for start in range(0, len(ids), CHUNK_ID_BYTES)]
+            self._lists[content.chunks] = pieces
+            if len(self._lists) > _LISTS:
+                del self._lists[next(iter(self._lists))]
         return [content.chunks, *pieces]
 
     def damaged_chunks(self, content: Content) -> list[bytes]:
@@ -151,7 +158,17 @@ class PoolReader:
             chunk_ids = self.chunk_ids(content)
         except (IntegrityError, StorageError):
             return [content.chunks or content.id]
-        return [chunk_id for chunk_id in chunk_ids if not self.has_whole(chunk_id)]
+        return self.lost_chunks(chunk_ids)
+
+    def lost_chunks(self, chunk_ids: Sequence[bytes]) -> list[bytes]:
+        """Read chunks and return those that no pack has whole."""
+        lost = []
+        for start in range(0, len(chunk_ids), _IDS_AT_ONCE):
+            some = chunk_ids[start : start + _IDS_AT_ONCE]
+            if unknown := [chunk_id for chunk_id in some if chunk_id not in self._expected]:
+                self._expected |= self._find_many(unknown)
+            lost += [chunk_id for chunk_id in some if not self.has_whole(chunk_id)]
+        return lost
 
     def has_whole(self, chunk_id: bytes) -> bool:
         """Tell whether a chunk can be read."""

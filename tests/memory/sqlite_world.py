@@ -84,14 +84,17 @@ class Pool:
         expected: tuple[object, ...] | None = None,
         timeout_s: float = 0.2,
         present: StoreState | None = None,
+        was_read: bool = False,
     ) -> ReplaceWork:
+        """`was_read` says that the last capture has read what is there; it counts where that capture remembers it."""
         trash.mkdir(exist_ok=True)
-        known = self.present(present) if present is not None else None
-        return ReplaceWork(self.reader.iter_content, trash, expected, timeout_s, present=known)
+        known = self.present(present, was_read) if present is not None else None
+        stats = StatCache(self.stats.fresh)
+        return ReplaceWork(self.reader.iter_content, trash, expected, timeout_s, present=known, stats=stats)
 
-    def present(self, state: StoreState) -> Present:
+    def present(self, state: StoreState, was_read: bool = False) -> Present:
         """Say that `state` is what stands at a place."""
-        return Present(state, self.chunk_ids, self.reader.iter_chunks)
+        return Present(state, self.chunk_ids, self.reader.iter_chunks, was_read)
 
     def forget(self, chunk_id: bytes) -> None:
         del self._chunks[chunk_id]

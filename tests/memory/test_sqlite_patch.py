@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, suppress
 from pathlib import Path
@@ -70,8 +71,16 @@ def two_states(pool: Pool, place: Path, mode: str = "delete", page_size: int = 4
     return old, pool.capture(place)
 
 
-def put(pool: Pool, place: Path, state: StoreState, present: StoreState, trash: Path) -> list[str]:
-    return KIND.replace(place, state, pool.replace_work(trash, KIND.look(place), present=present))
+def put(
+    pool: Pool, place: Path, state: StoreState, present: StoreState, trash: Path, was_read: bool = False
+) -> list[str]:
+    work = pool.replace_work(trash, KIND.look(place), present=present, was_read=was_read)
+    return KIND.replace(place, state, work)
+
+
+def settle() -> None:
+    """Wait until a capture remembers what it reads."""
+    time.sleep(0.08)
 
 
 def pieces(pool: Pool, state: StoreState) -> Sequence[bytes]:
@@ -334,8 +343,13 @@ def test_a_byte_that_changed_without_a_trace_is_not_overwritten(pool: Pool, plac
     assert listing(place.parent) == before
 
 
-def test_an_image_that_is_not_what_was_asked_for_is_taken_back(pool: Pool, place: Path, tmp_path: Path) -> None:
-    old, new = two_states(pool, place)
+@pytest.mark.parametrize("was_read", [False, True])
+def test_an_image_that_is_not_what_was_asked_for_is_taken_back(
+    pool: Pool, place: Path, tmp_path: Path, was_read: bool
+) -> None:
+    old, _ = two_states(pool, place)
+    settle()
+    new = pool.capture(place)
 
     def read(ids: Sequence[bytes]) -> Iterator[bytes]:
         for data in pool.reader.iter_chunks(ids):
@@ -343,11 +357,72 @@ def test_an_image_that_is_not_what_was_asked_for_is_taken_back(pool: Pool, place
 
     before = listing(place.parent)
     work = pool.replace_work(tmp_path / "trash", KIND.look(place))
-    work.present = Present(new, pool.chunk_ids, read)
+    work.present = Present(new, pool.chunk_ids, read, was_read)
     with pytest.raises(IntegrityError):
         KIND.replace(place, old, work)
     assert listing(place.parent) == before
     assert work.stats.fresh == {}
+
+
+def test_only_what_was_written_is_read_again_when_all_was_read_just_before(
+    pool: Pool, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, _ = two_states(pool, place)
+    settle()
+    new = pool.capture(place, remembers=False)
+    requests = []
+    converse = sqlite_patch.open_child
+
+    def open_child(place: Path, request: dict[str, object]) -> object:
+        requests.append(request["was_read"])
+        return converse(place, request)
+
+    monkeypatch.setattr(sqlite_patch, "open_child", open_child)
+    assert put(pool, place, old, new, tmp_path / "trash", was_read=True) == []
+    assert place.read_bytes() == pool.image(old)
+    settle()
+    old_again = pool.capture(place, remembers=False)
+    assert put(pool, place, new, old_again, tmp_path / "trash", was_read=False) == []
+    assert put(pool, place, old, new, tmp_path / "trash", was_read=True) == []
+    assert requests == [True, False, False], "in the end it looked otherwise than when it was read"
+
+
+def test_a_byte_that_changed_after_all_was_read_is_found(pool: Pool, place: Path, tmp_path: Path) -> None:
+    old, _ = two_states(pool, place)
+    settle()
+    new = pool.capture(place, remembers=False)
+    same = [n for n, (a, b) in enumerate(zip(pieces(pool, old), pieces(pool, new), strict=False)) if a == b]
+    about = place.stat()
+    with place.open("r+b") as file:
+        file.seek(same[-1] * _PIECE_BYTES + 100)
+        file.write(b"\x7f")
+    os.utime(place, ns=(about.st_atime_ns, about.st_mtime_ns))
+    before = listing(place.parent)
+    with pytest.raises(IntegrityError):
+        put(pool, place, old, new, tmp_path / "trash", was_read=True)
+    assert listing(place.parent) == before
+
+
+def test_a_restore_reads_again_what_it_wrote_and_an_undo_reads_all(
+    agent: RepoBuilder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, place, asked = agent.engine(), agent.path("agent.db"), []
+    wanted = read_notes(make_notes(place))
+    checkpoint = engine.create_checkpoint("first")
+    converse = sqlite_patch.open_child
+
+    def open_child(place: Path, request: dict[str, object]) -> object:
+        asked.append(request["was_read"])
+        return converse(place, request)
+
+    monkeypatch.setattr(sqlite_patch, "open_child", open_child)
+    add_notes(place, "later")
+    settle()
+    engine.restore_checkpoint(checkpoint)
+    assert read_notes(place) == wanted
+    engine.undo()  # what is there is known by its looks, and was not read by this operation
+    assert len(read_notes(place)) == len(wanted) + 1
+    assert asked == [True, False]
 
 
 def test_lost_bytes_leave_everything_as_it_was(pool: Pool, place: Path, tmp_path: Path) -> None:
@@ -412,6 +487,7 @@ def test_bytes_that_passed_their_check_are_not_checked_again(
     st.sampled_from(["NONE", "FULL"]),
     st.lists(_STEP.filter(lambda step: step[0] != "capture"), max_size=6),
     st.lists(_STEP.filter(lambda step: step[0] != "capture"), min_size=1, max_size=6),
+    st.booleans(),
 )
 def test_whatever_was_done_in_between_the_bytes_come_back(
     page_size: int,
@@ -419,6 +495,7 @@ def test_whatever_was_done_in_between_the_bytes_come_back(
     vacuum: str,
     first: list[tuple[str, int, int]],
     second: list[tuple[str, int, int]],
+    was_read: bool,
 ) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -437,7 +514,10 @@ def test_whatever_was_done_in_between_the_bytes_come_back(
         old, new = states
         for state, present in ((old, new), (new, old)):
             trash = folder / f"trash-{state.identity[:8]}"
-            put(pool, place, state, present, trash)
+            if was_read:
+                settle()
+                assert pool.capture(place, remembers=False).identity == present.identity
+            put(pool, place, state, present, trash, was_read)
             assert place.read_bytes() == pool.image(state)
             with closing(sqlite3.connect(shutil.copy(place, folder / "copy.db"))) as connection:
                 assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
