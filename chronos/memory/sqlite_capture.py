@@ -75,6 +75,11 @@ def _recall(stats: Stats, work: CaptureWork) -> StoreState | None:
     return StoreState(NAME, remembered.id.hex(), [MemoryFile(b"", content=content)], facts=facts)
 
 
+def looks_as_remembered(place: Path, cache: StatCache, content: Content) -> bool:
+    """Tell whether a place looks as it did when `content` was read from it. Raises OSError."""
+    return all(cache.find(part, stat) == content for part, stat in zip(PARTS, stats_of(place), strict=True))
+
+
 def remember(state: StoreState, stats: Stats, cache: StatCache) -> None:
     """Remember in `cache` what a database that looks like `stats` was found to hold, if it was settled by then."""
     content = state.files[0].content

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from chronos.errors import IntegrityError, StoreChangedError
 from chronos.files import display, kept_descriptors, temporary_name
 from chronos.memory.kinds import Present, ReplaceWork, StoreState
-from chronos.memory.sqlite_capture import remember, stats_of
+from chronos.memory.sqlite_capture import looks_as_remembered, remember, stats_of
 from chronos.memory.sqlite_files import INDEX, JOURNAL, WAL, is_same_place, numbers_at
 from chronos.memory.sqlite_frames import ANSWER, END, PIECE_BYTES, send, send_change
 from chronos.memory.sqlite_reader import Child, ask, hexed, open_child
@@ -79,7 +79,7 @@ def patch(place: Path, state: StoreState, work: ReplaceWork) -> Patched:
         "size": images.new.size,
         "ids": {"content": images.new.id.hex(), "identity": state.identity},
         "is_sound": work.is_sound,
-        "was_read": present.was_read and work.stats.find(b"", stats_of(place)[0]) == images.old,
+        "was_read": present.was_read and looks_as_remembered(place, work.stats, images.old),
     }
     with open_child(place, request) as child:
         answer = _converse(place, child, images, numbers, present)
