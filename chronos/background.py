@@ -1,8 +1,7 @@
-"""Work beside other work: in a thread or a process of its own, and the pipes between them. Loads next to nothing."""
+"""Work beside other work in a thread of its own, and wide pipes. Loads next to nothing."""
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -10,29 +9,6 @@ from typing import TypeVar
 
 _PIPE_BYTES = 1024 * 1024
 _Result = TypeVar("_Result")
-
-
-def split_off() -> bool:
-    """Go on in a process of its own; True in the one that whoever started us waits for, which should end now.
-
-    The other one has a session of its own, no terminal, and no input or output: it outlives a signal to our group, and
-    holds no pipe open. False where that cannot be had: then this process has to do the work. No thread may run.
-    """
-    if not hasattr(os, "fork"):
-        return False
-    try:
-        child = os.fork()
-    except OSError:
-        return False
-    if child:
-        return True
-    os.setsid()
-    nothing = os.open(os.devnull, os.O_RDWR)
-    for descriptor in range(3):
-        os.dup2(nothing, descriptor)
-    if nothing > 2:
-        os.close(nothing)
-    return False
 
 
 def widen_pipe(descriptor: int) -> None:

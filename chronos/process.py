@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 import threading
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from io import BufferedReader
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import IO, Any, BinaryIO, NoReturn
 import msgspec
 
 from chronos.errors import OutsideError
+from chronos.forking import Copy, may_copy
 
 _OUTPUT, _ERRORS = 1, 2
 _TAIL_BYTES = 64 * 1024
@@ -252,7 +253,8 @@ def become(argv: Sequence[str], *, environment: Mapping[str, str], cwd: Path) ->
 class Conversation:
     """A running program that is asked and answers over pipes, such as `git cat-file --batch`.
 
-    With `keep_errors` the program may say a few lines on stderr, for `last_words`.
+    With `keep_errors` the program may say a few lines on stderr, for `last_words`. `work` is what the program does, if
+    it is one of ours: where this process may be copied, a copy does it, which saves the start of the program.
     """
 
     def __init__(
@@ -262,8 +264,13 @@ class Conversation:
         environment: Mapping[str, str],
         cwd: Path | None,
         keep_errors: bool = False,
+        work: Callable[[], object] | None = None,
     ) -> None:
         with _translate_start(argv):
+            self._process: subprocess.Popen[bytes] | Copy
+            if work is not None and may_copy():
+                self._process = Copy(work)
+                return
             self._process = subprocess.Popen(
                 list(argv),
                 env=dict(environment),
@@ -316,7 +323,7 @@ class Conversation:
                 continue
         try:
             self._process.wait(timeout=5)
-        except subprocess.TimeoutExpired:
+        except (subprocess.TimeoutExpired, TimeoutError):
             self._process.kill()
             self._process.wait()
 

@@ -15,7 +15,7 @@ MODULES = sorted(path for package in PACKAGES for path in (PROJECT / package).rg
 
 OWNERS = {
     "subprocess": {"chronos.process"},
-    "fcntl": {"chronos.background", "chronos.locks"},
+    "fcntl": {"chronos.background", "chronos.forking", "chronos.locks"},
     "ctypes": {"chronos.files"},
     "shutil": {"chronos.files", "chronos.process", "chronos.git", "chronos.maintenance", "chronos.timelines"},
     "sqlite3": {"chronos.catalog", "chronos.memory", "historian.lessons", "skills.langgraph"},

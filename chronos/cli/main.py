@@ -15,6 +15,7 @@ from typing import NoReturn
 from chronos import __version__
 from chronos.cli import output
 from chronos.errors import ChronosError, StorageError
+from chronos.forking import claim_process
 from chronos.lazy import OBJECTS_PER_COLLECTION, load_msgspec
 
 _INTERRUPTED = 130
@@ -25,6 +26,7 @@ def run() -> NoReturn:
 
     All that is open has been closed by then, and taking the interpreter down object by object would cost 15 ms more.
     """
+    claim_process()
     gc.set_threshold(OBJECTS_PER_COLLECTION)
     code = main()
     for stream in (sys.stdout, sys.stderr):

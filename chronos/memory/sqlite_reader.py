@@ -95,7 +95,7 @@ class Child:
 def start_child(place: Path) -> Iterator[Child]:
     """Start a child, to be told in the block what it works on, and ended with it. Raises OutsideError."""
     argv: list[str | bytes] = [sys.executable, "-I", "-S", "-c", _START, *_import_folders()]
-    conversation = Conversation(argv, environment={}, cwd=Path("/"), keep_errors=True)
+    conversation = Conversation(argv, environment={}, cwd=Path("/"), keep_errors=True, work=_work)
     try:
         yield Child(place, conversation)
     finally:
@@ -119,6 +119,12 @@ def ask(place: Path, request: Mapping[str, Any]) -> Any:
 def hexed(path: Path) -> str:
     """Return a path as the child reads it."""
     return os.fsencode(path).hex()
+
+
+def _work() -> None:
+    from chronos.memory.sqlite_child import main
+
+    main()
 
 
 def _import_folders() -> list[str]:

@@ -46,8 +46,9 @@ def run() -> NoReturn:
 
     All that is open has been closed by then, and taking the interpreter down object by object would cost 15 ms more.
     """
-    from chronos.background import split_off
+    from chronos.forking import claim_process, split_off
 
+    claim_process()
     gc.set_threshold(OBJECTS_PER_COLLECTION)
     code = 0
     try:
@@ -64,7 +65,7 @@ def run() -> NoReturn:
 def main(
     arguments: Sequence[str], source: BinaryIO | None, environment: Mapping[str, str], detach: Callable[[], bool]
 ) -> Said:
-    """Answer the event that can be read from `source`; see `chronos.background.split_off` for `detach`."""
+    """Answer the event that can be read from `source`; see `chronos.forking.split_off` for `detach`."""
     words = list(arguments)
     if words in (["--version"], ["--help"], ["-h"]):
         return Said(f"chrono-hook {__version__}\n" if words == ["--version"] else _USAGE)

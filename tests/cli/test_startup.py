@@ -16,7 +16,7 @@ HEAVY = {"pygit2", "git", "rich", "lancedb", "filelock", "yaml", "psutil", "toml
 # All that a plain `chrono checkpoint create` may load, room by room: every module costs it a third of a millisecond.
 # What compares, restores, repairs, exports, or reads memory stores stays out.
 CREATE = {
-    "": "app background clock config errors layout lazy locate locks process stat_cache",
+    "": "app background clock config errors forking layout lazy locate locks process stat_cache",
     "catalog": "database rows schema",
     "checkpoints": "allowance annotations capture component create environment manifest members memory moves omissions "
     "owner packs policy reading reconcile seal secrets set_up states store",

@@ -14,7 +14,7 @@ from tests.skills.agent_hooks.conftest import PROJECT, Hook, read_payload
 NEVER = {*HEAVY, "typer", "click", "typing_extensions", "mcp", "sqlglot", "jsonschema"}
 # All of ours that an event may load which needs no look at the tree.
 QUICK = {
-    "chronos", "chronos.lazy", "chronos.background", "skills", "skills.agent_hooks", "skills.agent_hooks.agents",
+    "chronos", "chronos.lazy", "skills", "skills.agent_hooks", "skills.agent_hooks.agents",
     "skills.agent_hooks.events", "skills.agent_hooks.front", "skills.agent_hooks.reading", "historian",
     "historian.risk", "historian.risk.known_reads", "historian.risk.listing",
 }  # fmt: skip
