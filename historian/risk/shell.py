@@ -24,7 +24,6 @@ from historian.risk.shell_bounds import cut_command
 from historian.risk.shell_flow import Flow, ShellState
 from historian.risk.shell_text import modernize_backquotes, take_heredocs
 from historian.risk.shell_words import Expansion
-from historian.risk.words import judge_words
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -86,6 +85,8 @@ def judge_arguments(case: Case, argv: Sequence[str], folder: str = "") -> None:
 
 def _judge_by_words(case: Case, text: str) -> None:
     """Take the danger words of what does not parse; what else words say is no news."""
+    from historian.risk.words import judge_words  # 1 ms, and most commands parse
+
     inner = Case(case.rules)
     judge_words(inner, text)
     for finding in inner.findings:

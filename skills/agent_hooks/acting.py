@@ -30,7 +30,7 @@ _LONGEST_PATH = 200
 _SHOWN_REASONS = 3
 _LOOKED_AT = 20  # more than are taken while one call runs
 # What records its failures itself, and tools of ours, whose errors are answers.
-_RECORDS = re.compile(r"\bchrono(?:\s+-\S+)*(?:\s+--root\s+\S+)?\s+run\b")
+_RECORDS = r"\bchrono(?:\s+-\S+)*(?:\s+--root\s+\S+)?\s+run\b"
 _OURS = "chronomancer"
 _HELD = ("code", "memory", "absent")
 _HINTS = {
@@ -235,7 +235,7 @@ def _needs_nothing(operation: Operation, rules: GuardRules, top: Path | None) ->
 
 def _is_learned_elsewhere(event: Event) -> bool:
     """Tell whether a failure is no lesson here: an edit that failed changed nothing, and what records its own."""
-    return bool(edited_path(event) or _OURS in event.tool or _RECORDS.search(command_of(event)))
+    return bool(edited_path(event) or _OURS in event.tool or re.search(_RECORDS, command_of(event)))
 
 
 def _operation_of(event: Event, folder: Path) -> Operation:

@@ -103,8 +103,9 @@ _EVENTS: Mapping[str, Mapping[str, Moment]] = {
 }
 # What a payload has that cannot be read or whose event nobody knows: the event's name, its fields, and those of a call
 # that is about to be made and of one that was made.
-_STATED = re.compile(rb'"hook_?event_?name"\s*:\s*"([^"\\]{1,60})"', re.IGNORECASE)
-_FIELD = re.compile(rb'"([A-Za-z_]{1,40})"\s*:')
+# Patterns, and not compiled: few payloads are like that, and the two take 1.5 ms.
+_STATED = rb'(?i)"hook_?event_?name"\s*:\s*"([^"\\]{1,60})"'
+_FIELD = rb'"([A-Za-z_]{1,40})"\s*:'
 _CALL_FIELDS = frozenset(("tool_name", "toolName", "command"))
 _RESULT_FIELDS = frozenset(
     ("tool_response", "tool_result", "toolResult", "tool_output", "result_json", "output", "error", "error_message")
@@ -173,11 +174,11 @@ def find_call(agent: str, data: bytes) -> str:
     "" where it speaks of none: an event of another kind is never taken for a call, for what is refused there would end
     a turn or never let one end. A call of an unknown name is known by its fields: a tool or a command, and no result.
     """
-    stated = _STATED.search(data)
+    stated = re.search(_STATED, data)
     name = stated[1].decode("utf-8", "replace") if stated else ""
     if moment := find_moment(agent, name):
         return name if moment is Moment.TOOL else ""
-    fields = dict.fromkeys(field.decode() for field in _FIELD.findall(data))
+    fields = dict.fromkeys(field.decode() for field in re.findall(_FIELD, data))
     calls = [event for event, moment in _EVENTS[agent].items() if moment is Moment.TOOL]
     if not name:
         spoken_of = next((event for event in calls if f'"{event}"'.encode() in data), "")
