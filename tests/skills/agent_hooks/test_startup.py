@@ -22,8 +22,8 @@ QUICK = {
 }  # fmt: skip
 # All of risk that a harmless command needs but for the module that judges its program, and of ours in all.
 RISK = (
-    "arguments assessing case coverage given_texts grammar invocation judges operations paths programs rule_files rules "
-    "scripts shell shell_bounds shell_flow shell_text shell_words sql_clients subcommands verdicts wrappers"
+    "arguments assessing case coverage given_texts grammar invocation judges operations paths programs rule_files "
+    "rules scripts shell shell_bounds shell_flow shell_text shell_words sql_clients subcommands verdicts wrappers"
 )
 JUDGED = {
     *QUICK, "chronos.clock", "chronos.config", "chronos.errors", "chronos.files", "chronos.files.durable",
