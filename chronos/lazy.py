@@ -49,6 +49,16 @@ def load_msgspec() -> None:
     _load("msgspec", {"textwrap": {}, "msgspec.inspect": {}, "typing_extensions": None})
 
 
+def load_engine_libraries() -> None:
+    """Load what the engine is built on in the same way, before something that needs it: 2 of 6 ms.
+
+    subprocess reads text by the locale where it is asked to, and zstandard asks platform for the word "CPython".
+    """
+    _load("subprocess", {"locale": {}})
+    if sys.implementation.name == "cpython":
+        _load("zstandard", {"platform": {"python_implementation": lambda: "CPython"}})
+
+
 def _load(name: str, spared: Mapping[str, Mapping[str, object] | None]) -> None:
     """Load a module while others, unless they are loaded, are not there (None), or later but for what is given."""
     if name in sys.modules:

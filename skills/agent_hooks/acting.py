@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from chronos import clock
 from chronos.config import Config, GuardPolicy, GuardRules, Surroundings, load, read_guard
 from chronos.errors import ChronosError, RefusedError
+from chronos.lazy import load_engine_libraries
 from skills.agent_hooks.agents import Decision, Moment, can_ask
 from skills.agent_hooks.events import Event
 from skills.agent_hooks.reading import command_of, edited_path, path_of
@@ -82,6 +83,7 @@ class Work:
 
     def _hold(self) -> Outcome:
         """Take a checkpoint, unless the newest one has this state: then that one is linked to the prompt."""
+        load_engine_libraries()
         from chronos.app import open_engine
         from chronos.checkpoints import Trigger
         from skills.agent_hooks.links import name_for
@@ -98,6 +100,7 @@ class Work:
         """Learn from a call that failed, when it is one that the guard's policy is not `off` for."""
         if _is_learned_elsewhere(self._event):
             return Outcome()
+        load_engine_libraries()
         from chronos.app import open_historian
         from historian.failures import Report
         from historian.guard import find_rules, policy_for, public_words_of
@@ -137,6 +140,7 @@ class Work:
 
     def _pass_gate(self, operation: Operation, rules: GuardRules | None) -> Outcome:
         """Do as the guard does; `rules` None: those of the settings that the engine finds."""
+        load_engine_libraries()
         from chronos.app import open_historian
         from chronos.secrets import mask
         from historian.guard import find_rules
