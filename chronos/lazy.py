@@ -12,6 +12,7 @@ from typing import Any
 # Between two searches for garbage, for a front door to set: loading a program makes many objects and no garbage, and
 # with Python's 700 it is searched for 5 ms long. A merge of 200 files has 50,000 with it, one search takes 10 ms.
 OBJECTS_PER_COLLECTION = 100_000
+_expected: list[str] = []
 
 
 class _Later(ModuleType):
@@ -75,6 +76,17 @@ def _load(name: str, spared: Mapping[str, Mapping[str, object] | None]) -> None:
         for other, stand_in in stand_ins.items():
             if other in sys.modules and sys.modules[other] is stand_in:
                 del sys.modules[other]
+
+
+def expect(*modules: str) -> None:
+    """Say which modules will be needed in any case: they are loaded while a program that was started works."""
+    _expected.extend(name for name in modules if name not in sys.modules)
+
+
+def load_expected(is_over: Callable[[], bool]) -> None:
+    """Load what is expected, one module after the other, until `is_over` or there is no more."""
+    while _expected and not is_over():
+        import_module(_expected.pop(0))
 
 
 def loader(package: str, homes: Mapping[str, str]) -> Callable[[str], object]:

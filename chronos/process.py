@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
 import threading
@@ -15,6 +16,7 @@ from typing import IO, Any, BinaryIO, NoReturn
 import msgspec
 
 from chronos.errors import OutsideError
+from chronos.lazy import load_expected
 
 _OUTPUT, _ERRORS = 1, 2
 _TAIL_BYTES = 64 * 1024
@@ -48,18 +50,33 @@ def run(
 
     Raises OutsideError when it cannot be started, or has been killed because it took longer than `timeout_s` seconds.
     """
-    with _translate_start(argv):
-        done = subprocess.run(
+    with (
+        _translate_start(argv),
+        subprocess.Popen(
             list(argv),
             env=dict(environment),
             cwd=cwd,
-            input=input_bytes,
-            stdin=(input_file or subprocess.DEVNULL) if input_bytes is None else None,
-            capture_output=True,
-            check=False,
-            timeout=timeout_s,
-        )
-    return Completed(done.returncode, done.stdout, done.stderr)
+            stdin=(input_file or subprocess.DEVNULL) if input_bytes is None else subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        ) as child,
+    ):
+        try:
+            if input_bytes is None and timeout_s is None and threading.active_count() == 1:
+                load_expected(lambda: _says_something(child))
+            output, errors = child.communicate(input_bytes, timeout=timeout_s)
+        except BaseException:  # as subprocess.run does
+            child.kill()
+            raise
+    return Completed(child.returncode, output, errors)
+
+
+def _says_something(child: subprocess.Popen[bytes]) -> bool:
+    """Tell whether a program has written something or ended."""
+    assert child.stdout is not None
+    looking = select.poll()
+    looking.register(child.stdout, select.POLLIN)
+    return bool(looking.poll(0))
 
 
 def run_attached(argv: Sequence[str], *, environment: Mapping[str, str], cwd: Path) -> int:

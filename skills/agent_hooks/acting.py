@@ -85,11 +85,12 @@ class Work:
         """Take a checkpoint, unless the newest one has this state: then that one is linked to the prompt."""
         load_engine_libraries()
         from chronos.app import open_engine
-        from chronos.checkpoints import Trigger
-        from skills.agent_hooks.links import name_for
 
         is_prompt = self._event.moment is Moment.PROMPT
         with open_engine(self._folder, surroundings=self._surroundings) as engine:
+            from chronos.checkpoints import Trigger
+            from skills.agent_hooks.links import name_for
+
             if engine.config.enabled and engine.config.auto_checkpoint:
                 engine.take_checkpoint(
                     name_for(self._event), self._lines(), trigger=Trigger.AUTOMATIC, is_prompt=is_prompt
