@@ -248,7 +248,7 @@ def judge_by_rules(call: Invocation) -> None:
         case.effect(f"HTTP {method} ({name})")
     if action not in ("reads", "rehearses", "") and is_rehearsal(call):
         action = "rehearses"
-    if action in ("changes", "runs", "deploys", "sends") and is_production(call) and deploys(call):
+    if action in ("changes", "runs", "deploys", "sends") and deploys(call) and is_production(call):
         action = "deploys"
     elif action == "deploys" and rule is None:
         action = "deploys" if is_production(call) else "changes"
