@@ -12,7 +12,9 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+import msgspec
 
 from chronos import clock
 from chronos.config import Config, GuardPolicy, GuardRules, Surroundings, load, read_guard
@@ -41,7 +43,7 @@ _HINTS = {
 }
 
 
-class Outcome(NamedTuple):
+class Outcome(msgspec.Struct, frozen=True):
     """What came of an event: what is decided about a tool call, why, and what has to be said besides."""
 
     decision: Decision = Decision.NONE

@@ -1,4 +1,4 @@
-"""What each agent calls its events, which it should send, and how it is answered. Loads nothing but re.
+"""What each agent calls its events, and how it is answered. Loads nothing but re.
 
 Sources, read in November 2026: the types of @anthropic-ai/claude-agent-sdk 0.3, codex-rs/hooks of openai/codex, the
 sources and docs of @google/gemini-cli 0.61, cursor.com/docs/hooks, and GitHub's and VS Code's references of Copilot
@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from enum import Enum
-from typing import Any, NamedTuple
+from typing import Any
 
 AGENTS = ("claude", "codex", "gemini", "cursor", "copilot")
 
@@ -31,17 +31,6 @@ class Decision(Enum):
     NONE = "none"
     ASK = "ask"
     DENY = "deny"
-
-
-class Registration(NamedTuple):
-    """An event that an agent should send: its name in the agent's settings, and which tools, "" where all or none.
-
-    `timeout_s` is what to allow it: longer than a held lock is waited for (`lock_timeout_s`, 30 s).
-    """
-
-    event: str
-    matcher: str = ""
-    timeout_s: int = 60
 
 
 def _named(moment: Moment, names: str) -> dict[str, Moment]:
@@ -110,41 +99,6 @@ _CALL_FIELDS = frozenset(("tool_name", "toolName", "command"))
 _RESULT_FIELDS = frozenset(
     ("tool_response", "tool_result", "toolResult", "tool_output", "result_json", "output", "error", "error_message")
 )
-
-
-def _registered(events: str) -> tuple[Registration, ...]:
-    return tuple(map(Registration, events.split()))
-
-
-_REGISTRATIONS: Mapping[str, tuple[Registration, ...]] = {
-    "claude": _registered("UserPromptSubmit PreToolUse PostToolUseFailure Stop SubagentStop SessionEnd"),
-    "codex": _registered("UserPromptSubmit PreToolUse Stop SubagentStop"),
-    "gemini": (
-        *_registered("BeforeAgent BeforeTool"),
-        Registration("AfterTool", "run_shell_command"),
-        *_registered("AfterAgent SessionEnd"),
-    ),
-    "cursor": (
-        *_registered("beforeSubmitPrompt beforeShellExecution beforeMCPExecution"),
-        Registration("preToolUse", "Write|Edit|StrReplace|Delete|EditNotebook|ApplyPatch"),
-        *_registered("postToolUseFailure stop subagentStop sessionEnd"),
-    ),
-    "copilot": (
-        *_registered("UserPromptSubmit PreToolUse PostToolUseFailure"),
-        Registration("PostToolUse", "Bash"),
-        *_registered("Stop SubagentStop SessionEnd"),
-    ),
-}
-
-
-def registrations(agent: str) -> tuple[Registration, ...]:
-    """Return what `agent`, one of AGENTS, should be set to send to `chrono-hook`.
-
-    Cursor's `preToolUse` is asked about changes of files alone: it cannot ask its user there, and shell commands and
-    MCP tools have events of their own, where it can. Gemini has no event for failures, and that of Copilot is none of
-    its shell: both are asked about the results of the shell. Codex, whose results do not tell, is asked about none.
-    """
-    return _REGISTRATIONS[agent]
 
 
 def find_moment(agent: str, event: str) -> Moment | None:
