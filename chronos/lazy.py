@@ -35,8 +35,9 @@ def load_msgspec() -> None:
     """Load pathlib and msgspec without what they import and hardly anybody uses: 14 of their 22 ms in Python 3.11.
 
     For a front door to call before anything else loads them. `Path.as_uri` loads urllib.parse when it is called, paths
-    of Windows ntpath; uuid asks platform for one word; schemas of msgspec load textwrap and msgspec.inspect; what
-    msgspec takes of typing_extensions, typing has as well. Whoever else imports these gets them as ever.
+    of Windows ntpath; uuid asks platform for one word; schemas of msgspec load textwrap and msgspec.inspect, and its
+    other formats load when they are used; what it takes of typing_extensions, typing has as well. Whoever else imports
+    these gets them as ever.
     """
 
     def quote_from_bytes(data: bytes | bytearray, safe: str | bytes = "/") -> str:
@@ -47,7 +48,8 @@ def load_msgspec() -> None:
     _load("pathlib", {"ntpath": {}, "urllib.parse": {"quote_from_bytes": quote_from_bytes}})
     if hasattr(os, "uname"):
         _load("uuid", {"platform": {"system": lambda: os.uname().sysname}})
-    _load("msgspec", {"textwrap": {}, "msgspec.inspect": {}, "typing_extensions": None})
+    later: dict[str, Mapping[str, object]] = {f"msgspec.{name}": {} for name in ("inspect", "msgpack", "toml", "yaml")}
+    _load("msgspec", {**later, "textwrap": {}, "typing_extensions": None})
 
 
 def load_engine_libraries() -> None:

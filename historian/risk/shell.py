@@ -15,7 +15,6 @@ import msgspec
 
 from historian.risk.arguments import Word
 from historian.risk.case import DEEPEST, Case
-from historian.risk.grammar import open_parser
 from historian.risk.listing import late, listed
 from historian.risk.paths import is_device, is_schedule, judge_change, scheduled_command
 from historian.risk.programs import judge_program
@@ -65,6 +64,8 @@ def judge_shell(case: Case, text: str, folder: str = "", state: ShellState | Non
 
 def _parse(case: Case, text: str) -> Node:
     """Return the tree of a text, and note what already shows by that."""
+    from historian.risk.grammar import open_parser
+
     root = open_parser().parse(_encode(text)).root_node
     if root.has_error:
         case.add("runs", "shell.unparsed", "does not parse as a shell command, so its words count as well")

@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).parents[2]
-SPARED = ("ntpath", "urllib.parse", "platform", "textwrap", "msgspec.inspect", "typing_extensions")
+SPARED = (
+    "ntpath", "urllib.parse", "platform", "textwrap", "msgspec.inspect", "msgspec.msgpack", "msgspec.toml",
+    "msgspec.yaml", "typing_extensions",
+)  # fmt: skip
 
 
 def run(code: str, before: str = "") -> str:
@@ -47,6 +50,7 @@ def test_a_module_that_is_loaded_already_stays(name: str) -> None:
         ("pathlib.PureWindowsPath('C:/x') == pathlib.PureWindowsPath('c:/X')", "True"),
         ("(uuid.getnode() == uuid.getnode(), uuid.uuid1().version, uuid.uuid4().version)", "(True, 1, 4)"),
         ("msgspec.json.schema(list[int])", "{'type': 'array', 'items': {'type': 'integer'}}"),
+        ("(msgspec.msgpack.decode(msgspec.msgpack.encode([1])), msgspec.toml.decode('a = 1'))", "([1], {'a': 1})"),
         ("msgspec.inspect.type_info(int) == msgspec.inspect.IntType()", "True"),
         ("(msgspec.json.decode(b'{\"a\": 1}', type=Row).a, Row.__doc__ in str(msgspec.json.schema(Row)))", "(1, True)"),
     ],

@@ -22,7 +22,7 @@ QUICK = {
 }  # fmt: skip
 # All of risk that a harmless command needs but for the module that judges its program, and of ours in all.
 RISK = (
-    "arguments assessing case coverage given_texts grammar invocation judges operations paths programs rule_files "
+    "arguments assessing case coverage given_texts invocation judges operations paths programs rule_files "
     "rules scripts shell shell_bounds shell_flow shell_text shell_words sql_clients subcommands verdicts wrappers"
 )
 JUDGED = {
