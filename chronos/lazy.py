@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from importlib import import_module
 from types import ModuleType
 from typing import Any
@@ -86,9 +87,13 @@ def expect(*modules: str) -> None:
 
 
 def load_expected(is_over: Callable[[], bool]) -> None:
-    """Load what is expected, one module after the other, until `is_over` or there is no more."""
+    """Load what is expected, one module after the other, until `is_over` or there is no more.
+
+    What this Python does not have is left to whoever asks for it.
+    """
     while _expected and not is_over():
-        import_module(_expected.pop(0))
+        with suppress(ImportError):
+            import_module(_expected.pop(0))
 
 
 def loader(package: str, homes: Mapping[str, str]) -> Callable[[str], object]:

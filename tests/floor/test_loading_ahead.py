@@ -58,6 +58,12 @@ def test_a_program_that_has_answered_is_not_kept_waiting(module: str, tmp_path: 
     assert later not in sys.modules
 
 
+def test_what_this_python_does_not_have_is_no_matter(module: str, tmp_path: Path, sealed: dict[str, str]) -> None:
+    os.mkfifo(tmp_path / "gate")
+    expect(f"{module}_that_is_not_there", module)
+    assert run(SLOW, environment=sealed, cwd=tmp_path).stdout == b"said\n"
+
+
 def test_what_cannot_be_loaded_leaves_no_program_behind(module: str, tmp_path: Path, sealed: dict[str, str]) -> None:
     (tmp_path / f"{module}.py").write_text("raise ValueError('broken')\n")
     expect(module)
