@@ -11,13 +11,14 @@ import pytest
 PROJECT = Path(__file__).parents[2]
 SPARED = (
     "ntpath", "urllib.parse", "platform", "textwrap", "msgspec.inspect", "msgspec.msgpack", "msgspec.toml",
-    "msgspec.yaml", "typing_extensions",
+    "msgspec.yaml", "typing_extensions", "locale",
 )  # fmt: skip
 
 
 def run(code: str, before: str = "") -> str:
-    """Run code in a process of its own, after `load_msgspec` and what is imported `before` it; return what it says."""
-    lines = ("import sys", before, "from chronos.lazy import load_msgspec", "load_msgspec()", code)
+    """Run code in a process of its own, after what is imported `before` and all that is spared; return what it says."""
+    loads = "from chronos.lazy import load_engine_libraries, load_msgspec; load_msgspec(); load_engine_libraries()"
+    lines = (before, loads, code)
     done = subprocess.run(
         [sys.executable, "-I", "-c", "\n".join((f"import sys; sys.path.insert(0, {str(PROJECT)!r})", *lines))],
         capture_output=True, text=True, check=True,
@@ -51,13 +52,15 @@ def test_a_module_that_is_loaded_already_stays(name: str) -> None:
         ("(uuid.getnode() == uuid.getnode(), uuid.uuid1().version, uuid.uuid4().version)", "(True, 1, 4)"),
         ("msgspec.json.schema(list[int])", "{'type': 'array', 'items': {'type': 'integer'}}"),
         ("(msgspec.msgpack.decode(msgspec.msgpack.encode([1])), msgspec.toml.decode('a = 1'))", "([1], {'a': 1})"),
+        ("subprocess.run(['echo', 'é'], capture_output=True, text=True).stdout == 'é\\n'", "True"),
+        ("zstandard.decompress(zstandard.compress(b'a')), zstandard.backend", "b'a' cext"),
         ("msgspec.inspect.type_info(int) == msgspec.inspect.IntType()", "True"),
         ("(msgspec.json.decode(b'{\"a\": 1}', type=Row).a, Row.__doc__ in str(msgspec.json.schema(Row)))", "(1, True)"),
     ],
 )
 def test_what_was_spared_works_when_it_is_used(expression: str, value: str) -> None:
     row = "class Row(msgspec.Struct):\n    'One of several.'\n    a: int"
-    assert run(f"import msgspec, pathlib, uuid\n{row}\nprint({expression})") == value
+    assert run(f"import msgspec, pathlib, subprocess, uuid, zstandard\n{row}\nprint({expression})") == value
 
 
 def test_uuid_asks_for_the_same_system_as_platform_says() -> None:
