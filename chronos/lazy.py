@@ -1,4 +1,8 @@
-"""Rooms whose modules load when something in them is asked for: what people type all day needs few of them."""
+"""What loads when, since loading is most of what a short command takes.
+
+Rooms whose modules load when something in them is asked for, libraries without what hardly anybody uses of them, and
+what loads while a program that was started works.
+"""
 
 from __future__ import annotations
 
