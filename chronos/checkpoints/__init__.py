@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         LONGEST_DESCRIPTION,
         Created,
         PendingCheckpoint,
+        Request,
         capture_in_memory,
         check_description,
         check_name,
@@ -88,7 +89,7 @@ if TYPE_CHECKING:
     from chronos.checkpoints.quarantine import link_aside, list_folders_aside, quarantined, set_aside
     from chronos.checkpoints.reconcile import list_checkpoint_folders, list_timelines
     from chronos.checkpoints.rules import StateRules
-    from chronos.checkpoints.seal import Request, put_lists
+    from chronos.checkpoints.seal import put_lists
     from chronos.checkpoints.secrets import FoundSecret, find_secrets
     from chronos.checkpoints.set_up import (
         find_store,
@@ -243,8 +244,8 @@ _HOMES = {
     "Side": "changes", "SideKind": "changes", "StagedState": "changes", "StoreChange": "changes",
     "StoreSide": "changes", "SubmoduleLink": "changes", "decode_journal": "changes", "encode_journal": "changes",
     "ContentWalk": "contents", "HeldContent": "contents",
-    "Created": "create", "PendingCheckpoint": "create", "capture_in_memory": "create", "check_description": "create",
-    "check_name": "create", "open_checkpoint": "create", "LONGEST_DESCRIPTION": "create",
+    "Created": "create", "PendingCheckpoint": "create", "Request": "create", "capture_in_memory": "create",
+    "check_description": "create", "check_name": "create", "open_checkpoint": "create", "LONGEST_DESCRIPTION": "create",
     "Difference": "diff", "StateDiff": "diff", "StorePair": "diff", "list_changed_stores": "diff",
     "describe_environment": "environment",
     "LARGEST_MANIFEST_BYTES": "manifest", "UNCAPTURED": "manifest", "Component": "manifest", "Entry": "manifest",
@@ -267,7 +268,7 @@ _HOMES = {
     "set_aside": "quarantine",
     "list_checkpoint_folders": "reconcile", "list_timelines": "reconcile",
     "StateRules": "rules",
-    "Request": "seal", "put_lists": "seal",
+    "put_lists": "seal",
     "FoundSecret": "secrets", "find_secrets": "secrets",
     "find_store": "set_up", "has_inner_repository": "set_up", "make_inner_repository": "set_up",
     "set_up_store": "set_up", "write_format": "set_up",

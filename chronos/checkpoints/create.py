@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -14,18 +15,42 @@ from chronos.checkpoints.allowance import Allowance
 from chronos.checkpoints.capture import Capture, capture_state
 from chronos.checkpoints.manifest import Grade, ReceiptRow, Trigger, Unscanned
 from chronos.checkpoints.policy import CapturePolicy
-from chronos.checkpoints.seal import Members, Request, seal
 from chronos.checkpoints.secrets import Findings, FoundSecret, open_scanner, settle
 from chronos.checkpoints.store import Store
 from chronos.errors import BadNameError, IntegrityError
 from chronos.files import display
 from chronos.git import Repository
+from chronos.lazy import expect
 from chronos.pool import ContentSink, HashingSink, PoolWriter
 from chronos.secrets import SecretScanner
 
+if TYPE_CHECKING:
+    from chronos.checkpoints.seal import Members
+
 _LONGEST_NAME = 120
 LONGEST_DESCRIPTION = 10_000
+# What is needed when a state has been captured, loaded while git looks at the tree.
+_NEEDED_AT_LAST = ("chronos.checkpoints.seal", "_sha1", "shutil")
 _NAME = re.compile(r"[^\W_][\w .:@/+#,()\-]*|_[\w .:@/+#,()\-]*")
+
+
+class Request(msgspec.Struct, frozen=True):
+    """What a checkpoint is to be called, why it is taken, and the `env_config.json` that goes with it.
+
+    `parents` are checkpoints of other timelines whose state it takes in, after the newest one of its own. With
+    `is_needed` it is taken even if the newest one has the same state; without, memory stores whose paths are `aside`
+    are no reason to take one.
+    """
+
+    name: str
+    description: str
+    timeline: str
+    trigger: Trigger
+    environment: bytes
+    tags: tuple[str, ...] = ()
+    parents: tuple[str, ...] = ()
+    is_needed: bool = False
+    aside: tuple[str, ...] = ()
 
 
 class Created(msgspec.Struct, frozen=True):
@@ -88,6 +113,8 @@ class PendingCheckpoint:
 
     def begin(self) -> None:
         """Start what takes long in the background, when it is certain that `seal` will be called."""
+        from chronos.checkpoints.seal import Members
+
         self._members = Members(self._store, self.capture, self._request, self._newest, self._scratch)
 
     def abandon(self) -> None:
@@ -102,6 +129,8 @@ class PendingCheckpoint:
 
         Raises StorageError or GitFailedError, and then nothing has become visible.
         """
+        from chronos.checkpoints.seal import seal
+
         newest, request, capture, scanner = self._newest, self._request, self.capture, self._scanner
         self._writer.settle()
         findings = settle(self._store, request.timeline, capture.state, scanner, newest) if scanner else Findings()
@@ -140,6 +169,7 @@ def open_checkpoint(
     or in `seal`, and then nothing has become visible.
     """
     newest = next(iter(store.catalog.list_checkpoints(request.timeline, limit=1)), None)
+    expect(*_NEEDED_AT_LAST)
     scanner = scanner or open_scanner(store.config)
     with store.temporary_folder() as scratch:
         spend = Allowance(store.catalog, store.layout, store.config).spend

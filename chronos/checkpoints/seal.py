@@ -10,9 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TypeVar
-
-import msgspec
+from typing import TYPE_CHECKING, TypeVar
 
 from chronos import clock, locks
 from chronos.background import in_background
@@ -28,7 +26,6 @@ from chronos.checkpoints.manifest import (
     ReceiptRow,
     SecretRow,
     StagedEntry,
-    Trigger,
     encode_manifest,
     encode_memory_dump,
     encode_rows,
@@ -46,26 +43,10 @@ from chronos.git import HiddenEntry, create_base_ref, has_base_ref
 from chronos.layout import ENVIRONMENT, FORMAT_VERSION, MANIFEST, MEMORY, PATCH, STATUS
 from chronos.pool import LIST_PROFILE, ContentSink, PoolWriter, WrittenPack, compress_text, digest
 
+if TYPE_CHECKING:
+    from chronos.checkpoints.create import Request
+
 _Row = TypeVar("_Row", Entry, StagedEntry, HiddenEntry, ReceiptRow, SecretRow)
-
-
-class Request(msgspec.Struct, frozen=True):
-    """What a checkpoint is to be called, why it is taken, and the `env_config.json` that goes with it.
-
-    `parents` are checkpoints of other timelines whose state it takes in, after the newest one of its own. With
-    `is_needed` it is taken even if the newest one has the same state; without, memory stores whose paths are `aside`
-    are no reason to take one.
-    """
-
-    name: str
-    description: str
-    timeline: str
-    trigger: Trigger
-    environment: bytes
-    tags: tuple[str, ...] = ()
-    parents: tuple[str, ...] = ()
-    is_needed: bool = False
-    aside: tuple[str, ...] = ()
 
 
 def seal(

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from chronos import operations
-from chronos.checkpoints import AnnotationKind, VerdictResult
+from chronos import checkpoints, operations
 from chronos.engine.place import EnginePlace
 from chronos.errors import UsageError
 from chronos.files import display
 
 if TYPE_CHECKING:
     from chronos.catalog import CheckpointRow
-    from chronos.checkpoints import Annotation
+    from chronos.checkpoints import Annotation, AnnotationKind, VerdictResult
 
 
 class AnnotationVerbs(EnginePlace):
@@ -21,7 +20,8 @@ class AnnotationVerbs(EnginePlace):
 
     def pin_checkpoint(self, checkpoint: str, timeline: str | None = None, *, pinned: bool = True) -> CheckpointRow:
         """Keep a checkpoint from retention until it is unpinned; return its row."""
-        return self._annotate(checkpoint, timeline, AnnotationKind.PIN if pinned else AnnotationKind.UNPIN, ())
+        kinds = checkpoints.AnnotationKind
+        return self._annotate(checkpoint, timeline, kinds.PIN if pinned else kinds.UNPIN, ())
 
     def tag_checkpoint(
         self, checkpoint: str, tags: Sequence[str], timeline: str | None = None, *, remove: bool = False
@@ -30,7 +30,8 @@ class AnnotationVerbs(EnginePlace):
 
         Raises BadNameError.
         """
-        return self._annotate(checkpoint, timeline, AnnotationKind.UNTAG if remove else AnnotationKind.TAG, tags)
+        kinds = checkpoints.AnnotationKind
+        return self._annotate(checkpoint, timeline, kinds.UNTAG if remove else kinds.TAG, tags)
 
     def set_verdict(
         self,
@@ -46,11 +47,12 @@ class AnnotationVerbs(EnginePlace):
 
         The newest verdict counts, and the newest green checkpoint is `last-green`. Raises UsageError, BadNameError.
         """
-        if result not in (VerdictResult.PASSED, VerdictResult.FAILED):
+        results = checkpoints.VerdictResult
+        if result not in (results.PASSED, results.FAILED):
             raise UsageError(f"a verdict is passed or failed, not {display(str(result)[:40])!r}")
         row = self.find_checkpoint(checkpoint, timeline)
         with self._here.workspace() as workspace:
-            return operations.set_verdict(workspace, row, VerdictResult(result), metrics, note, command)
+            return operations.set_verdict(workspace, row, results(result), metrics, note, command)
 
     def get_verdicts(self, checkpoint: str, timeline: str | None = None) -> list[Annotation]:
         """Return the verdicts on a checkpoint, the newest first. Raises UnknownCheckpointError."""

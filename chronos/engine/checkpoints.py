@@ -11,11 +11,9 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from chronos import checkpoints, locks, maintenance, operations
-from chronos.checkpoints import Trigger
 from chronos.engine.place import EnginePlace
 from chronos.errors import LockedError, LowSpaceError, NothingToUndoError, QuotaExceededError, UsageError
 from chronos.files import TreePath, display, parse_tree_path
-from chronos.operations import OperationKind
 
 if TYPE_CHECKING:
     from chronos.catalog import CheckpointRow
@@ -30,9 +28,10 @@ if TYPE_CHECKING:
         Plan,
         ReceiptRow,
         StateDiff,
+        Trigger,
     )
     from chronos.git import TextPatch
-    from chronos.operations import Graph, Operation, Outcome, Workspace
+    from chronos.operations import Graph, Operation, OperationKind, Outcome, Workspace
 
 _Result = TypeVar("_Result")
 
@@ -67,13 +66,13 @@ class CheckpointVerbs(EnginePlace):
         timeline: str | None = None,
         *,
         tags: Sequence[str] = (),
-        trigger: Trigger = Trigger.MANUAL,
+        trigger: Trigger | None = None,
         needed: bool = False,
         is_prompt: bool = False,
         include: Sequence[Path | str] = (),
         aside: Sequence[Path | str] = (),
     ) -> Created:
-        """Take a checkpoint and return all about it. It is durable when this returns.
+        """Take a checkpoint and return all about it. It is durable when this returns. `trigger` is MANUAL by default.
 
         An automatic one is not taken when the newest has this state, unless it is `needed`; whether the memory stores
         at the paths of `aside` (absolute, or from the root) have changed does not count then, and where `description`
@@ -83,6 +82,7 @@ class CheckpointVerbs(EnginePlace):
         Raises BadNameError, UnknownTimelineError, DisabledError, LockedError, StorageError, GitFailedError, and
         QuotaExceededError or LowSpaceError when it does not fit, also after retention and gc.
         """
+        trigger = trigger or checkpoints.Trigger.MANUAL
         self._own_timeline(timeline)
         operations.check_new_name(name)
         for tag in tags:
@@ -210,26 +210,26 @@ class CheckpointVerbs(EnginePlace):
 
     def plan_undo(self, *, overwrite: bool = False) -> tuple[Operation, Plan]:
         """Return the operation that `undo` takes back, and what that does. Raises NothingToUndoError."""
-        return self._plan_step(OperationKind.UNDO, overwrite)
+        return self._plan_step(operations.OperationKind.UNDO, overwrite)
 
     def plan_redo(self, *, overwrite: bool = False) -> tuple[Operation, Plan]:
         """Return the undo that `redo` takes back, and what that does. Raises NothingToUndoError."""
-        return self._plan_step(OperationKind.REDO, overwrite)
+        return self._plan_step(operations.OperationKind.REDO, overwrite)
 
     def undo(self, *, overwrite: bool = False, plan_id: str | None = None) -> Outcome:
         """Take back the last operation of this timeline. Paths edited since are kept, unless `overwrite`."""
-        return self._step(OperationKind.UNDO, overwrite, plan_id)
+        return self._step(operations.OperationKind.UNDO, overwrite, plan_id)
 
     def redo(self, *, overwrite: bool = False, plan_id: str | None = None) -> Outcome:
         """Take back the last undo of this timeline."""
-        return self._step(OperationKind.REDO, overwrite, plan_id)
+        return self._step(operations.OperationKind.REDO, overwrite, plan_id)
 
     def skip(self) -> Operation:
         """Step over the last operation when its record is damaged, so that `undo` reaches the ones before it.
 
         Nothing in the tree changes. Raises NothingToUndoError, and StateError when the operation can be undone.
         """
-        self._require_steps(OperationKind.UNDO)
+        self._require_steps(operations.OperationKind.UNDO)
         with self._here.workspace() as workspace:
             return operations.skip(workspace)
 

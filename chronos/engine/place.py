@@ -4,24 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-from chronos import operations
-from chronos.catalog import CheckpointRow
-from chronos.checkpoints import Store, list_timelines
+from chronos import checkpoints, operations
 from chronos.config import Config, Surroundings
 from chronos.errors import UnknownTimelineError
 from chronos.files import display
 from chronos.git import GitCommand
+from chronos.lazy import expect
 from chronos.locate import Place, find_place
-from chronos.operations import OpenPlace
+
+if TYPE_CHECKING:
+    from chronos.catalog import CheckpointRow
+    from chronos.checkpoints import Store
 
 
 def _tree_of(place: Place, timeline: str) -> Path:
     """Return the tree of the timeline that CHRONOS_TIMELINE names. Raises UnknownTimelineError."""
     hint = "see `chrono timeline list`; where CHRONOS_TIMELINE names it, unset that"
     shown = display(timeline[:60])
-    if not place.layout.is_set_up or timeline not in list_timelines(place.layout):
+    if not place.layout.is_set_up or timeline not in checkpoints.list_timelines(place.layout):
         raise UnknownTimelineError(f"no timeline is called {shown!r} here", hint=hint)
     tree = operations.find_tree(place.layout, timeline)
     if tree is None or not tree.is_dir():
@@ -44,6 +46,7 @@ class EnginePlace:
         progress: Callable[[int, int], None] | None = None,
     ) -> None:
         surroundings = surroundings or Surroundings.current()
+        expect("chronos.operations.opening")
         git = GitCommand.find(surroundings.environment)
         place = find_place(Path(root or surroundings.folder), surroundings, git, config)
         wanted = surroundings.environment.get("CHRONOS_TIMELINE")
@@ -51,7 +54,7 @@ class EnginePlace:
             place = find_place(_tree_of(place, wanted), surroundings, git, config)
         self._surroundings, self._config = surroundings, config
         self.notices: list[str] = []
-        self._here = OpenPlace(place, git, surroundings.environment, self.notices, progress)
+        self._here = operations.OpenPlace(place, git, surroundings.environment, self.notices, progress)
 
     @property
     def root(self) -> Path:
@@ -105,7 +108,7 @@ class EnginePlace:
     def _find_store(self, timeline: str | None) -> Store | None:
         """The store, which has the timeline that was asked for. Raises UnknownTimelineError."""
         store = self._here.find_store()
-        if timeline not in (None, self.timeline, *(list_timelines(store.layout) if store else ())):
+        if timeline not in (None, self.timeline, *(checkpoints.list_timelines(store.layout) if store else ())):
             raise UnknownTimelineError(f"no timeline is called {display(str(timeline)[:60])!r}")
         return store
 

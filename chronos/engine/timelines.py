@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 import msgspec
 
-from chronos import operations, timelines
-from chronos.checkpoints import Trigger
+from chronos import checkpoints, operations, timelines
 from chronos.engine.place import EnginePlace
 from chronos.errors import ChangedMeanwhileError, UnknownTimelineError
 from chronos.files import parse_tree_path
@@ -105,7 +104,7 @@ class TimelineVerbs(EnginePlace):
                 break
             line.append(parents[0].row)
             seen.add(line[-1].checkpoint_id)
-        return [row, *(one for one in line[1:] if one.trigger != Trigger.SAFETY.value)]
+        return [row, *(one for one in line[1:] if one.trigger != checkpoints.Trigger.SAFETY.value)]
 
     def hold_timeline(self, name: str) -> str:
         """Return the checkpoint that has a timeline's present state, taking an automatic one if need be.

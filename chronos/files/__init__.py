@@ -2,49 +2,49 @@
 
 from typing import TYPE_CHECKING
 
-from chronos.files.databases import (
-    SQLITE_MAGIC,
-    DatabaseFileError,
-    holds_database,
-    is_database,
-    kept_descriptors,
-    open_regular,
-)
-from chronos.files.durable import (
-    draft_of,
-    free_bytes,
-    is_full,
-    is_our_own,
-    link_or_copy,
-    publish_file,
-    publish_folder,
-    read_limited,
-    remove_tree,
-    replace_durably,
-    start_writing_back,
-    sweep_drafts,
-    sync_file_system,
-    sync_folder,
-    translate_os_errors,
-    write_all,
-    write_new,
-)
-from chronos.files.paths import (
-    TreePath,
-    check_tree_path,
-    display,
-    from_text,
-    is_inside,
-    is_tree_path,
-    parse_tree_path,
-    to_text,
-    unescape,
-)
-from chronos.files.safe_root import FileStat, PathKind, SafeRoot, move_to_free_name, stat_of, temporary_name
 from chronos.lazy import loader
 
 if TYPE_CHECKING:
+    from chronos.files.databases import (
+        SQLITE_MAGIC,
+        DatabaseFileError,
+        holds_database,
+        is_database,
+        kept_descriptors,
+        open_regular,
+    )
+    from chronos.files.durable import (
+        draft_of,
+        free_bytes,
+        is_full,
+        is_our_own,
+        link_or_copy,
+        publish_file,
+        publish_folder,
+        read_limited,
+        remove_tree,
+        replace_durably,
+        start_writing_back,
+        sweep_drafts,
+        sync_file_system,
+        sync_folder,
+        translate_os_errors,
+        write_all,
+        write_new,
+    )
     from chronos.files.moving import discard, move_away
+    from chronos.files.paths import (
+        TreePath,
+        check_tree_path,
+        display,
+        from_text,
+        is_inside,
+        is_tree_path,
+        parse_tree_path,
+        to_text,
+        unescape,
+    )
+    from chronos.files.safe_root import FileStat, PathKind, SafeRoot, move_to_free_name, stat_of, temporary_name
 
 __all__ = [
     "SQLITE_MAGIC",
@@ -89,5 +89,19 @@ __all__ = [
     "write_new",
 ]
 
-# Only a restore needs them: they load when they are asked for (PEP 562).
-__getattr__ = loader(__name__, {"discard": "moving", "move_away": "moving"})
+_HOMES = {
+    "SQLITE_MAGIC": "databases", "DatabaseFileError": "databases", "holds_database": "databases",
+    "is_database": "databases", "kept_descriptors": "databases", "open_regular": "databases",
+    "draft_of": "durable", "free_bytes": "durable", "is_full": "durable", "is_our_own": "durable",
+    "link_or_copy": "durable", "publish_file": "durable", "publish_folder": "durable", "read_limited": "durable",
+    "remove_tree": "durable", "replace_durably": "durable", "start_writing_back": "durable",
+    "sweep_drafts": "durable", "sync_file_system": "durable", "sync_folder": "durable",
+    "translate_os_errors": "durable", "write_all": "durable", "write_new": "durable",
+    "TreePath": "paths", "check_tree_path": "paths", "display": "paths", "from_text": "paths", "is_inside": "paths",
+    "is_tree_path": "paths", "parse_tree_path": "paths", "to_text": "paths", "unescape": "paths",
+    "FileStat": "safe_root", "PathKind": "safe_root", "SafeRoot": "safe_root", "move_to_free_name": "safe_root",
+    "stat_of": "safe_root", "temporary_name": "safe_root",
+    "discard": "moving", "move_away": "moving",
+}  # fmt: skip
+
+__getattr__ = loader(__name__, _HOMES)

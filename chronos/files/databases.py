@@ -11,7 +11,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-import threading
+from _thread import RLock  # all that `threading` has to give here, without its millisecond
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -22,7 +22,7 @@ _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 # By device and inode, which no other file can get while a descriptor is open.
 _kept: dict[tuple[int, int], int] = {}
-_lock = threading.RLock()
+_lock = RLock()
 
 
 class DatabaseFileError(OSError):

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from pathlib import Path
 
 import msgspec
@@ -82,7 +81,8 @@ def refresh_private_copy(repository: Repository, copy: Path) -> str:
             stamp.unlink(missing_ok=True)
             temporary = copy.with_suffix(".new")
             with open(temporary, "wb") as target:
-                shutil.copyfileobj(source, target, 1 << 20)
+                while piece := source.read(1 << 20):
+                    target.write(piece)
             os.utime(temporary, ns=(found.st_atime_ns, found.st_mtime_ns))
             os.replace(temporary, copy)
             stamp.write_text(identity, "ascii")

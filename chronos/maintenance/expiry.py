@@ -10,22 +10,13 @@ import os
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from chronos import clock
+from chronos import checkpoints, clock, operations
 from chronos.catalog import CheckpointRow
-from chronos.checkpoints import (
-    LARGEST_JOURNAL_BYTES,
-    CheckpointMove,
-    Journal,
-    Store,
-    Trigger,
-    cache_only,
-    decode_journal,
-    is_for_imports,
-    list_timelines,
-)
+from chronos.checkpoints import CheckpointMove, Store, Trigger, cache_only, is_for_imports, list_timelines
 from chronos.errors import IntegrityError
 from chronos.files import read_limited, remove_tree, sync_folder, translate_os_errors
 from chronos.maintenance.retention import Rules, Ties, Verdict, find_forks, find_joins, judge, judge_shelf
@@ -33,17 +24,16 @@ from chronos.operations import (
     Operation,
     OperationKind,
     append,
-    aside_of,
-    find_ended,
     is_unreadable,
     list_interrupted,
-    list_notes,
     new_operation_id,
     read_operations,
     split_by_grace,
     stamp,
-    timeline_is_bare,
 )
+
+if TYPE_CHECKING:
+    from chronos.checkpoints import Journal
 
 _GOING = ".gone-"
 
@@ -83,7 +73,8 @@ def plan_expiry(store: Store, rules: Rules) -> ExpiryPlan:
     plan.obstacles += _find_unknown(plan.operations)
     for path in list_interrupted(store):
         try:  # its checkpoints stay, and so does every chunk that it names
-            plan.journals.append(decode_journal(read_limited(path, LARGEST_JOURNAL_BYTES), path.name))
+            data = read_limited(path, checkpoints.LARGEST_JOURNAL_BYTES)
+            plan.journals.append(checkpoints.decode_journal(data, path.name))
         except IntegrityError as cause:
             plan.obstacles.append(f"{cause.message}, so nothing goes until `chrono recover --abort` sets it aside")
     kept = _plan_endings(store, plan, rules)
@@ -104,8 +95,10 @@ def plan_expiry(store: Store, rules: Rules) -> ExpiryPlan:
 
 
 def _find_trees(store: Store, plan: ExpiryPlan, kept: Sequence[Operation]) -> list[Path]:
-    held = {operation.operation for operation in (*kept, *list_notes(store))}
-    found = (aside_of(store.layout, one) for one in plan.operations if one.operation not in held)
+    if not plan.operations:  # of a store with nothing but automatic checkpoints, retention comes at every create
+        return []
+    held = {operation.operation for operation in (*kept, *operations.list_notes(store))}
+    found = (operations.aside_of(store.layout, one) for one in plan.operations if one.operation not in held)
     return sorted(path for path in found if path is not None)
 
 
@@ -136,9 +129,9 @@ def remove_trees(store: Store, plan: ExpiryPlan) -> None:
 
 def find_bare_timelines(store: Store) -> list[str]:
     """Return the timelines of which nothing is there, such as those that were cut short at their beginning."""
-    noted = {operation.tree.timeline for operation in list_notes(store) if operation.tree is not None}
+    noted = {operation.tree.timeline for operation in operations.list_notes(store) if operation.tree is not None}
     names = (name for name in list_timelines(store.layout) if name not in noted)
-    return [name for name in names if timeline_is_bare(store.layout, name)]
+    return [name for name in names if operations.timeline_is_bare(store.layout, name)]
 
 
 def remove_bare_timelines(store: Store) -> int:
@@ -187,7 +180,9 @@ def _find_unknown(operations: Sequence[Operation]) -> list[str]:
 
 def _plan_endings(store: Store, plan: ExpiryPlan, rules: Rules) -> list[Operation]:
     """Find where undo ends on each timeline; return the operations that keep their grace."""
-    ended = find_ended(plan.operations)
+    if not plan.operations:
+        return []
+    ended = operations.find_ended(plan.operations)
     kept: dict[str, Operation] = {}
     known = {operation.operation for operation in plan.operations}
     gone = set(ended)

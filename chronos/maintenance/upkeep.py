@@ -21,9 +21,7 @@ from chronos.maintenance.expiry import (
     rules_of,
     sweep_going,
 )
-from chronos.maintenance.gc import SHORT_OF_SPACE, run_gc
 from chronos.maintenance.marking import read_manifest_in
-from chronos.maintenance.sweep import Fate
 from chronos.operations import Workspace
 
 _DEAD = "dead-bytes"
@@ -59,11 +57,16 @@ def make_room(workspace: Workspace) -> bool:
     """Give back all that no checkpoint needs; tell whether that was anything. Raises what `run_gc` raises."""
     if not workspace.config.auto_gc:
         return False
+    from chronos.maintenance.gc import SHORT_OF_SPACE, run_gc
+
     plan = run_gc(workspace, least_dead=SHORT_OF_SPACE).plan
     return not plan.is_empty
 
 
 def _sweep(workspace: Workspace) -> None:
+    from chronos.maintenance.gc import run_gc  # 4 ms, and once at its limit a timeline has retention at every create
+    from chronos.maintenance.sweep import Fate
+
     store = workspace.store
     outcome = run_gc(workspace, timeout_s=0)
     workspace.notices += outcome.problems

@@ -8,7 +8,6 @@ something of one checkpoint and are no operations either.
 
 from __future__ import annotations
 
-import mmap
 import os
 from collections import deque
 from enum import Enum
@@ -97,6 +96,8 @@ def append(store: Store, entry: Operation | Annotation) -> None:
     ):
         size = stream.seek(0, os.SEEK_END)
         if size:
+            import mmap  # an automatic checkpoint adds no line
+
             with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as text:
                 whole = text.rfind(b"\n") + 1
             if whole != size:

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from chronos.checkpoints import Trigger
 from chronos.config import GuardPolicy, GuardRules
 from chronos.errors import ChronosError
 from chronos.files import display
@@ -169,6 +168,8 @@ class Gate(msgspec.Struct, kw_only=True):
         self, engine: ChronosEngine, operation: Operation, assessment: RiskAssessment, include: Sequence[str]
     ) -> Created:
         """Take the checkpoint, unless the newest one has this state already."""
+        from chronos.checkpoints import Trigger  # the engine has it; most passages ask for none
+
         origin = self.origin() if self.origin is not None else ""
         reasons = (display(mask(reason)) for reason in _reasons_of(assessment, include))
         about = "\n".join((f"risk {assessment.level.value} {assessment.score:.2f}", *reasons, origin)).rstrip()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-import shlex
+from collections.abc import Sequence
 
 from chronos.files import display
 from chronos.secrets import mask_beginning
@@ -24,8 +24,14 @@ def words_of(operation: Operation) -> str:
     if operation.kind is OperationKind.FILE or (operation.path and not operation.text):
         text = f"{operation.change} {operation.path}"
     else:
-        text = operation.text or shlex.join(operation.argv) or operation.tool
+        text = operation.text or _joined(operation.argv) or operation.tool
     return " ".join(display(text).split())
+
+
+def _joined(argv: Sequence[str]) -> str:
+    from shlex import join  # few operations are given as arguments
+
+    return join(argv)
 
 
 def public_words_of(operation: Operation) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -12,11 +13,12 @@ from chronos.errors import UsageError
 from historian.risk.case import Case, Finding
 from historian.risk.coverage import advise, resolve_targets
 from historian.risk.operations import Operation, OperationKind, kind_of
-from historian.risk.probing import Probe, Surveyor
 from historian.risk.rule_files import look_of_project_rules, read_project_rules
 from historian.risk.rules import Rules, package_rules
 from historian.risk.verdicts import NOT_HELD, Precedent, RiskAssessment, RiskLevel, Signal, Target
-from historian.risk.words import judge_words
+
+if TYPE_CHECKING:
+    from historian.risk.probing import Surveyor
 
 _MOST_REASONS = 8
 _PRECEDENT_SHARE = 0.4
@@ -70,6 +72,8 @@ class Assessor:
     def _assess(self, operation: Operation, kind: OperationKind) -> RiskAssessment:
         case = Case(self.rules)
         if self._engine is not None and kind is not OperationKind.WORDS:
+            from historian.risk.probing import Probe
+
             case.probe = Probe(self._open())
             case.home = case.probe.root
         elif operation.cwd.startswith("/"):
@@ -153,6 +157,8 @@ def _rules_in(root: Path, _look: tuple[object, ...]) -> Rules:
 def judge(case: Case, operation: Operation, kind: OperationKind) -> None:
     """Let the judge of a kind add what it finds. A judge loads when it is first needed."""
     if kind is OperationKind.WORDS:
+        from historian.risk.words import judge_words
+
         judge_words(case, operation.text, _judge_spoken)
     elif kind is OperationKind.SQL:
         from historian.risk.sql import judge_sql

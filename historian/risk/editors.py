@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 
 from historian.risk.invocation import Invocation
 from historian.risk.listing import late
@@ -18,7 +17,7 @@ _LISP_REMOVES = late(r"\((?:delete-file|delete-directory|erase-buffer)\b")
 _LISP_STARTS = late(r"\((?:shell-command|call-process-shell-command)\s+\"((?:[^\"\\]|\\.)*)\"")
 
 
-def _vim(call: Invocation) -> Flow:
+def judge_vim(call: Invocation) -> Flow:
     """Vim and ex: `-c` and `+` give commands, ex and ed also read them."""
     commands, files = [], []
     words = [word.text for word in call.words[1:]]
@@ -57,7 +56,8 @@ def _judge_commands(call: Invocation, commands: list[str], files: list[str]) -> 
     call.case.add("changes", "path.editor", f"{call.name} edits files")
 
 
-def _emacs(call: Invocation) -> Flow:
+def judge_emacs(call: Invocation) -> Flow:
+    """Judge the Lisp that Emacs is given, and what that starts."""
     for word in call.words[1:]:
         if _LISP_REMOVES.search(word.text):
             call.case.add("destroys", "code.removes", f"{call.name} removes: {word.text[:40]}")
@@ -67,15 +67,9 @@ def _emacs(call: Invocation) -> Flow:
     return Flow(sources=(call.name,))
 
 
-def _debugger(call: Invocation) -> None:
+def judge_debugger(call: Invocation) -> None:
+    """Judge what a debugger is told to start; the rules say the rest."""
     for word in call.words[1:]:
         started = re.match(r"\s*(?:shell\s+|!|platform shell\s+)(.+)", word.text, re.S)
         if started:
             call.inner(started[1])
-
-
-EDITOR_JUDGES: dict[str, Callable[[Invocation], Flow | None]] = {
-    **dict.fromkeys(("vi", "vim", "nvim", "view", "ex", "ed", "red", "gvim"), _vim),
-    **dict.fromkeys(("emacs", "emacsclient"), _emacs),
-    **dict.fromkeys(("gdb", "lldb"), _debugger),
-}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
 
 from historian.risk.arguments import Arguments, Word
 from historian.risk.invocation import Invocation
@@ -16,7 +15,7 @@ from historian.risk.shell_flow import Flow
 _MODE = late(r"^(?:[0-7]{3,4}|[ugoa]*[-+=][rwxXst]*(?:,[ugoa]*[-+=][rwxXst]*)*)$")
 
 
-def _remove(call: Invocation) -> Flow:
+def judge_remove(call: Invocation) -> Flow:
     """Rm and its kin: high, unless all of it is temporary."""
     if call.arguments.has("-WhatIf"):
         call.case.add("rehearses", "path.rehearsal", f"{call.name} only says what it would remove")
@@ -29,7 +28,8 @@ def _remove(call: Invocation) -> Flow:
     return Flow(sources=(call.name,))
 
 
-def _truncate(call: Invocation) -> Flow:
+def judge_truncate(call: Invocation) -> Flow:
+    """Judge `truncate`: each file is cut, or made to grow."""
     arguments = Arguments("truncate", call.words[1:], ("-s", "--size", "-r", "--reference"))
     size = arguments.values.get("-s", arguments.values.get("--size", ""))
     for word in arguments.positionals:
@@ -39,7 +39,8 @@ def _truncate(call: Invocation) -> Flow:
     return Flow(sources=(call.name,))
 
 
-def _move(call: Invocation) -> Flow:
+def judge_move(call: Invocation) -> Flow:
+    """Judge `mv`: what is moved goes, what it replaces is lost."""
     names = call.arguments.positionals
     target = call.arguments.values.get("-t", "") or (names[-1].text if names else "")
     if target.rstrip("/") == "/dev/null":
@@ -54,7 +55,8 @@ def _move(call: Invocation) -> Flow:
     return Flow()
 
 
-def _copy(call: Invocation) -> Flow:
+def judge_copy(call: Invocation) -> Flow:
+    """Judge `cp` and `install`: what the target had is lost."""
     names = call.arguments.positionals
     if names:
         is_emptied = len(names) > 1 and names[0].text == "/dev/null"
@@ -64,7 +66,8 @@ def _copy(call: Invocation) -> Flow:
     return Flow()
 
 
-def _link(call: Invocation) -> Flow:
+def judge_link(call: Invocation) -> Flow:
+    """Judge `ln`: a forced one replaces."""
     names = call.arguments.positionals
     if names:
         judge_change(
@@ -78,7 +81,8 @@ def _link(call: Invocation) -> Flow:
     return Flow()
 
 
-def _tee(call: Invocation) -> Flow:
+def judge_tee(call: Invocation) -> Flow:
+    """Judge `tee`: what flows in is written, and flows on."""
     for word in call.arguments.positionals:
         change = "append" if call.arguments.has("-a", "--append") else "update"
         if call.flow.text is not None and is_schedule(word.text):
@@ -91,7 +95,7 @@ def _tee(call: Invocation) -> Flow:
     return call.flow
 
 
-def _modes(call: Invocation) -> Flow:
+def judge_modes(call: Invocation) -> Flow:
     """Chmod and chown: high when they go through very much."""
     positionals = [word for word in call.arguments.positionals if word.text]
     targets = positionals[1:] if not call.arguments.has("--reference") else positionals
@@ -107,7 +111,8 @@ def _modes(call: Invocation) -> Flow:
     return Flow()
 
 
-def _dd(call: Invocation) -> Flow:
+def judge_dd(call: Invocation) -> Flow:
+    """Judge `dd`, which may write to a disk as a whole."""
     values = dict(word.text.partition("=")[::2] for word in call.words[1:] if "=" in word.text)
     target = values.get("of", "")
     if is_device(target):
@@ -122,7 +127,7 @@ def _dd(call: Invocation) -> Flow:
     return Flow(sources=("dd",))
 
 
-def _find(call: Invocation) -> Flow:
+def judge_find(call: Invocation) -> Flow:
     """find: reads, unless it removes or starts something for what it finds."""
     words = call.words[1:]
     acts = False
@@ -158,7 +163,8 @@ def _roots(words: list[Word]) -> list[str]:
     return roots or ["."]
 
 
-def _fd(call: Invocation) -> Flow:
+def judge_fd(call: Invocation) -> Flow:
+    """Judge `fd`, which finds and may start a program on what it finds."""
     words = call.words[1:]
     for number, word in enumerate(words):
         if word.text in ("-x", "-X", "--exec", "--exec-batch"):
@@ -183,7 +189,7 @@ def _start(call: Invocation, words: list[Word]) -> None:
         call.state.depth -= 1
 
 
-def _text_queue(call: Invocation) -> Flow | None:
+def judge_text_queue(call: Invocation) -> Flow | None:
     """at, batch and crontab: what flows in is run later."""
     if call.name == "crontab":
         if call.arguments.has("-l"):
@@ -202,7 +208,8 @@ def _text_queue(call: Invocation) -> Flow | None:
     return Flow()
 
 
-def _kill(call: Invocation) -> Flow:
+def judge_kill(call: Invocation) -> Flow:
+    """Judge what ends processes, or asks for them."""
     if call.arguments.has("-l", "-L", "-0") and not call.arguments.has("-9"):
         call.case.add("reads", "process.kill", "only asks")
     elif call.name == "kill" and ("-1" in [word.text for word in call.words[2:]]):
@@ -212,13 +219,15 @@ def _kill(call: Invocation) -> Flow:
     return Flow()
 
 
-def _trap(call: Invocation) -> Flow:
+def judge_trap(call: Invocation) -> Flow:
+    """Judge the command that `trap` keeps for later."""
     if len(call.words) > 1 and not call.words[1].text.startswith("-"):
         call.inner(call.words[1].text)
     return Flow()
 
 
-def _change_folder(call: Invocation) -> Flow:
+def judge_change_folder(call: Invocation) -> Flow:
+    """Judge `cd`: what comes after it happens in another folder."""
     names = call.arguments.names()
     call.case.add("reads", "shell.folder", "goes into another folder")
     if names and call.arguments.positionals[0].is_sure:
@@ -228,16 +237,3 @@ def _change_folder(call: Invocation) -> Flow:
             else names[0]
         )
     return Flow()
-
-
-FILE_JUDGES: dict[str, Callable[[Invocation], Flow | None]] = {
-    **dict.fromkeys(
-        ("rm", "rmdir", "unlink", "shred", "srm", "rimraf", "trash", "del", "erase", "rd", "Remove-Item", "ri",
-         "trash-put", "wipe", "safe-rm"), _remove,
-    ),
-    "truncate": _truncate, "mv": _move, "cp": _copy, "install": _copy, "ln": _link, "tee": _tee, "sponge": _tee,
-    **dict.fromkeys(("chmod", "chown", "chgrp", "setfacl"), _modes), "dd": _dd,
-    "find": _find, **dict.fromkeys(("fd", "fdfind"), _fd), **dict.fromkeys(("at", "batch", "crontab"), _text_queue),
-    **dict.fromkeys(("kill", "pkill", "killall"), _kill), "trap": _trap,
-    **dict.fromkeys(("cd", "pushd"), _change_folder),
-}  # fmt: skip

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 
 from historian.risk.arguments import split_name, verb_of
-from historian.risk.interpreters import Code, judge_code, looks_like_sql, removes
 from historian.risk.invocation import Invocation
 from historian.risk.listing import late, listed
 
@@ -37,6 +36,7 @@ def judge_given(call: Invocation) -> None:
 
 
 def _judge_text(call: Invocation, text: str) -> None:
+    from historian.risk.interpreters import Code, judge_code, looks_like_sql, removes  # 2 ms, and few texts are given
     from historian.risk.programs import program_name
 
     if match := _MUTATION.search(text):

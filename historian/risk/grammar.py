@@ -19,15 +19,14 @@ def open_parser() -> Parser:
 
 def _load() -> object:
     """Return the grammar out of its extension module: loading the package around it takes 5 ms, for its texts."""
-    from importlib.machinery import PathFinder
-    from importlib.util import find_spec, module_from_spec
+    from importlib.machinery import ExtensionFileLoader, PathFinder
 
-    package = find_spec("tree_sitter_bash")
+    package = PathFinder.find_spec("tree_sitter_bash")
     within = PathFinder.find_spec("tree_sitter_bash._binding", package.submodule_search_locations) if package else None
-    if within is None or within.loader is None:
+    if within is None or not isinstance(within.loader, ExtensionFileLoader):
         import tree_sitter_bash
 
         return tree_sitter_bash.language()
-    module = module_from_spec(within)
+    module = within.loader.create_module(within)
     within.loader.exec_module(module)
     return module.language()

@@ -6,8 +6,6 @@ given are judged as what they are, a command or SQL. Code that calls nothing but
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from collections.abc import Callable
 
@@ -104,50 +102,6 @@ _HARMLESS = listed(
     "which readdirSync existsSync statSync lstatSync "
     "realpathSync readdir access table dump while elif return and or not in assert lambda"
 )
-INTERPRETERS: dict[str, tuple[str, ...]] = {
-    "python": ("-c",),
-    "python2": ("-c",),
-    "python3": ("-c",),
-    "pypy": ("-c",),
-    "pypy3": ("-c",),
-    "ipython": ("-c",),
-    "node": ("-e", "--eval", "-p", "--print", "-pe"),
-    "nodejs": ("-e", "-p", "--eval", "--print"),
-    "bun": ("-e", "--eval"),
-    "tsx": ("-e",),
-    "ts-node": ("-e",),
-    "deno": ("eval",),
-    "ruby": ("-e",),
-    "perl": ("-e", "-E"),
-    "php": ("-r",),
-    "lua": ("-e",),
-    "Rscript": ("-e",),
-    "julia": ("-e",),
-    "groovy": ("-e",),
-    "elixir": ("-e", "--eval"),
-    "scala": ("-e",),
-    "osascript": ("-e",),
-    "swift": ("-e",),
-    "tclsh": (),
-    "expect": ("-c",),
-    "guile": ("-c",),
-    "racket": ("-e",),
-    "pwsh": ("-c", "-command", "-Command"),
-    "powershell": ("-c", "-command", "-Command"),
-    "java": (),
-    "awk": (),
-    "irb": ("-e",),
-    "bb": ("-e",),
-    "clojure": ("-e",),
-    "sbcl": ("--eval",),
-    "octave": ("--eval",),
-    "matlab": ("-batch", "-r"),
-    "fish": (),
-    "octave-cli": ("--eval",),
-    "jshell": (),
-}
-
-
 _SAID = late(
     r"\b(?:print|println|puts|pp|echo|printf|console\.\w+|"
     r"log(?:ger|ging)?\.\w+|warn|say|Write-Host|Write-Output|disp)\b[ (]+"
@@ -258,11 +212,3 @@ def _judge_calls(case: Case, language: str, text: str) -> None:
         case.add("runs", "code.calls", f"{language} code calls {', '.join(others[:3]) or 'what it is given'}")
     else:
         case.add("reads", "code.reads", f"{language} code calls nothing that writes")
-
-
-def decode_powershell(text: str) -> str | None:
-    """Return the command in the value of `-EncodedCommand`: UTF-16 in base64."""
-    try:
-        return base64.b64decode(text + "=" * (-len(text) % 4), validate=True).decode("utf-16-le")
-    except (binascii.Error, ValueError):
-        return None

@@ -10,6 +10,7 @@ from historian.risk.listing import late, listed
 _LONGEST = 2000
 _WORD = r"(?:[\w./:,@%+^~=*?\[\]-]+|'[^'\n]*'|\"[^\"$`\\\n!]*\")+"
 _TOKEN = late(rf"[ \t]*(?:(?P<quiet>2>&1|[12]?> ?/dev/null)(?=[ \t|;]|&&|$)|(?P<end>&&|\|\||\||;)|(?P<word>{_WORD}))")
+_PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./:,@%+^~=*?[]- \t")
 _QUOTES = late(r"'([^'\n]*)'|\"([^\"\n]*)\"")
 _ANY = listed(
     "ls cat head tail wc pwd echo which stat du df whoami uname basename dirname realpath readlink true diff cmp grep "
@@ -62,6 +63,8 @@ def is_known_read(command: str) -> bool:
         return False
     parts: list[list[str]] = [[]]
     place, end = 0, len(command.rstrip())
+    if _PLAIN.issuperset(command):  # one program and its words: the pattern would take longer to compile
+        parts, place = [command.split()], end
     while place < end:
         token = _TOKEN.match(command, place)
         if token is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 
 from historian.risk.arguments import Arguments, split_name, verb_of
 from historian.risk.case import Case
@@ -69,7 +68,7 @@ def _destroys_by(case: Case, method: str, sends: bool, url: str, arguments: Argu
     return mutation is not None and verb_of(mutation[1], case.rules.verbs) == "destroys"
 
 
-def _curl(call: Invocation) -> Flow:
+def judge_curl(call: Invocation) -> Flow:
     """curl: reads, writes a file, or writes somewhere over HTTP."""
     case = call.case
     arguments = Arguments("curl", call.words[1:], _CURL_VALUED)
@@ -105,7 +104,8 @@ def _curl(call: Invocation) -> Flow:
     return Flow(sources=(call.name,), is_foreign=True)
 
 
-def _wget(call: Invocation) -> Flow:
+def judge_wget(call: Invocation) -> Flow:
+    """Judge `wget`: what it fetches, where that goes, and what it sends."""
     arguments = Arguments(
         "wget",
         call.words[1:],
@@ -141,7 +141,8 @@ def _wget(call: Invocation) -> Flow:
     return Flow(sources=("wget",), is_foreign=True)
 
 
-def _httpie(call: Invocation) -> Flow:
+def judge_httpie(call: Invocation) -> Flow:
+    """Judge `http` and `xh` by the method that they are given, or that a body makes it."""
     names = call.arguments.names()
     method = next((name for name in names[:2] if name.upper() in (*_WRITES_HTTP, "GET", "HEAD", "OPTIONS")), "").upper()
     has_body = any(re.match(r"[\w.-]+:?=", name) and "==" not in name for name in names[1:])
@@ -154,8 +155,3 @@ def _httpie(call: Invocation) -> Flow:
         return Flow(sources=(call.name,), is_foreign=True)
     call.case.effect(f"HTTP {method or 'POST'}")
     return Flow(sources=(call.name,), is_foreign=True)
-
-
-NETWORK_JUDGES: dict[str, Callable[[Invocation], Flow | None]] = {
-    "curl": _curl, "wget": _wget, "http": _httpie, "https": _httpie, "xh": _httpie,
-}  # fmt: skip

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import glob
 import os
 import stat
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -132,9 +131,8 @@ class Probe:
         found: list[Path] = []
         for one in [path] if "{" not in path or self.exists(path, folder) else spread_braces(path):
             place = self.place(one, folder)
-            names = glob.iglob(str(place)) if any(letter in one for letter in "*?[") else ()
             fitting: list[Path] = []
-            for name in names:
+            for name in _fitting(str(place)) if any(letter in one for letter in "*?[") else ():
                 if self._left() is None or len(found) + len(fitting) >= _MOST_GLOBBED:
                     self.was_cut = True
                     break
@@ -175,3 +173,9 @@ class Probe:
     def coverage(self, paths: Sequence[Path]) -> Sequence[Coverage] | None:
         """Return where a checkpoint has each path, None where it cannot be told."""
         return self._ask(self._engine.coverage, paths)
+
+
+def _fitting(pattern: str) -> Iterator[str]:
+    from glob import iglob  # few words are patterns
+
+    return iglob(pattern)

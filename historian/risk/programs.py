@@ -14,19 +14,14 @@ from fnmatch import fnmatchcase
 from historian.risk import scripts
 from historian.risk.arguments import Arguments, Word, best_rule, split_name
 from historian.risk.case import DEEPEST, Case
-from historian.risk.editors import EDITOR_JUDGES
-from historian.risk.file_programs import FILE_JUDGES
-from historian.risk.git import judge_git
 from historian.risk.given_texts import judge_given
-from historian.risk.interpreters import INTERPRETERS
 from historian.risk.invocation import Invocation
+from historian.risk.judges import JUDGES, find_judge
 from historian.risk.listing import late, listed
-from historian.risk.network_programs import NETWORK_JUDGES
-from historian.risk.placeholders import unfold_parallel, unfold_xargs
-from historian.risk.remote_programs import REMOTE_JUDGES
 from historian.risk.rules import CommandRule
+from historian.risk.scripts import INTERPRETERS
 from historian.risk.shell_flow import NETWORK, Flow, ShellState
-from historian.risk.sql_clients import judge_client, made_statements
+from historian.risk.sql_clients import CLIENTS, judge_client, made_statements
 from historian.risk.subcommands import (
     PACKAGE_RUNNERS,
     TASK_RUNNERS,
@@ -38,10 +33,8 @@ from historian.risk.subcommands import (
     is_rehearsal,
     scales_to_nothing,
 )
-from historian.risk.text_programs import TEXT_JUDGES
 from historian.risk.wrappers import find_wrapped
 
-JUDGES = {**FILE_JUDGES, **NETWORK_JUDGES, **TEXT_JUDGES, **EDITOR_JUDGES, **REMOTE_JUDGES}
 _SHELLS = listed("sh bash zsh dash ksh ash fish csh tcsh mksh rbash bash.exe sh.exe git-bash")
 _ENDINGS = (".exe", ".cmd", ".bat", ".com", ".ps1")
 _PASSES_ON = listed(
@@ -76,6 +69,8 @@ def judge_program(case: Case, words: list[Word], flow: Flow, state: ShellState, 
     if scripts.is_fetched(case_call, words[0].text):
         case.add("foreign", "shell.foreign", f"runs {words[0].text[:60]}, which comes from elsewhere")
     if wrapped is not None and not _only_asks(words[:2]):
+        from historian.risk.placeholders import unfold_parallel, unfold_xargs
+
         if wrapped.host:
             case.hit("remote", wrapped.host)
             case.effect(f"command on another machine ({wrapped.host})"[:80])
@@ -151,13 +146,15 @@ def _judge(call: Invocation) -> Flow:
     if name in INTERPRETERS and name not in JUDGES and scripts.judge_interpreter(call):
         return Flow(sources=(name,))
     if name == "git":
+        from historian.risk.git import judge_git
+
         judge_git(case, words, call.state, call.inner)
         if "push" not in rest:
             note_effects(case, name, call.arguments)
         return Flow(sources=(name,))
     if judge_client(case, name, Arguments(name, words[1:], _client_values(name)), call.flow, call.state, call.inner):
         return Flow(sources=(name,), guess=";".join(made_statements(word.text for word in words[1:])))
-    judge = JUDGES.get(name)
+    judge = find_judge(name)
     made = judge(call) if judge is not None else None
     if made is not None:
         note_effects(case, name, call.arguments)
@@ -194,8 +191,6 @@ def _asks_for_help(rest: Sequence[str], *, is_shell: bool) -> bool:
 
 
 def _client_values(name: str) -> tuple[str, ...]:
-    from historian.risk.sql_clients import CLIENTS
-
     return CLIENTS[name].valued if name in CLIENTS else ()
 
 
@@ -253,7 +248,7 @@ def judge_by_rules(call: Invocation) -> None:
         case.effect(f"HTTP {method} ({name})")
     if action not in ("reads", "rehearses", "") and is_rehearsal(call):
         action = "rehearses"
-    if action in ("changes", "runs", "deploys", "sends") and is_production(call) and deploys(call):
+    if action in ("changes", "runs", "deploys", "sends") and deploys(call) and is_production(call):
         action = "deploys"
     elif action == "deploys" and rule is None:
         action = "deploys" if is_production(call) else "changes"

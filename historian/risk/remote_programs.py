@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from historian.risk.arguments import Arguments, Word
 from historian.risk.invocation import Invocation
 from historian.risk.listing import late, listed
@@ -32,7 +30,7 @@ _ANSIBLE_VALUED = (
 )
 
 
-def _ansible(call: Invocation) -> Flow:
+def judge_ansible(call: Invocation) -> Flow:
     """Ansible for one module: `-m` says which, `-a` what it is given; a shell's command without `-m`."""
     case = call.case
     arguments = Arguments(call.name, call.words[1:], _ANSIBLE_VALUED)
@@ -75,7 +73,7 @@ def _quoted(text: str) -> str:
     return "'" + text.replace("'", "'\\''") + "'"
 
 
-def _redis(call: Invocation) -> Flow | None:
+def judge_redis(call: Invocation) -> Flow | None:
     """redis-cli: commands that flow in, and those that a script calls; None leaves it to the rules."""
     from historian.risk.programs import judge_by_rules
 
@@ -89,8 +87,3 @@ def _redis(call: Invocation) -> Flow | None:
         words = [call.words[0], *(Word(part) for part in line)]
         judge_by_rules(Invocation(call.case, call.name, words, Flow(), call.state, call.inner))
     return None
-
-
-REMOTE_JUDGES: dict[str, Callable[[Invocation], Flow | None]] = {
-    "ansible": _ansible, "redis-cli": _redis, "valkey-cli": _redis, "keydb-cli": _redis,
-}  # fmt: skip

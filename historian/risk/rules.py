@@ -11,11 +11,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import translate
 from functools import cache, cached_property
 from re import Pattern
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from historian.risk.phrasing import Token, add_slips, compile_words, with_slips
 from historian.risk.rule_files import RuleTable, read_package_rules
+
+if TYPE_CHECKING:
+    from historian.risk.phrasing import Token
 
 # Weaker first: a token that stands in several lists says the last of them, and so does a command.
 STRENGTH = (
@@ -60,6 +63,8 @@ class Rules(msgspec.Struct, frozen=True, dict=True):
     @cached_property
     def words(self) -> Mapping[str, Token]:
         """What each token of a description says, in lower case."""
+        from historian.risk.phrasing import add_slips, compile_words
+
         table = self.table.words
         order = (*_by_strength(table.keys() - set(_SILENT)), *_SILENT)
         found = compile_words(table, order, self._list)
@@ -78,7 +83,7 @@ class Rules(msgspec.Struct, frozen=True, dict=True):
     @cached_property
     def data(self) -> frozenset[str]:
         """Words for what holds data."""
-        return with_slips(self.table.data)
+        return _with_slips(self.table.data)
 
     @cached_property
     def small(self) -> frozenset[str]:
@@ -98,20 +103,17 @@ class Rules(msgspec.Struct, frozen=True, dict=True):
     @cached_property
     def production(self) -> frozenset[str]:
         """Words for where it hurts."""
-        return with_slips(self.table.production)
+        return _with_slips(self.table.production)
 
     @cached_property
     def commands(self) -> Mapping[str, tuple[CommandRule, ...]]:
         """The rules of each program, by its name in lower case."""
-        found = _compile_commands(self.table.commands)
-        for program, rules in _compile_commands(self.table.own_commands).items():
-            found[program] = (*found.get(program, ()), *rules)
-        return found
+        return _Commands(self.table.commands, self.table.own_commands)
 
     @cached_property
     def effects(self) -> Mapping[str, tuple[CommandRule, ...]]:
         """Which commands leave the machine: rules whose action is what to call it."""
-        return _compile_commands(self.table.effects)
+        return _Commands(self.table.effects)
 
     @cached_property
     def clouds(self) -> frozenset[str]:
@@ -149,17 +151,42 @@ def _by_strength(actions: Iterable[str]) -> list[str]:
     return sorted(actions, key=lambda action: known.get(action, len(known)))
 
 
-def _compile_commands(table: Mapping[str, list[str]]) -> dict[str, tuple[CommandRule, ...]]:
-    found: dict[str, list[CommandRule]] = {}
-    for action in _by_strength(table):
-        for program, rule in _rules_of(action, table[action]):
-            found.setdefault(program, []).append(rule)
-    return {program: tuple(rules) for program, rules in found.items()}
+def _with_slips(words: Iterable[str]) -> frozenset[str]:
+    from historian.risk.phrasing import with_slips  # a command line needs nothing else of it
+
+    return with_slips(words)
 
 
-def _rules_of(action: str, entries: Iterable[str]) -> Iterator[tuple[str, CommandRule]]:
-    for entry in entries:
-        programs, *parts = entry.split()
-        rule = CommandRule(action, tuple(tuple(part.split("|")) if part != "|" else (part,) for part in parts))
-        for program in programs.split("|"):
-            yield program.lower(), rule
+class _Commands(Mapping[str, tuple[CommandRule, ...]]):
+    """The rules of each program of some tables, one table after the other, by strength in each.
+
+    An entry is read when a program that it names is asked for: one command asks for one of 1,400, and all take 3 ms.
+    """
+
+    def __init__(self, *tables: Mapping[str, list[str]]) -> None:
+        self._entries: dict[str, list[tuple[str, str]]] = {}
+        self._rules: dict[str, tuple[CommandRule, ...]] = {}
+        for table in tables:
+            for action in _by_strength(table):
+                for entry in table[action]:
+                    for program in entry.split(None, 1)[0].lower().split("|"):
+                        self._entries.setdefault(program, []).append((action, entry))
+
+    def __getitem__(self, program: str) -> tuple[CommandRule, ...]:
+        if program not in self._rules:
+            self._rules[program] = tuple(_rule_of(action, entry) for action, entry in self._entries[program])
+        return self._rules[program]
+
+    def __contains__(self, program: object) -> bool:
+        return program in self._entries
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+
+def _rule_of(action: str, entry: str) -> CommandRule:
+    parts = entry.split()[1:]
+    return CommandRule(action, tuple(tuple(part.split("|")) if part != "|" else (part,) for part in parts))

@@ -6,12 +6,26 @@ import re
 from collections.abc import Container
 
 from historian.risk.arguments import Arguments, Word
-from historian.risk.interpreters import INTERPRETERS, Code, decode_powershell, judge_code
 from historian.risk.invocation import Invocation
 from historian.risk.listing import late, listed
 from historian.risk.shell_flow import Flow
+from historian.risk.shell_text import decode_powershell
 from historian.risk.subcommands import name_says
 
+# By name the options after which code stands.
+INTERPRETERS: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("python", "python2", "python3", "pypy", "pypy3", "ipython", "expect", "guile"), ("-c",)),
+    **dict.fromkeys(
+        ("tsx", "ts-node", "ruby", "lua", "Rscript", "julia", "groovy", "scala", "osascript", "swift", "racket", "irb",
+         "bb", "clojure"), ("-e",),
+    ),
+    **dict.fromkeys(("bun", "elixir"), ("-e", "--eval")),
+    **dict.fromkeys(("sbcl", "octave", "octave-cli"), ("--eval",)),
+    **dict.fromkeys(("pwsh", "powershell"), ("-c", "-command", "-Command")),
+    **dict.fromkeys(("tclsh", "java", "awk", "fish", "jshell"), ()),
+    "node": ("-e", "--eval", "-p", "--print", "-pe"), "nodejs": ("-e", "-p", "--eval", "--print"), "deno": ("eval",),
+    "perl": ("-e", "-E"), "php": ("-r",), "matlab": ("-batch", "-r"),
+}  # fmt: skip
 _STRONG = ("destroys", "migrates", "stops", "publishes")
 _SHELL_ENDINGS = (".sh", ".bash", ".zsh", "")
 _PYTHON_MODULES_READ = listed(
@@ -148,7 +162,7 @@ def judge_started_script(call: Invocation, shells: Container[str]) -> None:
     if match[1] in shells:
         call.inner(text)
     elif match[1] in INTERPRETERS:
-        judge_code(call.case, Code(match[1], text, call.state.folder), call.inner)
+        _judge_code(call, match[1], text)
 
 
 def judge_eval(call: Invocation) -> Flow:
@@ -195,7 +209,7 @@ def judge_interpreter(call: Invocation) -> bool:
                 call.case.add("changes", "code.in_place", f"{name} changes files in place")
             if Flow.from_network(x for other in words[number + 1 : number + 2] for x in other.sources):
                 call.case.add("foreign", "shell.foreign", f"{name} runs what comes from elsewhere")
-            judge_code(call.case, Code(name, code, call.state.folder), call.inner)
+            _judge_code(call, name, code)
             return True
         if word.text == "-m" and name.startswith(("python", "pypy")) and number + 1 < len(words):
             _judge_module(call, words[number + 1 :])
@@ -204,8 +218,14 @@ def judge_interpreter(call: Invocation) -> bool:
             return _judge_file(call, words[number:])
     if words and words[-1].text != "-" and not call.flow.sources:
         return False
-    judge_incoming(call, lambda text: judge_code(call.case, Code(name, text, call.state.folder), call.inner))
+    judge_incoming(call, lambda text: _judge_code(call, name, text))
     return True
+
+
+def _judge_code(call: Invocation, language: str, text: str) -> None:
+    from historian.risk.interpreters import Code, judge_code  # 2 ms, and most commands have no code in them
+
+    judge_code(call.case, Code(language, text, call.state.folder), call.inner)
 
 
 def fetches_and_runs(text: str) -> bool:
@@ -214,7 +234,7 @@ def fetches_and_runs(text: str) -> bool:
 
 
 def _judge_powershell(call: Invocation, text: str) -> None:
-    judge_code(call.case, Code(call.name, text, call.state.folder), call.inner)
+    _judge_code(call, call.name, text)
     if fetches_and_runs(text):
         call.case.add("foreign", "shell.foreign", "PowerShell runs what comes from elsewhere")
     call.inner(text)
@@ -255,7 +275,7 @@ def _judge_file(call: Invocation, words: list[Word]) -> bool:
         case.add("foreign", "shell.foreign", f"{call.name} runs what comes from elsewhere")
     case.add("runs", "code.script", f"{call.name} runs {path[:80]}")
     if text is not None:
-        judge_code(case, Code(call.name, text, call.state.folder), call.inner)
+        _judge_code(call, call.name, text)
         return True
     judge_name(call, path)
     if len(words) > 1:

@@ -15,7 +15,6 @@ import msgspec
 
 from historian.risk.arguments import Word
 from historian.risk.case import DEEPEST, Case
-from historian.risk.grammar import open_parser
 from historian.risk.listing import late, listed
 from historian.risk.paths import is_device, is_schedule, judge_change, scheduled_command
 from historian.risk.programs import judge_program
@@ -23,8 +22,7 @@ from historian.risk.scripts import fetches_and_runs
 from historian.risk.shell_bounds import cut_command
 from historian.risk.shell_flow import Flow, ShellState
 from historian.risk.shell_text import modernize_backquotes, take_heredocs
-from historian.risk.shell_words import Expansion
-from historian.risk.words import judge_words
+from historian.risk.shell_words import Expansion, plain_words
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -45,18 +43,13 @@ def judge_shell(case: Case, text: str, folder: str = "", state: ShellState | Non
         case.add("runs", "shell.depth", f"commands within commands, more than {DEEPEST} deep")
         return Flow()
     text = cut_command(case, text)
-    text, state.heredocs = take_heredocs(_CONTROLS.sub(" ", text.replace("\r\n", "\n")))
-    text = modernize_backquotes(text)
-    root = open_parser().parse(_encode(text)).root_node
-    if root.has_error:
-        case.add("runs", "shell.unparsed", "does not parse as a shell command, so its words count as well")
-        _judge_by_words(case, text)
-        if fetches_and_runs(text):
-            case.add("foreign", "shell.foreign", "runs what comes from elsewhere")
-    if all(child.type == "comment" for child in root.named_children):
-        case.add("reads", "shell.comment", "nothing but comments, which do nothing")
+    words, root = plain_words(text), None
+    if not words:
+        text, state.heredocs = take_heredocs(_CONTROLS.sub(" ", text.replace("\r\n", "\n")))
+        text = modernize_backquotes(text)
+        root = _parse(case, text)
     try:
-        flow = Shell(case, state).run(root, flow)
+        flow = Shell(case, state).start(words, flow) if root is None else Shell(case, state).run(root, flow)
         if state.depth == 0:
             for name, body in list(state.functions.items()):
                 if name not in state.called:
@@ -67,6 +60,21 @@ def judge_shell(case: Case, text: str, folder: str = "", state: ShellState | Non
         case.add("runs", "bounds", "nested deeper than anybody looked, so its words count as well")
         _judge_by_words(case, text)
     return flow
+
+
+def _parse(case: Case, text: str) -> Node:
+    """Return the tree of a text, and note what already shows by that."""
+    from historian.risk.grammar import open_parser
+
+    root = open_parser().parse(_encode(text)).root_node
+    if root.has_error:
+        case.add("runs", "shell.unparsed", "does not parse as a shell command, so its words count as well")
+        _judge_by_words(case, text)
+        if fetches_and_runs(text):
+            case.add("foreign", "shell.foreign", "runs what comes from elsewhere")
+    if all(child.type == "comment" for child in root.named_children):
+        case.add("reads", "shell.comment", "nothing but comments, which do nothing")
+    return root
 
 
 def _encode(text: str) -> bytes:
@@ -86,6 +94,8 @@ def judge_arguments(case: Case, argv: Sequence[str], folder: str = "") -> None:
 
 def _judge_by_words(case: Case, text: str) -> None:
     """Take the danger words of what does not parse; what else words say is no news."""
+    from historian.risk.words import judge_words  # 1 ms, and most commands parse
+
     inner = Case(case.rules)
     judge_words(inner, text)
     for finding in inner.findings:
@@ -298,6 +308,10 @@ class Shell:
         if not words or not self._case.step():
             return Flow()
         return self.program(words, flow)
+
+    def start(self, words: list[Word], flow: Flow) -> Flow:
+        """Run a text that is one program with its words."""
+        return self.program(words, flow) if self._case.step() and self._case.step() else Flow()
 
     def program(self, words: list[Word], flow: Flow) -> Flow:
         """Judge one program with its arguments; what it was told to be in this text goes before what it is."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 
 import msgspec
@@ -85,11 +83,23 @@ def unescape_ansi(text: str) -> str:
 
 def decode_base64(text: str) -> str | None:
     """Return the text that is encoded, or None when it is none."""
+    import base64  # 1 ms, and little is encoded
+
     compact = re.sub(r"\s+", "", text)
     try:
         data = base64.b64decode(compact + "=" * (-len(compact) % 4), validate=True)
         return data.decode("utf-8")
-    except (binascii.Error, ValueError):
+    except ValueError:
+        return None
+
+
+def decode_powershell(text: str) -> str | None:
+    """Return the command in the value of `-EncodedCommand`: UTF-16 in base64."""
+    import base64  # 1 ms, and little is encoded
+
+    try:
+        return base64.b64decode(text + "=" * (-len(text) % 4), validate=True).decode("utf-16-le")
+    except ValueError:
         return None
 
 

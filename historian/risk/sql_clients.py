@@ -11,9 +11,7 @@ import msgspec
 from historian.risk.arguments import Arguments, verb_of
 from historian.risk.case import Case
 from historian.risk.listing import late
-from historian.risk.mongo import judge_mongo
 from historian.risk.paths import kind_of_path
-from historian.risk.sql import judge_sql
 
 if TYPE_CHECKING:
     from historian.risk.shell_flow import Flow, ShellState
@@ -245,6 +243,8 @@ def _note_place(case: Case, client: Client, arguments: Arguments, names: list[st
 
 def _judge_text(case: Case, name: str, text: str, dialect: str, inner: Callable[[str], Flow]) -> None:
     if name in ("mongosh", "mongo"):
+        from historian.risk.mongo import judge_mongo
+
         judge_mongo(case, text)
         return
     statements: list[str] = []
@@ -257,6 +257,8 @@ def _judge_text(case: Case, name: str, text: str, dialect: str, inner: Callable[
     rest = "\n".join(statements)
     rest = re.sub(r"\\(?:g|gx|G|gset|gexec)\b", ";", rest)
     if rest.strip():
+        from historian.risk.sql import judge_sql  # 1 ms, and few programs are clients
+
         judge_sql(case, rest, dialect)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 
 from historian.risk.invocation import Invocation
 from historian.risk.listing import late
@@ -16,7 +15,8 @@ _SUBSTITUTION = late(r"s([/|#,@!])(?:\\.|(?!\1).)*\1((?:\\.|(?!\1).)*)\1")
 _PRINTS = late(r"\bprintf?\b\s*\(?([^;}|>]*)")
 
 
-def _sed(call: Invocation) -> Flow:
+def judge_sed(call: Invocation) -> Flow:
+    """Judge `sed`, in place or as a filter, and what its script writes and starts."""
     arguments = call.arguments
     in_place = any(flag.startswith(("-i", "--in-place")) for flag in arguments.flags) or (
         arguments.has("-i") and not arguments.has("--posix")
@@ -43,7 +43,8 @@ def _replacements(script: str) -> str:
     return "\n".join(re.sub(r"(?<!\\)&|\\[0-9]", " it ", text).replace("\\", "") + " it" for text in found)
 
 
-def _awk(call: Invocation) -> Flow:
+def judge_awk(call: Invocation) -> Flow:
+    """Judge `awk` by what its program starts and writes."""
     text = next((word.text for word in call.arguments.positionals), "")
     for match in re.finditer(r"system\(\s*\"((?:[^\"\\]|\\.)*)\"", text):
         call.inner(match[1])
@@ -66,7 +67,7 @@ def _awk(call: Invocation) -> Flow:
     return Flow(sources=("awk", *call.flow.sources), is_foreign=call.flow.is_foreign, guess=guess.strip())
 
 
-def _decode(call: Invocation) -> Flow | None:
+def judge_decode(call: Invocation) -> Flow | None:
     """base64 -d and its kin: what comes out is known when what goes in is."""
     text = call.flow.text
     arguments = call.arguments
@@ -101,7 +102,8 @@ def _decode(call: Invocation) -> Flow | None:
     return Flow(text=made, sources=(call.name, *call.flow.sources), is_foreign=call.flow.is_foreign)
 
 
-def _cat(call: Invocation) -> Flow | None:
+def judge_cat(call: Invocation) -> Flow | None:
+    """Judge `cat` of files that were written a moment ago; of others the rules say it."""
     names = call.arguments.names()
     if names and all(name in call.state.files for name in names):
         call.case.add("reads", "shell.filter", "cat only passes on")
@@ -110,12 +112,13 @@ def _cat(call: Invocation) -> Flow | None:
         call.case.add("reads", "shell.filter", "cat only passes on")
         return Flow(text="", sources=("cat",), is_empty=True)
     if not names or names == ["-"]:
-        return _decode(call)
+        return judge_decode(call)
     call.case.add("reads", "shell.filter", "cat only passes on")
     return Flow(sources=("<", "cat"), guess=names[0])
 
 
-def _tar(call: Invocation) -> Flow | None:
+def judge_tar(call: Invocation) -> Flow | None:
+    """Judge `tar` by what it does: list, store, take out, remove what it stored."""
     words = [word.text for word in call.words[1:]]
     mode = words[0].lstrip("-") if words and not words[0].startswith("--") else ""
     if "--remove-files" in words:
@@ -127,10 +130,3 @@ def _tar(call: Invocation) -> Flow | None:
     else:
         call.case.add("changes", "path.tar", "tar writes files")
     return Flow(sources=("tar", *call.flow.sources), is_foreign=call.flow.is_foreign)
-
-
-TEXT_JUDGES: dict[str, Callable[[Invocation], Flow | None]] = {
-    **dict.fromkeys(("sed", "gsed"), _sed), **dict.fromkeys(("awk", "gawk", "mawk", "nawk"), _awk),
-    **dict.fromkeys(("base64", "xxd", "rev", "tr", "openssl"), _decode), "cat": _cat,
-    **dict.fromkeys(("tar", "bsdtar"), _tar),
-}  # fmt: skip

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 from chronos.lazy import loader
 
 if TYPE_CHECKING:
-    from skills.agent_hooks.agents import AGENTS, Registration, registrations
+    from skills.agent_hooks.agents import AGENTS
+    from skills.agent_hooks.registering import Registration, registrations
 
 __all__ = ["AGENTS", "Registration", "registrations"]
 
-_HOMES = {"AGENTS": "agents", "Registration": "agents", "registrations": "agents"}
+_HOMES = {"AGENTS": "agents", "Registration": "registering", "registrations": "registering"}
 
 __getattr__ = loader(__name__, _HOMES)

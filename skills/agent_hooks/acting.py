@@ -12,11 +12,14 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+import msgspec
 
 from chronos import clock
 from chronos.config import Config, GuardPolicy, GuardRules, Surroundings, load, read_guard
 from chronos.errors import ChronosError, RefusedError
+from chronos.lazy import load_engine_libraries
 from skills.agent_hooks.agents import Decision, Moment, can_ask
 from skills.agent_hooks.events import Event
 from skills.agent_hooks.reading import command_of, edited_path, path_of
@@ -30,7 +33,7 @@ _LONGEST_PATH = 200
 _SHOWN_REASONS = 3
 _LOOKED_AT = 20  # more than are taken while one call runs
 # What records its failures itself, and tools of ours, whose errors are answers.
-_RECORDS = re.compile(r"\bchrono(?:\s+-\S+)*(?:\s+--root\s+\S+)?\s+run\b")
+_RECORDS = r"\bchrono(?:\s+-\S+)*(?:\s+--root\s+\S+)?\s+run\b"
 _OURS = "chronomancer"
 _HELD = ("code", "memory", "absent")
 _HINTS = {
@@ -40,7 +43,7 @@ _HINTS = {
 }
 
 
-class Outcome(NamedTuple):
+class Outcome(msgspec.Struct, frozen=True):
     """What came of an event: what is decided about a tool call, why, and what has to be said besides."""
 
     decision: Decision = Decision.NONE
@@ -82,12 +85,14 @@ class Work:
 
     def _hold(self) -> Outcome:
         """Take a checkpoint, unless the newest one has this state: then that one is linked to the prompt."""
+        load_engine_libraries()
         from chronos.app import open_engine
-        from chronos.checkpoints import Trigger
-        from skills.agent_hooks.links import name_for
 
         is_prompt = self._event.moment is Moment.PROMPT
         with open_engine(self._folder, surroundings=self._surroundings) as engine:
+            from chronos.checkpoints import Trigger
+            from skills.agent_hooks.links import name_for
+
             if engine.config.enabled and engine.config.auto_checkpoint:
                 engine.take_checkpoint(
                     name_for(self._event), self._lines(), trigger=Trigger.AUTOMATIC, is_prompt=is_prompt
@@ -98,6 +103,7 @@ class Work:
         """Learn from a call that failed, when it is one that the guard's policy is not `off` for."""
         if _is_learned_elsewhere(self._event):
             return Outcome()
+        load_engine_libraries()
         from chronos.app import open_historian
         from historian.failures import Report
         from historian.guard import find_rules, policy_for, public_words_of
@@ -137,6 +143,7 @@ class Work:
 
     def _pass_gate(self, operation: Operation, rules: GuardRules | None) -> Outcome:
         """Do as the guard does; `rules` None: those of the settings that the engine finds."""
+        load_engine_libraries()
         from chronos.app import open_historian
         from chronos.secrets import mask
         from historian.guard import find_rules
@@ -235,7 +242,7 @@ def _needs_nothing(operation: Operation, rules: GuardRules, top: Path | None) ->
 
 def _is_learned_elsewhere(event: Event) -> bool:
     """Tell whether a failure is no lesson here: an edit that failed changed nothing, and what records its own."""
-    return bool(edited_path(event) or _OURS in event.tool or _RECORDS.search(command_of(event)))
+    return bool(edited_path(event) or _OURS in event.tool or re.search(_RECORDS, command_of(event)))
 
 
 def _operation_of(event: Event, folder: Path) -> Operation:

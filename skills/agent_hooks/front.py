@@ -105,9 +105,9 @@ def _answer(event: Event, environment: Mapping[str, str], detach: Callable[[], b
         folder = find_folder(event, environment, _present_folder(environment))
         if event.moment in (Moment.TOOL, Moment.RESULT) and not unread and only_reads(event, folder, environment):
             return Said()
+        load_msgspec()
         from pathlib import Path
 
-        load_msgspec()
         from skills.agent_hooks.acting import Work
 
         work = Work(event, Path(folder), environment)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from pathlib import Path
 
 from skills.agent_hooks.events import Event
 
@@ -57,7 +56,7 @@ _SHELLS: Mapping[str, frozenset[str]] = {
 }
 # A project that has rules of its own, or a policy for what only reads, has the last word.
 _LARGEST_SETTINGS_BYTES = 4 * 1024 * 1024
-_HAS_OWN_RULES = re.compile(rb"\brisk\b|\blow\b")
+_HAS_OWN_RULES = rb"\brisk\b|\blow\b"
 
 
 def only_reads(event: Event, folder: str, environment: Mapping[str, str]) -> bool:
@@ -69,7 +68,7 @@ def only_reads(event: Event, folder: str, environment: Mapping[str, str]) -> boo
         return False
     from historian.risk import is_known_read
 
-    return is_known_read(command) and not _has_own_rules(Path(os.path.realpath(folder)))
+    return is_known_read(command) and not _has_own_rules(os.path.realpath(folder))
 
 
 def command_of(event: Event) -> str:
@@ -89,25 +88,27 @@ def path_of(event: Event) -> str:
     return next((path for path in paths if isinstance(path, str)), "")
 
 
-def _has_own_rules(folder: Path) -> bool:
+def _has_own_rules(folder: str) -> bool:
     """Tell whether the project that `folder` lies in may judge by other rules than ours, by a look at its files."""
-    for place in (folder, *folder.parents):
-        if (place / "chronos-risk.yaml").exists():
+    above = ""
+    while folder != above:
+        if os.path.exists(os.path.join(folder, "chronos-risk.yaml")):
             return True
         for name in ("pyproject.toml", "chronos.toml"):
-            data = _read_head(place / name)
-            if (name == "chronos.toml" or b"tool.chronos" in data) and _HAS_OWN_RULES.search(data):
+            data = _read_head(os.path.join(folder, name))
+            if (name == "chronos.toml" or b"tool.chronos" in data) and re.search(_HAS_OWN_RULES, data):
                 return True
-        if (place / ".git").exists():
+        if os.path.exists(os.path.join(folder, ".git")):
             return False
+        above, folder = folder, os.path.dirname(folder)
     return False
 
 
-def _read_head(path: Path) -> bytes:
+def _read_head(path: str) -> bytes:
     """Return as much of a file as settings may be long, nothing where there is no such file."""
     try:
-        if path.is_file():
-            with path.open("rb") as stream:
+        if os.path.isfile(path):
+            with open(path, "rb") as stream:
                 return stream.read(_LARGEST_SETTINGS_BYTES)
     except OSError:
         pass

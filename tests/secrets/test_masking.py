@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from chronos.secrets import mask, mask_beginning
+from chronos.secrets import mask, mask_beginning, masking
 
 TOKEN = "gh" + "p_" + "a1B2c3" * 6
 KEY = f"-----BEGIN RSA PRIVATE {'KEY'}-----\n{'A9' * 32}\n{'B9' * 32}\n-----END RSA PRIVATE {'KEY'}-----"
@@ -65,3 +68,20 @@ def test_a_secret_that_the_end_of_what_is_looked_at_goes_through_is_not_shown(le
     for length in range(700, 900):
         text = (lead * length)[:length] + " " + TOKEN
         assert TOKEN[:8] not in mask_beginning(text, 50)
+
+
+@pytest.mark.parametrize("number", range(1, len(masking._PLACES)))  # of the first they stand before what it takes
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_what_a_place_fits_has_letters_of_it(number: int, data: st.DataObject) -> None:
+    letters, pattern = masking._PLACES[number]
+    taken = re.sub(r"\(\?<?[!=](?:\[[^]]*\]|[^()])*\)", "", pattern)  # without what has to stand before or after
+    ascii_only = st.characters(max_codepoint=127)
+    text = data.draw(st.from_regex(re.compile(taken, re.IGNORECASE | re.ASCII), fullmatch=True, alphabet=ascii_only))
+    assert any(one in text.lower() for one in letters.split())
+
+
+def test_letters_beyond_ascii_hide_no_secret() -> None:
+    for text in ("paſſword=hunter2", "toKen=hunter2", "PAſSWORD=x", "apiKey=abc"):
+        assert "hunter2" not in mask(text)
+        assert mask(text) == masking._places().sub(masking._without_value, text)

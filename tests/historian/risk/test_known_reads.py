@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from historian.risk import Assessor, Operation, OperationKind, is_known_read
+from historian.risk import Assessor, Operation, OperationKind, is_known_read, known_reads
 
 FOLDER = Path(__file__).parent
 ASSESSOR = Assessor()
@@ -76,3 +78,14 @@ def test_every_labelled_command_that_is_known_is_labelled_low() -> None:
     known = {text: level for level, text in cases if is_known_read(text)}
     assert len(known) > 5
     assert set(known.values()) == {"low"}
+
+
+@given(
+    st.lists(st.sampled_from([*"a.b/:@,%+^~=*?[]- \t", "ls", "git", "status", "-n", "1p", "sed", "find"]), max_size=9)
+)
+def test_plain_words_are_told_apart_as_others_are(parts: list[str]) -> None:
+    command = "".join(parts)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(known_reads, "_PLAIN", frozenset())
+        by_pattern = is_known_read(command)
+    assert is_known_read(command) is by_pattern

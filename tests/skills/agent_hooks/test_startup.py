@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
 import pytest
 
 from tests.cli.test_startup import HEAVY
+from tests.floor.test_lazy import SPARED
 from tests.skills.agent_hooks.conftest import PROJECT, Hook, read_payload
 
 # What no event may load: not even one that takes a checkpoint of code.
@@ -17,6 +19,16 @@ QUICK = {
     "chronos", "chronos.lazy", "skills", "skills.agent_hooks", "skills.agent_hooks.agents",
     "skills.agent_hooks.events", "skills.agent_hooks.front", "skills.agent_hooks.reading", "historian",
     "historian.risk", "historian.risk.known_reads", "historian.risk.listing",
+}  # fmt: skip
+# All of risk that a harmless command needs but for the module that judges its program, and of ours in all.
+RISK = (
+    "arguments assessing case coverage given_texts invocation judges operations paths programs rule_files "
+    "rules scripts shell shell_bounds shell_flow shell_text shell_words sql_clients subcommands verdicts wrappers"
+)
+JUDGED = {
+    *QUICK, "chronos.clock", "chronos.config", "chronos.errors", "chronos.files", "chronos.files.durable",
+    "historian.guard", "historian.guard.policies", "skills.agent_hooks.acting",
+    *(f"historian.risk.{name}" for name in RISK.split()),
 }  # fmt: skip
 REPORT = """
 import os, sys
@@ -53,14 +65,25 @@ def ours(modules: set[str]) -> set[str]:
 def test_what_only_reads_loads_neither_rules_nor_the_engine(hook: Hook, name: str) -> None:
     modules = imported(hook, name)
     assert ours(modules) - QUICK == set()
-    assert not modules & {*NEVER, "msgspec", "subprocess", "sqlite3", "logging", "inspect", "dataclasses"}
+    assert not modules & {*NEVER, "msgspec", "subprocess", "sqlite3", "logging", "inspect", "dataclasses", "pathlib"}
 
 
-def test_a_call_that_is_judged_to_be_harmless_opens_no_engine(hook: Hook) -> None:
-    data = b'{"hook_event_name": "PreToolUse", "tool_name": "Bash", "tool_input": {"command": "time ls"}, "cwd": "%s"}'
-    modules = imported_for(hook, "claude", data % bytes(hook.tree.root))
-    assert not modules & {*NEVER, "chronos.engine", "chronos.git.command", "chronos.catalog.database"}
-    assert "historian.risk.shell" in modules
+@pytest.mark.parametrize(
+    ("command", "judge"),
+    [
+        ("make lint", ""),
+        ("git reflog", "git git_targets"),
+        ("sed p a.txt", "text_programs"),
+        ("time ls", "placeholders"),
+    ],
+)
+def test_a_call_that_is_judged_to_be_harmless_loads_its_judge_and_no_engine(
+    hook: Hook, command: str, judge: str
+) -> None:
+    payload = {"hook_event_name": "PreToolUse", "tool_name": "Bash", "tool_input": {"command": command}}
+    modules = imported_for(hook, "claude", json.dumps(payload | {"cwd": str(hook.tree.root)}).encode())
+    assert ours(modules) - JUDGED == {f"historian.risk.{name}" for name in judge.split()}
+    assert not modules & {*NEVER, *SPARED, "base64", "glob", "threading", "subprocess", "sqlite3", "logging", "inspect"}
 
 
 @pytest.mark.parametrize("name", ["claude/UserPromptSubmit", "claude/Stop"])
