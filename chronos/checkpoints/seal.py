@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
@@ -45,6 +45,9 @@ from chronos.files import link_or_copy, publish_folder, sync_folder, to_text, tr
 from chronos.git import HiddenEntry, create_base_ref, has_base_ref
 from chronos.layout import ENVIRONMENT, FORMAT_VERSION, MANIFEST, MEMORY, PATCH, STATUS
 from chronos.pool import LIST_PROFILE, ContentSink, PoolWriter, WrittenPack, compress_text, digest
+
+if TYPE_CHECKING:
+    from chronos.checkpoints.held_patches import HeldPatches
 
 _Row = TypeVar("_Row", Entry, StagedEntry, HiddenEntry, ReceiptRow, SecretRow)
 
@@ -172,7 +175,8 @@ class Members:
         limit_bytes = store.config.max_patch_bytes
         if not self._is_same:
             recall_sizes(store.catalog, capture)
-            self._patch = in_background(lambda: render_patch(capture, limit_bytes, scratch / "index"))
+            held = self._find_held(store, request, parent)
+            self._patch = in_background(lambda: render_patch(capture, limit_bytes, scratch / "index", held))
 
     def wait(self) -> None:
         """Wait until nothing is done in the background any more."""
@@ -215,6 +219,15 @@ class Members:
             return
         self._old = {name: member for name, member in manifest.members.items() if (self._folder / name).is_file()}
         self._is_same = manifest.state == self._capture.state.identity() and {PATCH, STATUS} <= set(self._old)
+
+    def _find_held(self, store: Store, request: Request, parent: CheckpointRow | None) -> HeldPatches | None:
+        """Return the patches of both sides of a merge, whose own has hardly anything else in it."""
+        if not request.parents:
+            return None
+        from chronos.checkpoints.held_patches import HeldPatches  # most checkpoints are no merges
+
+        sides = [parent, *map(store.catalog.find_checkpoint, request.parents)]
+        return HeldPatches(store, [row for row in sides if row is not None and not row.deleted])
 
     def _share(self, folder: Path, name: str) -> Member:
         link_or_copy(self._folder / name, folder / name)

@@ -34,7 +34,14 @@ if TYPE_CHECKING:
         mode_of,
         object_format_of,
     )
-    from chronos.git.patch import TextPatch, diff_contents, diff_from_base, new_file_patch
+    from chronos.git.patch import (
+        TextPatch,
+        diff_contents,
+        diff_from_base,
+        new_file_patch,
+        patch_head,
+        split_patch,
+    )
     from chronos.git.refs import (
         BranchMove,
         Head,
@@ -157,6 +164,7 @@ __all__ = [
     "object_format_of",
     "open_repository",
     "parse_status",
+    "patch_head",
     "plain_folder",
     "read_head",
     "read_index_facts",
@@ -167,6 +175,7 @@ __all__ = [
     "settle_conflicts",
     "settle_intents",
     "settle_loops",
+    "split_patch",
     "stand_at",
     "sweep_base_ref_locks",
     "take_bundle",
@@ -188,6 +197,7 @@ _HOMES = {
     "hash_blob": "objects", "list_blobs": "objects", "list_tree": "objects", "matches_blob": "objects",
     "mode_of": "objects", "object_format_of": "objects",
     "TextPatch": "patch", "diff_contents": "patch", "diff_from_base": "patch", "new_file_patch": "patch",
+    "patch_head": "patch", "split_patch": "patch",
     "BranchMove": "refs", "Head": "refs", "create_base_ref": "refs", "delete_base_refs": "refs", "find_ref": "refs",
     "has_base_ref": "refs", "head_fingerprint": "refs", "list_base_refs": "refs", "move_head": "refs",
     "read_head": "refs", "sweep_base_ref_locks": "refs",
