@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 import threading
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from io import BufferedReader
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import IO, Any, BinaryIO, NoReturn
 
 import msgspec
 
+from chronos.background import in_background
 from chronos.errors import OutsideError
 
 _OUTPUT, _ERRORS = 1, 2
@@ -61,6 +62,25 @@ def run(
             timeout=timeout_s,
         )
     return Completed(done.returncode, done.stdout, done.stderr)
+
+
+def begin(argv: Sequence[str | bytes], *, environment: Mapping[str, str], cwd: Path | None) -> Callable[[], Completed]:
+    """Start `argv` with nothing on its input; the callable that comes back waits for its end, as often as it is called.
+
+    What it says is read meanwhile. Raises OutsideError when it cannot be started.
+    """
+    with _translate_start(argv):
+        child = subprocess.Popen(
+            list(argv), env=dict(environment), cwd=cwd,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+    said = in_background(child.communicate)
+
+    def finish() -> Completed:
+        output, errors = said()
+        return Completed(child.returncode, output, errors)
+
+    return finish
 
 
 def run_attached(argv: Sequence[str], *, environment: Mapping[str, str], cwd: Path) -> int:

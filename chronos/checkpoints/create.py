@@ -11,6 +11,7 @@ import msgspec
 
 from chronos.catalog import CheckpointRow
 from chronos.checkpoints.allowance import Allowance
+from chronos.checkpoints.asking import AskedStatus
 from chronos.checkpoints.capture import Capture, capture_state
 from chronos.checkpoints.manifest import Grade, ReceiptRow, Trigger, Unscanned
 from chronos.checkpoints.policy import CapturePolicy
@@ -139,9 +140,10 @@ def open_checkpoint(
     `scanner` looks for secrets in it, by default as the settings say. Raises QuotaExceededError or LowSpaceError, here
     or in `seal`, and then nothing has become visible.
     """
-    newest = next(iter(store.catalog.list_checkpoints(request.timeline, limit=1)), None)
-    scanner = scanner or open_scanner(store.config)
-    with store.temporary_folder() as scratch:
+    asked = AskedStatus(store, repository)
+    with asked.waiting(), store.temporary_folder() as scratch:
+        newest = next(iter(store.catalog.list_checkpoints(request.timeline, limit=1)), None)
+        scanner = scanner or open_scanner(store.config)
         spend = Allowance(store.catalog, store.layout, store.config).spend
         writer = PoolWriter(
             scratch, store.catalog.has_chunk, find_missing=store.catalog.find_missing, compress=store.config.compress,
@@ -149,7 +151,7 @@ def open_checkpoint(
         )  # fmt: skip
         pending = None
         try:
-            capture = capture_state(store, repository, policy, writer)
+            capture = capture_state(store, repository, policy, writer, asked)
             pending = PendingCheckpoint(store, request, newest, scratch, writer, capture, scanner)
             yield pending
         finally:

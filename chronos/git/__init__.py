@@ -75,7 +75,7 @@ if TYPE_CHECKING:
         merge_in_scratch,
     )
     from chronos.git.staging import IndexState, restore_blobs, wait_for_index, write_index
-    from chronos.git.status import StagedRow, Status, parse_status, run_status, settle_conflicts, settle_loops
+    from chronos.git.status import StagedRow, Status, begin_status, parse_status, settle_conflicts, settle_loops
     from chronos.git.trial import PatchedTree, apply_patch
     from chronos.git.worktrees import (
         add_detached_worktree,
@@ -118,6 +118,7 @@ __all__ = [
     "add_worktree",
     "apply_patch",
     "attributes_fingerprint",
+    "begin_status",
     "borrow_repository",
     "bring_branch",
     "check_bundle",
@@ -171,7 +172,6 @@ __all__ = [
     "refresh_private_copy",
     "remove_branch",
     "restore_blobs",
-    "run_status",
     "settle_conflicts",
     "settle_intents",
     "settle_loops",
@@ -208,7 +208,7 @@ _HOMES = {
     "TreeMerge": "scratch_merge", "TreeSide": "scratch_merge", "find_renames": "scratch_merge",
     "merge_in_scratch": "scratch_merge",
     "IndexState": "staging", "restore_blobs": "staging", "wait_for_index": "staging", "write_index": "staging",
-    "StagedRow": "status", "Status": "status", "parse_status": "status", "run_status": "status",
+    "StagedRow": "status", "Status": "status", "begin_status": "status", "parse_status": "status",
     "settle_conflicts": "status", "settle_loops": "status",
     "PatchedTree": "trial", "apply_patch": "trial",
     "is_checked_out": "worktrees", "add_detached_worktree": "worktrees", "add_worktree": "worktrees",
