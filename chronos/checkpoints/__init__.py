@@ -42,7 +42,6 @@ if TYPE_CHECKING:
         capture_in_memory,
         check_description,
         check_name,
-        open_checkpoint,
     )
     from chronos.checkpoints.diff import Difference, StateDiff, StorePair, list_changed_stores
     from chronos.checkpoints.environment import describe_environment
@@ -72,6 +71,7 @@ if TYPE_CHECKING:
     from chronos.checkpoints.memory_plan import StorePlanner
     from chronos.checkpoints.moves import CheckpointMove
     from chronos.checkpoints.omissions import Omissions, decode_omissions, encode_omissions, is_omitted, read_omissions
+    from chronos.checkpoints.opening import Request, open_checkpoint
     from chronos.checkpoints.owner import (
         TimelineRecord,
         find_record,
@@ -88,7 +88,7 @@ if TYPE_CHECKING:
     from chronos.checkpoints.quarantine import link_aside, list_folders_aside, quarantined, set_aside
     from chronos.checkpoints.reconcile import list_checkpoint_folders, list_timelines
     from chronos.checkpoints.rules import StateRules
-    from chronos.checkpoints.seal import Request, put_lists
+    from chronos.checkpoints.seal import put_lists
     from chronos.checkpoints.secrets import FoundSecret, find_secrets
     from chronos.checkpoints.set_up import (
         find_store,
@@ -244,7 +244,7 @@ _HOMES = {
     "StoreSide": "changes", "SubmoduleLink": "changes", "decode_journal": "changes", "encode_journal": "changes",
     "ContentWalk": "contents", "HeldContent": "contents",
     "Created": "create", "PendingCheckpoint": "create", "capture_in_memory": "create", "check_description": "create",
-    "check_name": "create", "open_checkpoint": "create", "LONGEST_DESCRIPTION": "create",
+    "check_name": "create", "LONGEST_DESCRIPTION": "create",
     "Difference": "diff", "StateDiff": "diff", "StorePair": "diff", "list_changed_stores": "diff",
     "describe_environment": "environment",
     "LARGEST_MANIFEST_BYTES": "manifest", "UNCAPTURED": "manifest", "Component": "manifest", "Entry": "manifest",
@@ -257,6 +257,7 @@ _HOMES = {
     "StorePlanner": "memory_plan",
     "Omissions": "omissions", "decode_omissions": "omissions", "encode_omissions": "omissions",
     "is_omitted": "omissions", "read_omissions": "omissions",
+    "Request": "opening", "open_checkpoint": "opening",
     "find_record": "owner", "is_claimed": "owner", "is_for_imports": "owner", "write_imports_record": "owner",
     "TimelineRecord": "owner", "tree_of": "owner", "write_record": "owner",
     "cache_only": "packs", "drop_packs": "packs", "publish_packs": "packs", "replace_packs": "packs",
@@ -267,7 +268,7 @@ _HOMES = {
     "set_aside": "quarantine",
     "list_checkpoint_folders": "reconcile", "list_timelines": "reconcile",
     "StateRules": "rules",
-    "Request": "seal", "put_lists": "seal",
+    "put_lists": "seal",
     "FoundSecret": "secrets", "find_secrets": "secrets",
     "find_store": "set_up", "has_inner_repository": "set_up", "make_inner_repository": "set_up",
     "set_up_store": "set_up", "write_format": "set_up",

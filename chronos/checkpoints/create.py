@@ -14,8 +14,9 @@ from chronos.checkpoints.allowance import Allowance
 from chronos.checkpoints.asking import AskedStatus
 from chronos.checkpoints.capture import Capture, capture_state
 from chronos.checkpoints.manifest import Grade, ReceiptRow, Trigger, Unscanned
+from chronos.checkpoints.opening import Request
 from chronos.checkpoints.policy import CapturePolicy
-from chronos.checkpoints.seal import Members, Request, seal
+from chronos.checkpoints.seal import Members, seal
 from chronos.checkpoints.secrets import Findings, FoundSecret, open_scanner, settle
 from chronos.checkpoints.store import Store
 from chronos.errors import BadNameError, IntegrityError
@@ -132,16 +133,11 @@ class PendingCheckpoint:
 
 
 @contextmanager
-def open_checkpoint(
-    store: Store, repository: Repository, policy: CapturePolicy, request: Request, scanner: SecretScanner | None = None
+def capturing(
+    store: Store, asked: AskedStatus, policy: CapturePolicy, request: Request, scanner: SecretScanner | None
 ) -> Iterator[PendingCheckpoint]:
-    """Capture the state, to be sealed inside the block or not at all. The locks of `Store.working_on` must be held.
-
-    `scanner` looks for secrets in it, by default as the settings say. Raises QuotaExceededError or LowSpaceError, here
-    or in `seal`, and then nothing has become visible.
-    """
-    asked = AskedStatus(store, repository)
-    with asked.waiting(), store.temporary_folder() as scratch:
+    """See `open_checkpoint`, which has begun the status of the tree."""
+    with store.temporary_folder() as scratch:
         newest = next(iter(store.catalog.list_checkpoints(request.timeline, limit=1)), None)
         scanner = scanner or open_scanner(store.config)
         spend = Allowance(store.catalog, store.layout, store.config).spend
@@ -151,7 +147,7 @@ def open_checkpoint(
         )  # fmt: skip
         pending = None
         try:
-            capture = capture_state(store, repository, policy, writer, asked)
+            capture = capture_state(store, asked.repository, policy, writer, asked)
             pending = PendingCheckpoint(store, request, newest, scratch, writer, capture, scanner)
             yield pending
         finally:

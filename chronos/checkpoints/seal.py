@@ -12,8 +12,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-import msgspec
-
 from chronos import clock, locks
 from chronos.background import in_background
 from chronos.catalog import CheckpointRow, TimelineMark
@@ -28,7 +26,6 @@ from chronos.checkpoints.manifest import (
     ReceiptRow,
     SecretRow,
     StagedEntry,
-    Trigger,
     encode_manifest,
     encode_memory_dump,
     encode_rows,
@@ -48,27 +45,9 @@ from chronos.pool import LIST_PROFILE, ContentSink, PoolWriter, WrittenPack, com
 
 if TYPE_CHECKING:
     from chronos.checkpoints.held_patches import HeldPatches
+    from chronos.checkpoints.opening import Request
 
 _Row = TypeVar("_Row", Entry, StagedEntry, HiddenEntry, ReceiptRow, SecretRow)
-
-
-class Request(msgspec.Struct, frozen=True):
-    """What a checkpoint is to be called, why it is taken, and the `env_config.json` that goes with it.
-
-    `parents` are checkpoints of other timelines whose state it takes in, after the newest one of its own. With
-    `is_needed` it is taken even if the newest one has the same state; without, memory stores whose paths are `aside`
-    are no reason to take one.
-    """
-
-    name: str
-    description: str
-    timeline: str
-    trigger: Trigger
-    environment: bytes
-    tags: tuple[str, ...] = ()
-    parents: tuple[str, ...] = ()
-    is_needed: bool = False
-    aside: tuple[str, ...] = ()
 
 
 def seal(
