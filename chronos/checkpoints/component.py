@@ -215,6 +215,7 @@ class ComponentCapture:
             flagged = {e.path: TreeEntry(e.path, e.mode, e.oid) for e in self._facts.hidden if not e.is_gitlink}
             self.result.base_entries = {**{path: flagged[path] for path in (*changed, *gone)}, **status.tracked}
             self._find_clean_entries(asked_for)
+            self._repository.learn(state.base, self.result.base_entries)
         self.result.converted = converted
         self.result.stats = (list(stats.fresh.values()), [path for path in stats.known if path not in reader.entries])
         return [path for path in reader.folders if path in status.tracked]
