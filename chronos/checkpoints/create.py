@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -24,6 +25,9 @@ from chronos.files import display
 from chronos.git import Repository
 from chronos.pool import ContentSink, HashingSink, PoolWriter
 from chronos.secrets import SecretScanner
+
+if TYPE_CHECKING:
+    from chronos.checkpoints.held_patches import HeldPatches
 
 _LONGEST_NAME = 120
 LONGEST_DESCRIPTION = 10_000
@@ -76,7 +80,7 @@ class PendingCheckpoint:
 
     def __init__(
         self, store: Store, request: Request, newest: CheckpointRow | None, scratch: Path, writer: PoolWriter,
-        capture: Capture, scanner: SecretScanner | None,
+        capture: Capture, scanner: SecretScanner | None, held: HeldPatches | None,
     ) -> None:  # fmt: skip
         self.capture = capture
         self.sink: ContentSink = writer
@@ -86,11 +90,12 @@ class PendingCheckpoint:
         self._scratch = scratch
         self._writer = writer
         self._scanner = scanner
+        self._held = held
         self._members: Members | None = None
 
     def begin(self) -> None:
         """Start what takes long in the background, when it is certain that `seal` will be called."""
-        self._members = Members(self._store, self.capture, self._request, self._newest, self._scratch)
+        self._members = Members(self._store, self.capture, self._request, self._newest, self._scratch, self._held)
 
     def abandon(self) -> None:
         """Wait for what was begun: it works in a folder that goes."""
@@ -147,13 +152,24 @@ def capturing(
         )  # fmt: skip
         pending = None
         try:
+            held = _read_held(store, request, newest)  # while git looks at the tree
             capture = capture_state(store, asked.repository, policy, writer, asked)
-            pending = PendingCheckpoint(store, request, newest, scratch, writer, capture, scanner)
+            pending = PendingCheckpoint(store, request, newest, scratch, writer, capture, scanner, held)
             yield pending
         finally:
             if pending is not None:
                 pending.abandon()
             writer.abandon()
+
+
+def _read_held(store: Store, request: Request, newest: CheckpointRow | None) -> HeldPatches | None:
+    """Return the patches of both sides of a merge: its own has hardly anything else in it."""
+    if not request.parents:
+        return None
+    from chronos.checkpoints.held_patches import HeldPatches  # most checkpoints are no merges
+
+    sides = [newest, *map(store.catalog.find_checkpoint, request.parents)]
+    return HeldPatches(store, [row for row in sides if row is not None and not row.deleted])
 
 
 def capture_in_memory(

@@ -141,8 +141,9 @@ class Members:
     """
 
     def __init__(
-        self, store: Store, capture: Capture, request: Request, parent: CheckpointRow | None, scratch: Path
-    ) -> None:
+        self, store: Store, capture: Capture, request: Request, parent: CheckpointRow | None, scratch: Path,
+        held: HeldPatches | None,
+    ) -> None:  # fmt: skip
         self._capture = capture
         self._environment = request.environment
         self.own_bytes = 0
@@ -154,7 +155,6 @@ class Members:
         limit_bytes = store.config.max_patch_bytes
         if not self._is_same:
             recall_sizes(store.catalog, capture)
-            held = self._find_held(store, request, parent)
             self._patch = in_background(lambda: render_patch(capture, limit_bytes, scratch / "index", held))
 
     def wait(self) -> None:
@@ -198,15 +198,6 @@ class Members:
             return
         self._old = {name: member for name, member in manifest.members.items() if (self._folder / name).is_file()}
         self._is_same = manifest.state == self._capture.state.identity() and {PATCH, STATUS} <= set(self._old)
-
-    def _find_held(self, store: Store, request: Request, parent: CheckpointRow | None) -> HeldPatches | None:
-        """Return the patches of both sides of a merge, whose own has hardly anything else in it."""
-        if not request.parents:
-            return None
-        from chronos.checkpoints.held_patches import HeldPatches  # most checkpoints are no merges
-
-        sides = [parent, *map(store.catalog.find_checkpoint, request.parents)]
-        return HeldPatches(store, [row for row in sides if row is not None and not row.deleted])
 
     def _share(self, folder: Path, name: str) -> Member:
         link_or_copy(self._folder / name, folder / name)
