@@ -15,6 +15,7 @@ from typing import IO, Any, BinaryIO, NoReturn
 
 import msgspec
 
+from chronos.background import in_background
 from chronos.errors import OutsideError
 from chronos.forking import Copy, may_copy
 from chronos.lazy import load_expected
@@ -78,6 +79,25 @@ def _says_something(child: subprocess.Popen[bytes]) -> bool:
     looking = select.poll()
     looking.register(child.stdout, select.POLLIN)
     return bool(looking.poll(0))
+
+
+def begin(argv: Sequence[str | bytes], *, environment: Mapping[str, str], cwd: Path | None) -> Callable[[], Completed]:
+    """Start `argv` with nothing on its input; the callable that comes back waits for its end, as often as it is called.
+
+    What it says is read meanwhile. Raises OutsideError when it cannot be started.
+    """
+    with _translate_start(argv):
+        child = subprocess.Popen(
+            list(argv), env=dict(environment), cwd=cwd,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+    said = in_background(child.communicate)
+
+    def finish() -> Completed:
+        output, errors = said()
+        return Completed(child.returncode, output, errors)
+
+    return finish
 
 
 def run_attached(argv: Sequence[str], *, environment: Mapping[str, str], cwd: Path) -> int:

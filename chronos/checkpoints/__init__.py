@@ -39,11 +39,9 @@ if TYPE_CHECKING:
         LONGEST_DESCRIPTION,
         Created,
         PendingCheckpoint,
-        Request,
         capture_in_memory,
         check_description,
         check_name,
-        open_checkpoint,
     )
     from chronos.checkpoints.diff import Difference, StateDiff, StorePair, list_changed_stores
     from chronos.checkpoints.environment import describe_environment
@@ -73,6 +71,7 @@ if TYPE_CHECKING:
     from chronos.checkpoints.memory_plan import StorePlanner
     from chronos.checkpoints.moves import CheckpointMove
     from chronos.checkpoints.omissions import Omissions, decode_omissions, encode_omissions, is_omitted, read_omissions
+    from chronos.checkpoints.opening import Request, open_checkpoint
     from chronos.checkpoints.owner import (
         TimelineRecord,
         find_record,
@@ -244,8 +243,8 @@ _HOMES = {
     "Side": "changes", "SideKind": "changes", "StagedState": "changes", "StoreChange": "changes",
     "StoreSide": "changes", "SubmoduleLink": "changes", "decode_journal": "changes", "encode_journal": "changes",
     "ContentWalk": "contents", "HeldContent": "contents",
-    "Created": "create", "PendingCheckpoint": "create", "Request": "create", "capture_in_memory": "create",
-    "check_description": "create", "check_name": "create", "open_checkpoint": "create", "LONGEST_DESCRIPTION": "create",
+    "Created": "create", "PendingCheckpoint": "create", "capture_in_memory": "create", "check_description": "create",
+    "check_name": "create", "LONGEST_DESCRIPTION": "create",
     "Difference": "diff", "StateDiff": "diff", "StorePair": "diff", "list_changed_stores": "diff",
     "describe_environment": "environment",
     "LARGEST_MANIFEST_BYTES": "manifest", "UNCAPTURED": "manifest", "Component": "manifest", "Entry": "manifest",
@@ -258,6 +257,7 @@ _HOMES = {
     "StorePlanner": "memory_plan",
     "Omissions": "omissions", "decode_omissions": "omissions", "encode_omissions": "omissions",
     "is_omitted": "omissions", "read_omissions": "omissions",
+    "Request": "opening", "open_checkpoint": "opening",
     "find_record": "owner", "is_claimed": "owner", "is_for_imports": "owner", "write_imports_record": "owner",
     "TimelineRecord": "owner", "tree_of": "owner", "write_record": "owner",
     "cache_only": "packs", "drop_packs": "packs", "publish_packs": "packs", "replace_packs": "packs",

@@ -13,7 +13,8 @@ from pathlib import Path
 import msgspec
 
 from chronos.catalog import StatRow
-from chronos.checkpoints.component import CaptureContext, CapturedComponent, ComponentCapture, moment_of
+from chronos.checkpoints.asking import AskedStatus
+from chronos.checkpoints.component import CaptureContext, CapturedComponent, ComponentCapture
 from chronos.checkpoints.manifest import UNCAPTURED, ComponentKind, Entry, Grade, Reason, ReceiptRow
 from chronos.checkpoints.memory import CapturedStore, MemoryCapture
 from chronos.checkpoints.policy import CapturePolicy
@@ -61,9 +62,12 @@ class Capture(msgspec.Struct):
             yield store.key, *store.stats
 
 
-def capture_state(store: Store, repository: Repository, policy: CapturePolicy, sink: ContentSink) -> Capture:
+def capture_state(
+    store: Store, repository: Repository, policy: CapturePolicy, sink: ContentSink, asked: AskedStatus | None = None
+) -> Capture:  # fmt: skip
     """Capture the working tree at the repository's root, every repository below it, and the memory stores.
 
+    `asked` is the status of that tree, if somebody has begun it under the locks that are held.
     The stores are read when the code has been. What moved meanwhile is read again, so that all is as of one instant.
     Raises GitFailedError, or StorageError when the sink cannot take the bytes.
     """
@@ -71,7 +75,8 @@ def capture_state(store: Store, repository: Repository, policy: CapturePolicy, s
     capture, moved_code, moved_stores = None, "", memory.places
     for _ in range(_ATTEMPTS):
         if capture is None or moved_code:
-            capture = _capture_code(store, repository, policy, sink, memory)
+            asked = asked if capture is None else None
+            capture = _capture_code(store, repository, policy, sink, memory, asked)
             known = {place.path for place in memory.places}
             memory.add_found(path for part in capture.components.values() for path in part.databases)
             moved_stores = moved_stores + [place for place in memory.places if place.path not in known]
@@ -100,8 +105,9 @@ def _inside(root: Path, paths: list[Path]) -> list[TreePath]:
 
 
 def _capture_code(
-    store: Store, repository: Repository, policy: CapturePolicy, sink: ContentSink, memory: MemoryCapture
-) -> Capture:
+    store: Store, repository: Repository, policy: CapturePolicy, sink: ContentSink, memory: MemoryCapture,
+    asked: AskedStatus | None,
+) -> Capture:  # fmt: skip
     budget = Budget(policy.config.max_capture_bytes)
     own = _own_folders(store, repository, policy.lessons)
     context = CaptureContext(store, policy, sink, budget, *own, memory.tree_paths)
@@ -112,7 +118,7 @@ def _capture_code(
     while pending:
         found = pending.pop(0)
         try:
-            part = _capture_one(context, found)
+            part = _capture_one(context, found, asked if found.above is None else None)
         except GitFailedError as cause:
             if found.above is None:
                 raise
@@ -141,10 +147,9 @@ class _Found(msgspec.Struct, frozen=True):
     above: CapturedComponent | None = None
 
 
-def _capture_one(context: CaptureContext, found: _Found) -> CapturedComponent:
-    moment = moment_of(found.repository)
-    part = ComponentCapture(context, found.path, found.kind, found.repository).run()
-    part.moment = moment
+def _capture_one(context: CaptureContext, found: _Found, asked: AskedStatus | None) -> CapturedComponent:
+    asked = asked or AskedStatus(context.store, found.repository)
+    part = ComponentCapture(context, found.path, found.kind, asked).run()
     if found.kind is ComponentKind.EMBEDDED:
         part.receipt.append(ReceiptRow(found.path + b"/.git/", Reason.HISTORY))
     return part

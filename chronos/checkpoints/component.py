@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from chronos.catalog import StatRow
+from chronos.checkpoints.asking import AskedStatus, moment_of
 from chronos.checkpoints.manifest import STAGED, ComponentKind, Reason, ReceiptRow, StagedEntry
 from chronos.checkpoints.policy import CapturePolicy
 from chronos.checkpoints.reading import Budget, PathReader, is_clean_blob, look
@@ -29,7 +30,6 @@ from chronos.git import (
     TreeEntry,
     attributes_fingerprint,
     find_tree_entries,
-    head_fingerprint,
     identity_of,
     is_converting,
     list_converted,
@@ -37,14 +37,12 @@ from chronos.git import (
     object_format_of,
     parse_status,
     read_index_facts,
-    refresh_private_copy,
-    run_status,
     settle_conflicts,
     settle_intents,
     settle_loops,
 )
 from chronos.memory import COMPANION_ENDINGS
-from chronos.pool import Content, ContentSink, digest
+from chronos.pool import Content, ContentSink
 from chronos.stat_cache import StatCache
 
 # Threads that read at once only hand each other the interpreter lock: both take twice as long as one after the other.
@@ -115,16 +113,14 @@ class CapturedComponent(msgspec.Struct):
 class ComponentCapture:
     """The steps of capturing one component, in order."""
 
-    def __init__(self, context: CaptureContext, path: TreePath, kind: ComponentKind, repository: Repository) -> None:
+    def __init__(self, context: CaptureContext, path: TreePath, kind: ComponentKind, asked: AskedStatus) -> None:
         self._context = context
         self._store, self._lessons = _prefixes(context.store_paths), _prefixes(context.lessons)
-        self._repository = repository
-        self._key = digest(os.fsencode(repository.root)).hex()[:16]
-        with context.store.private_index(self._key) as self._index:
-            identity = refresh_private_copy(repository, self._index)
-            output, unlisted, looped = run_status(repository, self._index)
+        self._repository = repository = asked.repository
+        self._key, self._index = asked.key, asked.index
+        output, unlisted, looped = asked.wait()
         self._status = parse_status(output)
-        self._facts = self._index_facts(identity)
+        self._facts = self._index_facts(asked.identity)
         settle_conflicts(repository, self._status)
         settle_loops(repository, self._status, looped)
         settle_intents(repository, self._index, self._status, self._facts.hidden)
@@ -142,7 +138,8 @@ class ComponentCapture:
             in_progress=repository.in_progress(),
             hidden=self._facts.hidden,
         )
-        self.result = CapturedComponent(state, repository, self._index, identity, output, self._key)
+        self.result = CapturedComponent(state, repository, self._index, asked.identity, output, self._key)
+        self.result.moment = asked.moment
         rows = [ReceiptRow(state.from_root(p), Reason.UNREADABLE, 0, "git cannot list it") for p in unlisted]
         self.result.receipt += rows
 
@@ -218,6 +215,7 @@ class ComponentCapture:
             flagged = {e.path: TreeEntry(e.path, e.mode, e.oid) for e in self._facts.hidden if not e.is_gitlink}
             self.result.base_entries = {**{path: flagged[path] for path in (*changed, *gone)}, **status.tracked}
             self._find_clean_entries(asked_for)
+            self._repository.learn(state.base, self.result.base_entries)
         self.result.converted = converted
         self.result.stats = (list(stats.fresh.values()), [path for path in stats.known if path not in reader.entries])
         return [path for path in reader.folders if path in status.tracked]
@@ -357,11 +355,6 @@ class ComponentCapture:
 def _prefixes(folders: Iterable[TreePath]) -> tuple[bytes, ...]:
     """Return what the paths of these folders, and all below them, begin with when a slash is put behind them."""
     return tuple(folder + b"/" if folder else b"" for folder in folders)
-
-
-def moment_of(repository: Repository) -> object:
-    """Return what tells whether HEAD or the index moved."""
-    return head_fingerprint(repository), identity_of(repository.index)
 
 
 def _is_folder(tree: SafeRoot, path: TreePath) -> bool:

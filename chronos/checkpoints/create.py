@@ -12,45 +12,26 @@ import msgspec
 
 from chronos.catalog import CheckpointRow
 from chronos.checkpoints.allowance import Allowance
+from chronos.checkpoints.asking import AskedStatus
 from chronos.checkpoints.capture import Capture, capture_state
 from chronos.checkpoints.manifest import Grade, ReceiptRow, Trigger, Unscanned
+from chronos.checkpoints.opening import Request
 from chronos.checkpoints.policy import CapturePolicy
+from chronos.checkpoints.seal import Members, seal
 from chronos.checkpoints.secrets import Findings, FoundSecret, open_scanner, settle
 from chronos.checkpoints.store import Store
 from chronos.errors import BadNameError, IntegrityError
 from chronos.files import display
 from chronos.git import Repository
-from chronos.lazy import expect
 from chronos.pool import ContentSink, HashingSink, PoolWriter
 from chronos.secrets import SecretScanner
 
 if TYPE_CHECKING:
-    from chronos.checkpoints.seal import Members
+    from chronos.checkpoints.held_patches import HeldPatches
 
 _LONGEST_NAME = 120
 LONGEST_DESCRIPTION = 10_000
-# What is needed when a state has been captured, loaded while git looks at the tree.
-_NEEDED_AT_LAST = ("chronos.checkpoints.seal", "_sha1", "shutil")
 _NAME = re.compile(r"[^\W_][\w .:@/+#,()\-]*|_[\w .:@/+#,()\-]*")
-
-
-class Request(msgspec.Struct, frozen=True):
-    """What a checkpoint is to be called, why it is taken, and the `env_config.json` that goes with it.
-
-    `parents` are checkpoints of other timelines whose state it takes in, after the newest one of its own. With
-    `is_needed` it is taken even if the newest one has the same state; without, memory stores whose paths are `aside`
-    are no reason to take one.
-    """
-
-    name: str
-    description: str
-    timeline: str
-    trigger: Trigger
-    environment: bytes
-    tags: tuple[str, ...] = ()
-    parents: tuple[str, ...] = ()
-    is_needed: bool = False
-    aside: tuple[str, ...] = ()
 
 
 class Created(msgspec.Struct, frozen=True):
@@ -99,7 +80,7 @@ class PendingCheckpoint:
 
     def __init__(
         self, store: Store, request: Request, newest: CheckpointRow | None, scratch: Path, writer: PoolWriter,
-        capture: Capture, scanner: SecretScanner | None,
+        capture: Capture, scanner: SecretScanner | None, held: HeldPatches | None,
     ) -> None:  # fmt: skip
         self.capture = capture
         self.sink: ContentSink = writer
@@ -109,13 +90,12 @@ class PendingCheckpoint:
         self._scratch = scratch
         self._writer = writer
         self._scanner = scanner
+        self._held = held
         self._members: Members | None = None
 
     def begin(self) -> None:
         """Start what takes long in the background, when it is certain that `seal` will be called."""
-        from chronos.checkpoints.seal import Members
-
-        self._members = Members(self._store, self.capture, self._request, self._newest, self._scratch)
+        self._members = Members(self._store, self.capture, self._request, self._newest, self._scratch, self._held)
 
     def abandon(self) -> None:
         """Wait for what was begun: it works in a folder that goes."""
@@ -129,8 +109,6 @@ class PendingCheckpoint:
 
         Raises StorageError or GitFailedError, and then nothing has become visible.
         """
-        from chronos.checkpoints.seal import seal
-
         newest, request, capture, scanner = self._newest, self._request, self.capture, self._scanner
         self._writer.settle()
         findings = settle(self._store, request.timeline, capture.state, scanner, newest) if scanner else Findings()
@@ -160,18 +138,13 @@ class PendingCheckpoint:
 
 
 @contextmanager
-def open_checkpoint(
-    store: Store, repository: Repository, policy: CapturePolicy, request: Request, scanner: SecretScanner | None = None
+def capturing(
+    store: Store, asked: AskedStatus, policy: CapturePolicy, request: Request, scanner: SecretScanner | None
 ) -> Iterator[PendingCheckpoint]:
-    """Capture the state, to be sealed inside the block or not at all. The locks of `Store.working_on` must be held.
-
-    `scanner` looks for secrets in it, by default as the settings say. Raises QuotaExceededError or LowSpaceError, here
-    or in `seal`, and then nothing has become visible.
-    """
-    newest = next(iter(store.catalog.list_checkpoints(request.timeline, limit=1)), None)
-    expect(*_NEEDED_AT_LAST)
-    scanner = scanner or open_scanner(store.config)
+    """See `open_checkpoint`, which has begun the status of the tree."""
     with store.temporary_folder() as scratch:
+        newest = next(iter(store.catalog.list_checkpoints(request.timeline, limit=1)), None)
+        scanner = scanner or open_scanner(store.config)
         spend = Allowance(store.catalog, store.layout, store.config).spend
         writer = PoolWriter(
             scratch, store.catalog.has_chunk, find_missing=store.catalog.find_missing, compress=store.config.compress,
@@ -179,13 +152,24 @@ def open_checkpoint(
         )  # fmt: skip
         pending = None
         try:
-            capture = capture_state(store, repository, policy, writer)
-            pending = PendingCheckpoint(store, request, newest, scratch, writer, capture, scanner)
+            held = _read_held(store, request, newest)  # while git looks at the tree
+            capture = capture_state(store, asked.repository, policy, writer, asked)
+            pending = PendingCheckpoint(store, request, newest, scratch, writer, capture, scanner, held)
             yield pending
         finally:
             if pending is not None:
                 pending.abandon()
             writer.abandon()
+
+
+def _read_held(store: Store, request: Request, newest: CheckpointRow | None) -> HeldPatches | None:
+    """Return the patches of both sides of a merge: its own has hardly anything else in it."""
+    if not request.parents:
+        return None
+    from chronos.checkpoints.held_patches import HeldPatches  # most checkpoints are no merges
+
+    sides = [newest, *map(store.catalog.find_checkpoint, request.parents)]
+    return HeldPatches(store, [row for row in sides if row is not None and not row.deleted])
 
 
 def capture_in_memory(

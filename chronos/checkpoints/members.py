@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -11,22 +12,28 @@ from chronos.checkpoints.capture import Capture
 from chronos.checkpoints.component import CapturedComponent
 from chronos.checkpoints.manifest import Entry, EntryKind, Grade
 from chronos.checkpoints.reading import look
+from chronos.checkpoints.states import ComponentState
 from chronos.errors import GitFailedError
-from chronos.files import FileStat, PathKind, SafeRoot, display
+from chronos.files import FileStat, PathKind, SafeRoot, TreePath, display
 from chronos.git import BlobReader, converts_any, diff_from_base, mode_of, new_file_patch
 from chronos.pool import digest
 from chronos.stat_cache import is_settled
 
+if TYPE_CHECKING:
+    from chronos.checkpoints.held_patches import HeldPatches
+
 _STATUS_LIMIT_BYTES = 64 * 1024
 
 
-def render_patch(capture: Capture, limit_bytes: int, scratch: Path) -> tuple[bytes, bool]:
+def render_patch(
+    capture: Capture, limit_bytes: int, scratch: Path, held: HeldPatches | None = None
+) -> tuple[bytes, bool]:  # fmt: skip
     """Return a patch from the bases to the captured tree that `git apply` accepts, and whether it is complete.
 
     It is not complete above `limit_bytes` (of old and new contents together, or of the text), where git converts a
     changed file, where one changed meanwhile, of a torn capture, where a conflict is unresolved, in a sparse checkout,
     where something stands in the place of a submodule, and where git cannot render it: then a warning says so.
-    `scratch` is a file name of ours.
+    `scratch` is a file name of ours; what is in `held` is not rendered again.
     """
     left_bytes = limit_bytes - sum(content.size for content in capture.state.code_contents())
     pieces, complete = [], capture.state.grade is not Grade.TORN
@@ -35,7 +42,7 @@ def render_patch(capture: Capture, limit_bytes: int, scratch: Path) -> tuple[byt
             left_bytes -= _base_bytes(part) if left_bytes >= 0 else 0
             if left_bytes < 0:
                 return b"", False
-            patch, exact = _component_patch(part, scratch)
+            patch, exact = _component_patch(part, scratch, held)
         except GitFailedError as cause:
             name = display(part.state.path) or "this repository"
             capture.state.warnings.append(f"the readable patch of {name} is missing: {cause.message}")
@@ -94,15 +101,19 @@ def _base_oids(part: CapturedComponent) -> set[str]:
     return {entry.oid for path, entry in part.base_entries.items() if path in part.state.entries}
 
 
-def _component_patch(part: CapturedComponent, scratch: Path) -> tuple[bytes, bool]:
+def _component_patch(part: CapturedComponent, scratch: Path, held: HeldPatches | None) -> tuple[bytes, bool]:
     state = part.state
-    in_base = [part.base_entries[path] for path in state.entries if path in part.base_entries]
-    fresh = [e for path, e in state.entries.items() if path not in part.base_entries and e.content is not None]
+    pieces = _find_held(state, held) if held is not None else {}
+    missing = [(path, entry) for path, entry in state.entries.items() if path not in pieces]
+    in_base = [part.base_entries[path] for path, _ in missing if path in part.base_entries]
+    fresh = [entry for path, entry in missing if path not in part.base_entries and entry.content is not None]
     exact = part.is_patchable and not any(row.stage for row in state.staged)
     exact = exact and not any(path in state.entries for path in part.converted)
     exact = exact and not _is_converted(part)
     prefix = state.path + b"/" if state.path else b""
-    pieces = [diff_from_base(part.repository, in_base, scratch, prefix)]
+    texts = [piece for path, piece in pieces.items() if path in part.base_entries]
+    texts.append(diff_from_base(part.repository, in_base, scratch, prefix))
+    texts += [piece for path, piece in pieces.items() if path not in part.base_entries]
     with SafeRoot(part.repository.root) as tree:
         # git read the disk after the capture did: what was written in between is in the patch.
         exact = exact and all(_is_as_captured(tree, part, state.entries[old.path]) for old in in_base)
@@ -112,8 +123,13 @@ def _component_patch(part: CapturedComponent, scratch: Path) -> tuple[bytes, boo
                 exact = False
                 continue
             mode = mode_of(is_link=entry.kind is EntryKind.LINK, executable=entry.executable)
-            pieces.append(new_file_patch(prefix + entry.path, mode, data, state.object_format))
-    return b"".join(pieces), exact
+            texts.append(new_file_patch(prefix + entry.path, mode, data, state.object_format))
+    return b"".join(texts), exact
+
+
+def _find_held(state: ComponentState, held: HeldPatches) -> dict[TreePath, bytes]:
+    found = ((path, held.find(state, entry)) for path, entry in state.entries.items())
+    return {path: piece for path, piece in found if piece is not None}
 
 
 def _is_as_captured(tree: SafeRoot, part: CapturedComponent, entry: Entry) -> bool:

@@ -44,7 +44,8 @@ from chronos.layout import ENVIRONMENT, FORMAT_VERSION, MANIFEST, MEMORY, PATCH,
 from chronos.pool import LIST_PROFILE, ContentSink, PoolWriter, WrittenPack, compress_text, digest
 
 if TYPE_CHECKING:
-    from chronos.checkpoints.create import Request
+    from chronos.checkpoints.held_patches import HeldPatches
+    from chronos.checkpoints.opening import Request
 
 _Row = TypeVar("_Row", Entry, StagedEntry, HiddenEntry, ReceiptRow, SecretRow)
 
@@ -140,8 +141,9 @@ class Members:
     """
 
     def __init__(
-        self, store: Store, capture: Capture, request: Request, parent: CheckpointRow | None, scratch: Path
-    ) -> None:
+        self, store: Store, capture: Capture, request: Request, parent: CheckpointRow | None, scratch: Path,
+        held: HeldPatches | None,
+    ) -> None:  # fmt: skip
         self._capture = capture
         self._environment = request.environment
         self.own_bytes = 0
@@ -153,7 +155,7 @@ class Members:
         limit_bytes = store.config.max_patch_bytes
         if not self._is_same:
             recall_sizes(store.catalog, capture)
-            self._patch = in_background(lambda: render_patch(capture, limit_bytes, scratch / "index"))
+            self._patch = in_background(lambda: render_patch(capture, limit_bytes, scratch / "index", held))
 
     def wait(self) -> None:
         """Wait until nothing is done in the background any more."""

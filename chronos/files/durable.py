@@ -10,13 +10,16 @@ import os
 from _thread import get_native_id
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
+from chronos.background import in_background
 from chronos.errors import ChronosError, IntegrityError, StorageError, TargetExistsError
 
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+_MANY_FILES, _REMOVERS = 64, 4
 
 
 @contextmanager
@@ -207,10 +210,32 @@ def remove_tree(path: Path) -> None:
     """Remove a folder of our own store with all in it, whatever modes its folders have; it may be gone already."""
     import shutil  # 2 ms, and a hook that only judges removes nothing
 
+    _remove_files(path)
     shutil.rmtree(path, ignore_errors=True)
     if path.is_dir() and not path.is_symlink():
         _open_up(path)
         shutil.rmtree(path, ignore_errors=True)
+
+
+def _remove_files(folder: Path) -> None:
+    """Remove the files of a folder that has many, several at once: each waits 0.1 ms for ext4, at little work."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            with os.scandir(descriptor) as found:
+                names = [item.name for item in found if not item.is_dir(follow_symlinks=False)]
+            if len(names) >= _MANY_FILES:
+                workers = [in_background(partial(_unlink, descriptor, names[at::_REMOVERS])) for at in range(_REMOVERS)]
+                for finish in workers:
+                    finish()
+        finally:
+            os.close(descriptor)
+
+
+def _unlink(folder: int, names: list[str]) -> None:
+    for name in names:
+        with suppress(OSError):
+            os.unlink(name, dir_fd=folder)
 
 
 def _open_up(folder: Path) -> None:

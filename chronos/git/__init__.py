@@ -34,7 +34,14 @@ if TYPE_CHECKING:
         mode_of,
         object_format_of,
     )
-    from chronos.git.patch import TextPatch, diff_contents, diff_from_base, new_file_patch
+    from chronos.git.patch import (
+        TextPatch,
+        diff_contents,
+        diff_from_base,
+        new_file_patch,
+        patch_head,
+        split_patch,
+    )
     from chronos.git.refs import (
         BranchMove,
         Head,
@@ -68,7 +75,7 @@ if TYPE_CHECKING:
         merge_in_scratch,
     )
     from chronos.git.staging import IndexState, restore_blobs, wait_for_index, write_index
-    from chronos.git.status import StagedRow, Status, parse_status, run_status, settle_conflicts, settle_loops
+    from chronos.git.status import StagedRow, Status, begin_status, parse_status, settle_conflicts, settle_loops
     from chronos.git.trial import PatchedTree, apply_patch
     from chronos.git.worktrees import (
         add_detached_worktree,
@@ -111,6 +118,7 @@ __all__ = [
     "add_worktree",
     "apply_patch",
     "attributes_fingerprint",
+    "begin_status",
     "borrow_repository",
     "bring_branch",
     "check_bundle",
@@ -157,16 +165,17 @@ __all__ = [
     "object_format_of",
     "open_repository",
     "parse_status",
+    "patch_head",
     "plain_folder",
     "read_head",
     "read_index_facts",
     "refresh_private_copy",
     "remove_branch",
     "restore_blobs",
-    "run_status",
     "settle_conflicts",
     "settle_intents",
     "settle_loops",
+    "split_patch",
     "stand_at",
     "sweep_base_ref_locks",
     "take_bundle",
@@ -188,6 +197,7 @@ _HOMES = {
     "hash_blob": "objects", "list_blobs": "objects", "list_tree": "objects", "matches_blob": "objects",
     "mode_of": "objects", "object_format_of": "objects",
     "TextPatch": "patch", "diff_contents": "patch", "diff_from_base": "patch", "new_file_patch": "patch",
+    "patch_head": "patch", "split_patch": "patch",
     "BranchMove": "refs", "Head": "refs", "create_base_ref": "refs", "delete_base_refs": "refs", "find_ref": "refs",
     "has_base_ref": "refs", "head_fingerprint": "refs", "list_base_refs": "refs", "move_head": "refs",
     "read_head": "refs", "sweep_base_ref_locks": "refs",
@@ -198,7 +208,7 @@ _HOMES = {
     "TreeMerge": "scratch_merge", "TreeSide": "scratch_merge", "find_renames": "scratch_merge",
     "merge_in_scratch": "scratch_merge",
     "IndexState": "staging", "restore_blobs": "staging", "wait_for_index": "staging", "write_index": "staging",
-    "StagedRow": "status", "Status": "status", "parse_status": "status", "run_status": "status",
+    "StagedRow": "status", "Status": "status", "begin_status": "status", "parse_status": "status",
     "settle_conflicts": "status", "settle_loops": "status",
     "PatchedTree": "trial", "apply_patch": "trial",
     "is_checked_out": "worktrees", "add_detached_worktree": "worktrees", "add_worktree": "worktrees",

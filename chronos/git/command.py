@@ -9,7 +9,7 @@ and still exits 0 when it could not see every file.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -158,11 +158,12 @@ class GitCommand(msgspec.Struct, frozen=True):
             self.argv(arguments), environment=self.environment, cwd=self.cwd, input_bytes=input_bytes,
             input_file=input_file, timeout_s=timeout_s,
         )  # fmt: skip
-        if done.stderr:
-            done = msgspec.structs.replace(done, stderr=re.sub(_HARMLESS, b"", done.stderr))
-        if done.returncode not in ok or (quiet and done.stderr.strip()):
-            raise _failure(arguments, done)
-        return done
+        return _checked(arguments, done, ok, quiet=quiet)
+
+    def begin(self, *arguments: str | bytes) -> Callable[[], process.Completed]:
+        """Start git; the callable that comes back waits for it as `run` does. Warnings are allowed."""
+        answer = process.begin(self.argv(arguments), environment=self.environment, cwd=self.cwd)
+        return lambda: _checked(arguments, answer(), (0,), quiet=False)
 
     def output(self, *arguments: str | bytes, input_bytes: bytes | None = None) -> bytes:
         """Run git and return its standard output."""
@@ -191,6 +192,16 @@ def words_of(done: process.Completed) -> str:
     """Return what a git that failed said, in one line."""
     lines = [line.strip() for line in done.stderr.decode("utf-8", "replace").splitlines() if line.strip()]
     return "; ".join(lines[:3]) or f"exit code {done.returncode}"
+
+
+def _checked(
+    arguments: Sequence[str | bytes], done: process.Completed, ok: Sequence[int], *, quiet: bool
+) -> process.Completed:  # fmt: skip
+    if done.stderr:
+        done = msgspec.structs.replace(done, stderr=re.sub(_HARMLESS, b"", done.stderr))
+    if done.returncode not in ok or (quiet and done.stderr.strip()):
+        raise _failure(arguments, done)
+    return done
 
 
 def _failure(arguments: Sequence[str | bytes], done: process.Completed) -> GitFailedError:

@@ -138,6 +138,13 @@ def find_tree_entries(
     """Return what `commit` holds at `paths`; a path that it does not have is missing from the answer."""
     if commit is None or not paths:
         return {}
+    known = repository.known_entries.get(commit, {})
+    found = {path: known[path] for path in paths if path in known}
+    missing = [path for path in paths if path not in known] if found else paths
+    return found | _ask_tree(repository, commit, missing) if missing else found
+
+
+def _ask_tree(repository: Repository, commit: str, paths: Sequence[TreePath]) -> dict[TreePath, TreeEntry]:
     if len(paths) > _PATHS_PER_CALL:  # git compares every path of a folder with every path asked for
         wanted = set(paths)
         return {entry.path: entry for entry in list_tree(repository, commit) if entry.path in wanted}

@@ -5,6 +5,7 @@ pygit2 renders differences of two contents in memory; a capture does not need it
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -57,13 +58,29 @@ def _diff(repository: Repository, base: Sequence[TreeEntry], scratch: Path, pref
 def new_file_patch(path: TreePath, mode: int, data: bytes, object_format: str) -> bytes:
     """Return a patch that creates `path` with git mode `mode` and content `data`, as git would print it."""
     oid = hash_blob(object_format, [data]).encode("ascii")
-    old, new = quote_path(b"a/" + path), quote_path(b"b/" + path)
-    head = b"diff --git %s %s\nnew file mode %o\nindex %s..%s\n" % (old, new, mode, b"0" * len(oid), oid)
+    head = b"%s\nnew file mode %o\nindex %s..%s\n" % (patch_head(path), mode, b"0" * len(oid), oid)
     if not data:
         return head
     if b"\0" in data[:_BINARY_PROBE_BYTES]:
         return head + b"GIT binary patch\n" + _binary_literal(data) + b"literal 0\nHcmV?d00001\n\n"
-    return head + b"--- /dev/null\n+++ %s\n" % new + _added_lines(data)
+    return head + b"--- /dev/null\n+++ %s\n" % quote_path(b"b/" + path) + _added_lines(data)
+
+
+def patch_head(path: TreePath) -> bytes:
+    """Return the first line, without its end, of what a patch says of `path`."""
+    return b"diff --git %s %s" % (quote_path(b"a/" + path), quote_path(b"b/" + path))
+
+
+def split_patch(patch: bytes) -> dict[bytes, bytes]:
+    """Return the pieces of a patch by their first lines; of a file that became a link, or was one, both are in one.
+
+    Nothing else in a patch begins a line like that: lines of a hunk begin with a sign, and base 85 has no space.
+    """
+    pieces: dict[bytes, bytes] = {}
+    for piece in re.split(rb"(?m)^(?=diff --git )", patch)[1:]:
+        head = piece[: piece.index(b"\n")]
+        pieces[head] = pieces.get(head, b"") + piece
+    return pieces
 
 
 def quote_path(path: bytes) -> bytes:

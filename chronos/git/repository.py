@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -13,6 +15,9 @@ from chronos.errors import GitFailedError, UnsupportedRepositoryError
 from chronos.files import TreePath, read_limited
 from chronos.git.command import GitCommand
 from chronos.layout import TIMELINE_NAME
+
+if TYPE_CHECKING:
+    from chronos.git.objects import TreeEntry
 
 TIMELINE_MARK = "chronos-timeline"
 _LARGEST_MARK_BYTES = 4096
@@ -65,6 +70,22 @@ class Repository(msgspec.Struct, frozen=True, dict=True):
     def known_sizes(self) -> dict[str, int]:
         """The sizes in bytes of blobs that were asked for: a blob never changes."""
         return {}
+
+    @cached_property
+    def known_entries(self) -> dict[str, dict[TreePath, TreeEntry]]:
+        """What a commit has at some of its paths, of which git has spoken: a commit never changes."""
+        return {}
+
+    def learn(self, commit: str, entries: Mapping[TreePath, TreeEntry]) -> None:
+        """Take down what a commit has at some paths; what was known of others goes."""
+        known = self.known_entries
+        if commit not in known:
+            known.clear()
+        known.setdefault(commit, {}).update(entries)
+
+    def share_knowledge(self, other: Repository) -> None:
+        """Know from now on what another worktree of the same repository knows of objects, and it what this one does."""
+        vars(self).update(known_sizes=other.known_sizes, known_entries=other.known_entries)
 
     @property
     def index(self) -> Path:

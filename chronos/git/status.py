@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -12,6 +12,7 @@ from chronos.errors import GitFailedError
 from chronos.files import TreePath, to_text
 from chronos.git.objects import GITLINK_MODE, TreeEntry, find_tree_entries
 from chronos.git.repository import Repository
+from chronos.process import Completed
 
 _ARGUMENTS = (
     "status",
@@ -68,11 +69,22 @@ class Status(msgspec.Struct):
     gitlinks: list[TreePath] = msgspec.field(default_factory=list)
 
 
-def run_status(repository: Repository, index: Path) -> tuple[bytes, list[TreePath], list[TreePath]]:
-    """Return what status prints, what it cannot look at, and what lies below links that lead to themselves."""
-    command = repository.command.with_index(index, refresh=True)
+def begin_status(
+    repository: Repository, index: Path
+) -> Callable[[], tuple[bytes, list[TreePath], list[TreePath]]]:  # fmt: skip
+    """Start a status; the callable that comes back waits for it.
+
+    It returns what status prints, what it cannot look at, and what lies below links that lead to themselves.
+    """
+    answer = repository.command.with_index(index, refresh=True).begin(*_ARGUMENTS)
+    return lambda: _read_answer(repository, index, answer)
+
+
+def _read_answer(
+    repository: Repository, index: Path, answer: Callable[[], Completed]
+) -> tuple[bytes, list[TreePath], list[TreePath]]:
     try:
-        done = command.run(*_ARGUMENTS, quiet=False)
+        done = answer()
     except GitFailedError as cause:
         own = str(repository.index)
         hint = f"if {own} is damaged, remove it and run git reset; the files stay as they are" if own else None

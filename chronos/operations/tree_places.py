@@ -48,6 +48,7 @@ def workspace_at(workspace: Workspace, timeline: str, root: Path | None = None) 
                 hint="it was moved, or this project is a copy of another one; nothing there was touched",
             )
         repository = open_repository(root, workspace.git)
+        repository.share_knowledge(workspace.repository)
     config = load(root, workspace.environment)
     return msgspec.structs.replace(
         workspace, root=root, repository=repository, timeline=timeline, config=config, progress=None

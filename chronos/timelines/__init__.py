@@ -6,6 +6,7 @@ from chronos.lazy import loader
 
 if TYPE_CHECKING:
     from chronos.timelines.branching import Branched, Request, branch, check_timeline_name
+    from chronos.timelines.combining import Combiner
     from chronos.timelines.combining_memory import StoreCombiner, StoreResult
     from chronos.timelines.holding import hold
     from chronos.timelines.leaving import Leaving, LeavingPlan, delete, plan_delete, plan_prune, prune
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Branched",
+    "Combiner",
     "Leaving",
     "LeavingPlan",
     "MergeOutcome",
@@ -55,7 +57,7 @@ __all__ = [
 
 _HOMES = {
     "Branched": "branching", "Request": "branching", "branch": "branching", "check_timeline_name": "branching",
-    "StoreCombiner": "combining_memory", "StoreResult": "combining_memory",
+    "Combiner": "combining", "StoreCombiner": "combining_memory", "StoreResult": "combining_memory",
     "hold": "holding",
     "Leaving": "leaving", "LeavingPlan": "leaving", "delete": "leaving", "plan_delete": "leaving",
     "plan_prune": "leaving", "prune": "leaving",

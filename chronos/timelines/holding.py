@@ -47,8 +47,9 @@ def holding(workspace: Workspace, name: str) -> Iterator[Callable[[], str]]:
             is_locked.set()
 
     held = in_background(work)
-    is_locked.wait()
     try:
+        _ = workspace.repository.command  # asks git for its settings, as the block would when it begins
+        is_locked.wait()
         yield held
     finally:
         with suppress(ChronosError):  # it was raised in the block already, or something worse was

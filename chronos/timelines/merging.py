@@ -13,42 +13,21 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from chronos import operations
+from chronos import checkpoints, operations, timelines
 from chronos.catalog import CheckpointRow
-from chronos.checkpoints import (
-    Allowance,
-    Capture,
-    CheckpointMove,
-    EntryKind,
-    Options,
-    Plan,
-    State,
-    Trigger,
-    open_checkpoint,
-    publish_packs,
-)
+from chronos.checkpoints import CheckpointMove, EntryKind, Options, Trigger
 from chronos.errors import ChangedMeanwhileError, NoCommonCheckpointError, StateError, UsageError
 from chronos.files import TreePath, display, to_text
 from chronos.merging import Choice, Conflict, ConflictKind, Resolution, Resolver, Strategy
-from chronos.operations import (
-    Operation,
-    OperationKind,
-    Outcome,
-    Prepared,
-    Task,
-    Workspace,
-    append,
-    new_operation_id,
-    plan_towards,
-    read_history,
-    stamp,
-)
+from chronos.operations import Operation, OperationKind, Workspace, append, new_operation_id, stamp
 from chronos.pool import HashingSink, PoolWriter, digest
-from chronos.timelines.combining import Combined, Combiner
 from chronos.timelines.holding import holding
 from chronos.timelines.pending import PendingMerge, drop_pending, new_pending, read_pending, write_pending
 
 if TYPE_CHECKING:
+    from chronos.checkpoints import Capture, Plan, State
+    from chronos.operations import Outcome
+    from chronos.timelines.combining import Combined
     from chronos.timelines.combining_memory import StoreResult
 
 
@@ -126,7 +105,7 @@ def revert(workspace: Workspace, row: CheckpointRow, request: MergeRequest) -> M
 
     Raises UsageError when there is none before it, and what `merge` raises.
     """
-    parents = read_history(workspace.store).parents(row.checkpoint_id)
+    parents = operations.read_history(workspace.store).parents(row.checkpoint_id)
     if not parents:
         raise UsageError(f"nothing is known before {display(row.name)}, so it cannot be taken back")
     if parents[0].is_bridged:
@@ -151,7 +130,7 @@ def _options(request: MergeRequest) -> str:
 
 def _common_ancestor(workspace: Workspace, head: CheckpointRow, theirs: CheckpointRow) -> CheckpointRow:
     """Return the newest of the best common ancestors (git would merge them first, where there are several)."""
-    found = read_history(workspace.store).common_ancestors(head.checkpoint_id, theirs.checkpoint_id)
+    found = operations.read_history(workspace.store).common_ancestors(head.checkpoint_id, theirs.checkpoint_id)
     if not found:
         raise NoCommonCheckpointError(
             f"timelines {workspace.timeline} and {display(theirs.timeline)} have no checkpoint in common"
@@ -215,7 +194,7 @@ class _Asked:
 def _hold_present(workspace: Workspace) -> tuple[Capture, CheckpointRow]:
     """Seal the tree as it is, so that all of it can be read back, unless the newest checkpoint has it."""
     request = workspace.request("before merge", Trigger.SAFETY)
-    with open_checkpoint(workspace.store, workspace.repository, workspace.policy(), request) as pending:
+    with checkpoints.open_checkpoint(workspace.store, workspace.repository, workspace.policy(), request) as pending:
         return pending.capture, operations.get_checkpoint(workspace.store, pending.seal().checkpoint_id)
 
 
@@ -233,15 +212,15 @@ def _combine(
         work.mkdir()
         writer = PoolWriter(
             packs, store.catalog.has_chunk, find_missing=store.catalog.find_missing, compress=store.config.compress,
-            spend=Allowance(store.catalog, store.layout, store.config).spend,
+            spend=checkpoints.Allowance(store.catalog, store.layout, store.config).spend,
         )  # fmt: skip
         try:
-            combined = Combiner(
+            combined = timelines.Combiner(
                 workspace, base, theirs, present, writer, strategy=request.strategy, resolve=asked,
                 options=request.options,
             ).combine(work)  # fmt: skip
             if writer.has_fresh_chunks:
-                publish_packs(store.layout, workspace.timeline, writer.finish())
+                checkpoints.publish_packs(store.layout, workspace.timeline, writer.finish())
         finally:
             writer.abandon()
     store.refresh()
@@ -250,7 +229,7 @@ def _combine(
 
 def _plan(workspace: Workspace, request: MergeRequest, present: Capture, combined: Combined) -> Plan:
     """Return the plan that puts the combined state into the tree; of what stays only what was to change is said."""
-    plan, _ = plan_towards(workspace, combined.state, _plain(request.options), present, HashingSink())
+    plan, _ = operations.plan_towards(workspace, combined.state, _plain(request.options), present, HashingSink())
     wanted = combined.paths | {part.record.path.encode() for part in combined.state.memory.values()}
     plan.kept = [row for row in plan.kept if row.path in wanted]
     plan.warnings = [*plan.warnings, *combined.notes]
@@ -302,15 +281,15 @@ def _apply(
     if plan.change_set.is_empty:
         is_new = any(parent not in _ancestors(workspace, head) for parent in job.parents)
         return None, _note_merge(workspace, job, name) if is_new else None
-    task = Task(
+    task = operations.Task(
         "merge" if job.kind is OperationKind.MERGE else "revert", job.summary, "before merge",
         target=job.theirs.checkpoint_id, seals=name if job.parents else None, parents=job.parents,
     )  # fmt: skip
 
     def replan(capture: Capture) -> Plan:
-        return plan_towards(workspace, combined.state, _plain(request.options), capture, HashingSink())[0]
+        return operations.plan_towards(workspace, combined.state, _plain(request.options), capture, HashingSink())[0]
 
-    prepared = Prepared(plan, present, present.repositories, replan)
+    prepared = operations.Prepared(plan, present, present.repositories, replan)
     outcome = operations.carry_out_prepared(workspace, task, prepared, head.checkpoint_id)
     workspace.store.refresh()
     newest = workspace.store.catalog.list_checkpoints(workspace.timeline, limit=1)[0]
@@ -318,13 +297,13 @@ def _apply(
 
 
 def _ancestors(workspace: Workspace, head: CheckpointRow) -> set[str]:
-    return read_history(workspace.store).ancestors(head.checkpoint_id)
+    return operations.read_history(workspace.store).ancestors(head.checkpoint_id)
 
 
 def _note_merge(workspace: Workspace, job: _Job, name: str) -> str:
     """The tree has everything already: only the checkpoint with both parents is new."""
     request = workspace.request(name, Trigger.AUTOMATIC, parents=job.parents)
-    with open_checkpoint(workspace.store, workspace.repository, workspace.policy(), request) as pending:
+    with checkpoints.open_checkpoint(workspace.store, workspace.repository, workspace.policy(), request) as pending:
         sealed = pending.seal().checkpoint_id
     append(
         workspace.store,

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from chronos.checkpoints import Trigger
+from chronos.checkpoints.asking import AskedStatus
 from chronos.errors import ChronosError, DisabledError, StorageError
 from tests.support import RepoBuilder, receipt_of, store_digest
 
@@ -156,6 +157,49 @@ def test_a_failing_create_is_loud_and_leaves_no_checkpoint(work: RepoBuilder, mo
     engine.create_checkpoint("second")
     assert [finding for finding in engine.verify(deep=True) if finding.severity] == []
     assert list((work.store / ".store/tmp").iterdir()) == []
+
+
+def test_git_is_waited_for_when_a_create_fails_beside_it(work: RepoBuilder, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = work.engine()
+    kept = engine.create_checkpoint("kept")
+    work.write("a.txt", "edited again\n")
+    answers: list[str] = []
+    wait = AskedStatus.wait
+
+    def note(asked: AskedStatus) -> tuple[bytes, list[bytes], list[bytes]]:
+        answers.append("waiting")
+        found = wait(asked)
+        answers.append("answered")
+        return found
+
+    def refuse(*_: object) -> None:
+        raise StorageError("no space is left for a capture")
+
+    monkeypatch.setattr(AskedStatus, "wait", note)
+    monkeypatch.setattr("chronos.checkpoints.create.Allowance", refuse)
+    with pytest.raises(StorageError, match="no space is left"):
+        engine.create_checkpoint("refused")
+    assert answers == ["waiting", "answered"], "git would go on where the locks are let go"
+    monkeypatch.undo()
+    assert engine.create_checkpoint("next") != kept
+    assert [row.name for row in engine.list_checkpoints()] == ["next", "kept"]
+
+
+def test_a_head_that_moves_while_git_looks_is_captured_anew(work: RepoBuilder, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = work.engine()
+    engine.create_checkpoint("first")
+    wait, moves = AskedStatus.wait, ["commit"]
+
+    def commit_meanwhile(asked: AskedStatus) -> tuple[bytes, list[bytes], list[bytes]]:
+        found = wait(asked)
+        if moves:
+            work.commit(moves.pop())
+        return found
+
+    monkeypatch.setattr(AskedStatus, "wait", commit_meanwhile)
+    details = engine.show_checkpoint(engine.create_checkpoint("second"))
+    assert details.manifest.code[0].base == work.git("rev-parse", "HEAD").strip()
+    assert details.manifest.files_changed == 0
 
 
 def test_ignored_folders_are_not_walked(work: RepoBuilder, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,8 +9,9 @@ import pytest
 import zstandard
 
 from chronos import ChronosEngine
-from chronos.checkpoints import Capture
+from chronos.checkpoints import Capture, members
 from chronos.checkpoints.members import render_patch
+from chronos.git import diff_from_base
 from tests.support import RepoBuilder, tree_digest, wreck
 
 ODD = [
@@ -133,6 +134,56 @@ def test_a_thorough_wreck(work: RepoBuilder, tmp_path: Path) -> None:
     check_patch(work, tmp_path)
 
 
+def test_a_merge_has_the_pieces_of_both_sides_and_renders_only_what_is_in_neither(
+    work: RepoBuilder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work.write("both.txt", "".join(f"{number}\n" for number in range(20)))
+    for name in ODD:
+        work.write(b"odd/" + name, "committed\n")
+    work.commit()
+    engine = work.engine()
+    theirs = RepoBuilder(engine.branch_timeline("theirs").path, work.environment)
+    work.write("both.txt", work.path("both.txt").read_text() + "ours\n")
+    theirs.write("both.txt", "theirs\n" + theirs.path("both.txt").read_text())
+    work.write("a.txt", "diff --git a/b.txt b/b.txt\n")
+    work.write("binary", bytes(range(255, -1, -1)) * 30)
+    work.write("new ours", "new\n")
+    theirs.path("run").chmod(0o644)
+    theirs.link("b.txt", "link")
+    theirs.remove("gone.txt")
+    theirs.write("new binary", b"\0\1\2" * 4000)
+    for number, name in enumerate(ODD):
+        (theirs if number % 2 else work).write(b"odd/" + name, "edited\n")
+    rendered: list[bytes] = []
+    monkeypatch.setattr(members, "diff_from_base", lambda repository, base, scratch, prefix: (
+        rendered.extend(entry.path for entry in base), diff_from_base(repository, base, scratch, prefix)
+    )[1])  # fmt: skip
+    merged = engine.merge_timeline("theirs").checkpoint
+    assert merged is not None
+    text, complete = patch_of(engine, merged)
+    assert complete
+    assert rendered[-1] == b"both.txt"
+    assert rendered.count(b"a.txt") == rendered.count(b"run") == 1, "each when its own side was sealed"
+    work.git("worktree", "add", "-q", "--detach", str(tmp_path / "clean"), "HEAD")
+    clean = RepoBuilder(tmp_path / "clean", work.environment)
+    clean.git("apply", "--whitespace=nowarn", "-", input=text)
+    assert tree_digest(clean.root) == tree_digest(work.root)
+
+
+def test_a_merge_does_without_the_patch_of_a_side_that_is_damaged(work: RepoBuilder) -> None:
+    engine = work.engine()
+    theirs = RepoBuilder(engine.branch_timeline("theirs").path, work.environment)
+    theirs.write("a.txt", "theirs\n")
+    work.write("b.txt", "ours\n")
+    with engine.open_timeline("theirs") as there:
+        held = there.create_checkpoint("held")
+    (engine.show_checkpoint(held).folder / "fs_diff.patch.zst").write_bytes(b"damaged")
+    merged = engine.merge_timeline("theirs").checkpoint
+    assert merged is not None
+    text, complete = patch_of(engine, merged)
+    assert complete and b"+theirs" in text and b"+ours" in text
+
+
 def test_hidden_edits_are_in_the_patch_too(work: RepoBuilder, tmp_path: Path) -> None:
     work.git("update-index", "--assume-unchanged", "a.txt")
     work.write("a.txt", "hidden edit\n")
@@ -205,10 +256,10 @@ def test_a_conflict_makes_the_patch_incomplete(repo: RepoBuilder) -> None:
 def test_a_file_that_is_written_after_its_capture_makes_the_patch_incomplete(
     work: RepoBuilder, monkeypatch: pytest.MonkeyPatch, later: str | None, age_s: float
 ) -> None:
-    def write_and_render(capture: Capture, limit_bytes: int, scratch: Path) -> tuple[bytes, bool]:
+    def write_and_render(capture: Capture, limit_bytes: int, scratch: Path, held: None) -> tuple[bytes, bool]:
         if later is not None:
             work.write("a.txt", later)
-        return render_patch(capture, limit_bytes, scratch)
+        return render_patch(capture, limit_bytes, scratch, held)
 
     monkeypatch.setattr("chronos.checkpoints.seal.render_patch", write_and_render)
     work.write("a.txt", "edited\n")

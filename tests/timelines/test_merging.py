@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+from collections import Counter
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +19,7 @@ from chronos.errors import (
     UnknownTimelineError,
     UsageError,
 )
+from chronos.git import GitCommand
 from chronos.merging import Choice, ConflictKind, Resolution
 from tests.support import RepoBuilder, tree_digest
 from tests.timelines.pairs import Executable, Files, Link, Pair, has, text, untouched, write
@@ -163,6 +166,36 @@ def test_staged_state_of_both_sides_is_kept(pair: Pair) -> None:
     has(pair.here, {"a.txt": text(l2="staged", l3="edited", l19="staged there"), "new.txt": "new\n"})
     assert pair.here.git("diff", "--cached") == staged != ""
     assert pair.here.git("ls-files", "new.txt") == "", "what is new is in the index of the other side only"
+
+
+def test_git_is_asked_no_more_than_once_for_anything(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(pair.here, {"a.txt": text(l2="ours"), "sub/one.txt": text(l1="ours")})
+    write(pair.there, {"b.txt": text(l1="theirs"), "run.sh": None, "keys.json": Executable("{}")})
+    pair.engine.list_checkpoints()
+    asked: list[str] = []
+    argv_of = GitCommand.argv
+
+    def note(self: GitCommand, arguments: Sequence[str | bytes]) -> list[str | bytes]:
+        asked.append(str(arguments[0]))
+        return argv_of(self, arguments)
+
+    monkeypatch.setattr(GitCommand, "argv", note)
+    write(pair.there, {"run.sh": "theirs\n"})
+    assert pair.engine.merge_timeline("exp").is_done
+    looks = Counter(asked) - Counter(["rev-parse", "config", "ls-files"] * 2)  # of the place, once in an engine's life
+    assert looks == {"status": 3, "diff-files": 2, "cat-file": 2}, "each side's, and of the result whether it is there"
+
+
+def test_what_is_known_of_a_commit_is_not_believed_of_the_next(pair: Pair) -> None:
+    write(pair.there, {"a.txt": text(l2="theirs")})
+    pair.engine.merge_timeline("exp")
+    pair.engine.undo()
+    write(pair.here, {"a.txt": text(l15="of the new commit")})
+    pair.here.commit("next")
+    assert pair.engine.merge_timeline("exp").is_done
+    has(pair.here, {"a.txt": text(l2="theirs", l15="of the new commit")})
+    pair.engine.undo()
+    has(pair.here, {"a.txt": text(l15="of the new commit")})
 
 
 def test_a_second_merge_begins_where_the_first_ended(pair: Pair) -> None:
