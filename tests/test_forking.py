@@ -102,6 +102,88 @@ def test_a_copy_can_be_killed_and_a_wait_for_it_ends() -> None:
     assert done.stdout == "-9\n", done.stderr
 
 
+def test_a_copy_that_is_interrupted_at_once_runs_nothing_of_ours() -> None:
+    done = run("""
+        import signal
+        fork, us = os.fork, os.getpid()
+        def interrupted_fork():
+            pid = fork()
+            if not pid:
+                os.kill(os.getpid(), signal.SIGINT)
+            return pid
+        os.fork = interrupted_fork
+        try:
+            copy = Copy(lambda: print("worked", flush=True))
+            print(copy.stdout.read(), copy.stderr.read().decode().splitlines()[-1], copy.wait())
+        finally:
+            print("undone by us" if os.getpid() == us else "undone by the copy", flush=True)
+    """)
+    assert done.stdout.splitlines() == ["b'' KeyboardInterrupt 1", "undone by us"], done.stderr
+    assert done.stderr == ""
+
+
+def test_signals_reach_us_and_a_copy_as_before() -> None:
+    done = run("""
+        import signal
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+        def work():
+            print(signal.pthread_sigmask(signal.SIG_BLOCK, ()) == {signal.SIGUSR1}, flush=True)
+        copy = Copy(work)
+        print(copy.stdout.read(), copy.wait(), signal.pthread_sigmask(signal.SIG_BLOCK, ()) == {signal.SIGUSR1})
+    """)
+    assert done.stdout == "b'True\\n' 0 True\n", done.stderr
+
+
+def test_a_copy_whose_end_the_system_does_not_keep_has_ended() -> None:
+    done = run("""
+        import signal
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        copy = Copy(lambda: None)
+        print(copy.stdout.read(), copy.wait(), copy.wait(timeout=1))
+        copy = Copy(lambda: None)
+        copy.stdout.read()
+        print(copy.wait(timeout=5))
+    """)
+    assert done.stdout == "b'' 0 0\n0\n", done.stderr
+
+
+def test_a_copy_takes_down_no_garbage_of_ours() -> None:
+    done = run("""
+        import gc
+        class Loop:
+            def __init__(self):
+                self.loop = self
+            def __del__(self):
+                os.write(1, b"gone ")
+        gc.disable()
+        Loop()
+        copy = Copy(gc.collect)
+        print(copy.stdout.read(), copy.wait(), flush=True)
+        gc.collect()
+    """)
+    assert done.stdout == "b'' 0\ngone ", done.stderr
+
+
+def test_where_no_copy_can_be_had_the_program_does_its_work() -> None:
+    done = run("""
+        import errno
+        from pathlib import Path
+        from chronos.process import Conversation
+        def no_fork():
+            raise OSError(errno.ENOMEM, "no memory")
+        os.fork = no_fork
+        claim_process()
+        opened = len(os.listdir("/proc/self/fd"))
+        talk = Conversation(["cat"], environment={}, cwd=Path("/"), work=lambda: None)
+        talk.input.write(b"hello")
+        talk.input.close()
+        print(talk.output.read())
+        talk.close()
+        print(len(os.listdir("/proc/self/fd")) - opened)
+    """)
+    assert done.stdout == "b'hello'\n0\n", done.stderr
+
+
 @pytest.mark.parametrize("claims", [True, False])
 def test_a_changed_database_is_captured_alike_by_a_copy_and_by_a_program(tmp_path: Path, claims: bool) -> None:
     folder = tmp_path / "project"
