@@ -111,6 +111,7 @@ def _be_copy(work: Callable[[], object], descriptors: Sequence[int], mask: Colle
         high = [fcntl.fcntl(descriptor, fcntl.F_DUPFD, 3) for descriptor in descriptors]  # some may be 0 to 2
         for standard, descriptor in enumerate(high):
             os.dup2(descriptor, standard)
+        sys.stderr = open(2, "w", buffering=1, errors="backslashreplace", closefd=False)  # noqa: SIM115 - ours may be None
         for descriptor in map(int, os.listdir(_DESCRIPTORS)):
             if descriptor > 2:
                 with suppress(OSError):  # that of the listing itself

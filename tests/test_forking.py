@@ -63,6 +63,19 @@ def test_a_copy_that_fails_says_why_and_runs_nothing_of_ours() -> None:
     assert done.stdout.splitlines() == ["1 ZeroDivisionError: integer division or modulo by zero", "once", "the end"]
 
 
+def test_a_copy_says_why_it_failed_also_where_we_can_say_nothing_and_nothing_that_we_were_about_to_say() -> None:
+    done = run("""
+        for stderr in (None, open(os.dup(2), "w")):
+            if stderr is not None:
+                stderr.write("about to be said ")
+            sys.stderr = stderr
+            copy = Copy(lambda: os.stat("/\\udcff"))
+            print(copy.wait(), copy.stderr.read().decode().splitlines()[-1])
+    """)
+    error = "1 FileNotFoundError: [Errno 2] No such file or directory: '/\\udcff'"
+    assert (done.stdout.splitlines(), done.stderr) == ([error, error], "about to be said ")
+
+
 def test_a_copy_holds_none_of_our_files_and_its_pipes_may_have_the_lowest_numbers() -> None:
     done = run("""
         import fcntl
