@@ -6,7 +6,6 @@ Loads next to nothing.
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from typing import NoReturn
@@ -111,7 +110,6 @@ def _be_copy(work: Callable[[], object], descriptors: Sequence[int], mask: Colle
         high = [fcntl.fcntl(descriptor, fcntl.F_DUPFD, 3) for descriptor in descriptors]  # some may be 0 to 2
         for standard, descriptor in enumerate(high):
             os.dup2(descriptor, standard)
-        sys.stderr = open(2, "w", buffering=1, errors="backslashreplace", closefd=False)  # noqa: SIM115 - ours may be None
         for descriptor in map(int, os.listdir(_DESCRIPTORS)):
             if descriptor > 2:
                 with suppress(OSError):  # that of the listing itself
@@ -121,7 +119,9 @@ def _be_copy(work: Callable[[], object], descriptors: Sequence[int], mask: Colle
         work()
         code = 0
     except BaseException:  # noqa: BLE001 - whoever talks to it reads why it ended
-        sys.excepthook(*sys.exc_info())
+        import traceback
+
+        os.write(2, traceback.format_exc().encode("utf-8", "backslashreplace"))
     finally:
         os._exit(code)
 

@@ -197,8 +197,10 @@ def test_where_no_copy_can_be_had_the_program_does_its_work() -> None:
     assert done.stdout == "b'hello'\n0\n", done.stderr
 
 
-@pytest.mark.parametrize("claims", [True, False])
-def test_a_changed_database_is_captured_alike_by_a_copy_and_by_a_program(tmp_path: Path, claims: bool) -> None:
+@pytest.mark.parametrize(("claims", "is_open"), [(True, False), (True, True), (False, False)])
+def test_a_changed_database_is_captured_alike_by_a_copy_and_by_a_program(
+    tmp_path: Path, claims: bool, is_open: bool
+) -> None:
     folder = tmp_path / "project"
     folder.mkdir()
     done = run(f"""
@@ -219,17 +221,23 @@ def test_a_changed_database_is_captured_alike_by_a_copy_and_by_a_program(tmp_pat
         process.Copy, process.subprocess.Popen = Copy, Popen
         place = Path("data/memory/a.db")
         place.parent.mkdir(parents=True)
-        with closing(sqlite3.connect(place)) as database, open_engine(Path.cwd()) as engine, database:
-            database.execute("CREATE TABLE t (x)")
-            database.commit()
+        def change(statement):
+            with closing(sqlite3.connect(place, isolation_level=None)) as database:
+                database.execute("PRAGMA journal_mode = wal")
+                database.execute(statement)
+        change("CREATE TABLE t (x)")
+        kept = sqlite3.connect(place) if {is_open} else None
+        if kept is not None:
+            kept.execute("SELECT * FROM t").fetchall()
+        with open_engine(Path.cwd()) as engine:
             if {claims}:
                 claim_process()
             first = engine.create_checkpoint("first")
-            database.execute("INSERT INTO t VALUES (1)")
-            database.commit()
+            change("INSERT INTO t VALUES (1)")
             engine.create_checkpoint("second")
+            seen = set(started)
             (difference,) = engine.diff_memory(first, "second")
-            print(difference.tables[0].added, sorted({{"copy", os.path.basename(sys.executable)}} & set(started)))
+            print(difference.tables[0].added, sorted({{"copy", os.path.basename(sys.executable)}} & seen))
     """, folder=folder)  # fmt: skip
-    name = "copy" if claims else os.path.basename(sys.executable)
+    name = "copy" if claims and not is_open else os.path.basename(sys.executable)
     assert done.stdout == f"1 {[name]}\n", done.stderr
