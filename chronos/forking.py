@@ -6,8 +6,7 @@ Loads next to nothing.
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from typing import NoReturn
 
@@ -43,20 +42,27 @@ class Copy:
     """
 
     def __init__(self, work: Callable[[], object]) -> None:
+        import signal
+
         ours: list[int] = []
         theirs: list[int] = []
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
         try:
             for is_input in (True, False, False):
                 reading, writing = os.pipe()
                 ours.append(writing if is_input else reading)
                 theirs.append(reading if is_input else writing)
+            # Else a Ctrl-C could make the copy undo what we are in the middle of, before it has become one.
+            signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
             self.pid = os.fork()
+            if not self.pid:
+                _be_copy(work, theirs, mask)
         except OSError:
             for descriptor in (*ours, *theirs):
                 os.close(descriptor)
             raise
-        if not self.pid:
-            _be_copy(work, theirs)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         for descriptor in theirs:
             os.close(descriptor)
         self.stdin = open(ours[0], "wb")  # noqa: SIM115 - closed by whoever talks to it
@@ -70,7 +76,10 @@ class Copy:
 
         deadline, pause_s = None if timeout is None else time.monotonic() + timeout, _SHORTEST_S
         while self._code is None:
-            found, status = os.waitpid(self.pid, 0 if deadline is None else os.WNOHANG)
+            try:
+                found, status = os.waitpid(self.pid, 0 if deadline is None else os.WNOHANG)
+            except ChildProcessError:  # whoever started us had SIGCHLD ignored: it is gone, and nobody knows how
+                found, status = self.pid, 0
             if found:
                 self._code = os.waitstatus_to_exitcode(status)
             elif deadline is not None and time.monotonic() > deadline:
@@ -85,14 +94,19 @@ class Copy:
         import signal
 
         if self._code is None:
-            os.kill(self.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
 
 
-def _be_copy(work: Callable[[], object], descriptors: Sequence[int]) -> NoReturn:
-    import fcntl
-
+def _be_copy(work: Callable[[], object], descriptors: Sequence[int], mask: Collection[int]) -> NoReturn:
     code = 1
     try:
+        import fcntl
+        import gc
+        import signal
+
+        gc.freeze()  # garbage of ours that a collection took down would close descriptors by their numbers
+        signal.set_wakeup_fd(-1)
         high = [fcntl.fcntl(descriptor, fcntl.F_DUPFD, 3) for descriptor in descriptors]  # some may be 0 to 2
         for standard, descriptor in enumerate(high):
             os.dup2(descriptor, standard)
@@ -101,10 +115,13 @@ def _be_copy(work: Callable[[], object], descriptors: Sequence[int]) -> NoReturn
                 with suppress(OSError):  # that of the listing itself
                     os.close(descriptor)
         os.chdir("/")
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         work()
         code = 0
     except BaseException:  # noqa: BLE001 - whoever talks to it reads why it ended
-        sys.excepthook(*sys.exc_info())
+        import traceback
+
+        os.write(2, traceback.format_exc().encode("utf-8", "backslashreplace"))
     finally:
         os._exit(code)
 

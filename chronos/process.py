@@ -305,11 +305,12 @@ class Conversation:
         keep_errors: bool = False,
         work: Callable[[], object] | None = None,
     ) -> None:
-        with _translate_start(argv):
-            self._process: subprocess.Popen[bytes] | Copy
-            if work is not None and may_copy():
+        self._process: subprocess.Popen[bytes] | Copy
+        if work is not None and may_copy():
+            with suppress(OSError):  # the program needs less memory to start than a copy of us may be granted
                 self._process = Copy(work)
                 return
+        with _translate_start(argv):
             self._process = subprocess.Popen(
                 list(argv),
                 env=dict(environment),

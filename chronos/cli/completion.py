@@ -145,7 +145,7 @@ def _commands(group: Group) -> Iterator[Candidate]:
 def _options(parameters: Sequence[Parameter]) -> Iterator[Candidate]:
     for parameter in parameters:
         if isinstance(parameter.about, Option):
-            yield max(parameter.about.words, key=len), parameter.about.help
+            yield from ((word, parameter.about.help) for word in parameter.about.words if word.startswith("--"))
     yield "--help", "Show this message and exit."
 
 

@@ -56,12 +56,13 @@ def _split(
     waiting = list(reversed(words))
     while waiting:
         word = waiting.pop()
-        if not word.startswith("-"):
+        is_option = _is_option(word)
+        if not is_option:
             others.append(word)
         if word == "--" or (others and is_verbatim):
             others += reversed(waiting)
             break
-        if word.startswith("-"):
+        if is_option:
             name, has_value, value = word.partition("=") if word.startswith("--") else (word, "", "")
             parameter = options.get(name)
             if parameter is None:
@@ -74,8 +75,12 @@ def _split(
     return values, others
 
 
+def _is_option(word: str) -> bool:
+    return word.startswith("-") and word != "-"  # which is a file: standard input or output
+
+
 def _next(waiting: list[str]) -> str:
-    if not waiting or waiting[-1].startswith("-"):
+    if not waiting or _is_option(waiting[-1]):
         raise _NotPlainError
     return waiting.pop()
 
@@ -91,18 +96,17 @@ def _keep(values: dict[str, Any], parameter: Parameter, found: Any) -> None:
 
 def _values(parameters: Sequence[Parameter], given: Mapping[str, Any], others: list[str]) -> dict[str, Any]:
     """Return the values of all parameters: options as `given`, arguments from `others` in their order, defaults."""
-    waiting = list(reversed(others))
     values = dict(given)
     for parameter in parameters:
-        if isinstance(parameter.about, Argument) and waiting:
-            taken = [waiting.pop() for _ in (waiting[:] if parameter.is_list else waiting[:1])]
-            found = [_value(parameter, word) for word in taken]
-            values[parameter.name] = found if parameter.is_list else found[0]
+        if isinstance(parameter.about, Argument) and others:
+            count = len(others) if parameter.is_list else 1
+            found = [_value(parameter, word) for word in others[:count]]
+            values[parameter.name], others = found if parameter.is_list else found[0], others[count:]
         elif parameter.name not in values:
             if parameter.default is NEEDED:
                 raise _NotPlainError
             values[parameter.name] = parameter.default
-    if waiting:
+    if others:
         raise _NotPlainError
     return values
 

@@ -52,6 +52,8 @@ def test_commands_are_completed(chrono: Program) -> None:
 def test_options_are_completed(chrono: Program) -> None:
     assert offered(chrono, "checkpoint", "restore", "--pl") == ["--plan", "--plan-id"]
     assert "--root" in offered(chrono, "-")
+    assert offered(chrono, "agent", "install", "--h") == ["--hooks", "--help"]
+    assert {"--check", "--no-check"} <= set(offered(chrono, "update", "--"))
 
 
 def test_ids_and_names_are_completed_where_a_checkpoint_is_meant(chrono: Program) -> None:

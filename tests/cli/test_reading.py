@@ -115,6 +115,11 @@ def test_a_line_that_is_not_plain_is_left_to_typer(words: str) -> None:
     assert read(words.split()) is None
 
 
+@pytest.mark.parametrize("words", ["update a.txt --with -", "risk assess -", "lessons export -", "run - -x"])
+def test_a_dash_alone_is_a_word_like_others(words: str, calls: Calls) -> None:
+    assert read(words.split()) == typed(words.split(), calls) is not None
+
+
 def test_an_option_of_the_command_that_is_run_is_not_ours(chrono: Program) -> None:
     words = ("run", "echo", "--json")
     assert chrono.good(*words).out.startswith("--json\n")

@@ -403,6 +403,36 @@ def test_a_byte_that_changed_after_all_was_read_is_found(pool: Pool, place: Path
     assert listing(place.parent) == before
 
 
+@pytest.mark.parametrize("moment", ["before the lock", "under the lock"])
+def test_a_byte_that_changes_just_before_the_first_is_written_is_found(
+    pool: Pool, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    old, _ = two_states(pool, place)
+    settle()
+    new = pool.capture(place, remembers=False)
+    same = [n for n, (a, b) in enumerate(zip(pieces(pool, old), pieces(pool, new), strict=False)) if a == b]
+
+    def change() -> None:
+        about = place.stat()
+        with place.open("r+b") as file:
+            file.seek(same[-1] * _PIECE_BYTES + 100)
+            file.write(b"\x7f")
+        os.utime(place, ns=(about.st_atime_ns, about.st_mtime_ns))
+
+    def first(action: Callable[..., object]) -> Callable[..., object]:
+        def changing(*arguments: object) -> object:
+            change()
+            return action(*arguments)
+
+        return changing
+
+    name = "open_child" if moment == "before the lock" else "find_users"
+    monkeypatch.setattr(sqlite_patch, name, first(getattr(sqlite_patch, name)))
+    with pytest.raises(IntegrityError):
+        put(pool, place, old, new, tmp_path / "trash", was_read=True)
+    assert pieces(pool, pool.capture(place))[: same[-1]] == pieces(pool, new)[: same[-1]]
+
+
 def test_a_restore_reads_again_what_it_wrote_and_an_undo_reads_all(
     agent: RepoBuilder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
