@@ -7,7 +7,7 @@ import select
 import signal
 import subprocess
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from io import BufferedReader
 from pathlib import Path
@@ -366,48 +366,6 @@ class Conversation:
         except (subprocess.TimeoutExpired, TimeoutError):
             self._process.kill()
             self._process.wait()
-
-
-class FileUser(msgspec.Struct, frozen=True):
-    """A process that has the file `path` open; `is_self` is this very process."""
-
-    process_id: int
-    name: str
-    path: Path
-    is_writing: bool
-    is_self: bool
-
-
-def find_users(paths: Iterable[Path], ours: Collection[int] = ()) -> list[FileUser]:
-    """Return who has any of the files `paths` open, told by device and inode, so by any name.
-
-    Descriptors of this process that are in `ours` do not count. Processes of other users, of which the system says
-    nothing, are not seen; neither is a file that is only mapped.
-    """
-    import psutil  # only a restore asks
-
-    wanted = {key: path for path in paths if (key := _file_key(path)) is not None}
-    found = []
-    for process in psutil.process_iter() if wanted else ():
-        try:
-            name, opened = process.name(), process.open_files()
-        except (psutil.Error, OSError):
-            continue
-        for file in opened:
-            path = wanted.get(_file_key(Path(file.path)) or (-1, -1))
-            is_self = process.pid == os.getpid()
-            if path is not None and not (is_self and file.fd in ours):
-                is_writing = getattr(file, "mode", "r") != "r"
-                found.append(FileUser(process.pid, name, path, is_writing, is_self))
-    return found
-
-
-def _file_key(path: Path) -> tuple[int, int] | None:
-    try:
-        about = os.stat(path)
-    except OSError:
-        return None
-    return about.st_dev, about.st_ino
 
 
 @contextmanager

@@ -35,7 +35,7 @@ OWNERS = {
     "lancedb": {"chronos.memory", "historian.lessons"},
     "yaml": {"chronos.merging", "historian.formats", "historian.risk"},
     "tomlkit": {"chronos.merging", "skills.agent_setup"},
-    "psutil": {"chronos.process"},
+    "psutil": {"chronos.file_users"},
     "jsonpatch": {"historian.formats"},
     "sqlglot": {"historian.risk"},
     "tree_sitter": {"historian.risk"},

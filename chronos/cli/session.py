@@ -12,6 +12,7 @@ from chronos.cli import output
 from chronos.cli.progress import ProgressBar
 from chronos.errors import BadPathError, ChronosError, ConfirmationNeededError, RefusedError
 from chronos.files import display
+from chronos.lazy import load_engine_libraries
 
 if TYPE_CHECKING:
     from chronos.engine import ChronosEngine
@@ -40,6 +41,7 @@ class Session:
     @contextmanager
     def engine(self) -> Iterator[ChronosEngine]:
         """Open the engine, and show what it has to tell afterwards."""
+        load_engine_libraries()
         from chronos.app import open_engine
 
         if output.has_progress() and not self.as_json:

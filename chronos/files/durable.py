@@ -13,7 +13,6 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
-from chronos.background import in_background
 from chronos.errors import ChronosError, IntegrityError, StorageError, TargetExistsError
 
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -225,6 +224,8 @@ def _remove_files(folder: Path) -> None:
             with os.scandir(descriptor) as found:
                 names = [item.name for item in found if not item.is_dir(follow_symlinks=False)]
             if len(names) >= _MANY_FILES:
+                from chronos.background import in_background
+
                 workers = [in_background(partial(_unlink, descriptor, names[at::_REMOVERS])) for at in range(_REMOVERS)]
                 for finish in workers:
                     finish()

@@ -21,6 +21,7 @@ from pathlib import Path
 import msgspec
 
 from chronos.errors import StoreChangedError, StoreInUseError
+from chronos.file_users import FileUser, find_users
 from chronos.files import (
     FileStat,
     PathKind,
@@ -37,7 +38,6 @@ from chronos.files import (
 from chronos.memory.folders import Listing, find_place, open_place, walk
 from chronos.memory.kinds import ReplaceWork, StoreState
 from chronos.memory.writing import take_modes, write_files
-from chronos.process import FileUser, find_users
 
 _PAUSE_S = 0.1
 _PLACING = "placing"

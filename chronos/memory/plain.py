@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from chronos.errors import UnreadableStoreError
+from chronos.file_users import FileUser
 from chronos.files import FileStat, PathKind, SafeRoot, TreePath, display, from_text, to_text
 from chronos.memory.folders import (
     FolderReader,
@@ -26,7 +27,6 @@ from chronos.memory.kinds import CaptureWork, ReplaceWork, StoreState, TableDiff
 from chronos.memory.placing import PlacingRules, replace_place
 from chronos.memory.writing import check_files, write_files
 from chronos.pool import Content
-from chronos.process import FileUser
 
 if TYPE_CHECKING:
     from chronos.memory.store_merge import MergeWork, StoreMerge

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from chronos.errors import IntegrityError, StoreChangedError
+from chronos.file_users import find_users
 from chronos.files import display, kept_descriptors, temporary_name
 from chronos.memory.kinds import Present, ReplaceWork, StoreState
 from chronos.memory.sqlite_capture import looks_as_remembered, remember, stats_of
@@ -19,7 +20,6 @@ from chronos.memory.sqlite_files import INDEX, JOURNAL, WAL, is_same_place, numb
 from chronos.memory.sqlite_frames import ANSWER, END, PIECE_BYTES, send, send_change
 from chronos.memory.sqlite_reader import Child, ask, hexed, open_child
 from chronos.pool import Content
-from chronos.process import find_users
 from chronos.stat_cache import StatCache
 
 # So much may always differ, and more than that when it is a small part of the whole: the old pages are written twice.

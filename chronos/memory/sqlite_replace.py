@@ -23,6 +23,7 @@ from pathlib import Path
 
 from chronos.background import in_background
 from chronos.errors import IntegrityError, StoreChangedError, StoreInUseError
+from chronos.file_users import FileUser, find_users
 from chronos.files import (
     display,
     kept_descriptors,
@@ -38,7 +39,6 @@ from chronos.memory.sqlite_files import INDEX, JOURNAL, WAL, is_same_place, numb
 from chronos.memory.sqlite_patch import NOT_IN_PLACE, patch
 from chronos.memory.sqlite_reader import ask, hexed
 from chronos.pool import Content, HashingSink
-from chronos.process import FileUser, find_users
 from chronos.stat_cache import StatCache
 
 # The order of moving away.

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from chronos.file_users import find_users
 from chronos.files import SafeRoot, is_database, move_away
-from chronos.process import find_users
 
 
 def open_descriptors(path: Path) -> int:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from chronos.background import split_off
+from chronos.forking import split_off
 from tests.skills.agent_hooks.conftest import Hook, read_payload
 from tests.support import RepoBuilder
 
