@@ -19,22 +19,30 @@ def widen_pipe(descriptor: int) -> None:
 
 
 def in_background(function: Callable[[], _Result]) -> Callable[[], _Result]:
-    """Start `function` in a thread; the callable that comes back waits for it and returns or raises what it did."""
+    """Start `function` in a thread; the callable that comes back waits for it and returns or raises what it did.
+
+    It may be called again, also where a wait was interrupted: a thread of Python 3.11 whose join was interrupted counts
+    as ended, and goes on.
+    """
+    from threading import Event, Thread  # 1 ms, and who only splits off has no other thread
+
     done: list[_Result] = []
     failed: list[BaseException] = []
+    is_over = Event()
 
     def work() -> None:
         try:
             done.append(function())
         except BaseException as error:  # noqa: BLE001 - raised again by whoever asks for the result
             failed.append(error)
-
-    from threading import Thread  # 1 ms, and who only splits off has no other thread
+        finally:
+            is_over.set()
 
     thread = Thread(target=work, daemon=True)
     thread.start()
 
     def result() -> _Result:
+        is_over.wait()
         thread.join()
         if failed:
             raise failed[0]

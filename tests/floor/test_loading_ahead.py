@@ -14,12 +14,17 @@ from chronos import lazy
 from chronos.lazy import expect
 from chronos.process import find_program, run
 
-SLOW = ["/bin/sh", "-c", "read line < gate; echo said"]
+SLOW = ["/usr/bin/timeout", "20", "/bin/sh", "-c", "read line < gate; echo said"]
 
 
 @pytest.fixture
 def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Write a module that opens the gate that SLOW waits at, and return its name."""
+    """Write a module that opens the gate that SLOW waits at, and return its name.
+
+    Threads that other tests have left do not count.
+    """
+    count, others = threading.active_count, threading.active_count() - 1
+    monkeypatch.setattr(threading, "active_count", lambda: max(1, count() - others))
     name = f"loaded_ahead_{time.monotonic_ns()}"
     (tmp_path / f"{name}.py").write_text(f"open({str(tmp_path / 'gate')!r}, 'w').write('go\\n')\n")
     monkeypatch.syspath_prepend(str(tmp_path))
