@@ -15,7 +15,7 @@ from typing import IO, Any, BinaryIO, NoReturn
 
 import msgspec
 
-from chronos.background import in_background
+from chronos.background import widen_pipe
 from chronos.errors import OutsideError
 from chronos.forking import Copy, may_copy
 from chronos.lazy import load_expected
@@ -84,18 +84,27 @@ def _says_something(child: subprocess.Popen[bytes]) -> bool:
 def begin(argv: Sequence[str | bytes], *, environment: Mapping[str, str], cwd: Path | None) -> Callable[[], Completed]:
     """Start `argv` with nothing on its input; the callable that comes back waits for its end, as often as it is called.
 
-    What it says is read meanwhile. Raises OutsideError when it cannot be started.
+    It is killed when that wait is interrupted. What it says waits in a pipe of 1 MiB until then. Raises OutsideError
+    when it cannot be started.
     """
     with _translate_start(argv):
         child = subprocess.Popen(
             list(argv), env=dict(environment), cwd=cwd,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
-    said = in_background(child.communicate)
+    assert child.stdout is not None
+    widen_pipe(child.stdout.fileno())
+    done: list[Completed] = []
 
     def finish() -> Completed:
-        output, errors = said()
-        return Completed(child.returncode, output, errors)
+        if not done:
+            try:
+                output, errors = child.communicate()
+            except BaseException:
+                child.kill()
+                raise
+            done.append(Completed(child.returncode, output, errors))
+        return done[0]
 
     return finish
 
