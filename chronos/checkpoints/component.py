@@ -196,7 +196,9 @@ class ComponentCapture:
         changed, gone = self._hidden_changes(tree)
         self._find_live_databases(tree)
         tracked = {path for path in (*status.tracked, *gone) if not self._is_memory(path)}
-        asked_for = {*included, *converted, *self._forced(), *self._loose}
+        nested = _prefixes(self.result.nested)  # which take in themselves what lies in them
+        forced = {path for path in self._forced() if not path.startswith(nested)}
+        asked_for = {*included, *converted, *forced, *self._loose}
         others = {*status.untracked, *status.not_in_head, *changed, *asked_for}
         if state.kind is ComponentKind.EMBEDDED:
             links = {entry.path for entry in self._facts.hidden if entry.is_gitlink}

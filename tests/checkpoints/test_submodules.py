@@ -77,6 +77,18 @@ def test_a_removed_submodule_folder_comes_back_with_a_working_link(parent: RepoB
     assert sub.git("status", "--porcelain") == "M lib.txt\n?? new.txt"
 
 
+def test_what_a_restore_wrote_into_a_submodule_is_captured_once_before_its_undo(parent: RepoBuilder) -> None:
+    engine, sub = parent.engine(), inside(parent, "sub dir")
+    sub.write("lib.txt", "edited\n")
+    checkpoint = engine.create_checkpoint("edited")
+    parent.remove("sub dir")
+    engine.restore_checkpoint(checkpoint)
+    engine.undo()
+    before_undo = engine.list_checkpoints(limit=1)[0].checkpoint_id
+    assert engine.diff(checkpoint, before_undo) == []
+    assert [finding for finding in engine.verify(deep=True) if finding.severity] == []
+
+
 def test_a_submodule_on_another_commit_gets_its_content_back_but_keeps_its_head(parent: RepoBuilder) -> None:
     sub = inside(parent, "sub dir")
     sub.write("new.txt", "untracked\n")
