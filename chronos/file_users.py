@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -43,7 +44,17 @@ def find_users(paths: Iterable[Path], ours: Collection[int] = ()) -> list[FileUs
     return found
 
 
-def _file_key(path: Path) -> tuple[int, int] | None:
+def is_open_here(path: Path, ours: Collection[int] = ()) -> bool:
+    """Tell whether this process has a file open, by other descriptors than those in `ours`."""
+    wanted = _file_key(path)
+    with suppress(OSError):  # a system that does not say
+        for descriptor in {*map(int, os.listdir("/proc/self/fd"))} - {*ours}:
+            if wanted is not None and _file_key(descriptor) == wanted:
+                return True
+    return False
+
+
+def _file_key(path: Path | int) -> tuple[int, int] | None:
     try:
         about = os.stat(path)
     except OSError:

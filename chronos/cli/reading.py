@@ -49,8 +49,13 @@ def read_line(begin: Command, commands: Group, words: Sequence[str]) -> Line | N
 def _split(
     parameters: Sequence[Parameter], words: Sequence[str], *, is_verbatim: bool
 ) -> tuple[dict[str, Any], list[str]]:
-    """Return the values of options by parameter, and the other words."""
-    options = {word: one for one in parameters if isinstance(one.about, Option) for word in one.about.words}
+    """Return the values of options by parameter, and the other words. Raises KeyError for an option that is none."""
+    options = {
+        word: (one, truth)
+        for one in parameters
+        if isinstance(one.about, Option)
+        for word, truth in one.about.words.items()
+    }
     values: dict[str, Any] = {}
     others: list[str] = []
     waiting = list(reversed(words))
@@ -64,14 +69,9 @@ def _split(
             break
         if is_option:
             name, has_value, value = word.partition("=") if word.startswith("--") else (word, "", "")
-            parameter = options.get(name)
-            if parameter is None:
-                raise _NotPlainError
-            if parameter.kind is bool and not has_value:
-                found: Any = parameter.about.words[name]  # type: ignore[union-attr] # it is an option
-            else:
-                found = _value(parameter, value if has_value else _next(waiting))
-            _keep(values, parameter, found)
+            parameter, truth = options[name]
+            is_switch = parameter.kind is bool and not has_value
+            _keep(values, parameter, truth if is_switch else _value(parameter, value if has_value else _next(waiting)))
     return values, others
 
 

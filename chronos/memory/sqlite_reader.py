@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from chronos.errors import OutsideError, UnreadableStoreError, UsageError
+from chronos.file_users import is_open_here
 from chronos.files import display, kept_descriptors
 from chronos.memory.sqlite_frames import (
     FAILURE,
@@ -95,7 +96,8 @@ class Child:
 def start_child(place: Path) -> Iterator[Child]:
     """Start a child, to be told in the block what it works on, and ended with it. Raises OutsideError."""
     argv: list[str | bytes] = [sys.executable, "-I", "-S", "-c", _START, *_import_folders()]
-    work = None if _is_open_here(place) else _work
+    # SQLite in a copy would take the locks that a connection of ours has for its own.
+    work = None if is_open_here(place, kept_descriptors()) else _work
     conversation = Conversation(argv, environment={}, cwd=Path("/"), keep_errors=True, work=work)
     try:
         yield Child(place, conversation)
@@ -120,17 +122,6 @@ def ask(place: Path, request: Mapping[str, Any]) -> Any:
 def hexed(path: Path) -> str:
     """Return a path as the child reads it."""
     return os.fsencode(path).hex()
-
-
-def _is_open_here(place: Path) -> bool:
-    """Tell whether this process has a database open: SQLite in a copy would take our locks on it for its own."""
-    with suppress(OSError):
-        wanted = os.stat(place)
-        for descriptor in {*map(int, os.listdir("/proc/self/fd"))} - kept_descriptors():
-            with suppress(OSError):  # that of the listing itself
-                if os.path.samestat(os.fstat(descriptor), wanted):
-                    return True
-    return False
 
 
 def _work() -> None:

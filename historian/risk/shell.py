@@ -310,7 +310,7 @@ class Shell:
         return self.program(words, flow)
 
     def start(self, words: list[Word], flow: Flow) -> Flow:
-        """Run a text that is one program with its words."""
+        """Run a text that is one program with its words: a step for the text, and one for the program."""
         return self.program(words, flow) if self._case.step() and self._case.step() else Flow()
 
     def program(self, words: list[Word], flow: Flow) -> Flow:
