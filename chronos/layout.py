@@ -26,6 +26,15 @@ MEMORY = "memory_dump/manifest.json"
 OMISSIONS = "left_out.json"
 
 
+class ChunkLocation(msgspec.Struct, frozen=True):
+    """Where one chunk lies in a pack: byte offset, stored and raw length in bytes, codec."""
+
+    offset: int
+    stored_bytes: int
+    raw_bytes: int
+    codec: int
+
+
 class StoreLayout(msgspec.Struct, frozen=True, dict=True):
     """The paths of one store, by default `data/timelines` under the root."""
 

@@ -17,9 +17,10 @@ from typing import Any
 
 import msgspec
 
-from chronos.catalog.rows import CheckpointRow, ChunkPlace, ChunkRow, StatRow, TimelineMark
+from chronos.catalog.rows import CheckpointRow, ChunkRow, StatRow, TimelineMark
 from chronos.catalog.schema import SCHEMA, VERSION
 from chronos.errors import CatalogDamagedError, ChronosError, LockedError, StorageError
+from chronos.layout import ChunkLocation
 
 _BUSY_MS = 10_000
 _PAUSE_S = 0.01
@@ -216,7 +217,7 @@ class Catalog:
         """Return the bytes of all packs and of the files beside the manifests, kept up to date by triggers."""
         return int(self._all("SELECT bytes FROM totals")[0][0])
 
-    def add_pack(self, timeline: str, name: str, size: int, chunks: Iterable[tuple[bytes, ChunkPlace]]) -> None:
+    def add_pack(self, timeline: str, name: str, size: int, chunks: Iterable[tuple[bytes, ChunkLocation]]) -> None:
         """Index a pack and its chunks. A chunk may lie in several packs."""
         self.remove_packs(timeline, [name])
         number = self._insert("INSERT INTO packs (timeline, name, size) VALUES (?, ?, ?)", (timeline, name, size))
@@ -255,7 +256,7 @@ class Catalog:
                 f"JOIN packs ON packs.number = chunks.pack WHERE chunks.id IN ({', '.join('?' * len(some))})",
                 some,
             ):
-                found.setdefault(chunk_id, []).append(ChunkRow(timeline, name, ChunkPlace(*place)))
+                found.setdefault(chunk_id, []).append(ChunkRow(timeline, name, ChunkLocation(*place)))
         return found
 
     def find_missing(self, chunk_ids: Iterable[bytes]) -> set[bytes]:

@@ -4,14 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-
-class ChunkPlace(msgspec.Struct, frozen=True):
-    """Where one chunk lies in a pack: byte offset, stored and raw length in bytes, codec."""
-
-    offset: int
-    stored_bytes: int
-    raw_bytes: int
-    codec: int
+from chronos.layout import ChunkLocation
 
 
 class ChunkRow(msgspec.Struct, frozen=True):
@@ -19,7 +12,7 @@ class ChunkRow(msgspec.Struct, frozen=True):
 
     timeline: str
     pack: str
-    place: ChunkPlace
+    place: ChunkLocation
 
 
 class CheckpointRow(msgspec.Struct, frozen=True):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from chronos.catalog import Catalog, CheckpointRow, ChunkPlace, TimelineMark
+from chronos.catalog import Catalog, CheckpointRow, TimelineMark
 from chronos.checkpoints.annotations import annotate, apply_annotations, read_annotations
 from chronos.checkpoints.manifest import LARGEST_MANIFEST_BYTES, Manifest, decode_manifest, is_checkpoint_id
 from chronos.checkpoints.owner import is_for_imports
@@ -84,11 +84,7 @@ def checkpoint_row(
 
 def index_pack(catalog: Catalog, timeline: str, pack: WrittenPack) -> None:
     """Add a pack to the catalog."""
-    rows = (
-        (chunk_id, ChunkPlace(place.offset, place.stored_bytes, place.raw_bytes, place.codec))
-        for chunk_id, place in pack.chunks
-    )
-    catalog.add_pack(timeline, pack.name, pack.size, rows)
+    catalog.add_pack(timeline, pack.name, pack.size, pack.chunks)
 
 
 def _reconcile_timeline(catalog: Catalog, layout: StoreLayout, timeline: str) -> None:

@@ -43,9 +43,9 @@ from chronos.errors import (
 )
 from chronos.files import read_limited, remove_tree, translate_os_errors
 from chronos.git import HiddenEntry
-from chronos.layout import MANIFEST, MEMORY, StoreLayout
+from chronos.layout import MANIFEST, MEMORY, ChunkLocation, StoreLayout
 from chronos.memory import MemoryFile
-from chronos.pool import ChunkLocation, Content, PoolReader, digest
+from chronos.pool import Content, PoolReader, digest
 
 
 class Store:
@@ -251,9 +251,7 @@ class Store:
         return {chunk_id: [self._placed(row) for row in rows] for chunk_id, rows in found.items()}
 
     def _placed(self, row: ChunkRow) -> tuple[Path, ChunkLocation]:
-        place = row.place
-        location = ChunkLocation(place.offset, place.stored_bytes, place.raw_bytes, place.codec)
-        return self.layout.pack(row.timeline, row.pack), location
+        return self.layout.pack(row.timeline, row.pack), row.place
 
     def piece_ids(self, content: Content) -> Sequence[bytes]:
         """Return the pieces that a content had when it was kept, or none when that cannot be read any more."""

@@ -15,11 +15,11 @@ import msgspec
 from chronos.checkpoints import Store, drop_packs, list_timelines, replace_packs
 from chronos.errors import ChronosError, DamagedPackError, IntegrityError, StorageError
 from chronos.files import free_bytes
+from chronos.layout import ChunkLocation
 from chronos.maintenance.marking import key_of
 from chronos.pool import (
     PACK_LIMIT_BYTES,
     RECORD_BYTES,
-    ChunkLocation,
     PackFile,
     PackWriter,
     WrittenPack,

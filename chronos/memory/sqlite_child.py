@@ -31,15 +31,13 @@ from chronos.memory.sqlite_view import MovedError, UnreadableError, View, open_r
 _LEAST_ATTEMPTS = 3
 _PAUSE_S = 0.02
 
-Write = Callable[[bytes | memoryview], object]
-
 
 def main() -> None:
     """Answer the request on standard input and end, without taking the interpreter down object by object."""
     with open(0, "rb", closefd=False) as requests, open(1, "wb", closefd=False) as answers:
         request = read_json(read_frame(requests)[1])
         try:
-            _WORK[request["work"]](request, requests, answers.write)
+            _WORK[request["work"]](request, requests, answers)
         except OSError as cause:
             send_json(answers.write, FAILURE, {"errno": cause.errno, "reason": cause.strerror or str(cause)})
         except sqlite3.Error as cause:
@@ -48,7 +46,7 @@ def main() -> None:
     os._exit(0)
 
 
-def _capture(request: dict[str, Any], requests: BinaryIO, write: Write) -> None:
+def _capture(request: dict[str, Any], requests: BinaryIO, answers: BinaryIO) -> None:
     """Send the pieces of the database, again and again until it held still or the time is over."""
     widen_pipe(1)
     reused = read_frame(requests)[1]
@@ -64,10 +62,10 @@ def _capture(request: dict[str, Any], requests: BinaryIO, write: Write) -> None:
         if view is None:
             time.sleep(_PAUSE_S)
             continue
-        cutter = Cutter(write, known, make_encoder)
+        cutter = Cutter(answers, known, make_encoder)
         is_database = bool(view.facts["readable"])
         parts = [(part.decode(), pages.size) for part, pages in view.parts.items()]
-        send_json(write, BEGIN, {"parts": parts, "facts": view.facts, "notes": view.notes})
+        send_json(answers.write, BEGIN, {"parts": parts, "facts": view.facts, "notes": view.notes})
         try:
             for part, pages in view.parts.items():
                 # The device is not compared: the stat cache does not know it.
@@ -78,7 +76,8 @@ def _capture(request: dict[str, Any], requests: BinaryIO, write: Write) -> None:
             is_held = False
         finally:
             view.close()
-        send_json(write, END, {"is_held": is_held, "is_last": is_held or is_last, "identity": cutter.identity()})
+        end = {"is_held": is_held, "is_last": is_held or is_last, "identity": cutter.identity()}
+        send_json(answers.write, END, end)
         if is_last:
             return
 
@@ -107,60 +106,58 @@ def _open(place: bytes, deadline: float, is_last: bool) -> View | None:
     return view
 
 
-def _copy(request: dict[str, Any], _: BinaryIO, write: Write) -> None:
+def _copy(request: dict[str, Any], _: BinaryIO, answers: BinaryIO) -> None:
     copy_new(bytes.fromhex(request["place"]), bytes.fromhex(request["target"]))
-    send_json(write, ANSWER, None)
+    send_json(answers.write, ANSWER, None)
 
 
-def _check(request: dict[str, Any], _: BinaryIO, write: Write) -> None:
+def _check(request: dict[str, Any], _: BinaryIO, answers: BinaryIO) -> None:
     from chronos.memory.sqlite_checks import check_image
 
-    send_json(write, ANSWER, check_image(bytes.fromhex(request["place"]), is_sound=request["is_sound"]))
+    send_json(answers.write, ANSWER, check_image(bytes.fromhex(request["place"]), is_sound=request["is_sound"]))
 
 
-def _overwrite(request: dict[str, Any], _: BinaryIO, write: Write) -> None:
+def _overwrite(request: dict[str, Any], _: BinaryIO, answers: BinaryIO) -> None:
     from chronos.memory.sqlite_checks import overwrite
 
     place, image = bytes.fromhex(request["place"]), bytes.fromhex(request["image"])
-    send_json(write, ANSWER, overwrite(place, image, request["expected"], request["timeout_s"]))
+    send_json(answers.write, ANSWER, overwrite(place, image, request["expected"], request["timeout_s"]))
 
 
-def _patch(request: dict[str, Any], requests: BinaryIO, _: Write) -> None:
+def _patch(request: dict[str, Any], requests: BinaryIO, answers: BinaryIO) -> None:
     from chronos.memory.sqlite_pages import overwrite_pages
 
-    with open(1, "wb", closefd=False) as answers:  # of its own: the parent waits for what is said in between
-        overwrite_pages(request, requests, answers)
+    overwrite_pages(request, requests, answers)
 
 
-def _settle(request: dict[str, Any], _: BinaryIO, write: Write) -> None:
+def _settle(request: dict[str, Any], _: BinaryIO, answers: BinaryIO) -> None:
     from chronos.memory.sqlite_checks import settle
 
     settle(bytes.fromhex(request["place"]), request["timeout_s"])
-    send_json(write, ANSWER, None)
+    send_json(answers.write, ANSWER, None)
 
 
-def _summarise(request: dict[str, Any], _: BinaryIO, write: Write) -> None:
+def _summarise(request: dict[str, Any], _: BinaryIO, answers: BinaryIO) -> None:
     from chronos.memory.sqlite_tables import open_image, summarise
 
     with open_image(bytes.fromhex(request["place"])) as connection:
-        send_json(write, ANSWER, summarise(connection))
+        send_json(answers.write, ANSWER, summarise(connection))
 
 
-def _compare(request: dict[str, Any], _: BinaryIO, write: Write) -> None:
+def _compare(request: dict[str, Any], _: BinaryIO, answers: BinaryIO) -> None:
     from chronos.memory.sqlite_tables import compare
 
     old, new = bytes.fromhex(request["old"]), bytes.fromhex(request["new"])
-    send_json(write, ANSWER, compare(old, new, request["limit_s"]))
+    send_json(answers.write, ANSWER, compare(old, new, request["limit_s"]))
 
 
-def _merge(request: dict[str, Any], requests: BinaryIO, _: Write) -> None:
+def _merge(request: dict[str, Any], requests: BinaryIO, answers: BinaryIO) -> None:
     from chronos.memory.sqlite_merging import merge_databases
 
-    with open(1, "wb", closefd=False) as answers:  # of its own: the parent waits for what is said in between
-        merge_databases(request, requests, answers)
+    merge_databases(request, requests, answers)
 
 
-_WORK: dict[str, Callable[[dict[str, Any], BinaryIO, Write], None]] = {
+_WORK: dict[str, Callable[[dict[str, Any], BinaryIO, BinaryIO], None]] = {
     "capture": _capture,
     "copy": _copy,
     "check": _check,

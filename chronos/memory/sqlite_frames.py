@@ -41,7 +41,7 @@ def send(write: Callable[[bytes | memoryview], object], tag: bytes, *parts: byte
 
 def send_json(write: Callable[[bytes | memoryview], object], tag: bytes, value: object) -> None:
     """Write one frame that holds a JSON document."""
-    send(write, tag, json.dumps(value).encode())
+    send(write, tag, to_json(value))
 
 
 def send_new(write: Callable[[bytes | memoryview], object], pieces: list[NewPiece]) -> None:
@@ -62,6 +62,11 @@ def read_frame(stream: BinaryIO) -> tuple[bytes, bytes]:
     return tag, read_exactly(stream, length)
 
 
+def to_json(value: object) -> bytes:
+    """Return a document as a frame holds it."""
+    return json.dumps(value).encode()
+
+
 def read_json(data: bytes) -> Any:
     """Return the document of a frame."""
     return json.loads(data)
@@ -70,9 +75,9 @@ def read_json(data: bytes) -> Any:
 def unpack_new(data: bytes) -> list[NewPiece]:
     """Return what `send_new` was given, from the data of its frame."""
     at = _COUNT.size + _COUNT.unpack_from(data)[0] * _RECORD.size
-    found = []
-    for piece_id, raw, stored, codec in _RECORD.iter_unpack(memoryview(data)[_COUNT.size : at]):
-        found.append(NewPiece(piece_id, raw, codec, data[at : at + stored]))
+    found, view = [], memoryview(data)
+    for piece_id, raw, stored, codec in _RECORD.iter_unpack(view[_COUNT.size : at]):
+        found.append(NewPiece(piece_id, raw, codec, view[at : at + stored]))
         at += stored
     return found
 
@@ -80,8 +85,11 @@ def unpack_new(data: bytes) -> list[NewPiece]:
 def read_exactly(stream: BinaryIO, count: int) -> bytes:
     """Read `count` bytes. Raises EOFError when the other side is gone."""
     data = stream.read(count)
-    if len(data) != count:
-        raise EOFError
+    while len(data) < count:  # as much as there was
+        more = stream.read(count - len(data))
+        if not more:
+            raise EOFError
+        data += more
     return data
 
 

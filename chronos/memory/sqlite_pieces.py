@@ -9,15 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from itertools import groupby
+from typing import BinaryIO
 
 from blake3 import blake3
 
 from chronos.memory.sqlite_frames import HELD, ID_BYTES, PIECE_BYTES, NewPiece, send, send_new
 from chronos.memory.sqlite_view import Pages
-from chronos.memory.sqlite_workers import Block, Worker
+from chronos.memory.sqlite_workers import BLOCK_PIECES, Block, Piped, Work, Worker
 
-_BLOCK_PIECES = 16
-_BLOCK_BYTES = _BLOCK_PIECES * PIECE_BYTES
+_BLOCK_BYTES = BLOCK_PIECES * PIECE_BYTES
 _WORKERS = 2
 # Pieces in which two copies of one database may differ: file versions, change counter, schema cookie,
 # version-valid-for and the version of SQLite that wrote last.
@@ -36,11 +36,11 @@ class Cutter:
 
     def __init__(
         self,
-        write: Callable[[bytes | memoryview], object],
+        stream: BinaryIO,
         known: set[bytes],
         make_encoder: Callable[[], Encode] | None = None,
     ) -> None:
-        self._write = write
+        self._stream = stream
         self._known = known
         self._make_encoder = make_encoder
         self._identity = blake3()
@@ -72,7 +72,10 @@ class Cutter:
             self._hold(block.ids)
             return
         self._flush()
-        self._write(block.frames)
+        if isinstance(block.frames, Piped):
+            block.frames.pass_on(self._stream)
+        else:
+            self._stream.write(block.frames)
 
     def _pass_held(self, ids: bytes) -> None:
         self._hold(ids)
@@ -86,12 +89,12 @@ class Cutter:
     def _flush(self) -> None:
         """Send what has been put off, so that there are few frames."""
         if ids := b"".join(self._held):
-            send(self._write, HELD, ids)
+            send(self._stream.write, HELD, ids)
         self._held = []
 
     def _blocks(self, pages: Pages, first: int, behind: int) -> Iterator[Block]:
         """Yield the pieces of a range in order, read by workers where that pays and they can be had."""
-        starts, work = range(first, behind, _BLOCK_PIECES), self._work_on(pages, behind)
+        starts, work = range(first, behind, BLOCK_PIECES), self._work_on(pages, behind)
         with ExitStack() as stack:
             workers: list[Worker] = []
             with suppress(OSError):  # then this process does what the missing ones would have done
@@ -100,15 +103,15 @@ class Cutter:
                     stack.callback(workers[-1].stop)
             for number, start in enumerate(starts):
                 turn = number % _WORKERS
-                yield workers[turn].take() if turn < len(workers) else work(start)
+                yield workers[turn].take() if turn < len(workers) else Block(*work(start))
 
-    def _work_on(self, pages: Pages, behind: int) -> Callable[[int], Block]:
+    def _work_on(self, pages: Pages, behind: int) -> Work:
         """Return the function with which one process reads, hashes and compresses a block."""
         encode: Encode | None = None
         # One and the same buffer, which stays in the processor's cache.
         buffer = memoryview(bytearray(_BLOCK_BYTES))
 
-        def work(start: int) -> Block:
+        def work(start: int) -> tuple[bytes, bytes]:
             nonlocal encode
             offset = start * PIECE_BYTES
             length = min(_BLOCK_BYTES, behind * PIECE_BYTES - offset, pages.size - offset)
@@ -119,7 +122,7 @@ class Cutter:
             if self._make_encoder is not None and not self._known.issuperset(ids):
                 encode = encode or self._make_encoder()
                 frames = _frames(ids, pieces, self._known, encode)
-            return Block(b"".join(ids), frames)
+            return b"".join(ids), frames
 
         return work
 

@@ -77,4 +77,4 @@ def _runs(child: Child, size: int) -> Iterator[bytes | list[StoredChunk]]:
             assert tag == NEW
             pieces = unpack_new(data)
             left -= len(pieces)
-            yield [StoredChunk(piece.id, piece.codec, bytes(piece.stored), piece.raw_bytes) for piece in pieces]
+            yield [StoredChunk(piece.id, piece.codec, piece.stored, piece.raw_bytes) for piece in pieces]

@@ -8,38 +8,48 @@ from __future__ import annotations
 
 import os
 import signal
+import struct
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple, TypeAlias
 
-from chronos.background import widen_pipe
-from chronos.memory.sqlite_frames import (
-    FAILURE,
-    HELD,
-    NEW,
-    read_exactly,
-    read_head,
-    read_json,
-    send,
-    send_json,
-)
+from chronos.background import move_bytes, widen_pipe
+from chronos.memory.sqlite_frames import ID_BYTES, read_exactly, read_json, to_json
 from chronos.memory.sqlite_view import MovedError
 
-_BUFFER_BYTES = 64 * 1024
+BLOCK_PIECES = 16
+# Of a fixed length, so that one read takes it and nothing behind it: how long the ids are, or none after a failure; how
+# long is what follows; the ids.
+_HEAD = struct.Struct(f"<iQ{BLOCK_PIECES * ID_BYTES}s")
+_FAILED = -1
+# Returns ids and frames (see Block) of the block that begins with a piece. Raises MovedError, OSError.
+Work: TypeAlias = Callable[[int], tuple[bytes, bytes]]
+
+
+class Piped(NamedTuple):
+    """Bytes that still are in the pipe of a worker."""
+
+    pipe: BinaryIO
+    length: int
+
+    def pass_on(self, stream: BinaryIO) -> None:
+        """Write them to a buffered stream. Raises OSError, RuntimeError when the worker ended in their midst."""
+        if move_bytes(self.pipe, stream, self.length):
+            raise _early_end()
 
 
 class Block(NamedTuple):
     """Some consecutive pieces: the ids of all, back to back, and the frames to send where not all of them are held."""
 
     ids: bytes
-    frames: bytes
+    frames: bytes | Piped = b""
 
 
 class Worker:
     """A process that works on some blocks, in order. Raises OSError when there can be no other process."""
 
-    def __init__(self, work: Callable[[int], Block], starts: Iterable[int]) -> None:
+    def __init__(self, work: Work, starts: Iterable[int]) -> None:
         reading, writing = os.pipe()
         try:
             self._process = os.fork()
@@ -52,23 +62,21 @@ class Worker:
             widen_pipe(writing)
             _work(work, starts, writing)
         os.close(writing)
-        self._blocks = open(reading, "rb", _BUFFER_BYTES)  # noqa: SIM115 - closed by stop
+        self._blocks = open(reading, "rb", 0)  # noqa: SIM115 - closed by stop
 
     def take(self) -> Block:
-        """Return the next block. Raises MovedError and OSError as the work on it did, RuntimeError after a kill."""
-        frames = b""
+        """Return the next block; its frames have to be passed on before the one after it.
+
+        Raises MovedError and OSError as the work on it did, RuntimeError after a kill.
+        """
         try:
-            while True:
-                tag, length = read_head(self._blocks)
-                data = read_exactly(self._blocks, length)
-                if tag == HELD:
-                    return Block(data, frames)
-                if tag == FAILURE:
-                    told = read_json(data)
-                    raise MovedError if told is None else OSError(*told)
-                frames = data
+            count, length, ids = _HEAD.unpack(read_exactly(self._blocks, _HEAD.size))
+            if count == _FAILED:
+                told = read_json(read_exactly(self._blocks, length))
+                raise MovedError if told is None else OSError(*told)
         except EOFError:
-            raise RuntimeError("a process that read the database ended early") from None
+            raise _early_end() from None
+        return Block(ids[:count], Piped(self._blocks, length) if length else b"")
 
     def stop(self) -> None:
         """End the process, however much it has left."""
@@ -78,13 +86,17 @@ class Worker:
         os.waitpid(self._process, 0)
 
 
-def _work(work: Callable[[int], Block], starts: Iterable[int], writing: int) -> None:
+def _early_end() -> RuntimeError:
+    return RuntimeError("a process that read the database ended early")
+
+
+def _work(work: Work, starts: Iterable[int], writing: int) -> None:
     """Be the process of a worker: whoever waits for the end of the child's output does not wait for this one."""
     try:
         for standard in (0, 1):
             os.close(standard)
-        with open(writing, "wb", _BUFFER_BYTES) as stream:
-            _write_blocks(work, starts, stream.write, stream.flush)
+        with open(writing, "wb") as stream:
+            _write_blocks(work, starts, stream)
     except BrokenPipeError:  # nobody waits for more
         pass
     except BaseException:  # noqa: BLE001 - the parent says that this process ended early; here is why
@@ -93,20 +105,21 @@ def _work(work: Callable[[int], Block], starts: Iterable[int], writing: int) -> 
         os._exit(0)
 
 
-def _write_blocks(
-    work: Callable[[int], Block], starts: Iterable[int], write: Callable[[bytes | memoryview], object],
-    flush: Callable[[], object],
-) -> None:  # fmt: skip
+def _write_blocks(work: Work, starts: Iterable[int], stream: BinaryIO) -> None:
     try:
         for start in starts:
-            block = work(start)
-            if block.frames:
-                send(write, NEW, block.frames)
-            send(write, HELD, block.ids)
-            flush()
+            ids, frames = work(start)
+            stream.write(_HEAD.pack(len(ids), len(frames), ids))
+            stream.write(frames)
+            stream.flush()
     except MovedError:
-        send_json(write, FAILURE, None)
+        _write_failure(stream, None)
     except BrokenPipeError:
         raise
     except OSError as cause:
-        send_json(write, FAILURE, [cause.errno, cause.strerror])
+        _write_failure(stream, [cause.errno, cause.strerror])
+
+
+def _write_failure(stream: BinaryIO, told: object) -> None:
+    data = to_json(told)
+    stream.write(_HEAD.pack(_FAILED, len(data), b"") + data)

@@ -13,9 +13,10 @@ from pathlib import Path
 
 from chronos.errors import BadPathError, DamagedParcelError, NewerFormatError, UnsupportedError
 from chronos.files import display, translate_os_errors
+from chronos.layout import ChunkLocation
 from chronos.parcel import layout
 from chronos.parcel.layout import Bundle, Span
-from chronos.pool import LARGEST_CHUNK_BYTES, ChunkLocation, PoolReader, StoredChunk, digest, new_digest
+from chronos.pool import LARGEST_CHUNK_BYTES, PoolReader, StoredChunk, digest, new_digest
 
 _PIECE_BYTES = 1024 * 1024
 

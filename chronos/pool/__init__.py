@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from chronos.pool.pack import (
         PACK_LIMIT_BYTES,
         RECORD_BYTES,
-        ChunkLocation,
         PackFile,
         PackWriter,
         WrittenPack,
@@ -46,7 +45,6 @@ __all__ = [
     "PACK_LIMIT_BYTES",
     "PAGED_PIECE_BYTES",
     "RECORD_BYTES",
-    "ChunkLocation",
     "ChunkProfile",
     "Compressor",
     "Content",
@@ -81,7 +79,6 @@ _HOMES = {
     "PACK_LIMIT_BYTES": "pack",
     "PAGED_PIECE_BYTES": "chunker",
     "RECORD_BYTES": "pack",
-    "ChunkLocation": "pack",
     "ChunkProfile": "chunker",
     "Compressor": "compressor",
     "Content": "content",

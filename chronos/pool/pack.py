@@ -19,7 +19,8 @@ from blake3 import blake3
 
 from chronos.background import in_background
 from chronos.errors import DamagedPackError
-from chronos.files import start_writing_back, translate_os_errors
+from chronos.files import start_writing_back, translate_os_errors, write_all
+from chronos.layout import ChunkLocation
 from chronos.pool.codec import LARGEST_CHUNK_BYTES, StoredChunk, decode, digest
 from chronos.pool.compressor import Compressor
 
@@ -33,16 +34,7 @@ RECORD_BYTES = RECORD.size
 _BATCH_BYTES = 2 * 1024 * 1024
 _BATCHES_AHEAD = 3
 # Id, raw length, codec and stored bytes of a chunk.
-_Packed: TypeAlias = tuple[bytes, int, int, bytes]
-
-
-class ChunkLocation(msgspec.Struct, frozen=True):
-    """Where one chunk lies in a pack: byte offset, stored and raw length in bytes, codec."""
-
-    offset: int
-    stored_bytes: int
-    raw_bytes: int
-    codec: int
+_Packed: TypeAlias = tuple[bytes, int, int, bytes | memoryview]
 
 
 class WrittenPack(msgspec.Struct, frozen=True):
@@ -72,7 +64,8 @@ class PackWriter:
         self._pending_bytes = 0
         self._batches = 0
         self._records: list[tuple[bytes, int, int, int, int]] = []
-        self._buffer = bytearray(MAGIC)
+        self._buffer: list[bytes | memoryview] = [MAGIC]
+        self._buffered_bytes = len(MAGIC)
         self._written = 0
         self._hash = blake3()
         with translate_os_errors(f"cannot write {path}"):
@@ -81,7 +74,7 @@ class PackWriter:
     @property
     def size(self) -> int:
         """Bytes appended so far; what is still being compressed counts in full."""
-        return self._written + len(self._buffer) + self._pending_bytes + self._batch_bytes
+        return self._written + self._buffered_bytes + self._pending_bytes + self._batch_bytes
 
     def add(self, chunk_id: bytes, data: bytes) -> None:
         """Append one chunk."""
@@ -96,20 +89,19 @@ class PackWriter:
 
     def add_stored(self, chunk: StoredChunk) -> None:
         """Append one chunk in the form that it is stored in."""
-        self._append([(chunk.id, chunk.raw_bytes, chunk.codec, chunk.stored)])
+        self._append(chunk.id, chunk.raw_bytes, chunk.codec, chunk.stored)
 
     def finish(self) -> WrittenPack:
         """Write index and footer, sync and close. Nothing may be added afterwards."""
         while self._pending:
             self._take_pending()
-        self._append(self._next_batch()())
+        self._append_all(self._next_batch()())
         self._batch, self._batch_bytes = [], 0
         index = b"".join(RECORD.pack(*record) for record in self._records)
         offset = self.size
         checksum = digest(index)
         self._flush()
-        self._buffer += index + FOOTER.pack(offset, len(self._records), self._hash.digest(), checksum, _END)
-        self._flush()
+        self._write(index + FOOTER.pack(offset, len(self._records), self._hash.digest(), checksum, _END))
         with translate_os_errors(f"cannot write {self._path}"):
             os.fsync(self._stream.fileno())
             self._stream.close()
@@ -128,27 +120,32 @@ class PackWriter:
     def _take_pending(self) -> None:
         size, result = self._pending.popleft()
         self._pending_bytes -= size
-        self._append(result())
+        self._append_all(result())
 
-    def _append(self, packed: list[_Packed]) -> None:
-        for chunk_id, raw_bytes, codec, stored in packed:
-            offset = self._written + len(self._buffer)
-            self._records.append((chunk_id, offset, len(stored), raw_bytes, int(codec)))
-            self._buffer += stored
-            self._spend(len(stored) + RECORD_BYTES)
-            if len(self._buffer) >= _BUFFER_BYTES:
-                self._flush()
+    def _append_all(self, packed: list[_Packed]) -> None:
+        for one in packed:
+            self._append(*one)
+
+    def _append(self, chunk_id: bytes, raw_bytes: int, codec: int, stored: bytes | memoryview) -> None:
+        self._records.append((chunk_id, self._written + self._buffered_bytes, len(stored), raw_bytes, int(codec)))
+        self._buffer.append(stored)
+        self._buffered_bytes += len(stored)
+        self._spend(len(stored) + RECORD_BYTES)
+        if self._buffered_bytes >= _BUFFER_BYTES:
+            self._flush()
 
     def _flush(self) -> None:
+        frames = b"".join(self._buffer)
+        self._buffer, self._buffered_bytes = [], 0
+        self._hash.update(frames)
+        self._write(frames)
+
+    def _write(self, data: bytes) -> None:
         with translate_os_errors(f"cannot write {self._path}"):
-            self._hash.update(self._buffer)
-            view = memoryview(self._buffer)
-            while view:
-                view = view[self._stream.write(view) or 0 :]
-        if len(self._buffer) >= _BUFFER_BYTES:
-            start_writing_back(self._stream.fileno(), self._written, len(self._buffer))
-        self._written += len(self._buffer)
-        self._buffer = bytearray()
+            write_all(self._stream.fileno(), data)
+        if len(data) >= _BUFFER_BYTES:
+            start_writing_back(self._stream.fileno(), self._written, len(data))
+        self._written += len(data)
 
 
 class PackFile:

@@ -12,9 +12,10 @@ from typing import NamedTuple, TypeAlias, TypeVar
 
 from chronos.background import in_background
 from chronos.errors import ChronosError, DamagedPackError, IntegrityError, MissingChunkError, StorageError
+from chronos.layout import ChunkLocation
 from chronos.pool.codec import StoredChunk
 from chronos.pool.content import CHUNK_ID_BYTES, Content
-from chronos.pool.pack import ChunkLocation, PackFile
+from chronos.pool.pack import PackFile
 
 _OPEN_PACKS = 16
 _LISTS = 2  # of chunks are kept: what is restored, and what is there; for 2 GB each is 3 MB

@@ -10,9 +10,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from chronos.layout import ChunkLocation
 from chronos.memory import CaptureWork, Present, ReplaceWork, StoreState
 from chronos.memory.sqlite import SqliteKind
-from chronos.pool import ChunkLocation, Content, ContentSink, HashingSink, PoolReader, PoolWriter
+from chronos.pool import Content, ContentSink, HashingSink, PoolReader, PoolWriter
 from chronos.stat_cache import StatCache
 
 KIND = SqliteKind()

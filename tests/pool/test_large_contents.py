@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from chronos.catalog import ChunkPlace, open_catalog
+from chronos.catalog import open_catalog
 from chronos.errors import MissingChunkError
+from chronos.layout import ChunkLocation
 from chronos.pool import (
     LIST_PROFILE,
-    ChunkLocation,
     Compressor,
     Content,
     HashingSink,
@@ -129,7 +129,7 @@ def test_many_chunks_are_found_as_one_is() -> None:
     catalog = open_catalog(None)
     ids = [digest(b"%d" % number) for number in range(2500)]
     for name, some in (("one", ids[:2000]), ("two", ids[1500:2200])):
-        catalog.add_pack("main", name, 9, [(one, ChunkPlace(1, 2, 3, 0)) for one in some])
+        catalog.add_pack("main", name, 9, [(one, ChunkLocation(1, 2, 3, 0)) for one in some])
     found = catalog.find_many(ids)
     assert {one: sorted(found.get(one, []), key=repr) for one in ids} == {
         one: sorted(catalog.find_chunks(one), key=repr) for one in ids

@@ -18,10 +18,10 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from chronos.errors import DamagedPackError, IntegrityError
+from chronos.layout import ChunkLocation
 from chronos.pool import (
     FILE_PROFILE,
     LIST_PROFILE,
-    ChunkLocation,
     ChunkProfile,
     Content,
     HashingSink,
