@@ -1,7 +1,8 @@
 """Cutting a database into pieces of 64 KiB in the child: read, hash, and send what the pool does not hold.
 
-Workers take turns at blocks of 1 MiB (smaller and larger ones are slower). New pieces are compressed here, so that the
-pipe carries a fifth of them: the whole 2 GB take 4 s so, and 7 s where the parent compresses.
+Workers take turns at blocks of 4 MiB, of which they read 1 MiB at a time (smaller and larger ones are slower). New
+pieces are compressed here, so that the pipe carries a fifth of them: the whole 2 GB take 4 s so, and 7 s where the
+parent compresses.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from chronos.memory.sqlite_frames import HELD, ID_BYTES, PIECE_BYTES, NewPiece, 
 from chronos.memory.sqlite_view import Pages
 from chronos.memory.sqlite_workers import BLOCK_PIECES, Block, Piped, Work, Worker
 
-_BLOCK_BYTES = BLOCK_PIECES * PIECE_BYTES
+_READ_BYTES = 1024 * 1024
 _WORKERS = 2
 # Pieces in which two copies of one database may differ: file versions, change counter, schema cookie,
 # version-valid-for and the version of SQLite that wrote last.
@@ -109,34 +110,39 @@ class Cutter:
         """Return the function with which one process reads, hashes and compresses a block."""
         encode: Encode | None = None
         # One and the same buffer, which stays in the processor's cache.
-        buffer = memoryview(bytearray(_BLOCK_BYTES))
+        buffer = memoryview(bytearray(_READ_BYTES))
 
         def work(start: int) -> tuple[bytes, bytes]:
             nonlocal encode
-            offset = start * PIECE_BYTES
-            length = min(_BLOCK_BYTES, behind * PIECE_BYTES - offset, pages.size - offset)
-            pages.read_into(buffer[:length], offset)
-            pieces = [buffer[at : min(at + PIECE_BYTES, length)] for at in range(0, length, PIECE_BYTES)]
-            ids = [blake3(piece).digest() for piece in pieces]
-            frames = b""
-            if self._make_encoder is not None and not self._known.issuperset(ids):
-                encode = encode or self._make_encoder()
-                frames = _frames(ids, pieces, self._known, encode)
-            return b"".join(ids), frames
+            end = min((start + BLOCK_PIECES) * PIECE_BYTES, behind * PIECE_BYTES, pages.size)
+            found, frames, has_new = list[bytes](), list[bytes | memoryview](), False
+            for offset in range(start * PIECE_BYTES, end, _READ_BYTES):
+                length = min(_READ_BYTES, end - offset)
+                pages.read_into(buffer[:length], offset)
+                pieces = [buffer[at : min(at + PIECE_BYTES, length)] for at in range(0, length, PIECE_BYTES)]
+                ids = [blake3(piece).digest() for piece in pieces]
+                found += ids
+                if self._make_encoder is None or self._known.issuperset(ids):
+                    send(frames.append, HELD, b"".join(ids))
+                    continue
+                has_new, encode = True, encode or self._make_encoder()
+                _send_pieces(frames.append, ids, pieces, self._known, encode)
+            return b"".join(found), b"".join(frames) if has_new else b""
 
         return work
 
 
-def _frames(ids: list[bytes], pieces: list[memoryview], known: set[bytes], encode: Encode) -> bytes:
-    """Return what to send of pieces, in order; those that are sent are known from then on."""
-    sent: list[bytes | memoryview] = []
+def _send_pieces(
+    write: Callable[[bytes | memoryview], object], ids: list[bytes], pieces: list[memoryview], known: set[bytes],
+    encode: Encode,
+) -> None:  # fmt: skip
+    """Send pieces in order: of those that are known their ids; the others are known from then on."""
     for is_known, run in groupby(zip(ids, pieces, strict=True), lambda one: one[0] in known):
         if is_known:
-            send(sent.append, HELD, b"".join([piece_id for piece_id, _ in run]))
+            send(write, HELD, b"".join([piece_id for piece_id, _ in run]))
         else:
-            send_new(sent.append, [NewPiece(piece_id, len(piece), *encode(piece)) for piece_id, piece in run])
+            send_new(write, [NewPiece(piece_id, len(piece), *encode(piece)) for piece_id, piece in run])
     known.update(ids)
-    return b"".join(sent)
 
 
 def _runs(pages: Pages, reused: bytes) -> Iterator[tuple[int, int]]:

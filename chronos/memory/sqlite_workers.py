@@ -18,7 +18,7 @@ from chronos.background import move_bytes, widen_pipe
 from chronos.memory.sqlite_frames import ID_BYTES, read_exactly, read_json, to_json
 from chronos.memory.sqlite_view import MovedError
 
-BLOCK_PIECES = 16
+BLOCK_PIECES = 64
 # Of a fixed length, so that one read takes it and nothing behind it: how long the ids are, or none after a failure; how
 # long is what follows; the ids.
 _HEAD = struct.Struct(f"<iQ{BLOCK_PIECES * ID_BYTES}s")
