@@ -22,13 +22,17 @@ def widen_pipe(descriptor: int) -> None:
 def move_bytes(source: BinaryIO, target: BinaryIO, count: int) -> int:
     """Move `count` bytes from an unbuffered pipe to a stream over another one; return how many did not come.
 
-    Linux hands the pages of one pipe to the other, and copies nothing.
+    Linux hands the pages of one pipe to the other, and copies nothing. Raises OSError.
     """
     target.flush()
-    if hasattr(os, "splice"):
-        while count and (moved := os.splice(source.fileno(), target.fileno(), count)):
-            count -= moved
-        return count
+    left = count
+    try:
+        while left and (moved := os.splice(source.fileno(), target.fileno(), left)):
+            left -= moved
+        return left
+    except (AttributeError, OSError):  # other systems have it not, and some sandboxes refuse it
+        if left < count:
+            raise
     while count and (data := source.read(min(count, _PIPE_BYTES))):
         count -= len(data)
         target.write(data)

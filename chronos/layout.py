@@ -1,4 +1,4 @@
-"""Where everything lies in a store. Only names: nothing here opens a file.
+"""Where everything lies in a store: the names of files, and a chunk in its pack. Nothing here opens a file.
 
 The layout is format 1 of `docs/format.md`.
 """

@@ -8,11 +8,11 @@ from chronos.layout import ChunkLocation
 
 
 class ChunkRow(msgspec.Struct, frozen=True):
-    """Where one chunk lies: the timeline and name of a pack, and the place in it."""
+    """Where one chunk lies: the timeline and name of a pack, and where in it."""
 
     timeline: str
     pack: str
-    place: ChunkLocation
+    location: ChunkLocation
 
 
 class CheckpointRow(msgspec.Struct, frozen=True):

@@ -243,15 +243,15 @@ class Store:
 
     def find_chunks(self, chunk_id: bytes) -> list[tuple[Path, ChunkLocation]]:
         """Return every pack that holds a chunk, and where in it."""
-        return [self._placed(row) for row in self.catalog.find_chunks(chunk_id)]
+        return [self._located(row) for row in self.catalog.find_chunks(chunk_id)]
 
     def find_many(self, chunk_ids: Sequence[bytes]) -> dict[bytes, list[tuple[Path, ChunkLocation]]]:
         """Return the same for many chunks."""
         found = self.catalog.find_many(chunk_ids)
-        return {chunk_id: [self._placed(row) for row in rows] for chunk_id, rows in found.items()}
+        return {chunk_id: [self._located(row) for row in rows] for chunk_id, rows in found.items()}
 
-    def _placed(self, row: ChunkRow) -> tuple[Path, ChunkLocation]:
-        return self.layout.pack(row.timeline, row.pack), row.place
+    def _located(self, row: ChunkRow) -> tuple[Path, ChunkLocation]:
+        return self.layout.pack(row.timeline, row.pack), row.location
 
     def piece_ids(self, content: Content) -> Sequence[bytes]:
         """Return the pieces that a content had when it was kept, or none when that cannot be read any more."""

@@ -51,7 +51,6 @@ def _capture(request: dict[str, Any], requests: BinaryIO, answers: BinaryIO) -> 
     widen_pipe(1)
     reused = read_frame(requests)[1]
     assert len(reused) % ID_BYTES == 0
-    known = {reused[start : start + ID_BYTES] for start in range(0, len(reused), ID_BYTES)}
     place, deadline = bytes.fromhex(request["place"]), time.monotonic() + request["timeout_s"]
     make_encoder = partial(_make_encoder, request["compresses"]) if request["wants_bytes"] else None
     attempt, is_held = 0, False
@@ -62,6 +61,8 @@ def _capture(request: dict[str, Any], requests: BinaryIO, answers: BinaryIO) -> 
         if view is None:
             time.sleep(_PAUSE_S)
             continue
+        # Of each attempt: whether the parent has kept what the one before it sent, nobody knows.
+        known = {reused[start : start + ID_BYTES] for start in range(0, len(reused), ID_BYTES)}
         cutter = Cutter(answers, known, make_encoder)
         is_database = bool(view.facts["readable"])
         parts = [(part.decode(), pages.size) for part, pages in view.parts.items()]

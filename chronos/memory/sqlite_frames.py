@@ -29,7 +29,7 @@ class NewPiece(NamedTuple):
     id: bytes
     raw_bytes: int
     codec: int
-    stored: bytes | memoryview
+    stored: bytes
 
 
 def send(write: Callable[[bytes | memoryview], object], tag: bytes, *parts: bytes | memoryview) -> None:
@@ -41,7 +41,7 @@ def send(write: Callable[[bytes | memoryview], object], tag: bytes, *parts: byte
 
 def send_json(write: Callable[[bytes | memoryview], object], tag: bytes, value: object) -> None:
     """Write one frame that holds a JSON document."""
-    send(write, tag, to_json(value))
+    send(write, tag, encode_json(value))
 
 
 def send_new(write: Callable[[bytes | memoryview], object], pieces: list[NewPiece]) -> None:
@@ -62,7 +62,7 @@ def read_frame(stream: BinaryIO) -> tuple[bytes, bytes]:
     return tag, read_exactly(stream, length)
 
 
-def to_json(value: object) -> bytes:
+def encode_json(value: object) -> bytes:
     """Return a document as a frame holds it."""
     return json.dumps(value).encode()
 
@@ -75,9 +75,9 @@ def read_json(data: bytes) -> Any:
 def unpack_new(data: bytes) -> list[NewPiece]:
     """Return what `send_new` was given, from the data of its frame."""
     at = _COUNT.size + _COUNT.unpack_from(data)[0] * _RECORD.size
-    found, view = [], memoryview(data)
-    for piece_id, raw, stored, codec in _RECORD.iter_unpack(view[_COUNT.size : at]):
-        found.append(NewPiece(piece_id, raw, codec, view[at : at + stored]))
+    found = []
+    for piece_id, raw, stored, codec in _RECORD.iter_unpack(memoryview(data)[_COUNT.size : at]):
+        found.append(NewPiece(piece_id, raw, codec, data[at : at + stored]))  # a view would keep all of the frame
         at += stored
     return found
 

@@ -1,7 +1,7 @@
 """Cutting a database into pieces of 64 KiB in the child: read, hash, and send what the pool does not hold.
 
-Workers take turns at blocks of 4 MiB, of which they read 1 MiB at a time (smaller and larger ones are slower). New
-pieces are compressed here, so that the pipe carries a fifth of them: the whole 2 GB take 4 s so, and 7 s where the
+Workers take turns at blocks of 4 MiB, of a small database of 1 MiB, and read 1 MiB at a time (less and more is slower).
+New pieces are compressed here, so that the pipe carries a fifth of them: the whole 2 GB take 4 s so, and 7 s where the
 parent compresses.
 """
 
@@ -18,7 +18,8 @@ from chronos.memory.sqlite_frames import HELD, ID_BYTES, PIECE_BYTES, NewPiece, 
 from chronos.memory.sqlite_view import Pages
 from chronos.memory.sqlite_workers import BLOCK_PIECES, Block, Piped, Work, Worker
 
-_READ_BYTES = 1024 * 1024
+_READ_PIECES = 16
+_READ_BYTES = _READ_PIECES * PIECE_BYTES
 _WORKERS = 2
 # Pieces in which two copies of one database may differ: file versions, change counter, schema cookie,
 # version-valid-for and the version of SQLite that wrote last.
@@ -95,7 +96,9 @@ class Cutter:
 
     def _blocks(self, pages: Pages, first: int, behind: int) -> Iterator[Block]:
         """Yield the pieces of a range in order, read by workers where that pays and they can be had."""
-        starts, work = range(first, behind, BLOCK_PIECES), self._work_on(pages, behind)
+        is_large = behind - first >= 4 * _WORKERS * BLOCK_PIECES
+        step = BLOCK_PIECES if is_large else _READ_PIECES  # of few large blocks one worker would have more than others
+        starts, work = range(first, behind, step), self._work_on(pages, behind, step)
         with ExitStack() as stack:
             workers: list[Worker] = []
             with suppress(OSError):  # then this process does what the missing ones would have done
@@ -106,15 +109,15 @@ class Cutter:
                 turn = number % _WORKERS
                 yield workers[turn].take() if turn < len(workers) else Block(*work(start))
 
-    def _work_on(self, pages: Pages, behind: int) -> Work:
-        """Return the function with which one process reads, hashes and compresses a block."""
+    def _work_on(self, pages: Pages, behind: int, step: int) -> Work:
+        """Return the function with which one process reads, hashes and compresses a block of `step` pieces."""
         encode: Encode | None = None
         # One and the same buffer, which stays in the processor's cache.
         buffer = memoryview(bytearray(_READ_BYTES))
 
         def work(start: int) -> tuple[bytes, bytes]:
             nonlocal encode
-            end = min((start + BLOCK_PIECES) * PIECE_BYTES, behind * PIECE_BYTES, pages.size)
+            end = min((start + step) * PIECE_BYTES, behind * PIECE_BYTES, pages.size)
             found, frames, has_new = list[bytes](), list[bytes | memoryview](), False
             for offset in range(start * PIECE_BYTES, end, _READ_BYTES):
                 length = min(_READ_BYTES, end - offset)

@@ -15,7 +15,7 @@ from contextlib import suppress
 from typing import BinaryIO, NamedTuple, TypeAlias
 
 from chronos.background import move_bytes, widen_pipe
-from chronos.memory.sqlite_frames import ID_BYTES, read_exactly, read_json, to_json
+from chronos.memory.sqlite_frames import ID_BYTES, encode_json, read_exactly, read_json
 from chronos.memory.sqlite_view import MovedError
 
 BLOCK_PIECES = 64
@@ -121,5 +121,5 @@ def _write_blocks(work: Work, starts: Iterable[int], stream: BinaryIO) -> None:
 
 
 def _write_failure(stream: BinaryIO, told: object) -> None:
-    data = to_json(told)
+    data = encode_json(told)
     stream.write(_HEAD.pack(_FAILED, len(data), b"") + data)

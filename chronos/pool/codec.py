@@ -25,7 +25,7 @@ class StoredChunk(msgspec.Struct, frozen=True):
 
     id: bytes
     codec: int
-    stored: bytes | memoryview
+    stored: bytes
     raw_bytes: int
 
     def decoded(self) -> bytes:
@@ -48,9 +48,9 @@ def new_digest() -> blake3:
     return blake3()
 
 
-def decode(codec: int, stored: bytes | memoryview, raw_bytes: int) -> bytes:
+def decode(codec: int, stored: bytes, raw_bytes: int) -> bytes:
     """Return the `raw_bytes` bytes behind `stored`. Raises DamagedPackError on anything else."""
-    data = bytes(stored) if codec == Codec.RAW else _inflate_frame(stored, raw_bytes)
+    data = stored if codec == Codec.RAW else _inflate_frame(stored, raw_bytes)
     if len(data) != raw_bytes:
         raise DamagedPackError(f"a chunk has {len(data)} bytes where {raw_bytes} were recorded")
     return data
@@ -69,7 +69,7 @@ def decompress_text(data: bytes, limit_bytes: int) -> bytes:
     return text
 
 
-def _inflate_frame(stored: bytes | memoryview, raw_bytes: int) -> bytes:
+def _inflate_frame(stored: bytes, raw_bytes: int) -> bytes:
     """Decompress at once a frame that states the size which is expected: zstd then writes no byte more."""
     try:
         if zstandard.frame_content_size(stored) != raw_bytes:
@@ -82,7 +82,7 @@ def _inflate_frame(stored: bytes | memoryview, raw_bytes: int) -> bytes:
         raise DamagedPackError(f"a zstd frame is damaged: {cause}") from cause
 
 
-def inflate(stored: bytes | memoryview, limit_bytes: int) -> bytes:
+def inflate(stored: bytes, limit_bytes: int) -> bytes:
     """Return what the first zstd frame of `stored` holds, at most a byte over the limit. Raises DamagedPackError."""
     try:
         reader = zstandard.ZstdDecompressor(max_window_size=_LARGEST_WINDOW_BYTES).stream_reader(stored)

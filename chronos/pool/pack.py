@@ -34,7 +34,7 @@ RECORD_BYTES = RECORD.size
 _BATCH_BYTES = 2 * 1024 * 1024
 _BATCHES_AHEAD = 3
 # Id, raw length, codec and stored bytes of a chunk.
-_Packed: TypeAlias = tuple[bytes, int, int, bytes | memoryview]
+_Packed: TypeAlias = tuple[bytes, int, int, bytes]
 
 
 class WrittenPack(msgspec.Struct, frozen=True):
@@ -64,7 +64,7 @@ class PackWriter:
         self._pending_bytes = 0
         self._batches = 0
         self._records: list[tuple[bytes, int, int, int, int]] = []
-        self._buffer: list[bytes | memoryview] = [MAGIC]
+        self._buffer: list[bytes] = [MAGIC]
         self._buffered_bytes = len(MAGIC)
         self._written = 0
         self._hash = blake3()
@@ -126,7 +126,7 @@ class PackWriter:
         for one in packed:
             self._append(*one)
 
-    def _append(self, chunk_id: bytes, raw_bytes: int, codec: int, stored: bytes | memoryview) -> None:
+    def _append(self, chunk_id: bytes, raw_bytes: int, codec: int, stored: bytes) -> None:
         self._records.append((chunk_id, self._written + self._buffered_bytes, len(stored), raw_bytes, int(codec)))
         self._buffer.append(stored)
         self._buffered_bytes += len(stored)
@@ -228,13 +228,13 @@ def check_pack(path: Path) -> tuple[list[bytes], list[bytes], str]:
         stream.seek(-FOOTER.size, os.SEEK_END)
         frames = FOOTER.unpack(stream.read(FOOTER.size))[2]
         stream.seek(0)
-        for chunk_id, place in pack.chunks:
-            if place.offset != at:  # the magic, before the first
-                seen.update(stream.read(max(0, place.offset - at)))
-            stored = stream.read(place.stored_bytes)
+        for chunk_id, location in pack.chunks:
+            if location.offset != at:  # the magic, before the first
+                seen.update(stream.read(max(0, location.offset - at)))
+            stored = stream.read(location.stored_bytes)
             seen.update(stored)
-            at = place.offset + place.stored_bytes
-            (whole if _is_whole(chunk_id, place, stored) else damaged).append(chunk_id)
+            at = location.offset + location.stored_bytes
+            (whole if _is_whole(chunk_id, location, stored) else damaged).append(chunk_id)
     if damaged:
         problem = f"{len(damaged)} of its {len(whole) + len(damaged)} chunks are damaged"
     elif seen.digest() != frames:
@@ -242,11 +242,11 @@ def check_pack(path: Path) -> tuple[list[bytes], list[bytes], str]:
     return whole, damaged, problem
 
 
-def _is_whole(chunk_id: bytes, place: ChunkLocation, stored: bytes) -> bool:
-    if max(place.stored_bytes, place.raw_bytes) > LARGEST_CHUNK_BYTES:
+def _is_whole(chunk_id: bytes, location: ChunkLocation, stored: bytes) -> bool:
+    if max(location.stored_bytes, location.raw_bytes) > LARGEST_CHUNK_BYTES:
         return False
     try:
-        return digest(decode(place.codec, stored, place.raw_bytes)) == chunk_id
+        return digest(decode(location.codec, stored, location.raw_bytes)) == chunk_id
     except DamagedPackError:
         return False
 
@@ -262,15 +262,15 @@ def copy_chunks(path: Path, wanted: Callable[[bytes], bool], target: PackWriter)
         stream.seek(-FOOTER.size, os.SEEK_END)
         end, _, frames, _, _ = FOOTER.unpack(stream.read(FOOTER.size))
         stream.seek(0)
-        for chunk_id, place in sorted(pack.chunks, key=lambda item: item[1].offset):
-            if not position <= place.offset <= place.offset + place.stored_bytes <= end:
+        for chunk_id, location in sorted(pack.chunks, key=lambda item: item[1].offset):
+            if not position <= location.offset <= location.offset + location.stored_bytes <= end:
                 raise DamagedPackError(f"pack {path.name} has chunks that overlap")
-            found.update(stream.read(place.offset - position))
-            stored = stream.read(place.stored_bytes)
+            found.update(stream.read(location.offset - position))
+            stored = stream.read(location.stored_bytes)
             found.update(stored)
-            position = place.offset + place.stored_bytes
+            position = location.offset + location.stored_bytes
             if wanted(chunk_id):
-                target.add_stored(StoredChunk(chunk_id, place.codec, stored, place.raw_bytes))
+                target.add_stored(StoredChunk(chunk_id, location.codec, stored, location.raw_bytes))
         found.update(stream.read(end - position))
     if found.digest() != frames:
         raise DamagedPackError(f"pack {path.name} has damaged frames")

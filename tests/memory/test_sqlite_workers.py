@@ -7,17 +7,34 @@ import os
 import sqlite3
 import tempfile
 import time
+import tracemalloc
+from collections.abc import Iterator
 from contextlib import closing
+from io import BytesIO
 from pathlib import Path
 from typing import IO
 
 import pytest
 from blake3 import blake3
 
-from chronos.memory.sqlite_frames import ID_BYTES, PIECE_BYTES
+from chronos.memory import sqlite_child
+from chronos.memory.sqlite_frames import (
+    BEGIN,
+    END,
+    ID_BYTES,
+    KNOWN_IDS,
+    NEW,
+    PIECE_BYTES,
+    NewPiece,
+    read_frame,
+    send,
+    send_new,
+    unpack_new,
+)
 from chronos.memory.sqlite_pieces import Cutter
-from chronos.memory.sqlite_view import MovedError, open_view
+from chronos.memory.sqlite_view import MovedError, Pages, open_view
 from chronos.memory.sqlite_workers import BLOCK_PIECES, Block, Piped, Worker
+from chronos.pool import PoolWriter, StoredChunk
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +62,7 @@ def test_what_is_sent_does_not_depend_on_other_processes(place: Path, monkeypatc
     monkeypatch.setattr("os.fork", lambda: next(calls)())
     assert cut(place) == shared
     monkeypatch.setattr("os.fork", fork)
-    monkeypatch.delattr("os.splice")
+    monkeypatch.delattr("os.splice", raising=False)
     assert cut(place) == shared
 
 
@@ -89,32 +106,104 @@ def test_what_a_worker_meets_is_raised_by_whoever_takes_its_block() -> None:
             worker.stop()
 
 
-@pytest.mark.parametrize("hands_over", [True, False], ids=["by splice", "by copying"])
-def test_a_worker_that_is_killed_is_an_error_and_one_that_nobody_waits_for_ends(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hands_over: bool
+@pytest.mark.parametrize("how", ["by splice", "by copying"])
+def test_frames_of_a_worker_that_is_killed_in_their_midst_are_not_taken_for_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
-    if not hands_over:
-        monkeypatch.delattr("os.splice")
+    if how == "by copying":
+        monkeypatch.delattr("os.splice", raising=False)
+    more_than_a_pipe_holds = bytes(BLOCK_PIECES * PIECE_BYTES)
+    worker = Worker(lambda _: (os.urandom(BLOCK_PIECES * ID_BYTES), more_than_a_pipe_holds), range(3))
+    block = worker.take()
+    os.kill(worker._process, 9)
+    assert isinstance(block.frames, Piped)
+    with open(tmp_path / "sent", "wb") as sent, pytest.raises(RuntimeError, match="ended early"):
+        block.frames.pass_on(sent)
+    with pytest.raises(RuntimeError, match="ended early"):
+        worker.take()
+    worker.stop()
 
+
+def test_where_splice_is_refused_bytes_are_copied(monkeypatch: pytest.MonkeyPatch, place: Path) -> None:
+    expected = cut(place)
+    refused = []
+
+    def refuse(*_: int) -> int:
+        refused.append(1)
+        raise OSError(errno.ENOSYS, "not in this kernel")
+
+    monkeypatch.setattr("os.splice", refuse, raising=False)
+    assert cut(place) == expected and refused
+
+
+def test_a_worker_that_nobody_waits_for_ends(tmp_path: Path) -> None:
     def work(start: int) -> tuple[bytes, bytes]:
         tmp_path.joinpath(str(start)).touch()
-        return os.urandom(BLOCK_PIECES * ID_BYTES), b"x" * 3 * PIECE_BYTES
+        return os.urandom(BLOCK_PIECES * ID_BYTES), bytes(PIECE_BYTES)
 
-    worker = Worker(work, range(1000))
-    wait_for(tmp_path / "3")  # the pipe is full, and a block cut in its midst
-    os.kill(worker._process, 9)
-    whole = 0
-    with open(tmp_path / "sent", "wb") as sent, pytest.raises(RuntimeError, match="ended early"):
-        while True:
-            block = worker.take()
-            assert isinstance(block.frames, Piped)
-            block.frames.pass_on(sent)
-            whole += 1
-    assert 0 < whole < 1000 and (tmp_path / "sent").stat().st_size >= whole * 3 * PIECE_BYTES
-    worker.stop()
-    idle = Worker(work, range(1000))
-    idle.stop()
+    Worker(work, range(1000)).stop()
     assert not (tmp_path / "999").exists()
+
+
+def test_what_was_sent_before_the_database_moved_is_sent_again(
+    place: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def refuse() -> int:
+        raise BlockingIOError(errno.EAGAIN, "no more processes")
+
+    offsets, read_into = [], Pages.read_into
+
+    def move(pages: Pages, view: memoryview, offset: int) -> None:
+        offsets.append(offset)
+        if len(offsets) == 3:
+            raise MovedError
+        read_into(pages, view, offset)
+
+    monkeypatch.setattr("os.fork", refuse)
+    monkeypatch.setattr(Pages, "read_into", move)
+    requests = BytesIO()
+    send(requests.write, KNOWN_IDS, b"")
+    requests.seek(0)
+    request = {
+        "place": os.fsencode(place).hex(),
+        "timeout_s": 10,
+        "wants_bytes": True,
+        "compresses": False,
+        "base": None,
+    }
+    with open(tmp_path / "answers", "w+b") as answers:
+        sqlite_child._capture(request, requests, answers)
+        answers.seek(0)
+        frames = []
+        while answers.peek(1):
+            frames.append(read_frame(answers))
+    tags = [tag for tag, _ in frames]
+    assert tags.count(BEGIN) == 2 and tags[-1] == END
+    last = frames[len(tags) - tags[::-1].index(BEGIN) : -1]
+    sent = [piece for tag, data in last for piece in (unpack_new(data) if tag == NEW else ())]
+    assert b"".join(piece.stored for piece in sent) == place.read_bytes()
+
+
+def test_frames_of_which_little_is_kept_are_let_go(tmp_path: Path) -> None:
+    known: set[bytes] = set()
+
+    def frames() -> Iterator[list[StoredChunk]]:
+        for _ in range(100):
+            found: list[bytes | memoryview] = []
+            pieces = [NewPiece(os.urandom(ID_BYTES), PIECE_BYTES, 0, os.urandom(PIECE_BYTES)) for _ in range(15)]
+            known.update(piece.id for piece in pieces)
+            send_new(found.append, [*pieces, NewPiece(os.urandom(ID_BYTES), 10, 0, bytes(10))])
+            data = b"".join(found[1:])
+            yield [StoredChunk(one.id, one.codec, one.stored, one.raw_bytes) for one in unpack_new(data)]
+
+    writer = PoolWriter(tmp_path, known.__contains__)
+    tracemalloc.start()
+    try:
+        writer.add_paged(1600 * PIECE_BYTES, frames())
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 30_000_000 < 100 * 15 * PIECE_BYTES
 
 
 def cut(place: Path, known: frozenset[bytes] | set[bytes] = frozenset()) -> bytes:
