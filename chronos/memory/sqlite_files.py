@@ -23,7 +23,7 @@ _SMALLEST_PAGE, _LARGEST_PAGE = 512, 65536
 _SETTLED_NS = 50_000_000
 _COARSE_SETTLED_NS = 2_000_000_000
 # The numbers that `numbers_at` gives for each file, and which of them is the change time.
-_NUMBERS, _CTIME_AT = 5, 3
+NUMBERS, _CTIME_AT = 5, 3
 _GRACE_S = 0.2
 _COPY_BYTES = 1024 * 1024
 JOURNAL_MAGIC = bytes.fromhex("d9d505f920a163d7")
@@ -71,7 +71,7 @@ def is_same_place(now: tuple[object, ...], before: tuple[object, ...]) -> bool:
     Change times do not count: moving a file away and back alters them.
     """
     is_same = [old == new for old, new in zip(before, now, strict=False)]
-    del is_same[_CTIME_AT::_NUMBERS]
+    del is_same[_CTIME_AT::NUMBERS]
     return len(now) == len(before) and all(is_same)
 
 
@@ -175,7 +175,7 @@ def _numbers(path: bytes) -> tuple[int, ...]:
     try:
         found = os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
-        return (0,) * _NUMBERS
+        return (0,) * NUMBERS
     return found.st_mode, found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
 
 

@@ -6,16 +6,20 @@ import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
+from chronos.background import in_background
 from chronos.errors import IntegrityError, StoreChangedError, StoreInUseError
 from chronos.files import move_to_free_name
-from chronos.memory import StoreState, sqlite_replace
+from chronos.memory import StoreState, sqlite_reader, sqlite_replace
 from tests.memory.sqlite_world import KIND, Pool, check_bank, identify, listing, make_bank
 
 _USER = """
@@ -216,6 +220,35 @@ def test_a_locked_database_is_refused_with_the_process_that_uses_it(
         assert listing(place.parent) == before
         assert ask(user, "COMMIT") == "[]"
     assert check_bank(place) == 1
+
+
+@pytest.mark.parametrize("mode", ["wal", "delete", "truncate"])
+def test_what_is_committed_while_a_restore_waits_for_the_lock_is_not_overwritten(
+    pool: Pool, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    has_asked = threading.Event()
+
+    def ask_child(at: Path, request: Mapping[str, Any]) -> Any:
+        if request["work"] == "overwrite":
+            has_asked.set()
+        return sqlite_reader.ask(at, request)
+
+    monkeypatch.setattr(sqlite_replace, "ask", ask_child)
+    make_bank(place, mode)
+    state = pool.capture(place)
+    step(place, "later")
+    with using(place, "BEGIN IMMEDIATE") as user:
+        work = pool.replace_work(tmp_path / "trash", KIND.look(place), timeout_s=10)
+        replaced = in_background(lambda: KIND.replace(place, state, work))
+        assert has_asked.wait(20)
+        time.sleep(0.5)  # the child has looked at the place by then, and waits
+        assert ask(user, "INSERT INTO steps (filler) VALUES ('at the last moment')") == "[]"
+        assert ask(user, "COMMIT") == "[]"
+        with pytest.raises(StoreChangedError):
+            replaced()
+        assert ask(user, "SELECT count(*) FROM steps") == "[(2,)]"
+        assert ask(user, "INSERT INTO steps (filler) VALUES ('goes on')") == "[]"
+    assert check_bank(place) == 3
 
 
 def test_a_database_in_use_cannot_be_taken_away(pool: Pool, place: Path, tmp_path: Path) -> None:
