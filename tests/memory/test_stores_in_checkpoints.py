@@ -46,6 +46,31 @@ def stores_of(repo: RepoBuilder, checkpoint: str) -> dict[str, str]:
     return {record.path: record.kind for record in repo.engine().show_checkpoint(checkpoint).memory}
 
 
+@pytest.mark.parametrize("mode", ["delete", "wal"])
+def test_a_committed_database_comes_back_after_a_failed_migration(repo: RepoBuilder, mode: str) -> None:
+    repo.write("README", "fine\n")
+    make_notes(repo.path("app.db"))
+    run_sql(repo.path("app.db"), f"PRAGMA journal_mode = {mode}")
+    repo.commit()
+    wanted = read_notes(repo.path("app.db"))
+    engine = repo.engine()
+    checkpoint = engine.create_checkpoint("before_migration")
+    repo.write("README", "oops\n")
+    add_notes(repo.path("app.db"), "migrated")
+    run_sql(repo.path("app.db"), "ALTER TABLE notes ADD COLUMN mood TEXT")
+    migrated = read_notes(repo.path("app.db"))
+    plan = engine.plan_restore(checkpoint)
+    assert [change.path for change in plan.change_set.stores] == ["app.db"] and not plan.kept
+    engine.restore_checkpoint(checkpoint, plan_id=plan.plan_id)
+    assert read_notes(repo.path("app.db")) == wanted != migrated
+    assert repo.path("README").read_text() == "fine\n"
+    assert engine.plan_restore(checkpoint).change_set.is_empty
+    engine.undo()
+    assert read_notes(repo.path("app.db")) == migrated
+    engine.redo()
+    assert read_notes(repo.path("app.db")) == wanted
+
+
 def test_code_and_memory_restored_together_after_a_failed_migration_are_what_they_were(agent: RepoBuilder) -> None:
     agent.write("data/lessons/lesson.txt", "never rewound\n")
     engine = agent.engine()
