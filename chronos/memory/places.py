@@ -122,6 +122,13 @@ def free_name(name: str, path: str, taken: Container[str]) -> str:
     return next(candidate for candidate in candidates if candidate not in taken)
 
 
+def may_be_called(path: str, name: str) -> bool:
+    """Tell whether a store at `path` can have a name: one that somebody declares, or one that is made of its path."""
+    while name.startswith("./"):
+        name = name.removeprefix("./")
+    return name in (path, path.rpartition("/")[2]) or re.fullmatch(_NAME, name) is not None
+
+
 def overlap(one: str, other: str) -> bool:
     """Tell whether one store's path is that of the other, or lies in it."""
     first, second = unescape(one), unescape(other)

@@ -28,9 +28,9 @@ from chronos.checkpoints import (
     is_checkpoint_id,
 )
 from chronos.errors import BadNameError, BadPathError, ChronosError, DamagedParcelError, NewerFormatError, OutsideError
-from chronos.files import check_tree_path, unescape
+from chronos.files import check_tree_path, display, unescape
 from chronos.layout import ENVIRONMENT, MEMORY, OMISSIONS, PATCH, STATUS
-from chronos.memory import place_of
+from chronos.memory import may_be_called, place_of
 from chronos.parcel import Parcel
 from chronos.pool import Content, digest, new_digest
 from chronos.transfer.exporting import LARGEST_MEMBER_BYTES
@@ -203,8 +203,9 @@ def _check_records(records: tuple[MemoryRecord, ...]) -> None:
     """Refuse stores at places or with companions that no capture seals, and one in the place of another."""
     places = []
     for record in records:
-        check_name(record.name)
         place_of(Path("/"), record.path)
+        if not may_be_called(record.path, record.name):
+            raise BadNameError(f"'{display(record.name[:40])}' cannot be the name of the memory store at this place")
         places.append(unescape(record.path) + b"/")
         if b"\0" in places[-1]:
             raise BadPathError("a memory store has a path with a NUL byte")

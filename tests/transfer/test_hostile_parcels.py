@@ -346,6 +346,7 @@ def test_memory_stores_in_plain_places_are_taken(small: Path, other: RepoBuilder
         [{"path": ""}], [{"path": "."}], [{"path": "../x"}], [{"path": "a/../../x"}], [{"path": ".git"}],
         [{"path": ".git/hooks"}], [{"path": "/a/../b"}], [{"path": "a\0b"}], [{"path": "/a\0b"}],
         [{"path": "a"}, {"path": "a/b"}], [{"path": "a"}, {"path": "a"}],
+        [{"path": "a", "name": "../x"}], [{"path": "a", "name": ""}], [{"path": "a", "name": "x\x1b[2J"}],
         [{"path": "a/b.db", "beside": ["../x"]}], [{"path": "b.db", "beside": [".git"]}],
     ],
     ids=str,

@@ -174,3 +174,17 @@ def test_a_declared_store_outside_that_stayed_out_is_kept_and_named(
     outcome = engine.restore_checkpoint(checkpoint)
     assert str(outside) in kept_paths(outcome.kept)
     assert outside.read_bytes() == before
+
+
+NAMES = ["x&y.json", "a=b.db", "it's.txt", "[1].txt", "-rf.txt", "@x.txt", " lead.txt", "n" * 200]
+
+
+def test_a_found_store_may_have_any_name_that_a_file_has(repo: RepoBuilder, make: MakeClone, file: Path) -> None:
+    repo.commit()
+    for name in NAMES:
+        repo.write(f"data/memory/{name}", name)
+    checkpoint = repo.engine().create_checkpoint("names")
+    repo.engine().export_checkpoint(checkpoint, file)
+    engine = make("other", repo).engine()
+    engine.import_checkpoint(file)
+    assert {record.name for record in engine.show_checkpoint(checkpoint).memory} == set(NAMES)
