@@ -191,7 +191,9 @@ class Applier:
             if change.after.kind is SideKind.LINK:
                 tree.write_link(change.path, b"".join(pieces))
             else:
-                tree.write_file(change.path, pieces, executable=change.after.executable)
+                moved = self._moved.get(change.path)
+                like = os.lstat(moved) if moved is not None and change.before.kind is SideKind.FILE else None
+                tree.write_file(change.path, pieces, executable=change.after.executable, like=like)
         except OSError as cause:
             if cause.errno not in _TAKEN:
                 raise

@@ -152,14 +152,20 @@ class SafeRoot:
                 found.append(current)
         return sorted(found)
 
-    def write_file(self, path: TreePath, pieces: Iterable[bytes], *, executable: bool) -> None:
+    def write_file(
+        self, path: TreePath, pieces: Iterable[bytes], *, executable: bool, like: os.stat_result | None = None
+    ) -> None:
         """Put a regular file at `path`, whole or not at all. Raises FileExistsError when something stands there.
 
-        The caller makes it durable.
+        Whom the file `like` shuts out may not read or write it either. The caller makes it durable.
         """
+        may = 0o777 if executable else 0o666
+        if like is not None:
+            bits = stat.S_IMODE(like.st_mode) & 0o666
+            may &= bits | bits >> 2 & 0o111
         with self._placing(path) as (folder, temporary):
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-            descriptor = os.open(temporary, flags, 0o777 if executable else 0o666, dir_fd=folder)
+            descriptor = os.open(temporary, flags, may, dir_fd=folder)
             try:
                 for piece in pieces:
                     write_all(descriptor, piece)

@@ -46,7 +46,8 @@ def copy_seeds(workspace: Workspace, place: Path, paths: Sequence[TreePath]) -> 
                 target.write_link(path, source.read_link(path))
             elif stat.kind.value == "file":
                 with source.reading(path) as descriptor:
-                    target.write_file(path, _pieces(descriptor), executable=stat.is_executable)
+                    about = os.fstat(descriptor)
+                    target.write_file(path, _pieces(descriptor), executable=stat.is_executable, like=about)
             else:
                 continue
             done.append(to_text(path))

@@ -275,3 +275,20 @@ def test_an_included_folder_gives_way_to_the_file_that_was_there(repo: RepoBuild
     assert repo.read("out") == b"a file then\n"
     engine.undo()
     assert repo.read("out/made") == b"ignored\n"
+
+
+@pytest.mark.parametrize(("before", "after"), [(0o600, 0o600), (0o640, 0o640), (0o400, 0o400), (0o700, 0o600)])
+def test_whom_a_file_shuts_out_a_restore_does_not_let_in(repo: RepoBuilder, before: int, after: int) -> None:
+    repo.write("private", "one\n")
+    repo.commit()
+    engine = repo.engine()
+    checkpoint = engine.create_checkpoint("one")
+    repo.path("private").chmod(0o644)
+    repo.write("private", "two\n")
+    repo.path("private").chmod(before)
+    engine.restore_checkpoint(checkpoint)
+    assert repo.path("private").read_text() == "one\n"
+    assert repo.path("private").stat().st_mode & 0o777 == after
+    engine.undo()
+    assert repo.path("private").read_text() == "two\n"
+    assert repo.path("private").stat().st_mode & 0o777 == before

@@ -136,6 +136,14 @@ def test_a_secret_file_is_seeded_only_by_its_name(engine: ChronosEngine, worked:
     assert [one.name for one in engine.list_timelines() if one.name != "main"] == []
 
 
+def test_a_seed_that_only_its_owner_may_read_stays_so(engine: ChronosEngine, worked: RepoBuilder) -> None:
+    worked.write(".gitignore", ".env\n")
+    worked.write(".env", "TOKEN=1\n")
+    worked.path(".env").chmod(0o600)
+    place = engine.branch_timeline("private", seeds=[".env"]).path
+    assert (place / ".env").read_text() == "TOKEN=1\n" and (place / ".env").stat().st_mode & 0o777 == 0o600
+
+
 def test_an_include_rule_brings_ignored_files_along(engine: ChronosEngine, worked: RepoBuilder) -> None:
     worked.write(".chronoinclude", "ignored.txt\n")
     assert (engine.branch_timeline("included").path / "ignored.txt").exists()
