@@ -239,7 +239,7 @@ def export_(
     Files in which a secret seems to stand are left out and listed, unless --include-secrets is given.
     """
     if include_secrets and not yes:
-        session.require_terminal("whoever gets the file gets the secrets in it")
+        session.require_terminal("whoever gets the file gets the secrets in it", has_plan=False)
         session.ask("Whoever gets the file gets the secrets in it. Write it?")
     with session.engine() as engine:
         found = engine.export_checkpoint(checkpoint, file, base=base, include_secrets=include_secrets)

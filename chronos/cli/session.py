@@ -107,10 +107,11 @@ class Session:
         """Finish with the exit code for findings."""
         self.code = FOUND_SOMETHING
 
-    def require_terminal(self, what: str) -> None:
+    def require_terminal(self, what: str, *, has_plan: bool = True) -> None:
         """Raise ConfirmationNeededError when there is nobody to ask."""
         if not self.is_interactive:
-            raise ConfirmationNeededError(f"{what}, and there is no terminal to ask on")
+            hint = None if has_plan else "add --yes"
+            raise ConfirmationNeededError(f"{what}, and there is no terminal to ask on", hint=hint)
 
     def ask(self, question: str) -> None:
         """Ask before something is overwritten or deleted. Raises RefusedError when the answer is not yes."""

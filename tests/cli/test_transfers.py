@@ -68,6 +68,7 @@ def test_secrets_leave_only_when_somebody_says_yes(chrono: Program, other: Progr
     file = tmp_path / "x.chrono"
     refused = chrono.run("checkpoint", "export", "@", str(file), "--include-secrets", "--json")
     assert (refused.code, refused.error["code"], file.exists()) == (7, "confirmation_needed", False)
+    assert "--plan" not in refused.error["hint"]
     done = chrono.good("checkpoint", "export", "@", str(file), "--include-secrets", "--yes", "--json").json
     assert done["left_out"] == []
 
