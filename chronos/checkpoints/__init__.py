@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         decode_journal,
         encode_journal,
     )
+    from chronos.checkpoints.code_databases import with_code_databases
     from chronos.checkpoints.contents import ContentWalk, HeldContent
     from chronos.checkpoints.create import (
         LONGEST_DESCRIPTION,
@@ -225,6 +226,7 @@ __all__ = [
     "stored_bytes",
     "take_in",
     "tree_of",
+    "with_code_databases",
     "write_format",
     "write_imports_record",
     "write_record",
@@ -242,6 +244,7 @@ _HOMES = {
     "JournalKind": "changes",
     "Side": "changes", "SideKind": "changes", "StagedState": "changes", "StoreChange": "changes",
     "StoreSide": "changes", "SubmoduleLink": "changes", "decode_journal": "changes", "encode_journal": "changes",
+    "with_code_databases": "code_databases",
     "ContentWalk": "contents", "HeldContent": "contents",
     "Created": "create", "PendingCheckpoint": "create", "capture_in_memory": "create", "check_description": "create",
     "check_name": "create", "LONGEST_DESCRIPTION": "create",

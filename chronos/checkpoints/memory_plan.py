@@ -29,10 +29,6 @@ class SeenBy(Protocol):
         """Tell whether a file of the code stood at `path`, captured or as in its base."""
         ...
 
-    def database_at(self, path: TreePath) -> StoreSide | None:
-        """Return the database that stood at `path` as a file of the code, or None."""
-        ...
-
 
 class StorePlanner:
     """Compare stores by their places: a name may have changed. `places` are those that are known here."""
@@ -118,18 +114,10 @@ class StorePlanner:
         elif not is_looked_at and seen_by.ignored([path]):
             self._keep(record.path, "ignored when the checkpoint was taken")
         elif seen_by.has_code_at(path):
-            return self._restore_code(part, seen_by.database_at(path))
+            self._keep(record.path, "a memory store now, and a file of the code then, which git or `--into` gives")
         else:
             return StoreChange(record.name, record.path, StoreSide.of(record), None)
         return None
-
-    def _restore_code(self, part: MemoryState, after: StoreSide | None) -> StoreChange | None:
-        """A database that was code then, and clean or not yet told from other files, comes back as a database."""
-        record, before = part.record, StoreSide.of(part.record)
-        if after is None or after.kind != before.kind:
-            self._keep(record.path, "a memory store now, and a file of the code then, which git or `--into` gives")
-            return None
-        return StoreChange(record.name, record.path, before, after) if before.identity != after.identity else None
 
     def _may_change(self, name: str, path: str) -> bool:
         data = unescape(path)

@@ -19,10 +19,8 @@ from chronos.checkpoints.changes import (
     Side,
     SideKind,
     StagedState,
-    StoreSide,
     SubmoduleLink,
 )
-from chronos.checkpoints.code_databases import read_database
 from chronos.checkpoints.manifest import UNCAPTURED, ComponentKind, Grade
 from chronos.checkpoints.plan import Kept, Options, Plan
 from chronos.checkpoints.rules import ATTRIBUTES_FILE, StateRules
@@ -36,7 +34,7 @@ from chronos.checkpoints.sides import (
 from chronos.checkpoints.states import ComponentState, State
 from chronos.files import PathKind, SafeRoot, TreePath, display
 from chronos.git import Repository, diff_trees, find_ref, list_tree
-from chronos.pool import ContentSink, HashingSink, PoolReader
+from chronos.pool import ContentSink, PoolReader
 
 
 class Planner:
@@ -55,8 +53,6 @@ class Planner:
         self._present = present
         self._options = options
         self._sink = sink
-        self._pool = pool
-        self._make_scratch = make_scratch
         self.repositories = dict(present.repositories)
         self._root = self.repositories[b""]
         self.plan = Plan(ChangeSet(), grade=target.grade)
@@ -110,19 +106,6 @@ class Planner:
         sides = Sides(self._target, self.repositories, self._readable)
         sides.load([path])
         return not sides.can_read_base(sides.component_of(path)) or sides.find(path).kind is not SideKind.ABSENT
-
-    def database_at(self, path: TreePath) -> StoreSide | None:
-        """Return the database that the code of the target had at `path`, as a memory store holds it; None for others.
-
-        It goes into the sink.
-        """
-        sides = Sides(self._target, self.repositories, self._readable)
-        sides.load([path])
-        if not sides.can_read_base(sides.component_of(path)):
-            return None
-        with BlobSource(self.repositories) as blobs:
-            sink = self._sink or HashingSink()
-            return read_database(path, sides.find(path), blobs, self._pool, self._make_scratch(), sink)
 
     def _is_store(self, path: TreePath) -> bool:
         return self._present.state.is_memory(path) or self._target.is_memory(path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from functools import partial
+from pathlib import Path
 
 import msgspec
 
@@ -17,6 +18,7 @@ from chronos.checkpoints import (
     State,
     StorePlanner,
     capture_in_memory,
+    with_code_databases,
 )
 from chronos.operations.effects import effects_since
 from chronos.operations.executing import Outcome, Prepared, Task, execute
@@ -69,10 +71,15 @@ def plan_towards(
 ) -> tuple[Plan, Planner]:
     """Return the plan that gives the tree and its memory stores `state`, from a capture of what is there now."""
     store = workspace.store
-    with ExitStack() as scratch:
-        planner = Planner(
-            state, present, options, store.pool, lambda: scratch.enter_context(store.temporary_folder()), sink
+    with ExitStack() as stack:
+
+        def make_scratch() -> Path:
+            return stack.enter_context(store.temporary_folder())
+
+        state, _ = with_code_databases(
+            (state, present.state), present.repositories, store.pool, make_scratch, sink or HashingSink()
         )
+        planner = Planner(state, present, options, store.pool, make_scratch, sink)
         plan = planner.restore()
         stores = StorePlanner(present.state, workspace.places(), options, plan).towards(state, planner)
         plan.change_set = msgspec.structs.replace(plan.change_set, stores=stores)
