@@ -120,6 +120,32 @@ def test_a_row_that_cannot_be_written_stays_in_conflict_and_changes_nothing(pair
         assert read_facts(pair.here.path(DB)) == {**BOTH, 1: "ours"}
 
 
+@pytest.mark.parametrize("way", ["found", "declared"])
+def test_a_database_that_was_damaged_there_does_not_take_the_place_of_a_whole_one(pair: Pair, way: str) -> None:
+    if way == "declared":
+        pair.engine.add_memory(pair.here.path(DB), name="facts.db")
+    pair.there.write(DB, "garbage\n")
+    (difference,) = pair.engine.diff_memory(*(pair.engine.hold_timeline(name) for name in ("main", "exp")))
+    assert difference.notes
+    (conflict,) = pair.engine.merge_timeline("exp").conflicts
+    assert (conflict.kind, conflict.store) == (ConflictKind.STORE, "facts.db")
+    assert read_facts(pair.here.path(DB)) == BOTH
+    pair.engine.resolve_conflict("facts.db", Resolution(Choice.OURS))
+    assert pair.engine.merge_timeline("exp").is_done
+    assert read_facts(pair.here.path(DB)) == BOTH
+
+
+def test_a_damaged_database_that_was_mended_there_is_taken(repo: RepoBuilder) -> None:
+    write(repo, {"a.txt": "a\n", ".gitignore": "data/\n"})
+    repo.commit()
+    repo.write(DB, "garbage\n")
+    pair = Pair(repo)
+    pair.there.remove(DB)
+    make_facts(pair.there.path(DB), BOTH)
+    assert pair.engine.merge_timeline("exp").is_done
+    assert read_facts(pair.here.path(DB)) == BOTH
+
+
 @pytest.mark.parametrize("strategy", ["ours", "theirs"])
 def test_a_strategy_takes_a_side_of_the_rows_in_conflict_only(pair: Pair, strategy: str) -> None:
     set_fact(pair.here.path(DB), 1, "ours")
