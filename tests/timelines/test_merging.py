@@ -627,6 +627,18 @@ def test_a_file_that_only_the_source_left_out_is_as_here(pair: Pair) -> None:
     has(pair.here, {"a.txt": text(), "b.txt": text(l1="b", l5="t"), "run.sh": "here\n"})
 
 
+def test_a_rename_to_what_no_checkpoint_takes_is_said_with_what_goes(pair: Pair) -> None:
+    write(pair.there, {"a.txt": None, ".env": text(), "sub/new.txt": "new\n"})
+    done = pair.engine.merge_timeline("exp")
+    assert done.is_done
+    has(pair.here, {"a.txt": None, ".env": None})
+    (note,) = [note for note in done.plan.warnings if "renamed" in note]
+    assert "a.txt" in note
+    assert ".env" in note
+    assert done.outcome is not None
+    assert note in done.outcome.warnings
+
+
 @pytest.mark.parametrize("theirs", ["loose", "committed"])
 def test_converted_files_keep_the_ends_of_their_lines(repo: RepoBuilder, theirs: str) -> None:
     repo.git("config", "core.autocrlf", "true")
