@@ -161,7 +161,8 @@ def _carry_out(
             raise ChangedMeanwhileError("one of the sides changed since the plan was made; nothing was touched")
         if combined.conflicts:
             record.conflicts = combined.conflicts
-            record.resolutions = asked.known
+            refused = {conflict.conflict_id for conflict in combined.conflicts}  # what was decided could not be done
+            record.resolutions = {one: found for one, found in asked.known.items() if one not in refused}
             write_pending(store, workspace.timeline, record)
             return found
         done = _apply(workspace, request, job, present, head, combined, plan)

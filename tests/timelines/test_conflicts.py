@@ -344,3 +344,41 @@ def test_a_revert_is_planned_refused_and_made_on_the_command_line(divided: Divid
     write(divided.here, {"c.txt": "changed again\n"})
     assert divided.chrono.run("revert", bad, "--yes").code == 1
     assert divided.chrono.run("conflicts", "--json").json["command"] == f"chrono revert {bad}"
+
+
+def test_decisions_that_contradict_each_other_are_to_be_made_again(repo: RepoBuilder) -> None:
+    write(repo, {"dir/f": "f\n"})
+    repo.commit()
+    chrono = Program(repo.root, repo.environment)
+    there = RepoBuilder(Path(chrono.good("timeline", "branch", "exp", "--json").json["path"]), repo.environment)
+    write(repo, {"dir/f": "edited\n"})
+    write(there, {"dir/f": None})
+    there.remove("dir")
+    write(there, {"dir": "a file\n"})
+    assert chrono.run("timeline", "merge", "exp", "--yes").code == 1
+    chrono.run("resolve", "dir/f", "--ours")
+    chrono.run("resolve", "dir", "--theirs")
+    refused = chrono.run("timeline", "merge", "exp", "--yes")
+    assert refused.code == 1
+    assert "decide both again" in refused.out
+    has(repo, {"dir/f": "edited\n"})
+    assert chrono.run("conflicts", "--json").json["open"] == 2
+    chrono.run("resolve", "dir/f", "--ours")
+    chrono.good("resolve", "dir", "--ours")
+    chrono.good("timeline", "merge", "exp", "--yes")
+    has(repo, {"dir/f": "edited\n"})
+
+
+def test_a_decision_that_cannot_be_carried_out_is_open_again(repo: RepoBuilder) -> None:
+    write(repo, {"x": "file\n", "y": "y\n"})
+    repo.link("link", "x")
+    repo.commit()
+    chrono = Program(repo.root, repo.environment)
+    there = RepoBuilder(Path(chrono.good("timeline", "branch", "exp", "--json").json["path"]), repo.environment)
+    for tree, target in ((repo, "ours"), (there, "theirs")):
+        tree.remove("link")
+        tree.link("link", target)
+    chrono.run("timeline", "merge", "exp", "--yes")
+    chrono.run("resolve", "link", "--with", 'echo written > "$MERGED"')
+    assert chrono.run("timeline", "merge", "exp", "--yes").code == 1
+    assert chrono.run("conflicts", "--json").json["open"] == 1
