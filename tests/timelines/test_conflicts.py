@@ -139,11 +139,19 @@ def test_a_command_finds_the_sides_and_writes_the_result(divided: Divided) -> No
     assert read_facts(divided.here.path(DB))[1] == "by a tool"
 
 
+def test_a_command_that_writes_what_stood_there_has_decided(divided: Divided) -> None:
+    divided.merge("--yes")
+    decided = divided.chrono.run("resolve", "data.bin", "--with", 'cat "$OURS" > "$MERGED"', "--json")
+    assert decided.json["open"] == 2
+
+
 @pytest.mark.parametrize(
     ("words", "variables", "code", "error"),
     [
         (("sub/a.txt", "--with", "exit 3"), {}, 5, "tool_failed"),
         (("sub/a.txt", "--with", "true"), {}, 5, "tool_failed"),  # the markers are still there
+        (("data.bin", "--with", "true"), {}, 5, "tool_failed"),  # what stands there is ours, and nobody said so
+        (("facts.db", "--with", "true"), {}, 5, "tool_failed"),
         (("sub/a.txt", "--with", 'rm "$MERGED"'), {}, 5, "tool_failed"),
         (("sub/a.txt", "--edit"), {"EDITOR": "false"}, 5, "tool_failed"),
         (("sub/a.txt", "--edit"), {}, 2, "usage"),  # no editor is set
