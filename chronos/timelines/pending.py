@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from chronos import memory
 from chronos.checkpoints import Store
 from chronos.errors import DamagedJournalError, UnknownConflictError
 from chronos.files import display, read_limited, replace_durably, sync_folder, to_text, translate_os_errors
@@ -17,6 +18,7 @@ from chronos.layout import FORMAT_VERSION
 from chronos.merging import Choice, Conflict, ConflictKind, Resolution
 from chronos.pool import add_check, strip_check
 
+_HAD_WHOLE = (ConflictKind.SCHEMA, ConflictKind.STORE)
 _LARGEST_RECORD_BYTES = 1024 * 1024 * 1024
 
 
@@ -90,16 +92,29 @@ def drop_pending(store: Store, timeline: str) -> None:
 
 
 def check_resolution(conflict: Conflict, resolution: Resolution) -> Resolution:
-    """Return `resolution` when it can be one of `conflict`. Raises UnknownConflictError for what cannot be written."""
-    if conflict.kind is ConflictKind.HELD and resolution.choice is not Choice.OURS:
+    """Return `resolution` when it can be one of `conflict`, as far as that shows before the merge.
+
+    Raises UnknownConflictError for what cannot be written, UsageError for what is not the row.
+    """
+    kind = conflict.kind
+    if kind is ConflictKind.HELD and resolution.choice is not Choice.OURS:
         raise UnknownConflictError(
             f"what stands at {display(conflict.path)} is never overwritten by a merge",
             hint="move it away and merge again, or resolve it with --ours",
         )
-    if resolution.choice is Choice.CONTENT and conflict.is_large:
+    if resolution.choice is not Choice.CONTENT:
+        return resolution
+    if kind in _HAD_WHOLE or (kind is ConflictKind.PLACE and conflict.store):
+        raise UnknownConflictError(
+            f"{display(conflict.table or conflict.path)} can only be had whole, from one of the two sides",
+            hint="resolve it with --ours or --theirs",
+        )
+    if conflict.is_large:
         raise UnknownConflictError(
             f"{display(conflict.path)} is too large to be written here", hint="resolve it with --ours or --theirs"
         )
+    if conflict.key:  # its columns and its key; what may be in a cell, the kind of the store says later
+        memory.row_of(conflict, resolution.content, check=lambda cell: cell)
     return resolution
 
 

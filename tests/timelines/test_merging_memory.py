@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from chronos.errors import StoreInUseError, UnknownConflictError
+from chronos.errors import StoreInUseError, UnknownConflictError, UsageError
 from chronos.merging import Choice, ConflictKind, Resolution
 from tests.support import RepoBuilder
 from tests.support.databases import run_sql
@@ -107,17 +107,40 @@ def test_a_table_or_row_that_is_in_no_conflict_is_unknown(pair: Pair) -> None:
             pair.engine.resolve_conflict("facts.db", Resolution(Choice.OURS), table=table, key=key)
 
 
-def test_a_row_that_cannot_be_written_stays_in_conflict_and_changes_nothing(pair: Pair) -> None:
+def test_what_cannot_be_the_row_is_refused_when_it_is_resolved(pair: Pair) -> None:
     set_fact(pair.here.path(DB), 1, "ours")
     set_fact(pair.there.path(DB), 1, "theirs")
     pair.engine.merge_timeline("exp")
-    for content in (b"no json", b"[]", b'{"id": 2, "body": "another row"}', b'{"nothing": 1}'):
-        pair.engine.resolve_conflict("facts.db", Resolution(Choice.CONTENT, content))
-        try:
-            assert not pair.engine.merge_timeline("exp").is_done, content
-        except Exception as refused:  # noqa: BLE001 - any of our own errors will do
-            assert hasattr(refused, "hint"), refused
-        assert read_facts(pair.here.path(DB)) == {**BOTH, 1: "ours"}
+    for content in (b"no json", b"[]", b'{"id": 2, "body": "another row", "weight": 0}', b'{"nothing": 1}'):
+        with pytest.raises(UsageError, match="cannot be the row"):
+            pair.engine.resolve_conflict("facts.db", Resolution(Choice.CONTENT, content))
+    pending = pair.engine.list_conflicts()
+    assert pending is not None
+    assert len(pending.open) == 1
+
+
+def test_a_row_that_the_merge_refuses_changes_nothing_and_is_to_be_resolved_again(pair: Pair) -> None:
+    set_fact(pair.here.path(DB), 1, "ours")
+    set_fact(pair.there.path(DB), 1, "theirs")
+    pair.engine.merge_timeline("exp")
+    content = b'{"id": 1, "body": [], "weight": 0}'
+    pair.engine.resolve_conflict("facts.db", Resolution(Choice.CONTENT, content))
+    with pytest.raises(UsageError) as refused:
+        pair.engine.merge_timeline("exp")
+    assert "resolve it again" in refused.value.hint
+    assert read_facts(pair.here.path(DB)) == {**BOTH, 1: "ours"}
+
+
+@pytest.mark.parametrize("kind", [ConflictKind.STORE, ConflictKind.SCHEMA])
+def test_what_can_only_be_had_whole_is_not_written_by_hand(pair: Pair, kind: ConflictKind) -> None:
+    if kind is ConflictKind.STORE:
+        pair.there.write(DB, "garbage\n")
+    else:
+        run_sql(pair.here.path(DB), "ALTER TABLE facts ADD COLUMN ours TEXT")
+        run_sql(pair.there.path(DB), "ALTER TABLE facts ADD COLUMN theirs TEXT")
+    assert [one.kind for one in pair.engine.merge_timeline("exp").conflicts] == [kind]
+    with pytest.raises(UnknownConflictError, match="whole"):
+        pair.engine.resolve_conflict("facts.db", Resolution(Choice.CONTENT, b"x"))
 
 
 @pytest.mark.parametrize("way", ["found", "declared"])
