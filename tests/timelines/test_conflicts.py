@@ -390,3 +390,16 @@ def test_a_decision_that_cannot_be_carried_out_is_open_again(repo: RepoBuilder) 
     chrono.run("resolve", "link", "--with", 'echo written > "$MERGED"')
     assert chrono.run("timeline", "merge", "exp", "--yes").code == 1
     assert chrono.run("conflicts", "--json").json["open"] == 1
+
+
+def test_files_of_a_store_are_listed_by_the_paths_that_decide_them(repo: RepoBuilder) -> None:
+    write(repo, {"data/memory/notes/a.bin": b"\0base", "data/memory/notes/b.bin": b"\0base", ".gitignore": "data/\n"})
+    repo.commit()
+    chrono = Program(repo.root, repo.environment)
+    there = RepoBuilder(Path(chrono.good("timeline", "branch", "exp", "--json").json["path"]), repo.environment)
+    for tree, who in ((repo, b"ours"), (there, b"theirs")):
+        write(tree, {f"data/memory/notes/{name}.bin": b"\0" + who for name in "ab"})
+    chrono.run("timeline", "merge", "exp", "--yes")
+    listed = chrono.run("conflicts").out
+    assert chrono.run("resolve", "data/memory/notes/a.bin", "--ours", "--json").json["open"] == 1
+    assert all(f"data/memory/notes/{name}.bin" in listed for name in "ab")

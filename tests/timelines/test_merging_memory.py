@@ -98,13 +98,25 @@ def test_rows_are_decided_one_by_one(pair: Pair, choice: str) -> None:
     assert read_facts(pair.here.path(DB)) == {**BOTH, 1: first, 2: "theirs 2"}
 
 
-def test_a_table_or_row_that_is_in_no_conflict_is_unknown(pair: Pair) -> None:
+def test_a_table_or_row_that_is_in_no_conflict_is_unknown_and_those_that_are_in_one_are_named(pair: Pair) -> None:
     set_fact(pair.here.path(DB), 1, "ours")
     set_fact(pair.there.path(DB), 1, "theirs")
     pair.engine.merge_timeline("exp")
-    for table, key in (("nothing", None), ("facts", '{"id": 2}'), ("facts", "1")):
-        with pytest.raises(UnknownConflictError):
+    for table, key, known in (
+        ("nothing", None, "facts"),
+        ("facts", '{"id": 2}', '{"id": 1}'),
+        (None, "1", '{"id": 1}'),
+    ):
+        with pytest.raises(UnknownConflictError, match="about facts.db has") as unknown:
             pair.engine.resolve_conflict("facts.db", Resolution(Choice.OURS), table=table, key=key)
+        assert known in unknown.value.hint
+
+
+def test_a_key_is_compared_by_what_it_says(pair: Pair) -> None:
+    set_fact(pair.here.path(DB), 1, "ours")
+    set_fact(pair.there.path(DB), 1, "theirs")
+    pair.engine.merge_timeline("exp")
+    assert pair.engine.resolve_conflict("facts.db", Resolution(Choice.OURS), key='{"id":1}').open == []
 
 
 def test_what_cannot_be_the_row_is_refused_when_it_is_resolved(pair: Pair) -> None:
