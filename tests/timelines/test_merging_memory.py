@@ -107,7 +107,7 @@ def test_a_table_or_row_that_is_in_no_conflict_is_unknown_and_those_that_are_in_
         ("facts", '{"id": 2}', '{"id": 1}'),
         (None, "1", '{"id": 1}'),
     ):
-        with pytest.raises(UnknownConflictError, match="about facts.db has") as unknown:
+        with pytest.raises(UnknownConflictError, match=r"about facts\.db has") as unknown:
             pair.engine.resolve_conflict("facts.db", Resolution(Choice.OURS), table=table, key=key)
         assert known in unknown.value.hint
 
