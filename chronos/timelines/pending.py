@@ -123,7 +123,7 @@ def check_resolution(conflict: Conflict, resolution: Resolution) -> Resolution:
     kind = conflict.kind
     if kind is ConflictKind.HELD and resolution.choice is not Choice.OURS:
         raise UnknownConflictError(
-            f"what stands at {display(conflict.path)} is never overwritten by a merge",
+            f"what stands at {display(conflict.path)} is never overwritten or deleted by a merge",
             hint="move it away and merge again, or resolve it with --ours",
         )
     if resolution.choice is not Choice.CONTENT:
