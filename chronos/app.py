@@ -70,7 +70,7 @@ def tool_resolver(command: str | None) -> Iterator[merging.Resolver]:
     environment = Surroundings.current().environment
     argv = ["/bin/sh", "-c", command] if command is not None else editor_argv(environment)
     with tempfile.TemporaryDirectory(prefix="chronos-") as folder:
-        yield merging.ToolResolver(argv, environment, Path(folder))
+        yield merging.ToolResolver(argv, environment, Path(folder), must_write=command is not None)
 
 
 def editor_argv(environment: Mapping[str, str]) -> list[str]:

@@ -134,8 +134,7 @@ def _rows(found: MergeOutcome) -> None:
 def _conflicts(found: tuple[Conflict, ...] | list[Conflict]) -> None:
     rows: list[Row] = []
     for one in found:
-        where = display(one.store or one.path)
-        where += f" {display(one.table)}" if one.table else ""
+        where = f"{display(one.store)} {display(one.table)}" if one.table else display(one.path)
         where += f" {display(one.key)}" if one.key else ""
         rows.append((one.conflict_id[:8], Cell(one.kind.value, "yellow"), where, display(one.reason)))
     write_table(_COLUMNS, rows, is_brief=True, what="more conflicts")

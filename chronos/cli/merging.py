@@ -74,7 +74,7 @@ def resolve(
         str | None,
         Option(
             "--with", metavar="CMD", show_default=False,
-            help="Run this; it finds the files BASE, OURS and THEIRS, and writes MERGED.",
+            help="Run this; $BASE, $OURS and $THEIRS are paths of the sides, and it writes the file $MERGED.",
         ),
     ] = None,
     resolver: ResolverName = None,

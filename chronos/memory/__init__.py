@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     )
     from chronos.memory.placing import is_unsettled, settle_place
     from chronos.memory.registry import detect_kind, fitting_kind, get_kind
-    from chronos.memory.store_merge import MergedText, MergeText, MergeWork, StoreMerge, TableMerge
+    from chronos.memory.store_merge import MergedText, MergeText, MergeWork, StoreMerge, TableMerge, row_of
     from chronos.memory.text_lines import merge_lines
 
 __all__ = [
@@ -71,6 +71,7 @@ __all__ = [
     "merge_lines",
     "overlap",
     "place_of",
+    "row_of",
     "settle_place",
     "text_of",
     "undeclare",
@@ -96,6 +97,7 @@ _HOMES = {
     "may_be_called": "places",
     "merge_lines": "text_lines",
     "place_of": "places",
+    "row_of": "store_merge",
     "settle_place": "placing",
     "text_of": "places",
     "undeclare": "places",

@@ -109,6 +109,7 @@ class Files:
         self._decisions = decisions
         self._writes: dict[TreePath, _Write] = {}
         self._rows: dict[TreePath, tuple[int, int, int]] = {}
+        self._decided: dict[TreePath, Conflict] = {}
 
     def decide(self) -> None:
         """Find what each path becomes, asking where both changed it."""
@@ -205,7 +206,10 @@ class Files:
             merged=None if merged is None else merged.content,
             is_large=any(copy.is_large(path) for copy in copies.values()),
         )
-        return self._carry_out(path, conflict, self._decisions.decide(conflict, may_be_content=True))
+        resolution = self._decisions.decide(conflict, may_be_content=True)
+        if resolution is not None:
+            self._decided[path] = conflict
+        return self._carry_out(path, conflict, resolution)
 
     def _carry_out(self, path: TreePath, conflict: Conflict, resolution: Resolution | None) -> _Write | None:
         ours, theirs = self._ours.versions.get(path), self._theirs.versions.get(path)
@@ -233,10 +237,15 @@ class Files:
                 is_large=self._theirs.is_large(path),
             )
             resolution = self._decisions.decide(conflict)
-            if resolution is not None and resolution.choice is Choice.THEIRS:
+            kept = [self._decided[other] for other in sorted(above | below) if other in self._decided]
+            is_theirs = resolution is not None and resolution.choice is Choice.THEIRS
+            if is_theirs and not kept:
                 self._writes |= {other: _Write(None) for other in above | below}
             else:
                 del self._writes[path]
+            for refused in (conflict, *kept) if is_theirs and kept else ():
+                reason = "what was decided about a file and about a folder of its name cannot both be"
+                self._decisions.keep(msgspec.structs.replace(refused, reason=reason))
             files, folders = self._outcome()
 
     def _outcome(self) -> tuple[set[TreePath], set[TreePath]]:

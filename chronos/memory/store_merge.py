@@ -119,7 +119,8 @@ class Decisions:
         elif resolution.choice not in _SIDES and not may_be_content:
             what = conflict.table or display(conflict.path)
             raise UsageError(
-                f"{what} can only be had whole, from one of the two sides", hint="resolve it with --ours or --theirs"
+                f"{what} can only be had whole, from one of the two sides",
+                hint="resolve it again with --ours or --theirs",
             )
         return resolution
 
@@ -144,7 +145,8 @@ def row_of(conflict: Conflict, content: bytes, check: Callable[[Any], object] = 
     except ValueError as cause:
         where = f"{conflict.store or display(conflict.path)}, table {conflict.table}, {conflict.key}"
         raise UsageError(
-            f"this cannot be the row {where}: {cause}", hint="write the whole row as a JSON object of column and value"
+            f"this cannot be the row {where}: {cause}",
+            hint="resolve it again, with the whole row as a JSON object of column and value",
         ) from cause
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from chronos.files import TreePath, is_inside
+from chronos.files import TreePath, display, is_inside
 from chronos.git import Repository, TreeMerge, TreeSide, find_renames, merge_in_scratch
 from chronos.merging.clashes import OURS, Clash, find_clashes, find_notes
 from chronos.merging.conflicts import Choice, Conflict, ConflictKind, Resolver, Strategy
@@ -81,20 +81,23 @@ def _settle(
     }
     result = MergedTree(changes, [], {}, find_notes(merge), contents)
     decider.prepare(clashes)
-    gone: list[TreePath] = []  # where a file won over a folder: nothing under it is left to decide
+    gone: dict[TreePath, Clash] = {}  # where a file won over a folder: nothing under it is left to decide
     lost: dict[TreePath, str] = {}  # what theirs has and does not get, with what ours had put into it
     for clash in clashes:
         ours = clash.stages[OURS].oid if OURS in clash.stages else ""
-        if any(is_inside(clash.path, folder) for folder in gone):
+        folder = next((folder for path, folder in gone.items() if is_inside(clash.path, path)), None)
+        if folder is not None:
             lost[clash.path] = ours
+            if resolve is not None:
+                _refuse_both(result, decider, clash, folder, resolve)
             continue
         verdict, settled, conflict = _decide(decider, clash, strategy, resolve)
         if conflict is not None:
             result.conflicts.append(conflict)
         elif settled is not None:
             result.settled[clash.path] = settled
-        if clash.kind is ConflictKind.PLACE:
-            gone += _make_place(merge, changes, clash, verdict, lost)
+        if clash.kind is ConflictKind.PLACE and _make_place(merge, changes, clash, verdict, lost):
+            gone[clash.path] = clash
         if verdict is not None and verdict.is_change:
             changes[clash.path] = verdict.file
         if verdict is not None and verdict.is_ours:
@@ -124,20 +127,34 @@ def _make_place(
     clash: Clash,
     verdict: Verdict | None,
     lost: dict[TreePath, str],
-) -> list[TreePath]:
-    """Let a file or a folder have the path that both want; return the path when a file won.
+) -> bool:
+    """Let a file or a folder have the path that both want; tell whether a file won.
 
     As long as it is not decided, ours stays: a folder of theirs waits, a folder of ours is merged into.
     """
     if (not verdict.is_file) if verdict is not None else clash.folder is Choice.OURS:
-        return []
+        return False
     for path in [path for path in changes if is_inside(path, clash.path)]:
         del changes[path]
         if verdict is not None:
             lost[path] = ""
     if clash.folder is Choice.OURS:
         changes |= dict.fromkeys(_list_inside(merge, clash.path), None)
-    return [clash.path] if verdict is not None else []
+    return verdict is not None
+
+
+def _refuse_both(result: MergedTree, decider: Decider, clash: Clash, folder: Clash, resolve: Resolver) -> None:
+    """List a path and the folder of it again, when it was decided that the one stays and the other does not."""
+    conflict = decider.describe(clash)
+    resolution = resolve(conflict)
+    sides = {Choice.OURS: conflict.ours, Choice.THEIRS: conflict.theirs, Choice.CONTENT: b""}
+    if resolution is None or sides[resolution.choice] is None:
+        return
+    if result.settled.pop(folder.path, None) is not None:
+        reason = f"decided as a file, and {display(clash.path)} was to stay in the folder: decide both again"
+        result.conflicts.append(msgspec.structs.replace(decider.describe(folder), reason=reason))
+    reason = f"decided to stay, and {display(folder.path)} was to be a file: decide both again"
+    result.conflicts.append(msgspec.structs.replace(conflict, reason=reason))
 
 
 def _give_back(merge: TreeMerge, changes: dict[TreePath, MergedFile | None], lost: dict[TreePath, str]) -> None:

@@ -1,8 +1,8 @@
 """YAML that is edited as text: comments, quotes, order and indentation of what is not edited stay.
 
 Only the parser's events are used, nothing is constructed. Documents with anchors, aliases, tags or more than one
-document in them are left alone, and so is whatever is not a mapping in block style, one key on a line. What says
-nothing is a mapping without keys.
+document in them are left alone, and so is whatever is not a mapping in block style, one key on a line, or in flow style
+(`{a: 1}`), all on one line. What says nothing is a mapping without keys.
 """
 
 from __future__ import annotations
@@ -23,16 +23,17 @@ class _Scalar(msgspec.Struct, frozen=True):
 
 
 class _Node(msgspec.Struct):
-    """A value, where it is in the text, and of a mapping in block style its members."""
+    """A value, where it is in the text, and of a mapping its members, in block or flow style."""
 
     start: int
     end: int
     data: Any
     members: dict[str, _Member] | None = None
+    is_flow: bool = False
 
 
 class _Member(msgspec.Struct):
-    """A key with its value: its column, and the lines that are its own."""
+    """A key with its value: its column, and in block style the lines that are its own."""
 
     key: int
     column: int
@@ -52,7 +53,7 @@ class YamlDocument:
         nothing = len(self._text) if text else 0
         self._root = self._read(first, 0) if first is not None else _Node(nothing, nothing, {}, {})
         if self._root.members is None or next(self._events, None) is not None:
-            raise DocumentError("not one mapping in block style")
+            raise DocumentError("not one mapping")
         self._find_lines(self._root, len(self._text))
         self.data: dict[str, Any] = self._root.data
 
@@ -94,11 +95,11 @@ class YamlDocument:
             members[key.data.text] = _Member(key.start, following.start_mark.column, value)
         data = {key: member.value.data for key, member in members.items()}
         end = following.end_mark.index
-        return _Node(event.start_mark.index, end, data, None if event.flow_style else members)
+        return _Node(event.start_mark.index, end, data, members, bool(event.flow_style))
 
     def _find_lines(self, node: _Node, end: int) -> None:
         """Find the lines of each member: until the next one's, but for blank ones and comments that belong to that."""
-        members = list((node.members or {}).values())
+        members = [] if node.is_flow else list((node.members or {}).values())
         for member in members:
             member.start = self._text.rfind("\n", 0, member.key) + 1
             if member.key - member.start != member.column or self._text[member.start : member.key].strip(" "):
@@ -123,8 +124,11 @@ class YamlDocument:
     def _splices(
         self, ours: _Node, edits: Iterable[Edit], other: YamlDocument, theirs: _Node
     ) -> Iterator[tuple[int, int, str]]:  # fmt: skip
-        if ours.members is None or theirs.members is None:
-            raise DocumentError("no mapping in block style")
+        if ours.members is None or theirs.members is None or ours.is_flow is not theirs.is_flow:
+            raise DocumentError("no mapping, or in another style")
+        if ours.is_flow:
+            yield ours.start, ours.end, self._write_flow(ours, edits, other, theirs)
+            return
         groups = group_edits(edits)
         first = next(iter(ours.members.values()), _Member(ours.start, 0, ours, ours.start))
         for key, edit in groups.items():
@@ -141,6 +145,32 @@ class YamlDocument:
             position = ours.members[place].end if place is not None else first.start
             text = "".join(other._copy(theirs.members[key], first.column, self._text) for key in keys)
             yield position, position, text
+
+    def _write_flow(self, ours: _Node, edits: Iterable[Edit], other: YamlDocument, theirs: _Node) -> str:
+        """Return a mapping in flow style with the edits made: what is not edited stays with the space before it."""
+        assert ours.members is not None and theirs.members is not None
+        groups = group_edits(edits)
+        new = place_new(list(ours.members), theirs.members, groups.keys() - ours.members.keys())
+        first = next((member.key for member in ours.members.values()), ours.start + 1)
+        last, written = first, [("", other._in_flow(theirs.members[name])) for name in new.get(None, ())]
+        for key, member in ours.members.items():
+            between, last, edit = self._text[last : member.key], member.value.end, groups.get(key)
+            if isinstance(edit, list):
+                _, _, value = next(self._splices(member.value, edit, other, theirs.members[key].value))
+                written.append((between, self._text[member.key : member.value.start] + value))
+            elif edit is None:
+                written.append((between, self._in_flow(member)))
+            elif not edit.is_removal:
+                written.append((between, other._in_flow(theirs.members[key])))
+            written += [("", other._in_flow(theirs.members[name])) for name in new.get(key, ())]
+        body = "".join((between or ", ") * (number > 0) + text for number, (between, text) in enumerate(written))
+        whole = self._text[ours.start : first] + body + self._text[last : ours.end]
+        if "\n" in whole:
+            raise DocumentError("a mapping in flow style on several lines")
+        return whole
+
+    def _in_flow(self, member: _Member) -> str:
+        return self._text[member.key : member.value.end]
 
     def _replace(self, ours: _Member, other: YamlDocument, theirs: _Member) -> tuple[int, int, str]:
         """Replace one word by another where it stands, so that a comment on its line stays; else the whole lines."""

@@ -6,7 +6,7 @@ repository, memory store by store, and what cannot be decided is a conflict and 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from chronos.timelines.combining_memory import StoreResult
 
 _FILE_MODE = 0o100644
+_MOST_NAMES = 5
 # What the common state, ours and theirs have at a path; None where it is as in the base commit.
 _Row = tuple[Entry | None, Entry | None, Entry | None]
 
@@ -69,10 +70,7 @@ class Combiner:
                 folder = scratch / f"code-{number}"
                 folder.mkdir()
                 self._combine_code(path, folder)
-        for row in self._theirs.uncaptured():
-            if self._options.covers(row.path.rstrip(b"/")):
-                note = f"{display(row.path)}: not in the other side's checkpoint ({row.reason.value}), so not merged"
-                self._result.notes.append(note)
+        self._note_left_out()
         if self._base.memory or self._theirs.memory:
             stores = timelines.StoreCombiner(self._workspace, self._sink, self._strategy, self._resolve, self._options)
             self._result.stores = stores.combine(self._base, self._ours, self._theirs, scratch)
@@ -82,6 +80,20 @@ class Combiner:
             if not found.conflicts:
                 self._put_store(name, found)
         return self._result
+
+    def _note_left_out(self) -> None:
+        """Say what of theirs does not come, and which paths go that may have been renamed to it: nobody can tell."""
+        rows = [row for row in self._theirs.uncaptured() if self._options.covers(row.path.rstrip(b"/"))]
+        for row in rows:
+            note = f"{display(row.path)}: not in the other side's checkpoint ({row.reason.value}), so not merged"
+            self._result.notes.append(note)
+        known = {row.path for row in self._base.uncaptured()}
+        new = [row.path for row in rows if row.path not in known]
+        entries = ((path, self._result.state.find_entry(path)) for path in sorted(self._result.paths))
+        gone = [path for path, entry in entries if entry is not None and entry.kind is EntryKind.DELETED]
+        if new and gone:
+            note = f"if the other side renamed {_listed(gone)} to {_listed(new)}, only the old name goes here"
+            self._result.notes.append(f"{note}; bring the new one by hand")
 
     def _put_store(self, name: str, found: StoreResult) -> None:
         if found.after is not None:
@@ -227,6 +239,11 @@ class Combiner:
 
 def _from_root(path: TreePath, conflict: Conflict) -> Conflict:
     return msgspec.structs.replace(conflict, path=path + b"/" + conflict.path) if path else conflict
+
+
+def _listed(paths: Sequence[TreePath]) -> str:
+    more = [f"{len(paths) - _MOST_NAMES} more"] if len(paths) > _MOST_NAMES else []
+    return " or ".join([*map(display, paths[:_MOST_NAMES]), *more])
 
 
 def _moves_paths(rows: dict[TreePath, _Row]) -> bool:

@@ -70,9 +70,11 @@ class StoreCombiner:
             return self._gone_there(name, was, mine)
         if mine is None and os.path.lexists(self._workspace.place_of(place)):
             return self._in_the_way(name, place)
+        if mine is not None and _is_readable(mine) and not _is_readable(other):
+            reason = f"a store of kind {mine.record.kind} here, which the other side's cannot be read as"
+            return self._ask_whole(name, place, reason, mine, other)
         if _identity(was) == _identity(mine):
-            record = msgspec.structs.replace(other.record, name=name)
-            return StoreResult(msgspec.structs.replace(other, record=record), "taken as a whole")
+            return StoreResult(_named(other, name), "taken as a whole")
         if mine is None:
             return self._ask_whole(name, place, "deleted here and changed on the other side", mine, other)
         if mine.record.kind != other.record.kind:
@@ -93,7 +95,7 @@ class StoreCombiner:
         return StoreResult(mine, "kept", notes=(note,) if mine is not None and was is not None else ())
 
     def _ask_whole(
-        self, name: str, place: str, reason: str, mine: MemoryState | None, other: MemoryState | None
+        self, name: str, place: str, reason: str, mine: MemoryState | None, other: MemoryState
     ) -> StoreResult:
         sides = [part.record.identity.encode() if part is not None else None for part in (mine, other)]
         conflict = Conflict(
@@ -104,8 +106,9 @@ class StoreCombiner:
             resolution = Resolution(Choice(self._strategy.value))
         if resolution is None or resolution.choice is Choice.CONTENT:
             return StoreResult(mine, "conflict", conflicts=(conflict,))
-        is_ours = resolution.choice is Choice.OURS
-        return StoreResult(mine if is_ours else other, "kept" if is_ours else "taken as a whole")
+        if resolution.choice is Choice.OURS:
+            return StoreResult(mine, "kept")
+        return StoreResult(_named(other, name), "taken as a whole")
 
     def _merge(
         self, name: str, was: MemoryState | None, mine: MemoryState, other: MemoryState, folder: Path
@@ -156,6 +159,15 @@ class StoreCombiner:
 
 def _by_place(state: State) -> Mapping[str, MemoryState]:
     return {part.record.path: part for part in state.memory.values()}
+
+
+def _named(part: MemoryState, name: str) -> MemoryState:
+    return msgspec.structs.replace(part, record=msgspec.structs.replace(part.record, name=name))
+
+
+def _is_readable(part: MemoryState) -> bool:
+    """Tell whether a store is more than files as they lie: a damaged database that was found is captured as a file."""
+    return part.record.kind != "files" and bool(part.record.facts.get("readable", 1))
 
 
 def _identity(part: MemoryState | None) -> str | None:

@@ -8,14 +8,14 @@ both parents, so that the next one begins from there.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from chronos import checkpoints, operations, timelines
 from chronos.catalog import CheckpointRow
-from chronos.checkpoints import CheckpointMove, EntryKind, Options, Trigger
+from chronos.checkpoints import UNCAPTURED, CheckpointMove, EntryKind, Options, Trigger
 from chronos.errors import ChangedMeanwhileError, NoCommonCheckpointError, StateError, UsageError
 from chronos.files import TreePath, display, to_text
 from chronos.merging import Choice, Conflict, ConflictKind, Resolution, Resolver, Strategy
@@ -152,7 +152,7 @@ def _carry_out(
         asked = _Asked(record.resolutions, request.resolve)
         combined = _combine(workspace, request, present, base, theirs, asked)
         plan = _plan(workspace, request, present, combined)
-        combined.conflicts += _find_held(request, plan, combined, asked)
+        combined.conflicts += _find_held(request, plan, combined, present, asked)
         plan.made_of = _identity_of(job, request, present, asked)
         found = _outcome_of(workspace, job, plan, combined)
         if request.plan_only:
@@ -161,7 +161,8 @@ def _carry_out(
             raise ChangedMeanwhileError("one of the sides changed since the plan was made; nothing was touched")
         if combined.conflicts:
             record.conflicts = combined.conflicts
-            record.resolutions = asked.known
+            refused = {conflict.conflict_id for conflict in combined.conflicts}  # what was decided could not be done
+            record.resolutions = {one: found for one, found in asked.known.items() if one not in refused}
             write_pending(store, workspace.timeline, record)
             return found
         done = _apply(workspace, request, job, present, head, combined, plan)
@@ -236,21 +237,36 @@ def _plan(workspace: Workspace, request: MergeRequest, present: Capture, combine
     return plan
 
 
-def _find_held(request: MergeRequest, plan: Plan, combined: Combined, asked: _Asked) -> list[Conflict]:
+def _find_held(
+    request: MergeRequest, plan: Plan, combined: Combined, present: Capture, asked: _Asked
+) -> list[Conflict]:  # fmt: skip
     """Return what cannot be put in place, because something stands there that no checkpoint holds.
 
-    It is never overwritten: somebody has to move it away, or to say that ours stays.
+    It is never overwritten or deleted: somebody has to move it away, or to say that ours stays.
     """
     held = []
-    for row in plan.kept:
-        entry = combined.state.find_entry(row.path)
-        if entry is None or entry.kind is EntryKind.DELETED or row.path not in combined.paths:
-            continue
-        conflict = Conflict(ConflictKind.HELD, row.path, row.reason, is_large=True)
+    for path, reason in _find_unheld(plan, combined, present):
+        conflict = Conflict(ConflictKind.HELD, path, reason, is_large=True)
         decided = asked(conflict) if request.strategy is not Strategy.OURS else Resolution(Choice.OURS)
         if decided is None or decided.choice is not Choice.OURS:
             held.append(conflict)
     return held
+
+
+def _find_unheld(plan: Plan, combined: Combined, present: Capture) -> Iterator[tuple[TreePath, str]]:
+    """Yield the paths that should change, and cannot, with the reason.
+
+    Of what should go a plan keeps silent. What is ignored here is not of this side's work: that stays without a word.
+    """
+    for row in plan.kept:
+        entry = combined.state.find_entry(row.path)
+        if entry is not None and entry.kind is not EntryKind.DELETED and row.path in combined.paths:
+            yield row.path, row.reason
+    for path in sorted(combined.paths):
+        entry, left_out = combined.state.find_entry(path), present.state.is_left_out(path)
+        is_to_go = entry is not None and entry.kind is EntryKind.DELETED
+        if is_to_go and left_out is not None and left_out.reason in UNCAPTURED:
+            yield path, f"theirs deleted it, and what is here is not captured: {left_out.reason.value}"
 
 
 def _plain(options: Options) -> Options:

@@ -6,10 +6,12 @@ there, takes the decisions that still fit, and is never half done.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import msgspec
 
+from chronos import memory
 from chronos.checkpoints import Store
 from chronos.errors import DamagedJournalError, UnknownConflictError
 from chronos.files import display, read_limited, replace_durably, sync_folder, to_text, translate_os_errors
@@ -17,6 +19,8 @@ from chronos.layout import FORMAT_VERSION
 from chronos.merging import Choice, Conflict, ConflictKind, Resolution
 from chronos.pool import add_check, strip_check
 
+_MOST_NAMES = 5
+_HAD_WHOLE = (ConflictKind.SCHEMA, ConflictKind.STORE)
 _LARGEST_RECORD_BYTES = 1024 * 1024 * 1024
 
 
@@ -39,17 +43,39 @@ class PendingMerge(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=Tru
     def find(self, subject: str, table: str | None = None, key: str | None = None) -> list[Conflict]:
         """Return the conflicts at a path, or with an id, or of a store (by its name), of a table, and of a row's key.
 
-        Raises UnknownConflictError.
+        Keys are compared by what they say. Raises UnknownConflictError.
         """
         found = [
             conflict for conflict in self.conflicts
             if subject in (to_text(conflict.path), conflict.store or None)
             or (len(subject) >= 4 and conflict.conflict_id.startswith(subject))
         ]  # fmt: skip
-        found = [one for one in found if table in (None, one.table) and key in (None, one.key)]
         if not found:
             raise UnknownConflictError(f"no conflict is about {display(subject[:80])}")
-        return found
+        of_table = [one for one in found if table in (None, one.table)]
+        if not of_table:
+            raise _none_such(subject, "table", table, [one.table for one in found])
+        of_key = [one for one in of_table if key is None or _value_of(key) == _value_of(one.key)]
+        if not of_key:
+            raise _none_such(subject, "key", key, [one.key for one in of_table])
+        return of_key
+
+
+def _value_of(key: str) -> object:
+    """Return what a key says, however it is written: 1 is not 1.0, and the order of columns does not count."""
+    try:
+        return json.dumps(json.loads(key), sort_keys=True)
+    except (ValueError, RecursionError):
+        return key
+
+
+def _none_such(subject: str, what: str, asked: str | None, known: list[str]) -> UnknownConflictError:
+    names = [display(name) for name in dict.fromkeys(known) if name]
+    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+    return UnknownConflictError(
+        f"no conflict about {display(subject[:80])} has the {what} {display((asked or '')[:80])}",
+        hint=f"there is {', '.join(names[:_MOST_NAMES])}{more}" if names else f"leave the {what} out",
+    )
 
 
 def new_pending(summary: str, command: str, base: str, theirs: str, known: PendingMerge | None) -> PendingMerge:
@@ -90,16 +116,29 @@ def drop_pending(store: Store, timeline: str) -> None:
 
 
 def check_resolution(conflict: Conflict, resolution: Resolution) -> Resolution:
-    """Return `resolution` when it can be one of `conflict`. Raises UnknownConflictError for what cannot be written."""
-    if conflict.kind is ConflictKind.HELD and resolution.choice is not Choice.OURS:
+    """Return `resolution` when it can be one of `conflict`, as far as that shows before the merge.
+
+    Raises UnknownConflictError for what cannot be written, UsageError for what is not the row.
+    """
+    kind = conflict.kind
+    if kind is ConflictKind.HELD and resolution.choice is not Choice.OURS:
         raise UnknownConflictError(
-            f"what stands at {display(conflict.path)} is never overwritten by a merge",
+            f"what stands at {display(conflict.path)} is never overwritten or deleted by a merge",
             hint="move it away and merge again, or resolve it with --ours",
         )
-    if resolution.choice is Choice.CONTENT and conflict.is_large:
+    if resolution.choice is not Choice.CONTENT:
+        return resolution
+    if kind in _HAD_WHOLE or (kind is ConflictKind.PLACE and conflict.store):
+        raise UnknownConflictError(
+            f"{display(conflict.table or conflict.path)} can only be had whole, from one of the two sides",
+            hint="resolve it with --ours or --theirs",
+        )
+    if conflict.is_large:
         raise UnknownConflictError(
             f"{display(conflict.path)} is too large to be written here", hint="resolve it with --ours or --theirs"
         )
+    if conflict.key:  # its columns and its key; what may be in a cell, the kind of the store says later
+        memory.row_of(conflict, resolution.content, check=lambda cell: cell)
     return resolution
 
 

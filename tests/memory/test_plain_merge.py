@@ -11,7 +11,7 @@ import pytest
 from chronos.git import GitCommand
 from chronos.memory import MergeWork, StoreMerge, TableMerge, merge_lines
 from chronos.memory.plain import FilesKind
-from chronos.merging import Choice, ConflictKind, Resolution, Strategy
+from chronos.merging import Choice, Conflict, ConflictKind, Resolution, Resolver, Strategy
 
 OURS, THEIRS = Resolution(Choice.OURS), Resolution(Choice.THEIRS)
 Tree = Mapping[str, bytes | str] | bytes
@@ -53,7 +53,7 @@ def merged(tmp_path: Path) -> Callable[..., tuple[Tree, StoreMerge]]:
         base: Tree | None,
         ours: Tree,
         theirs: Tree,
-        resolution: Resolution | None = None,
+        resolution: Resolution | Resolver | None = None,
         strategy: Strategy = Strategy.CONFLICT,
         *,
         by_lines: bool = True,
@@ -62,7 +62,8 @@ def merged(tmp_path: Path) -> Callable[..., tuple[Tree, StoreMerge]]:
         places = [make(folder / name, tree) for name, tree in (("ours", ours), ("theirs", theirs))]
         (folder / "out").mkdir()
         lines = merge_lines(GitCommand.find({}), strategy) if by_lines else None
-        work = MergeWork(folder / "out", b"data/notes", "notes", lambda c: resolution, strategy, merge_text=lines)
+        resolve = resolution if callable(resolution) else lambda _: resolution
+        work = MergeWork(folder / "out", b"data/notes", "notes", resolve, strategy, merge_text=lines)
         former = make(folder / "base", base) if base is not None else None
         result = FilesKind().merge(former, places[0], places[1], work)
         assert result.place == (folder / "out" if result.place.is_dir() else folder / "out" / "state.json")
@@ -154,6 +155,16 @@ def test_a_file_here_and_a_folder_there_is_a_conflict(merged: Merging) -> None:
     assert merged({"a": b"1"}, {"a": b"1"}, {"a/b": b"t"})[0] == {"a/b": b"t"}
     assert kinds(merged({}, {"a/b": b"o"}, {"a": b"t"})[1]) == [(ConflictKind.PLACE, b"data/notes/a")]
     assert merged({}, {"a/b": b"o"}, {"a": b"t"}, THEIRS)[0] == {"a": b"t"}
+
+
+def test_a_file_that_was_to_stay_does_not_go_with_its_folder(merged: Merging) -> None:
+    def resolve(conflict: Conflict) -> Resolution:
+        return THEIRS if conflict.kind is ConflictKind.PLACE else OURS
+
+    ours = {"dir/f": b"edited\n"}
+    found, result = merged({"dir/f": b"f\n"}, ours, {"dir": b"file\n"}, resolve)
+    assert found == ours
+    assert {one.kind for one in result.conflicts} == {ConflictKind.PLACE, ConflictKind.DELETED}
 
 
 def test_a_link_of_ours_is_never_written_through(merged: Merging, tmp_path: Path) -> None:

@@ -145,7 +145,8 @@ def test_json_that_cannot_be_merged_without_loss_is_left_to_people(base: str, ou
         ("a: 1\n", "a: 2\n---\nb: 1\n", "a: 1\nc: 2\n"),
         ("a: 1\n", "a: 2\na: 2\n", "a: 1\nc: 2\n"),
         ("a: 1\n", "{a: 2}\n", "a: 1\nc: 2\n"),
-        ("a: {b: 1}\n", "a: {b: 1, c: 2}\n", "a: {b: 1, d: 2}\n"),
+        ("a: {b: 1}\n", "a: {b: 1,\n c: 2}\n", "a: {b: 1, d: 2}\n"),
+        ("a: {b: 1}\n", "a: {b: 1, c: 2}\n", "a:\n  b: 1\n  d: 2\n"),
         ("a: 1\n", "a: 2\n<<: {}\n", "a: 1\nc: 2\n"),
         ("a: 1\n", "a: [\n", "a: 1\nc: 2\n"),
         ("a: 1\n", "a: " + "[" * 500 + "]" * 500 + "\n", "a: 1\nc: 2\n"),
@@ -184,6 +185,16 @@ def test_yaml_that_says_nothing_is_a_mapping_without_keys() -> None:
     assert merge("a.yaml", "a: 1\n", "", "a: 1\nb: 2\n") == "b: 2\n"
 
 
+def test_yaml_in_flow_style_is_merged_by_keys_as_well() -> None:
+    base = "{ a: 1,  b: [1, 2], c: {x: 1, y: 2}}  # why\n"
+    ours, theirs = base.replace("a: 1", "a: 'one'"), base.replace("[1, 2]", "[3], new: {n: 1}").replace("x: 1, ", "")
+    assert merge("a.yaml", base, ours, theirs) == "{ a: 'one',  b: [3], new: {n: 1}, c: {y: 2}}  # why\n"
+    assert merge("a.yml", "a: {b: 1}\n", "a: {b: 1, c: 2}\n", "a: {d: 2, b: 1}\n") == "a: {d: 2, b: 1, c: 2}\n"
+    assert merge("a.yml", "a: {b: 1, c: 1}\n", "a: {c: 1}\n", "a: {b: 1}\n") == "a: {}\n"
+    assert merge("a.yml", "a: {}\n", "a: {b: 1}\n", "a: {c: 1}\n") == "a: {c: 1, b: 1}\n"
+    assert merge("a.yml", "{a: 1}\n", "{a: 1, b: 2}\n", "{a: 3}") == "{a: 3, b: 2}\n"
+
+
 def test_a_last_line_without_an_end_stays_so() -> None:
     assert merge("a.yaml", "a: 1\nb: 1", "a: 2\nb: 1", "a: 1\nb: 1\nc: 1\n") == "a: 2\nb: 1\nc: 1"
     assert merge("a.json", '{"a": 1}', '{"a": 2}', '{"a": 1, "b": 1}\n') == '{"a": 2, "b": 1}'
@@ -207,6 +218,10 @@ _FORMATS: dict[str, tuple[Callable[[Any], str], Callable[[str], Any]]] = {
     "b.json": (json.dumps, json.loads),
     "a.yaml": (
         lambda data: yaml.safe_dump(data, sort_keys=False, allow_unicode=True, default_flow_style=False),
+        yaml.safe_load,
+    ),
+    "b.yaml": (
+        lambda data: yaml.safe_dump(data, sort_keys=False, allow_unicode=True, default_flow_style=True, width=10_000),
         yaml.safe_load,
     ),
     "a.toml": (tomlkit.dumps, tomllib.loads),

@@ -139,11 +139,19 @@ def test_a_command_finds_the_sides_and_writes_the_result(divided: Divided) -> No
     assert read_facts(divided.here.path(DB))[1] == "by a tool"
 
 
+def test_a_command_that_writes_what_stood_there_has_decided(divided: Divided) -> None:
+    divided.merge("--yes")
+    decided = divided.chrono.run("resolve", "data.bin", "--with", 'cat "$OURS" > "$MERGED"', "--json")
+    assert decided.json["open"] == 2
+
+
 @pytest.mark.parametrize(
     ("words", "variables", "code", "error"),
     [
         (("sub/a.txt", "--with", "exit 3"), {}, 5, "tool_failed"),
         (("sub/a.txt", "--with", "true"), {}, 5, "tool_failed"),  # the markers are still there
+        (("data.bin", "--with", "true"), {}, 5, "tool_failed"),  # what stands there is ours, and nobody said so
+        (("facts.db", "--with", "true"), {}, 5, "tool_failed"),
         (("sub/a.txt", "--with", 'rm "$MERGED"'), {}, 5, "tool_failed"),
         (("sub/a.txt", "--edit"), {"EDITOR": "false"}, 5, "tool_failed"),
         (("sub/a.txt", "--edit"), {}, 2, "usage"),  # no editor is set
@@ -344,3 +352,54 @@ def test_a_revert_is_planned_refused_and_made_on_the_command_line(divided: Divid
     write(divided.here, {"c.txt": "changed again\n"})
     assert divided.chrono.run("revert", bad, "--yes").code == 1
     assert divided.chrono.run("conflicts", "--json").json["command"] == f"chrono revert {bad}"
+
+
+def test_decisions_that_contradict_each_other_are_to_be_made_again(repo: RepoBuilder) -> None:
+    write(repo, {"dir/f": "f\n"})
+    repo.commit()
+    chrono = Program(repo.root, repo.environment)
+    there = RepoBuilder(Path(chrono.good("timeline", "branch", "exp", "--json").json["path"]), repo.environment)
+    write(repo, {"dir/f": "edited\n"})
+    write(there, {"dir/f": None})
+    there.remove("dir")
+    write(there, {"dir": "a file\n"})
+    assert chrono.run("timeline", "merge", "exp", "--yes").code == 1
+    chrono.run("resolve", "dir/f", "--ours")
+    chrono.run("resolve", "dir", "--theirs")
+    refused = chrono.run("timeline", "merge", "exp", "--yes")
+    assert refused.code == 1
+    assert "decide both again" in refused.out
+    has(repo, {"dir/f": "edited\n"})
+    assert chrono.run("conflicts", "--json").json["open"] == 2
+    chrono.run("resolve", "dir/f", "--ours")
+    chrono.good("resolve", "dir", "--ours")
+    chrono.good("timeline", "merge", "exp", "--yes")
+    has(repo, {"dir/f": "edited\n"})
+
+
+def test_a_decision_that_cannot_be_carried_out_is_open_again(repo: RepoBuilder) -> None:
+    write(repo, {"x": "file\n", "y": "y\n"})
+    repo.link("link", "x")
+    repo.commit()
+    chrono = Program(repo.root, repo.environment)
+    there = RepoBuilder(Path(chrono.good("timeline", "branch", "exp", "--json").json["path"]), repo.environment)
+    for tree, target in ((repo, "ours"), (there, "theirs")):
+        tree.remove("link")
+        tree.link("link", target)
+    chrono.run("timeline", "merge", "exp", "--yes")
+    chrono.run("resolve", "link", "--with", 'echo written > "$MERGED"')
+    assert chrono.run("timeline", "merge", "exp", "--yes").code == 1
+    assert chrono.run("conflicts", "--json").json["open"] == 1
+
+
+def test_files_of_a_store_are_listed_by_the_paths_that_decide_them(repo: RepoBuilder) -> None:
+    write(repo, {"data/memory/notes/a.bin": b"\0base", "data/memory/notes/b.bin": b"\0base", ".gitignore": "data/\n"})
+    repo.commit()
+    chrono = Program(repo.root, repo.environment)
+    there = RepoBuilder(Path(chrono.good("timeline", "branch", "exp", "--json").json["path"]), repo.environment)
+    for tree, who in ((repo, b"ours"), (there, b"theirs")):
+        write(tree, {f"data/memory/notes/{name}.bin": b"\0" + who for name in "ab"})
+    chrono.run("timeline", "merge", "exp", "--yes")
+    listed = chrono.run("conflicts").out
+    assert chrono.run("resolve", "data/memory/notes/a.bin", "--ours", "--json").json["open"] == 1
+    assert all(f"data/memory/notes/{name}.bin" in listed for name in "ab")

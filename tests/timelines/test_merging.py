@@ -592,6 +592,31 @@ def test_files_left_out_of_checkpoints_are_never_overwritten(pair: Pair) -> None
     has(pair.here, {"a.txt": text(l2="theirs")})
 
 
+@pytest.mark.parametrize("path", ["b.txt", ".env"])
+def test_what_no_checkpoint_holds_here_and_theirs_deleted_is_a_conflict(repo: RepoBuilder, path: str) -> None:
+    write(repo, {**BASE, ".env": "TOKEN=base\n"})
+    repo.commit("base")
+    pair = Pair(repo)
+    pair.engine.close()
+    pair.engine = pair.here.engine(CHRONOS_MAX_FILE_BYTES="1000")
+    write(pair.here, {path: "o" * 5000})
+    write(pair.there, {path: None, "a.txt": text(l2="theirs")})
+    (held,) = pair.engine.merge_timeline("exp", strategy="theirs").conflicts
+    assert (held.kind, held.path) == (ConflictKind.HELD, path.encode())
+    has(pair.here, {path: "o" * 5000, "a.txt": text()})
+    pair.engine.resolve_conflict(path, Resolution(Choice.OURS))
+    assert pair.engine.merge_timeline("exp").is_done
+    has(pair.here, {path: "o" * 5000, "a.txt": text(l2="theirs")})
+
+
+def test_a_tracked_file_that_is_ignored_here_now_and_deleted_there_is_no_conflict(pair: Pair) -> None:
+    pair.here.git("rm", "-q", "--cached", "b.txt")
+    write(pair.here, {".gitignore": "b.txt\n"})
+    write(pair.there, {"b.txt": None})
+    assert pair.engine.merge_timeline("exp").is_done
+    has(pair.here, {"b.txt": BASE["b.txt"]})
+
+
 def test_a_file_that_only_the_source_left_out_is_as_here(pair: Pair) -> None:
     pair.engine.close()
     pair.engine = pair.here.engine(CHRONOS_MAX_FILE_BYTES="1000")
@@ -600,6 +625,18 @@ def test_a_file_that_only_the_source_left_out_is_as_here(pair: Pair) -> None:
     done = pair.engine.merge_timeline("exp")
     assert done.is_done
     has(pair.here, {"a.txt": text(), "b.txt": text(l1="b", l5="t"), "run.sh": "here\n"})
+
+
+def test_a_rename_to_what_no_checkpoint_takes_is_said_with_what_goes(pair: Pair) -> None:
+    write(pair.there, {"a.txt": None, ".env": text(), "sub/new.txt": "new\n"})
+    done = pair.engine.merge_timeline("exp")
+    assert done.is_done
+    has(pair.here, {"a.txt": None, ".env": None})
+    (note,) = [note for note in done.plan.warnings if "renamed" in note]
+    assert "a.txt" in note
+    assert ".env" in note
+    assert done.outcome is not None
+    assert note in done.outcome.warnings
 
 
 @pytest.mark.parametrize("theirs", ["loose", "committed"])

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from chronos.errors import StoreInUseError, UnknownConflictError
+from chronos.errors import StoreInUseError, UnknownConflictError, UsageError
 from chronos.merging import Choice, ConflictKind, Resolution
 from tests.support import RepoBuilder
 from tests.support.databases import run_sql
@@ -98,26 +98,87 @@ def test_rows_are_decided_one_by_one(pair: Pair, choice: str) -> None:
     assert read_facts(pair.here.path(DB)) == {**BOTH, 1: first, 2: "theirs 2"}
 
 
-def test_a_table_or_row_that_is_in_no_conflict_is_unknown(pair: Pair) -> None:
+def test_a_table_or_row_that_is_in_no_conflict_is_unknown_and_those_that_are_in_one_are_named(pair: Pair) -> None:
     set_fact(pair.here.path(DB), 1, "ours")
     set_fact(pair.there.path(DB), 1, "theirs")
     pair.engine.merge_timeline("exp")
-    for table, key in (("nothing", None), ("facts", '{"id": 2}'), ("facts", "1")):
-        with pytest.raises(UnknownConflictError):
+    for table, key, known in (
+        ("nothing", None, "facts"),
+        ("facts", '{"id": 2}', '{"id": 1}'),
+        (None, "1", '{"id": 1}'),
+    ):
+        with pytest.raises(UnknownConflictError, match=r"about facts\.db has") as unknown:
             pair.engine.resolve_conflict("facts.db", Resolution(Choice.OURS), table=table, key=key)
+        assert known in unknown.value.hint
 
 
-def test_a_row_that_cannot_be_written_stays_in_conflict_and_changes_nothing(pair: Pair) -> None:
+def test_a_key_is_compared_by_what_it_says(pair: Pair) -> None:
     set_fact(pair.here.path(DB), 1, "ours")
     set_fact(pair.there.path(DB), 1, "theirs")
     pair.engine.merge_timeline("exp")
-    for content in (b"no json", b"[]", b'{"id": 2, "body": "another row"}', b'{"nothing": 1}'):
-        pair.engine.resolve_conflict("facts.db", Resolution(Choice.CONTENT, content))
-        try:
-            assert not pair.engine.merge_timeline("exp").is_done, content
-        except Exception as refused:  # noqa: BLE001 - any of our own errors will do
-            assert hasattr(refused, "hint"), refused
-        assert read_facts(pair.here.path(DB)) == {**BOTH, 1: "ours"}
+    assert pair.engine.resolve_conflict("facts.db", Resolution(Choice.OURS), key='{"id":1}').open == []
+
+
+def test_what_cannot_be_the_row_is_refused_when_it_is_resolved(pair: Pair) -> None:
+    set_fact(pair.here.path(DB), 1, "ours")
+    set_fact(pair.there.path(DB), 1, "theirs")
+    pair.engine.merge_timeline("exp")
+    for content in (b"no json", b"[]", b'{"id": 2, "body": "another row", "weight": 0}', b'{"nothing": 1}'):
+        with pytest.raises(UsageError, match="cannot be the row"):
+            pair.engine.resolve_conflict("facts.db", Resolution(Choice.CONTENT, content))
+    pending = pair.engine.list_conflicts()
+    assert pending is not None
+    assert len(pending.open) == 1
+
+
+def test_a_row_that_the_merge_refuses_changes_nothing_and_is_to_be_resolved_again(pair: Pair) -> None:
+    set_fact(pair.here.path(DB), 1, "ours")
+    set_fact(pair.there.path(DB), 1, "theirs")
+    pair.engine.merge_timeline("exp")
+    content = b'{"id": 1, "body": [], "weight": 0}'
+    pair.engine.resolve_conflict("facts.db", Resolution(Choice.CONTENT, content))
+    with pytest.raises(UsageError) as refused:
+        pair.engine.merge_timeline("exp")
+    assert "resolve it again" in refused.value.hint
+    assert read_facts(pair.here.path(DB)) == {**BOTH, 1: "ours"}
+
+
+@pytest.mark.parametrize("kind", [ConflictKind.STORE, ConflictKind.SCHEMA])
+def test_what_can_only_be_had_whole_is_not_written_by_hand(pair: Pair, kind: ConflictKind) -> None:
+    if kind is ConflictKind.STORE:
+        pair.there.write(DB, "garbage\n")
+    else:
+        run_sql(pair.here.path(DB), "ALTER TABLE facts ADD COLUMN ours TEXT")
+        run_sql(pair.there.path(DB), "ALTER TABLE facts ADD COLUMN theirs TEXT")
+    assert [one.kind for one in pair.engine.merge_timeline("exp").conflicts] == [kind]
+    with pytest.raises(UnknownConflictError, match="whole"):
+        pair.engine.resolve_conflict("facts.db", Resolution(Choice.CONTENT, b"x"))
+
+
+@pytest.mark.parametrize("way", ["found", "declared"])
+def test_a_database_that_was_damaged_there_does_not_take_the_place_of_a_whole_one(pair: Pair, way: str) -> None:
+    if way == "declared":
+        pair.engine.add_memory(pair.here.path(DB), name="facts.db")
+    pair.there.write(DB, "garbage\n")
+    (difference,) = pair.engine.diff_memory(*(pair.engine.hold_timeline(name) for name in ("main", "exp")))
+    assert difference.notes
+    (conflict,) = pair.engine.merge_timeline("exp").conflicts
+    assert (conflict.kind, conflict.store) == (ConflictKind.STORE, "facts.db")
+    assert read_facts(pair.here.path(DB)) == BOTH
+    pair.engine.resolve_conflict("facts.db", Resolution(Choice.OURS))
+    assert pair.engine.merge_timeline("exp").is_done
+    assert read_facts(pair.here.path(DB)) == BOTH
+
+
+def test_a_damaged_database_that_was_mended_there_is_taken(repo: RepoBuilder) -> None:
+    write(repo, {"a.txt": "a\n", ".gitignore": "data/\n"})
+    repo.commit()
+    repo.write(DB, "garbage\n")
+    pair = Pair(repo)
+    pair.there.remove(DB)
+    make_facts(pair.there.path(DB), BOTH)
+    assert pair.engine.merge_timeline("exp").is_done
+    assert read_facts(pair.here.path(DB)) == BOTH
 
 
 @pytest.mark.parametrize("strategy", ["ours", "theirs"])
