@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -150,7 +153,7 @@ def _carry_out(
         pending = read_pending(store, workspace.timeline)
         record = new_pending(job.summary, job.command, job.base.checkpoint_id, job.theirs.checkpoint_id, pending)
         asked = _Asked(record.resolutions, request.resolve)
-        combined = _combine(workspace, request, present, base, theirs, asked)
+        combined, present = _combine(workspace, request, present, base, theirs, asked)
         plan = _plan(workspace, request, present, combined)
         combined.conflicts += _find_held(request, plan, combined, present, asked)
         plan.made_of = _identity_of(job, request, present, asked)
@@ -201,31 +204,49 @@ def _hold_present(workspace: Workspace) -> tuple[Capture, CheckpointRow]:
 
 def _combine(
     workspace: Workspace, request: MergeRequest, present: Capture, base: State, theirs: State, asked: _Asked
-) -> Combined:
-    """Bring the states together; what is new in the result goes into packs of the timeline.
+) -> tuple[Combined, Capture]:
+    """Bring the states together. The present comes back with the databases that another state has as stores."""
+    store, numbers = workspace.store, count()
+    spend = checkpoints.Allowance(store.catalog, store.layout, store.config).spend
+    with store.temporary_folder() as scratch:
+
+        def make_scratch() -> Path:
+            folder = scratch / f"{next(numbers)}"
+            folder.mkdir()
+            return folder
+
+        with _keeping(workspace, make_scratch(), spend) as writer:
+            base, ours, theirs = checkpoints.with_code_databases(
+                (base, present.state, theirs), present.repositories, store.pool, make_scratch, writer
+            )
+        present = msgspec.structs.replace(present, state=ours)
+        with _keeping(workspace, make_scratch(), spend) as writer:
+            combined = timelines.Combiner(
+                workspace, base, theirs, present, writer, strategy=request.strategy, resolve=asked,
+                options=request.options,
+            ).combine(make_scratch())  # fmt: skip
+    store.refresh()
+    return combined, present
+
+
+@contextmanager
+def _keeping(workspace: Workspace, packs: Path, spend: Callable[[int], None]) -> Iterator[PoolWriter]:
+    """Give what keeps contents in packs of the timeline, from the end of the block on.
 
     When nothing comes of it no checkpoint needs them, and gc takes them.
     """
     store = workspace.store
-    with store.temporary_folder() as scratch:
-        packs, work = scratch / "packs", scratch / "work"
-        packs.mkdir()
-        work.mkdir()
-        writer = PoolWriter(
-            packs, store.catalog.has_chunk, find_missing=store.catalog.find_missing, compress=store.config.compress,
-            spend=checkpoints.Allowance(store.catalog, store.layout, store.config).spend,
-        )  # fmt: skip
-        try:
-            combined = timelines.Combiner(
-                workspace, base, theirs, present, writer, strategy=request.strategy, resolve=asked,
-                options=request.options,
-            ).combine(work)  # fmt: skip
-            if writer.has_fresh_chunks:
-                checkpoints.publish_packs(store.layout, workspace.timeline, writer.finish())
-        finally:
-            writer.abandon()
-    store.refresh()
-    return combined
+    writer = PoolWriter(
+        packs, store.catalog.has_chunk, find_missing=store.catalog.find_missing, compress=store.config.compress,
+        spend=spend,
+    )  # fmt: skip
+    try:
+        yield writer
+        if writer.has_fresh_chunks:
+            checkpoints.publish_packs(store.layout, workspace.timeline, writer.finish())
+            store.refresh()
+    finally:
+        writer.abandon()
 
 
 def _plan(workspace: Workspace, request: MergeRequest, present: Capture, combined: Combined) -> Plan:

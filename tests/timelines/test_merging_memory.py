@@ -380,3 +380,29 @@ def test_plain_memory_files_are_merged_one_by_one(pair: Pair) -> None:
     pair.engine.resolve_conflict(conflict.conflict_id, Resolution(Choice.CONTENT, b"both\n"))
     assert pair.engine.merge_timeline("noted").is_done
     has(pair.here, {"data/memory/notes/b.md": "both\n"})
+
+
+@pytest.mark.parametrize("is_changed_here", [False, True])
+@pytest.mark.parametrize("is_committed_there", [False, True])
+def test_a_committed_database_is_merged_by_rows(
+    repo: RepoBuilder, is_changed_here: bool, is_committed_there: bool
+) -> None:
+    make_facts(repo.path("app.db"), BOTH)
+    repo.commit()
+    pair = Pair(repo)
+    set_fact(pair.there.path("app.db"), 2, "changed there")
+    if is_committed_there:
+        pair.there.commit()
+    if is_changed_here:
+        set_fact(pair.here.path("app.db"), 1, "changed here")
+    before = read_facts(pair.here.path("app.db"))
+    plan = pair.engine.plan_merge_timeline("exp")
+    if is_committed_there and not is_changed_here:
+        assert not plan.stores, "then it is a file of the code on both sides, which git merges"
+    assert pair.engine.merge_timeline("exp", plan_id=plan.plan.plan_id).is_done
+    assert read_facts(pair.here.path("app.db")) == {**before, 2: "changed there"}
+    assert pair.engine.merge_timeline("exp").outcome is None, "there is nothing left to merge"
+    pair.engine.undo()
+    assert read_facts(pair.here.path("app.db")) == before
+    pair.engine.redo()
+    assert read_facts(pair.here.path("app.db")) == {**before, 2: "changed there"}
