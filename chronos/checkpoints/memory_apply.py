@@ -181,7 +181,8 @@ class StoreApplier:
         folder = self._trash / trash
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         timeout_s, may_take = self._store.config.lock_timeout_s, refusals(self._policy, change.path)
-        return ReplaceWork(self._store.pool.iter_content, folder, look, timeout_s, may_take)
+        saved = self._trash.with_suffix(".saved") / f"{trash}.saved"  # where `journals` puts what is saved in the trash
+        return ReplaceWork(self._store.pool.iter_content, folder, look, timeout_s, may_take, saved=saved)
 
     def _present(self, side: StoreSide, was_read: bool) -> Present | None:
         """Return what stands at the place by its content, which the safety checkpoint holds."""

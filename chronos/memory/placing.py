@@ -35,7 +35,7 @@ from chronos.files import (
     temporary_name,
     write_new,
 )
-from chronos.memory.folders import Listing, find_place, open_place, walk
+from chronos.memory.folders import Listing, find_place, list_entries, open_place, walk
 from chronos.memory.kinds import ReplaceWork, StoreState
 from chronos.memory.writing import take_modes, write_files
 
@@ -161,6 +161,7 @@ class _Placing:
         if os.path.lexists(self.aside):
             self._keep_uncaptured()
             sync_file_system(self.place.parent)
+        if os.path.lexists(self.aside):  # all of it may have been kept
             move_away(self.aside, self._old)
         sync_file_system(self.place.parent)
         os.rename(self._marker, self._placed)
@@ -177,25 +178,21 @@ class _Placing:
         self._marker.unlink(missing_ok=True)
 
     def _keep_uncaptured(self) -> None:
-        """Move what no capture would have taken from the old folder into the new one: it is in no checkpoint."""
-        found = find_place(self.aside)
-        if found is None or found.kind is not PathKind.FOLDER:
-            return
-        with open_place(self.aside) as tree:
-            listing = walk(tree)
-        for path in [path for path, seen in listing.items() if self._is_uncaptured(path, seen)]:
-            source, target = self.aside / os.fsdecode(path), self.place / os.fsdecode(path)
+        """Move what no capture would have taken from the old state into the new one: it is in no checkpoint."""
+        for path in [path for path, seen in list_entries(self.aside).items() if self._is_uncaptured(path, seen)]:
+            source, target = (_own(place, path) for place in (self.aside, self.place))
+            what = display(path) or self.place.name
             try:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 _rename_to_free_name(source, target)
-                self.notes.append(f"{display(path)} is in no checkpoint and was kept")
+                self.notes.append(f"{what} is in no checkpoint and was kept")
             except (FileExistsError, NotADirectoryError):
-                self._save(source, f"{display(path)}, which is in no checkpoint,")
+                self._save(source, f"{what}, which is in no checkpoint,")
 
     def _is_uncaptured(self, path: TreePath, seen: FileStat | str) -> bool:
         if isinstance(seen, str) or seen.kind is PathKind.SPECIAL:
             return True
-        is_readable = seen.kind is PathKind.LINK or os.access(self.aside / os.fsdecode(path), os.R_OK)
+        is_readable = seen.kind is PathKind.LINK or os.access(_own(self.aside, path), os.R_OK)
         return not is_readable or self._work.may_take(path, seen.size) is not None
 
     def _save(self, source: Path, what: str) -> None:
@@ -204,7 +201,7 @@ class _Placing:
         folder.mkdir(mode=0o700, exist_ok=True)
         saved = folder / f"{len(os.listdir(folder))}"
         move_away(source, saved)
-        self.notes.append(f"{what} was moved to {saved}")
+        self.notes.append(f"{what} was moved to {(self._work.saved or folder) / saved.name}")
 
 
 class _Replacement:
@@ -312,6 +309,10 @@ def _without_change_times(listing: Listing, paths: set[TreePath]) -> Listing:
         path: msgspec.structs.replace(seen, ctime_ns=0) if path in paths and isinstance(seen, FileStat) else seen
         for path, seen in listing.items()
     }
+
+
+def _own(place: Path, path: TreePath) -> Path:
+    return place / os.fsdecode(path) if path else place
 
 
 def _changed(place: Path, why: str) -> StoreChangedError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import lancedb
@@ -68,6 +69,23 @@ def test_a_new_kind_that_cannot_be_written_beside_a_secret_leaves_all_as_it_was(
         engine.restore_checkpoint(checkpoint)
     assert has_all(started)
     assert engine.status().interrupted == 0
+
+
+@pytest.mark.parametrize("is_folder", [True, False])
+def test_what_cannot_stay_at_its_place_lies_where_the_note_says(
+    started: RepoBuilder, monkeypatch: pytest.MonkeyPatch, is_folder: bool
+) -> None:
+    started.write(PLACE, "held then")
+    engine = started.engine()
+    checkpoint = engine.create_checkpoint("wanted")
+    started.remove(PLACE)
+    with_secret(started) if is_folder else os.mkfifo(started.path(PLACE))
+    monkeypatch.setattr("chronos.checkpoints.memory_plan.StorePlanner._find_obstacle", lambda *_: None)
+    outcome = engine.restore_checkpoint(checkpoint)
+    note = next(warning for warning in outcome.warnings if "was moved to" in warning)
+    found = Path(note.rpartition("was moved to ")[2])
+    assert found.read_text() == "KEY" if is_folder else found.is_fifo()
+    assert started.read(PLACE) == b"held then"
 
 
 @pytest.mark.parametrize("kept", [".env", "sub/.git/HEAD"])
