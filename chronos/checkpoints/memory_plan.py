@@ -29,7 +29,7 @@ class SeenBy(Protocol):
         ...
 
     def has_code_at(self, path: TreePath) -> bool:
-        """Tell whether a file of the code stood at `path`, captured or as in its base."""
+        """Tell whether code stood at `path` or below it, captured or as in its base."""
         ...
 
 
@@ -124,7 +124,9 @@ class StorePlanner:
         elif not is_looked_at and seen_by.ignored([path]):
             self._keep(record.path, "ignored when the checkpoint was taken")
         elif seen_by.has_code_at(path):
-            self._keep(record.path, "a memory store now, and a file of the code then, which git or `--into` gives")
+            self._keep(
+                record.path, "a memory store now, and code then; move it away and restore again, or use `--into`"
+            )
         else:
             return StoreChange(record.name, record.path, StoreSide.of(record), None)
         return None

@@ -122,6 +122,23 @@ def test_two_stores_with_one_file_name_are_both_held(repo: RepoBuilder) -> None:
     assert (len(read_notes(repo.path("app.db"))), len(read_notes(repo.path("data/memory/app.db")))) == (20, 3)
 
 
+def test_a_database_where_a_folder_of_code_was_is_kept_and_named(repo: RepoBuilder) -> None:
+    make_notes(repo.path("y.db"))
+    engine = repo.engine()
+    database = engine.create_checkpoint("database")
+    repo.remove("y.db")
+    repo.write("y.db/b", "code")
+    folder = engine.create_checkpoint("folder")
+    engine.restore_checkpoint(database)
+    outcome = engine.restore_checkpoint(folder)
+    assert kept_paths(outcome.kept) == {"y.db"}
+    assert outcome.warnings == ()
+    assert len(read_notes(repo.path("y.db"))) == 20
+    repo.remove("y.db")
+    engine.restore_checkpoint(folder)
+    assert repo.read("y.db/b") == b"code"
+
+
 def test_too_many_loose_files_are_named_and_never_deleted(repo: RepoBuilder) -> None:
     repo.write(".gitignore", "data/\n")
     repo.commit()
