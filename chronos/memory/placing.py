@@ -13,9 +13,11 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import time
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import msgspec
@@ -30,6 +32,7 @@ from chronos.files import (
     display,
     kept_descriptors,
     move_away,
+    rename,
     replace_durably,
     sync_file_system,
     temporary_name,
@@ -182,12 +185,13 @@ class _Placing:
         for path in [path for path, seen in list_entries(self.aside).items() if self._is_uncaptured(path, seen)]:
             source, target = (_own(place, path) for place in (self.aside, self.place))
             what = display(path) or self.place.name
-            try:
-                target.parent.mkdir(parents=True, exist_ok=True)
-                _rename_to_free_name(source, target)
-                self.notes.append(f"{what} is in no checkpoint and was kept")
-            except (FileExistsError, NotADirectoryError):
-                self._save(source, f"{what}, which is in no checkpoint,")
+            with _writable_above(self.aside, path), _writable_above(self.place, path):
+                try:
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    _rename_to_free_name(source, target)
+                    self.notes.append(f"{what} is in no checkpoint and was kept")
+                except (FileExistsError, NotADirectoryError):
+                    self._save(source, f"{what}, which is in no checkpoint,")
 
     def _is_uncaptured(self, path: TreePath, seen: FileStat | str) -> bool:
         if isinstance(seen, str) or seen.kind is PathKind.SPECIAL:
@@ -315,6 +319,20 @@ def _own(place: Path, path: TreePath) -> Path:
     return place / os.fsdecode(path) if path else place
 
 
+@contextmanager
+def _writable_above(place: Path, path: TreePath) -> Iterator[None]:
+    """Let the folders of `place` above `path` be written to meanwhile, whatever their modes."""
+    with ExitStack() as stack:
+        for at in (0, *(at for at, byte in enumerate(path) if byte == ord("/"))):
+            folder = place / os.fsdecode(path[:at])
+            found = find_place(folder) if path else None
+            if found is not None and found.kind is PathKind.FOLDER and not os.access(folder, os.W_OK | os.X_OK):
+                mode = stat.S_IMODE(os.lstat(folder).st_mode)
+                os.chmod(folder, mode | stat.S_IRWXU)
+                stack.callback(os.chmod, folder, mode)
+        yield
+
+
 def _changed(place: Path, why: str) -> StoreChangedError:
     return StoreChangedError(f"{place} was left alone: {why}")
 
@@ -332,7 +350,7 @@ def _rename_to_free_name(source: Path, target: Path) -> None:
     if source.is_dir() and not source.is_symlink():
         if os.path.lexists(target):  # an empty folder made in this very moment is all that could be replaced
             raise FileExistsError(errno.EEXIST, "something stands there", str(target))
-        os.rename(source, target)
+        rename(source, target)
         return
     if _inode(source) != _inode(target):  # else a run before was cut short right here
         os.link(source, target, follow_symlinks=False)

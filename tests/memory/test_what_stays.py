@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
+import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import lancedb
@@ -166,3 +170,53 @@ def test_tables_come_back_where_a_folder_of_files_with_a_secret_is(started: Repo
     engine.undo()
     assert has_all(started, "data/memory/tables")
     assert not started.exists("data/memory/tables/rows.lance")
+
+
+PROGRAM = """
+import sys
+from chronos import ChronosEngine
+with ChronosEngine(root=sys.argv[1]) as engine:
+    getattr(engine, sys.argv[2])(*sys.argv[3:])
+"""
+
+
+def without_override(repo: RepoBuilder, verb: str, *words: str) -> None:
+    """Run a verb of the engine where the modes of files and folders count, as they do for all users but root."""
+    command = [sys.executable, "-c", PROGRAM, str(repo.root), verb, *words]
+    if os.getuid() == 0:
+        if not shutil.which("setpriv"):
+            pytest.skip("needs setpriv to have root heed modes")
+        command = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", *command]
+    done = subprocess.run(command, capture_output=True, text=True, env=repo.environment, cwd=repo.root)
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+@pytest.mark.parametrize("is_on_disk", [True, False])
+def test_a_folder_that_may_not_be_written_to_is_restored_and_stays_so(
+    started: RepoBuilder, request: pytest.FixtureRequest, is_on_disk: bool
+) -> None:
+    if not is_on_disk:  # the trash is on another file system
+        store = request.getfixturevalue("elsewhere") / "store"
+        started.environment["CHRONOS_TIMELINES_DIR"] = str(store)
+    started.write("data/memory/n/a", "1")
+    started.write("data/memory/n/sub/b", "1")
+    without_override(started, "create_checkpoint", "wanted")
+    started.write("code.py", "2")
+    started.write("data/memory/n/a", "2")
+    started.write("data/memory/n/sub/id_rsa", "KEY")
+    started.write("data/memory/n/.shut/c", "shut")
+    started.path("data/memory/n/.shut").chmod(0)
+    folders = [started.path("data/memory/n/sub"), started.path("data/memory/n")]
+    for folder in folders:
+        folder.chmod(0o500)
+    without_override(started, "restore_checkpoint", "wanted")
+    assert [started.read(path) for path in ("data/memory/n/a", "data/memory/n/sub/b", "code.py")] == [b"1"] * 3
+    assert {path.name for path in started.path("data/memory").iterdir()} == {"n"}
+    assert started.read("data/memory/n/sub/id_rsa") == b"KEY"
+    assert started.read("data/memory/n/.shut/c") == b"shut"
+    assert [stat.S_IMODE(folder.stat().st_mode) for folder in folders] == [0o500] * 2
+    assert stat.S_IMODE(started.path("data/memory/n/.shut").stat().st_mode) == 0
+    without_override(started, "undo")
+    assert started.read("data/memory/n/a") == b"2"
+    assert started.read("data/memory/n/sub/id_rsa") == b"KEY"
+    assert not list(started.root.glob("data/timelines/.store/journal/*.trash"))
