@@ -348,3 +348,27 @@ def test_worktrees_have_memory_of_their_own(repo: RepoBuilder, tmp_path: Path) -
     assert read_notes(repo.path("data/memory/agent.db"))[-1] == "later"
     repo.engine().restore_checkpoint(first)
     assert len(read_notes(repo.path("data/memory/agent.db"))) == 20
+
+
+@pytest.mark.parametrize("blocker", ["file", "link"])
+def test_a_store_below_what_is_no_folder_now_is_kept_and_named_and_comes_back_later(
+    repo: RepoBuilder, blocker: str
+) -> None:
+    repo.write("data/memory/n/a.txt", "then")
+    repo.write("code.py", "1")
+    engine = repo.engine()
+    checkpoint = engine.create_checkpoint("wanted")
+    repo.remove("data/memory")
+    repo.write("code.py", "2")
+    if blocker == "file":
+        repo.write("data/memory", "a file")
+    else:
+        repo.write("elsewhere/own.txt", "own")
+        repo.link("data/memory", "../elsewhere")
+    outcome = engine.restore_checkpoint(checkpoint)
+    assert {row.path: row.reason for row in outcome.kept}[b"data/memory/n"].startswith("data/memory is no folder now")
+    assert outcome.warnings == ()
+    assert repo.read("code.py") == b"1"
+    assert not repo.exists("data/memory")
+    engine.restore_checkpoint(checkpoint)
+    assert repo.read("data/memory/n/a.txt") == b"then"
