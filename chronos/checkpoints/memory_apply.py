@@ -7,8 +7,8 @@ what is `after` already is done, what is `before` or gone is replaced, anything 
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable
-from contextlib import suppress
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from chronos.checkpoints.changes import StoreChange, StoreSide, held_identity
@@ -26,6 +26,7 @@ from chronos.errors import (
     StorageError,
     StoreChangedError,
 )
+from chronos.file_users import find_users, name_users
 from chronos.files import display, sync_file_system, translate_os_errors
 from chronos.memory import (
     CaptureWork,
@@ -100,7 +101,10 @@ class StoreApplier:
 
     def _apply(self, way: str, number: int, change: StoreChange, *, is_resumed: bool) -> bool:
         place = self._check_place(change)
-        with translate_os_errors(f"cannot replace the memory store {display(change.name)}"):
+        with (
+            _naming_users(place, change),
+            translate_os_errors(f"cannot replace the memory store {display(change.name)}"),
+        ):
             self._settle(place, number, change)
             look, identity = self._now(place, change)
             if identity == held_identity(change.after):
@@ -109,7 +113,7 @@ class StoreApplier:
                 return False
             if identity not in (held_identity(change.before), None):
                 if not is_resumed:
-                    raise StoreChangedError(f"memory store {display(change.name)} was written to since the plan")
+                    raise _changed(change)
                 self.kept.append((change.path, "written to since the plan was made"))
                 return False
             try:
@@ -166,7 +170,7 @@ class StoreApplier:
             return ()
         state = get_kind(side.kind).capture(place, self._capture_work(place, change.path))
         if state.files:
-            raise StoreChangedError(f"memory store {display(change.name)} was written to since the plan")
+            raise _changed(change)
         return state.looks
 
     def _settle(self, place: Path, number: int, change: StoreChange) -> None:
@@ -245,3 +249,21 @@ class StoreApplier:
                 hint="declare it with `chrono memory add`, or leave it out with --code",
             )
         return self._outside.get(change.path) or place_of(self._root, change.path)
+
+
+def _changed(change: StoreChange) -> StoreChangedError:
+    return StoreChangedError(f"memory store {display(change.name)} was written to since the plan")
+
+
+@contextmanager
+def _naming_users(place: Path, change: StoreChange) -> Iterator[None]:
+    """Add to the error of a store that was written to who has it open, where that can be told."""
+    try:
+        yield
+    except StoreChangedError as cause:
+        kinds = {side.kind for side in (change.before, change.after) if side is not None}
+        paths = {path for kind in kinds for path in get_kind(kind).companions(place)}
+        users = [user for user in find_users({place, *paths, *place.rglob("*")}) if not user.is_self]
+        if not users:
+            raise
+        raise StoreChangedError(f"{cause.message}; {name_users(users)} has it open") from cause
