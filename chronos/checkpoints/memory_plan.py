@@ -58,7 +58,9 @@ class StorePlanner:
         wanted = {part.record.path: part for part in target.memory.values()}
         others = {path: part for path, part in self._present.items() if path not in wanted}
         self._note_paths_inside((*wanted.values(), *others.values()))
-        found = [self._restore(part) for path, part in wanted.items() if not self._is_divided(path, part, others)]
+        found = [
+            self._restore(part, target) for path, part in wanted.items() if not self._is_divided(path, part, others)
+        ]
         found += [
             self._remove(part, target, seen_by)
             for path, part in others.items()
@@ -79,12 +81,16 @@ class StorePlanner:
             found.append(StoreChange(change.name, change.path, now, change.after))
         return tuple(found)
 
-    def _restore(self, part: MemoryState) -> StoreChange | None:
+    def _restore(self, part: MemoryState, target: State) -> StoreChange | None:
         record = part.record
         if not self._options.covers_store(record.name, record.path):
             return None
         before, after = self._now(record.path), StoreSide.of(record)
         if held_identity(before) == held_identity(after) or not self._may_change(record.path, after):
+            return None
+        row = target.is_left_out(unescape(record.path))
+        if held_identity(after) is None and row is not None and row.reason in UNCAPTURED:
+            self._keep(record.path, f"the checkpoint does not hold it: {row.reason.value}")
             return None
         if record.is_torn:
             name = display(record.name)

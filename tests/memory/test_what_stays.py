@@ -15,8 +15,8 @@ import pytest
 from chronos.errors import StorageError
 from tests.memory import lance_writer
 from tests.support import RepoBuilder
-from tests.support.databases import make_notes
-from tests.support.roundtrip import kept_paths
+from tests.support.databases import make_notes, read_notes
+from tests.support.roundtrip import kept_paths, receipt_of
 
 PLACE = "data/memory/k"
 
@@ -142,6 +142,20 @@ def test_what_became_a_secret_is_never_replaced_by_what_was_held_then(started: R
     outcome = started.engine().restore_checkpoint(checkpoint)
     assert "data/memory/service.pem" in kept_paths(outcome.kept)
     assert started.read("data/memory/service.pem") == b"now"
+
+
+def test_what_the_checkpoint_left_out_stays_as_it_is(started: RepoBuilder) -> None:
+    make_notes(started.path("data/memory/credentials.db"))
+    started.write("data/memory/service.pem", "then")
+    checkpoint = started.engine().create_checkpoint("wanted")
+    started.write(".chronoinclude", "service.pem\ncredentials.db\n")
+    started.write("data/memory/service.pem", "now")
+    engine = started.engine()
+    assert "data/memory/service.pem" not in receipt_of(engine, engine.create_checkpoint("held"))
+    outcome = engine.restore_checkpoint(checkpoint)
+    assert "data/memory/service.pem" in kept_paths(outcome.kept)
+    assert started.read("data/memory/service.pem") == b"now"
+    assert len(read_notes(started.path("data/memory/credentials.db"))) == 20
 
 
 def test_a_table_folder_with_a_secret_goes_and_comes_back(started: RepoBuilder) -> None:
