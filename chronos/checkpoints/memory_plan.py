@@ -53,7 +53,8 @@ class StorePlanner:
     def towards(self, target: State, seen_by: SeenBy) -> tuple[StoreChange, ...]:
         """Return the changes that give every store what `target` has; `seen_by` asks what its capture looked at.
 
-        Where the places were divided otherwise, one in the other, nothing is changed: neither would be whole.
+        What was found gives way to the places of then before this; where a declared one does not, because it lies in
+        another or holds it, nothing is changed: neither would be whole.
         """
         wanted = {part.record.path: part for part in target.memory.values()}
         others = {path: part for path, part in self._present.items() if path not in wanted}
