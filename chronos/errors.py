@@ -196,7 +196,7 @@ class StoreChangedError(StateError):
     """A memory store was written to between the plan and its execution."""
 
     code = "store_changed"
-    default_hint = "run the command again; the store is as it was"
+    default_hint = "let whatever writes to it pause, and run the command again; the store is as it was"
 
 
 class LockedError(StateError):

@@ -11,7 +11,7 @@ import msgspec
 
 
 class FileUser(msgspec.Struct, frozen=True):
-    """A process that has the file `path` open; `is_self` is this very process."""
+    """A process that has the file `path` open, perhaps among others, for writing if any; `is_self` is this very one."""
 
     process_id: int
     name: str
@@ -21,7 +21,7 @@ class FileUser(msgspec.Struct, frozen=True):
 
 
 def find_users(paths: Iterable[Path], ours: Collection[int] = ()) -> list[FileUser]:
-    """Return who has any of the files `paths` open, told by device and inode, so by any name.
+    """Return who has any of the files `paths` open, each process once; told by device and inode, so by any name.
 
     Descriptors of this process that are in `ours` do not count. Processes of other users, of which the system says
     nothing, are not seen; neither is a file that is only mapped.
@@ -35,13 +35,21 @@ def find_users(paths: Iterable[Path], ours: Collection[int] = ()) -> list[FileUs
             name, opened = process.name(), process.open_files()
         except (psutil.Error, OSError):
             continue
+        is_self = process.pid == os.getpid()
+        open_for: dict[bool, Path] = {}
         for file in opened:
             path = wanted.get(_file_key(Path(file.path)) or (-1, -1))
-            is_self = process.pid == os.getpid()
             if path is not None and not (is_self and file.fd in ours):
-                is_writing = getattr(file, "mode", "r") != "r"
-                found.append(FileUser(process.pid, name, path, is_writing, is_self))
+                open_for.setdefault(getattr(file, "mode", "r") != "r", path)
+        if open_for:
+            is_writing = True in open_for
+            found.append(FileUser(process.pid, name, open_for[is_writing], is_writing, is_self))
     return found
+
+
+def name_users(users: Iterable[FileUser]) -> str:
+    """Return the processes as a list for people."""
+    return ", ".join(f"{user.name} (process {user.process_id})" for user in users)
 
 
 def is_open_here(path: Path, ours: Collection[int] = ()) -> bool:

@@ -160,6 +160,11 @@ class StoreSide(_Struct, frozen=True):
         return cls(record.kind, record.identity, record.files.content(), record.bytes, record.facts)
 
 
+def held_identity(side: StoreSide | None) -> str | None:
+    """Return the identity of a side, or None where no file of it is held: what no capture takes stays where it is."""
+    return side.identity if side is not None and side.files.size else None
+
+
 class StoreChange(_Struct, frozen=True):
     """What happens to the memory store at `path` (from the root, or absolute); None is a place with nothing."""
 

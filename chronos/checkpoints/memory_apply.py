@@ -7,11 +7,11 @@ what is `after` already is done, what is `before` or gone is replaced, anything 
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable
-from contextlib import suppress
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from chronos.checkpoints.changes import StoreChange, StoreSide
+from chronos.checkpoints.changes import StoreChange, StoreSide, held_identity
 from chronos.checkpoints.manifest import check_memory_files, decode_rows
 from chronos.checkpoints.memory import refusals, stats_key
 from chronos.checkpoints.packs import cache_only
@@ -26,6 +26,7 @@ from chronos.errors import (
     StorageError,
     StoreChangedError,
 )
+from chronos.file_users import find_users, name_users
 from chronos.files import display, sync_file_system, translate_os_errors
 from chronos.memory import (
     CaptureWork,
@@ -100,31 +101,34 @@ class StoreApplier:
 
     def _apply(self, way: str, number: int, change: StoreChange, *, is_resumed: bool) -> bool:
         place = self._check_place(change)
-        with translate_os_errors(f"cannot replace the memory store {display(change.name)}"):
+        with (
+            _naming_users(place, change),
+            translate_os_errors(f"cannot replace the memory store {display(change.name)}"),
+        ):
             self._settle(place, number, change)
             look, identity = self._now(place, change)
-            if identity == _identity(change.after):
+            if identity == held_identity(change.after):
                 if is_resumed and place.parent.is_dir():
                     sync_file_system(place.parent)  # that may be what failed
                 return False
-            if identity not in (_identity(change.before), None):
+            if identity not in (held_identity(change.before), None):
                 if not is_resumed:
-                    raise StoreChangedError(f"memory store {display(change.name)} was written to since the plan")
+                    raise _changed(change)
                 self.kept.append((change.path, "written to since the plan was made"))
                 return False
             try:
-                self._replace(place, f"{way}-{number}", change, look, is_known=identity == _identity(change.before))
+                self._replace(place, f"{way}-{number}", change, look, is_known=identity == held_identity(change.before))
             except (StorageError, OSError):
-                self.is_half_done = self._is_made(place, change)
+                self.is_half_done = self.is_half_done or self._is_made(place, change)
                 raise
-            if is_resumed and self._now(place, change)[1] != _identity(change.after):
+            if is_resumed and self._now(place, change)[1] != held_identity(change.after):
                 raise IntegrityError(f"memory store {display(change.name)} is not what it should be after the recovery")
         return True
 
     def _is_made(self, place: Path, change: StoreChange) -> bool:
         """Tell whether a change that failed was made all the same: what failed was to make it durable."""
         with suppress(ChronosError, OSError):
-            return self._now(place, change)[1] == _identity(change.after)
+            return self._now(place, change)[1] == held_identity(change.after)
         return False
 
     def _replace(
@@ -134,11 +138,11 @@ class StoreApplier:
         is_other_kind = before is not None and after is not None and before.kind != after.kind
         if before is not None and (after is None or is_other_kind):
             self.notes += get_kind(before.kind).replace(place, None, self._work(f"{trash}-old", change, look))
-            look = ()
         if after is None:
             return
-        place.parent.mkdir(parents=True, exist_ok=True)
         try:
+            look = self._look_at_rest(place, change, after) if is_other_kind else look
+            place.parent.mkdir(parents=True, exist_ok=True)
             work = self._work(trash, change, look)
             work.is_sound = after.files.id in self._sound(place)
             work.stats.known |= self._store.catalog.stats(stats_key(place))
@@ -147,10 +151,27 @@ class StoreApplier:
             self.notes += get_kind(after.kind).replace(place, self._state(after), work)
             self._remember(place, after, work)
         except (ChronosError, OSError):
-            if before is not None and is_other_kind and not os.path.lexists(place):
-                work = self._work(f"{trash}-again", change, ())
-                get_kind(before.kind).replace(place, self._state(before), work)
+            if before is not None and is_other_kind and not self._is_made(place, change):
+                self._put_back(place, f"{trash}-again", change, before)
             raise
+
+    def _put_back(self, place: Path, trash: str, change: StoreChange, before: StoreSide) -> None:
+        """Give the old kind its place again, if the new one has nothing there. Failing, it is half done."""
+        try:
+            work = self._work(trash, change, self._look_at_rest(place, change, before))
+            get_kind(before.kind).replace(place, self._state(before), work)
+        except (ChronosError, OSError):
+            self.is_half_done = True
+            raise
+
+    def _look_at_rest(self, place: Path, change: StoreChange, side: StoreSide) -> tuple[object, ...]:
+        """Return how what stayed at an emptied place looks to the kind of `side`: what no capture takes, or nothing."""
+        if not os.path.lexists(place):
+            return ()
+        state = get_kind(side.kind).capture(place, self._capture_work(place, change.path))
+        if state.files:
+            raise _changed(change)
+        return state.looks
 
     def _settle(self, place: Path, number: int, change: StoreChange) -> None:
         """Bring to its end what a run before left on the way at this place, whichever way that went."""
@@ -164,7 +185,8 @@ class StoreApplier:
         folder = self._trash / trash
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         timeout_s, may_take = self._store.config.lock_timeout_s, refusals(self._policy, change.path)
-        return ReplaceWork(self._store.pool.iter_content, folder, look, timeout_s, may_take)
+        saved = self._trash.with_suffix(".saved") / f"{trash}.saved"  # where `journals` puts what is saved in the trash
+        return ReplaceWork(self._store.pool.iter_content, folder, look, timeout_s, may_take, saved=saved)
 
     def _present(self, side: StoreSide, was_read: bool) -> Present | None:
         """Return what stands at the place by its content, which the safety checkpoint holds."""
@@ -198,8 +220,8 @@ class StoreApplier:
                 continue
             with suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError):
                 state = get_kind(side.kind).capture(place, self._capture_work(place, change.path))
-                found = (state.looks, state.identity)
-            if found[1] == side.identity:
+                found = (state.looks, state.identity if state.files else None)
+            if found[1] == held_identity(side):
                 return found
         return found
 
@@ -229,5 +251,19 @@ class StoreApplier:
         return self._outside.get(change.path) or place_of(self._root, change.path)
 
 
-def _identity(side: StoreSide | None) -> str | None:
-    return side.identity if side is not None else None
+def _changed(change: StoreChange) -> StoreChangedError:
+    return StoreChangedError(f"memory store {display(change.name)} was written to since the plan")
+
+
+@contextmanager
+def _naming_users(place: Path, change: StoreChange) -> Iterator[None]:
+    """Add to the error of a store that was written to who has it open, where that can be told."""
+    try:
+        yield
+    except StoreChangedError as cause:
+        kinds = {side.kind for side in (change.before, change.after) if side is not None}
+        paths = {path for kind in kinds for path in get_kind(kind).companions(place)}
+        users = [user for user in find_users({place, *paths, *place.rglob("*")}) if not user.is_self]
+        if not users:
+            raise
+        raise StoreChangedError(f"{cause.message}; {name_users(users)} has it open") from cause

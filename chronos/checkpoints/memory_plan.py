@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 
-from chronos.checkpoints.changes import StoreChange, StoreSide
-from chronos.checkpoints.manifest import UNCAPTURED, Reason
+from chronos.checkpoints.capture import Capture
+from chronos.checkpoints.changes import StoreChange, StoreSide, held_identity
+from chronos.checkpoints.manifest import UNCAPTURED, Reason, decode_rows
 from chronos.checkpoints.plan import Kept, Options, Plan
 from chronos.checkpoints.states import MemoryState, State
-from chronos.files import TreePath, display, is_inside, to_text, unescape
-from chronos.memory import FOUND_FOLDER, StorePlace, overlap
+from chronos.files import PathKind, SafeRoot, TreePath, display, is_inside, to_text, unescape
+from chronos.memory import FOUND_FOLDER, MemoryFile, StorePlace, overlap
+from chronos.pool import PoolReader
 
 _OUTSIDE = (
     "it lies outside the project and is not declared here; `chrono memory extract` writes a copy of what the "
@@ -26,16 +29,23 @@ class SeenBy(Protocol):
         ...
 
     def has_code_at(self, path: TreePath) -> bool:
-        """Tell whether a file of the code stood at `path`, captured or as in its base."""
+        """Tell whether code stood at `path` or below it, captured or as in its base."""
         ...
 
 
 class StorePlanner:
-    """Compare stores by their places: a name may have changed. `places` are those that are known here."""
+    """Compare stores by their places: a name may have changed. `places` are those that are known here.
 
-    def __init__(self, present: State, places: Iterable[StorePlace], options: Options, plan: Plan) -> None:
-        self._state = present
-        self._present = {part.record.path: part for part in present.memory.values()}
+    What no capture takes stays where it is, so that a place that holds nothing else counts as one where nothing is.
+    """
+
+    def __init__(
+        self, present: Capture, places: Iterable[StorePlace], options: Options, plan: Plan, pool: PoolReader
+    ) -> None:
+        self._root = present.repositories[b""].root
+        self._state = present.state
+        self._present = {part.record.path: part for part in present.state.memory.values()}
+        self._pool = pool
         self._known = {place.path for place in places}
         self._options = options
         self._plan = plan
@@ -43,12 +53,15 @@ class StorePlanner:
     def towards(self, target: State, seen_by: SeenBy) -> tuple[StoreChange, ...]:
         """Return the changes that give every store what `target` has; `seen_by` asks what its capture looked at.
 
-        Where the places were divided otherwise, one in the other, nothing is changed: neither would be whole.
+        What was found gives way to the places of then before this; where a declared one does not, because it lies in
+        another or holds it, nothing is changed: neither would be whole.
         """
         wanted = {part.record.path: part for part in target.memory.values()}
         others = {path: part for path, part in self._present.items() if path not in wanted}
         self._note_paths_inside((*wanted.values(), *others.values()))
-        found = [self._restore(part) for path, part in wanted.items() if not self._is_divided(path, part, others)]
+        found = [
+            self._restore(part, target) for path, part in wanted.items() if not self._is_divided(path, part, others)
+        ]
         found += [
             self._remove(part, target, seen_by)
             for path, part in others.items()
@@ -61,20 +74,24 @@ class StorePlanner:
         found = []
         for change in changes:
             now = self._now(change.path)
-            if not self._may_change(change.name, change.path) or _identity(now) == _identity(change.after):
+            if held_identity(now) == held_identity(change.after) or not self._may_change(change.path, change.after):
                 continue
-            if _identity(now) != _identity(change.before) and not overwrite:
+            if held_identity(now) != held_identity(change.before) and not overwrite:
                 self._keep(change.path, "written to since; add --overwrite to replace it")
                 continue
             found.append(StoreChange(change.name, change.path, now, change.after))
         return tuple(found)
 
-    def _restore(self, part: MemoryState) -> StoreChange | None:
+    def _restore(self, part: MemoryState, target: State) -> StoreChange | None:
         record = part.record
         if not self._options.covers_store(record.name, record.path):
             return None
         before, after = self._now(record.path), StoreSide.of(record)
-        if _identity(before) == _identity(after) or not self._may_change(record.name, record.path):
+        if held_identity(before) == held_identity(after) or not self._may_change(record.path, after):
+            return None
+        row = target.is_left_out(unescape(record.path))
+        if held_identity(after) is None and row is not None and row.reason in UNCAPTURED:
+            self._keep(record.path, f"the checkpoint does not hold it: {row.reason.value}")
             return None
         if record.is_torn:
             name = display(record.name)
@@ -101,7 +118,7 @@ class StorePlanner:
     def _remove(self, part: MemoryState, target: State, seen_by: SeenBy) -> StoreChange | None:
         """A store that came later goes when the target's capture would have found it, and nobody declared it."""
         record = part.record
-        if not self._options.covers_store(record.name, record.path):
+        if not self._options.covers_store(record.name, record.path) or held_identity(StoreSide.of(record)) is None:
             return None
         path = unescape(record.path)
         row, is_looked_at = target.is_left_out(path), is_inside(path, FOUND_FOLDER.encode())
@@ -114,21 +131,40 @@ class StorePlanner:
         elif not is_looked_at and seen_by.ignored([path]):
             self._keep(record.path, "ignored when the checkpoint was taken")
         elif seen_by.has_code_at(path):
-            self._keep(record.path, "a memory store now, and a file of the code then, which git or `--into` gives")
+            self._keep(
+                record.path, "a memory store now, and code then; move it away and restore again, or use `--into`"
+            )
         else:
             return StoreChange(record.name, record.path, StoreSide.of(record), None)
         return None
 
-    def _may_change(self, name: str, path: str) -> bool:
+    def _may_change(self, path: str, after: StoreSide | None) -> bool:
+        """Tell whether a place may be given what `after` says; if not, a kept row has the reason."""
+        reason = _OUTSIDE if os.path.isabs(path) and path not in self._known else self._find_obstacle(path, after)
+        if reason is not None:
+            self._keep(path, reason)
+        return reason is None
+
+    def _find_obstacle(self, path: str, after: StoreSide | None) -> str | None:
         data = unescape(path)
-        if data.startswith(b"/") and path not in self._known:
-            self._keep(path, _OUTSIDE)
-            return False
         row = self._state.is_left_out(data)
-        if path not in self._present and row is not None and row.reason in UNCAPTURED:
-            self._keep(path, f"not captured: {row.detail or row.reason.value}")
-            return False
-        return True
+        if held_identity(self._now(path)) is None and row is not None and row.reason in UNCAPTURED:
+            return f"not captured: {row.detail or row.reason.value}"
+        if after is None or os.path.isabs(path):
+            return None
+        with SafeRoot(self._root) as tree:
+            above = next((folder for folder in _folders_above(data) if not _is_folder(tree, folder)), None)
+            if above is not None and tree.find_stat(above) is not None:
+                return f"{display(above)} is no folder now; restore the memory again when it has gone"
+            if above is not None or not _is_folder(tree, data):
+                return None
+        inside = next((row for row in self._state.uncaptured() if is_inside(row.path.rstrip(b"/"), data)), None)
+        if inside is None or all(file.path for file in decode_rows(self._pool.read_content(after.files), MemoryFile)):
+            return None
+        return (
+            f"it was a file, and {display(inside.path)}, which no checkpoint holds ({inside.reason.value}), is in the "
+            "folder that stands there now; restore it again when that is elsewhere"
+        )
 
     def _now(self, path: str) -> StoreSide | None:
         part = self._present.get(path)
@@ -138,5 +174,10 @@ class StorePlanner:
         self._plan.kept.append(Kept(unescape(path), reason))
 
 
-def _identity(side: StoreSide | None) -> str | None:
-    return side.identity if side is not None else None
+def _folders_above(path: TreePath) -> list[TreePath]:
+    return [path[:at] for at, byte in enumerate(path) if byte == ord("/")]
+
+
+def _is_folder(tree: SafeRoot, path: TreePath) -> bool:
+    stat = tree.find_stat(path)
+    return stat is not None and stat.kind is PathKind.FOLDER

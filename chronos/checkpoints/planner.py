@@ -102,10 +102,11 @@ class Planner:
         return self.plan
 
     def has_code_at(self, path: TreePath) -> bool:
-        """Tell whether a file of the code stood at `path` in the target, or may have."""
+        """Tell whether a file of the code, or a folder with some, stood at `path` in the target, or may have."""
         sides = Sides(self._target, self.repositories, self._readable)
         sides.load([path])
-        return not sides.can_read_base(sides.component_of(path)) or sides.find(path).kind is not SideKind.ABSENT
+        is_file = not sides.can_read_base(sides.component_of(path)) or sides.find(path).kind is not SideKind.ABSENT
+        return is_file or sides.has_anything_in(path)
 
     def _is_store(self, path: TreePath) -> bool:
         return self._present.state.is_memory(path) or self._target.is_memory(path)

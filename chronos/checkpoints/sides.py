@@ -104,6 +104,18 @@ class Sides:
         repository = self._repositories.get(owner.path)
         return bool(repository and owner.base and has_tree_path(repository, owner.base, own))
 
+    def has_anything_in(self, folder: TreePath) -> bool:
+        """Tell whether the state has a file below `folder`."""
+        owner = self.state.owner(folder)
+        inside = owner.own_path(folder) + b"/"
+        entries = (entry for own, entry in owner.entries.items() if own.startswith(inside))
+        if any(is_inside(path, folder) for path in self.state.components if path):
+            return True
+        if any(entry.kind is not EntryKind.DELETED for entry in entries):
+            return True
+        repository = self._repositories.get(owner.path)
+        return bool(repository and owner.base and has_tree_path(repository, owner.base, inside))
+
     def component_of(self, path: TreePath) -> TreePath:
         """Return the path of the component that owns `path`."""
         return self.state.owner(path).path

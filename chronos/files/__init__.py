@@ -32,7 +32,7 @@ if TYPE_CHECKING:
         write_all,
         write_new,
     )
-    from chronos.files.moving import discard, move_away
+    from chronos.files.moving import discard, move_away, rename
     from chronos.files.paths import (
         TreePath,
         check_tree_path,
@@ -75,6 +75,7 @@ __all__ = [
     "publish_folder",
     "read_limited",
     "remove_tree",
+    "rename",
     "replace_durably",
     "start_writing_back",
     "stat_of",
@@ -101,7 +102,7 @@ _HOMES = {
     "is_tree_path": "paths", "parse_tree_path": "paths", "to_text": "paths", "unescape": "paths",
     "FileStat": "safe_root", "PathKind": "safe_root", "SafeRoot": "safe_root", "move_to_free_name": "safe_root",
     "stat_of": "safe_root", "temporary_name": "safe_root",
-    "discard": "moving", "move_away": "moving",
+    "discard": "moving", "move_away": "moving", "rename": "moving",
 }  # fmt: skip
 
 __getattr__ = loader(__name__, _HOMES)

@@ -212,7 +212,7 @@ def remove_tree(path: Path) -> None:
     _remove_files(path)
     shutil.rmtree(path, ignore_errors=True)
     if path.is_dir() and not path.is_symlink():
-        _open_up(path)
+        open_up(path)
         shutil.rmtree(path, ignore_errors=True)
 
 
@@ -239,11 +239,11 @@ def _unlink(folder: int, names: list[str]) -> None:
             os.unlink(name, dir_fd=folder)
 
 
-def _open_up(folder: Path) -> None:
+def open_up(folder: Path) -> None:
     """Give ourselves back the right to change a folder and those in it, as far as that is ours to give."""
     with suppress(OSError):
         os.chmod(folder, 0o700)
         with os.scandir(folder) as found:
             for item in found:
                 if item.is_dir(follow_symlinks=False):
-                    _open_up(Path(item.path))
+                    open_up(Path(item.path))

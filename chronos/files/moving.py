@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from chronos.files.databases import open_kept
-from chronos.files.durable import sync_file_system
+from chronos.files.durable import open_up, sync_file_system
 
 _PIECE_BYTES = 1 << 20
 
@@ -26,7 +26,7 @@ def move_away(source: Path, target: Path) -> None:
         discard(source)
         return
     try:
-        os.rename(source, target)
+        rename(source, target)
         return
     except OSError as cause:
         if cause.errno != errno.EXDEV:
@@ -38,6 +38,23 @@ def move_away(source: Path, target: Path) -> None:
     os.rename(unfinished, target)
     sync_file_system(target.parent)
     discard(source)
+
+
+def rename(source: Path, target: Path) -> None:
+    """Rename as `os.rename` does, but a folder that may not be written to as well: a new parent is written into it."""
+    try:
+        os.rename(source, target)
+    except PermissionError:
+        mode = os.lstat(source).st_mode
+        if not stat.S_ISDIR(mode) or mode & stat.S_IWUSR:
+            raise
+        os.chmod(source, stat.S_IMODE(mode) | stat.S_IRWXU)
+        moved = source
+        try:
+            os.rename(source, target)
+            moved = target
+        finally:
+            os.chmod(moved, stat.S_IMODE(mode))
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -76,8 +93,12 @@ def _reading(path: Path) -> Iterator[int]:
 
 
 def discard(path: Path) -> None:
-    """Remove the file, link or folder `path`, which may be gone already. Raises OSError."""
+    """Remove the file, link or folder `path`, whatever modes its folders have; it may be gone. Raises OSError."""
     if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
+        try:
+            shutil.rmtree(path)
+        except PermissionError:
+            open_up(path)
+            shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)

@@ -92,6 +92,17 @@ def walk(tree: SafeRoot, enter: Callable[[TreePath, list[TreePath]], bool] | Non
     return dict(sorted(found.items()))
 
 
+def list_entries(place: Path) -> Listing:
+    """Return what lies at `place`; a single file has the empty path."""
+    found = find_place(place)
+    if found is None:
+        return {}
+    if found.kind is not PathKind.FOLDER:
+        return {b"": found}
+    with open_place(place) as tree:
+        return walk(tree)
+
+
 def as_look(listing: Listing) -> tuple[object, ...]:
     """Return a listing as the `look` of a folder."""
     return ("folder", len(listing), digest(msgspec.msgpack.encode(list(listing.items()))).hex())

@@ -99,7 +99,8 @@ class ReplaceWork(msgspec.Struct):
     `pieces` gives the bytes of a content. What stands at the place goes to `trash`, a folder of ours that may
     lie on another file system, and only while it still looks like `expected` (None: whatever it is). `timeout_s` is
     for a writer in another process to let go. What `may_take`, that of captures, keeps out of every checkpoint is not
-    moved to the trash: it stays at the place. `present` is what stands there, where that is known.
+    moved to the trash: it stays at the place, or else is saved beside the trash, which will be `saved` in the end.
+    `present` is what stands there, where that is known.
     `is_sound` says that the very bytes of the new state passed their check before; a kind that checks them sets it.
     What it proves to be at the place in the end it may remember in `stats`.
     """
@@ -112,6 +113,7 @@ class ReplaceWork(msgspec.Struct):
     present: Present | None = None
     is_sound: bool = False
     stats: StatCache = msgspec.field(default_factory=lambda: StatCache({}))
+    saved: Path | None = None
 
 
 class TableSummary(msgspec.Struct, frozen=True):

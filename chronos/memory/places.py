@@ -82,9 +82,11 @@ class _Declared(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def list_places(
     root: Path, layout: StoreLayout, settings: Mapping[str, MemoryDeclaration], facts: Facts, own_memory: Path,
-    lessons: Path | None = None,
+    lessons: Path | None = None, apart: Iterable[str] = (),
 ) -> list[StorePlace]:  # fmt: skip
     """Return the declared stores and those under `data/memory`, by name.
+
+    What is found is divided as it would be with stores at the paths `apart`, which are not in the list.
 
     A timeline that has the folder `own_memory` has its own copies there of the stores that lie outside the root.
     `lessons` is where the lessons are.
@@ -104,9 +106,11 @@ def list_places(
     if any(not place.is_inside for place in declared.values()) and own_memory.is_dir():
         declared = {name: _own_copy(place, own_memory) for name, place in declared.items()}
     places = dict(declared)
-    taken = tuple(sorted(place.path for place in declared.values() if place.is_inside))
+    own = [place.path for place in declared.values()]
+    own += [path for path in apart if not any(overlap(path, place.path) for place in declared.values())]
+    taken = tuple(sorted({path for path in own if not os.path.isabs(path)}))
     for store in _find(root, taken, facts):
-        if not any(overlap(store.path, place.path) for place in declared.values()):
+        if not any(overlap(store.path, path) for path in own):
             name = free_name(store.name, store.path, places)
             places[name] = msgspec.structs.replace(store, name=name)
     return [places[name] for name in sorted(places)]

@@ -13,9 +13,11 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import time
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import msgspec
@@ -30,12 +32,13 @@ from chronos.files import (
     display,
     kept_descriptors,
     move_away,
+    rename,
     replace_durably,
     sync_file_system,
     temporary_name,
     write_new,
 )
-from chronos.memory.folders import Listing, find_place, open_place, walk
+from chronos.memory.folders import Listing, find_place, list_entries, open_place, walk
 from chronos.memory.kinds import ReplaceWork, StoreState
 from chronos.memory.writing import take_modes, write_files
 
@@ -161,6 +164,7 @@ class _Placing:
         if os.path.lexists(self.aside):
             self._keep_uncaptured()
             sync_file_system(self.place.parent)
+        if os.path.lexists(self.aside):  # all of it may have been kept
             move_away(self.aside, self._old)
         sync_file_system(self.place.parent)
         os.rename(self._marker, self._placed)
@@ -177,25 +181,22 @@ class _Placing:
         self._marker.unlink(missing_ok=True)
 
     def _keep_uncaptured(self) -> None:
-        """Move what no capture would have taken from the old folder into the new one: it is in no checkpoint."""
-        found = find_place(self.aside)
-        if found is None or found.kind is not PathKind.FOLDER:
-            return
-        with open_place(self.aside) as tree:
-            listing = walk(tree)
-        for path in [path for path, seen in listing.items() if self._is_uncaptured(path, seen)]:
-            source, target = self.aside / os.fsdecode(path), self.place / os.fsdecode(path)
-            try:
-                target.parent.mkdir(parents=True, exist_ok=True)
-                _rename_to_free_name(source, target)
-                self.notes.append(f"{display(path)} is in no checkpoint and was kept")
-            except (FileExistsError, NotADirectoryError):
-                self._save(source, f"{display(path)}, which is in no checkpoint,")
+        """Move what no capture would have taken from the old state into the new one: it is in no checkpoint."""
+        for path in [path for path, seen in list_entries(self.aside).items() if self._is_uncaptured(path, seen)]:
+            source, target = (_own(place, path) for place in (self.aside, self.place))
+            what = display(path) or self.place.name
+            with _writable_above(self.aside, path), _writable_above(self.place, path):
+                try:
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    _rename_to_free_name(source, target)
+                    self.notes.append(f"{what} is in no checkpoint and was kept")
+                except (FileExistsError, NotADirectoryError):
+                    self._save(source, f"{what}, which is in no checkpoint,")
 
     def _is_uncaptured(self, path: TreePath, seen: FileStat | str) -> bool:
         if isinstance(seen, str) or seen.kind is PathKind.SPECIAL:
             return True
-        is_readable = seen.kind is PathKind.LINK or os.access(self.aside / os.fsdecode(path), os.R_OK)
+        is_readable = seen.kind is PathKind.LINK or os.access(_own(self.aside, path), os.R_OK)
         return not is_readable or self._work.may_take(path, seen.size) is not None
 
     def _save(self, source: Path, what: str) -> None:
@@ -204,7 +205,7 @@ class _Placing:
         folder.mkdir(mode=0o700, exist_ok=True)
         saved = folder / f"{len(os.listdir(folder))}"
         move_away(source, saved)
-        self.notes.append(f"{what} was moved to {saved}")
+        self.notes.append(f"{what} was moved to {(self._work.saved or folder) / saved.name}")
 
 
 class _Replacement:
@@ -314,6 +315,24 @@ def _without_change_times(listing: Listing, paths: set[TreePath]) -> Listing:
     }
 
 
+def _own(place: Path, path: TreePath) -> Path:
+    return place / os.fsdecode(path) if path else place
+
+
+@contextmanager
+def _writable_above(place: Path, path: TreePath) -> Iterator[None]:
+    """Let the folders of `place` above `path` be written to meanwhile, whatever their modes."""
+    with ExitStack() as stack:
+        for at in (0, *(at for at, byte in enumerate(path) if byte == ord("/"))):
+            folder = place / os.fsdecode(path[:at])
+            found = find_place(folder) if path else None
+            if found is not None and found.kind is PathKind.FOLDER and not os.access(folder, os.W_OK | os.X_OK):
+                mode = stat.S_IMODE(os.lstat(folder).st_mode)
+                os.chmod(folder, mode | stat.S_IRWXU)
+                stack.callback(os.chmod, folder, mode)
+        yield
+
+
 def _changed(place: Path, why: str) -> StoreChangedError:
     return StoreChangedError(f"{place} was left alone: {why}")
 
@@ -331,7 +350,7 @@ def _rename_to_free_name(source: Path, target: Path) -> None:
     if source.is_dir() and not source.is_symlink():
         if os.path.lexists(target):  # an empty folder made in this very moment is all that could be replaced
             raise FileExistsError(errno.EEXIST, "something stands there", str(target))
-        os.rename(source, target)
+        rename(source, target)
         return
     if _inode(source) != _inode(target):  # else a run before was cut short right here
         os.link(source, target, follow_symlinks=False)

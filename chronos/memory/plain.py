@@ -20,6 +20,7 @@ from chronos.memory.folders import (
     check_same,
     find_place,
     identity_of,
+    list_entries,
     open_place,
     walk,
 )
@@ -143,17 +144,6 @@ class _Side(NamedTuple):
     @property
     def is_file(self) -> bool:
         return isinstance(self.seen, FileStat) and self.seen.kind is PathKind.FILE
-
-
-def list_entries(place: Path) -> Listing:
-    """Return what lies at `place`; a single file has the empty path."""
-    found = find_place(place)
-    if found is None:
-        return {}
-    if found.kind is not PathKind.FOLDER:
-        return {b"": found}
-    with open_place(place) as tree:
-        return walk(tree)
 
 
 def _compare(old: _Side, new: _Side, deadline: float) -> TableDifference | None:

@@ -10,8 +10,7 @@ import msgspec
 
 from chronos.errors import UnreadableStoreError
 from chronos.files import FileStat, PathKind, TreePath, discard, display
-from chronos.memory.folders import open_place
-from chronos.memory.plain import list_entries
+from chronos.memory.folders import list_entries, open_place
 from chronos.memory.rows import LARGE_BYTES
 from chronos.memory.store_merge import Decisions, MergedText, MergeWork, StoreMerge, TableMerge, move_in
 from chronos.merging import Choice, Conflict, ConflictKind, Resolution

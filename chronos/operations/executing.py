@@ -200,7 +200,8 @@ def _verify(workspace: Workspace, prepared: Prepared, applied: Applied, capture:
     replanned = prepared.replan(capture).change_set
     again = {c.path for c in replanned.changes if not before.is_left_out(c.path)}
     again |= {unescape(store.path) for store in replanned.stores}
-    others = ", ".join(display(path) for path in sorted(again - planned)[:10])
+    kept = {row.path for row in (*applied.kept, *prepared.plan.kept)}
+    others = ", ".join(display(path) for path in sorted(again - planned - kept)[:10])
     if others:
         applied.warnings.append(f"changed by somebody else meanwhile, and not touched: {others}")
     differing = again & planned
@@ -210,7 +211,6 @@ def _verify(workspace: Workspace, prepared: Prepared, applied: Applied, capture:
             now = side_of_entry(entry) if entry is not None else side_on_disk(tree, change.path)
             if (now or ABSENT) != change.after.on_disk():
                 differing.add(change.path)
-    kept = {row.path for row in (*applied.kept, *prepared.plan.kept)}
     left = [display(path) for path in sorted(differing - kept)]
     if left:
         more = f" and {len(left) - 10} more" if len(left) > 10 else ""

@@ -81,7 +81,7 @@ def plan_towards(
         )
         planner = Planner(state, present, options, store.pool, make_scratch, sink)
         plan = planner.restore()
-        stores = StorePlanner(present.state, workspace.places(), options, plan).towards(state, planner)
+        stores = StorePlanner(present, workspace.places(), options, plan, store.pool).towards(state, planner)
         plan.change_set = msgspec.structs.replace(plan.change_set, stores=stores)
         return plan, planner
 

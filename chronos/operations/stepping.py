@@ -132,7 +132,7 @@ def _prepare_step(
 
     def make(present: Capture) -> Plan:
         plan = _plan_back(workspace.root, wanted, present, options)
-        stores = StorePlanner(present.state, workspace.places(), options, plan).back(
+        stores = StorePlanner(present, workspace.places(), options, plan, workspace.store.pool).back(
             wanted.stores, overwrite=options.overwrite
         )
         plan.change_set = msgspec.structs.replace(plan.change_set, stores=stores)

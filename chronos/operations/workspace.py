@@ -44,12 +44,17 @@ class Workspace(msgspec.Struct):
         """Return the capture rules that hold now.
 
         `stores` are taken besides those that are known to be there; one that was found there is of the kind they say.
+        Where what is found now is divided otherwise, it gives way to them: only so can then and now be compared.
         """
         stores = list(stores)
         kinds = {place.path: place.kind for place in stores}
+        places = self.places()
+        strangers = kinds.keys() - {place.path for place in places}
+        if any(memory.overlap(path, place.path) for path in strangers for place in places if place.is_found):
+            places = self.places(strangers)
         known = [
             msgspec.structs.replace(place, kind=kinds.get(place.path, place.kind)) if place.is_found else place
-            for place in self.places()
+            for place in places
         ]
         for place in stores:
             if not any(memory.overlap(place.path, other.path) for other in known):
@@ -57,13 +62,17 @@ class Workspace(msgspec.Struct):
                 known.append(msgspec.structs.replace(place, name=name))
         return checkpoints.CapturePolicy.load(self.root, self.config, tuple(forced), known, self.lessons, self.progress)
 
-    def places(self) -> list[StorePlace]:
-        """Return the memory stores that are declared, or lie under `data/memory`. Raises BadConfigError."""
+    def places(self, apart: Iterable[str] = ()) -> list[StorePlace]:
+        """Return the memory stores that are declared, or lie under `data/memory` but not at the paths `apart`.
+
+        Raises BadConfigError.
+        """
         layout = self.store.layout
         own_memory = self.own_memory or layout.timeline_memory(self.timeline)
         return memory.list_places(
-            self.root, layout, self.config.memory, self.store.catalog, own_memory=own_memory, lessons=self.lessons
-        )
+            self.root, layout, self.config.memory, self.store.catalog, own_memory=own_memory, lessons=self.lessons,
+            apart=apart,
+        )  # fmt: skip
 
     def place_of(self, path: str) -> Path:
         """Return where the memory store with this `path` (from the root, or absolute) is on this timeline."""

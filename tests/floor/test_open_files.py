@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from chronos.file_users import find_users
+from chronos.file_users import find_users, name_users
 from chronos.files import SafeRoot, is_database, move_away
 
 
@@ -112,6 +112,16 @@ def test_users_of_a_file_are_told_by_its_inode(tmp_path: Path) -> None:
         for process in (writer, reader):
             process.communicate()
     assert find_users([path]) == []
+
+
+def test_a_process_is_named_once_however_often_it_has_files_open(tmp_path: Path) -> None:
+    paths = [tmp_path / "one", tmp_path / "two"]
+    for path in paths:
+        path.write_bytes(b"x")
+    with paths[0].open("rb"), paths[1].open("rb"), paths[1].open("ab"):
+        found = find_users(paths)
+    assert [(user.process_id, user.path, user.is_writing) for user in found] == [(os.getpid(), paths[1], True)]
+    assert name_users(found).count(str(os.getpid())) == 1
 
 
 def test_a_move_to_another_file_system_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

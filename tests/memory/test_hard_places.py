@@ -52,7 +52,7 @@ def test_a_committed_database_goes_back_and_forth_between_commits(repo: RepoBuil
     assert engine.status().interrupted == 0
 
 
-def test_a_new_database_in_a_folder_of_files_leaves_old_checkpoints_of_it_harmless(repo: RepoBuilder) -> None:
+def test_a_folder_of_files_that_got_a_database_comes_back_and_can_be_undone(repo: RepoBuilder) -> None:
     repo.write("data/memory/notes/a.md", "one\n")
     engine = repo.engine()
     whole = engine.create_checkpoint("whole")
@@ -60,15 +60,53 @@ def test_a_new_database_in_a_folder_of_files_leaves_old_checkpoints_of_it_harmle
     make_notes(repo.path("data/memory/notes/x.db"))
     divided = engine.create_checkpoint("divided")
     assert places_of(repo, divided) == {"data/memory/notes/a.md", "data/memory/notes/x.db"}
-    outcome = engine.restore_checkpoint(whole)
-    assert "data/memory/notes" in kept_paths(outcome.kept)
-    assert repo.read("data/memory/notes/a.md") == b"two\n"
-    assert len(read_notes(repo.path("data/memory/notes/x.db"))) == 20
-    copy = engine.extract_memory(whole, "notes", repo.root.parent / "copy")
-    assert (copy / "a.md").read_text() == "one\n"
-    repo.remove("data/memory/notes/x.db")
-    engine.restore_checkpoint(divided)
-    assert repo.read("data/memory/notes/a.md") == b"two\n"
+    for go_back in (lambda: engine.undo(), lambda: engine.restore_checkpoint(divided)):
+        assert engine.restore_checkpoint(whole).kept == ()
+        assert repo.read("data/memory/notes/a.md") == b"one\n"
+        assert not repo.exists("data/memory/notes/x.db")
+        assert go_back().kept == ()
+        assert repo.read("data/memory/notes/a.md") == b"two\n"
+        assert len(read_notes(repo.path("data/memory/notes/x.db"))) == 20
+
+
+@pytest.mark.parametrize("sibling", [False, True])
+@pytest.mark.parametrize("then", ["gone", "garbage"])
+def test_the_only_database_of_a_folder_comes_back_and_can_be_undone(
+    repo: RepoBuilder, then: str, sibling: bool
+) -> None:
+    repo.write(".gitignore", "data/\n")
+    database, beside, later = (repo.path(f"data/memory/agent/{name}") for name in ("notes.db", "s.txt", "later.txt"))
+    make_notes(database)
+    if sibling:
+        beside.write_text("then")
+    engine = repo.engine()
+    checkpoint = engine.create_checkpoint("wanted")
+    database.unlink()
+    if then == "garbage":
+        database.write_text("garbage")
+    if sibling:
+        beside.write_text("now")
+        later.write_text("later")
+    assert engine.restore_checkpoint(checkpoint).kept == ()
+    assert len(read_notes(database)) == 20
+    assert not later.exists()
+    assert not sibling or beside.read_text() == "then"
+    assert engine.undo().kept == ()
+    assert database.read_text() == "garbage" if then == "garbage" else not database.exists()
+    assert not sibling or (beside.read_text(), later.read_text()) == ("now", "later")
+    engine.redo()
+    assert len(read_notes(database)) == 20
+
+
+def test_a_folder_that_is_declared_now_keeps_its_place_against_what_was_found_in_it(repo: RepoBuilder) -> None:
+    make_notes(repo.path("data/memory/agent/notes.db"))
+    engine = repo.engine()
+    checkpoint = engine.create_checkpoint("wanted")
+    engine.add_memory(repo.path("data/memory/agent"), kind="files")
+    add_notes(repo.path("data/memory/agent/notes.db"), "later")
+    outcome = engine.restore_checkpoint(checkpoint)
+    assert "data/memory/agent/notes.db" in kept_paths(outcome.kept)
+    assert read_notes(repo.path("data/memory/agent/notes.db"))[-1] == "later"
 
 
 def test_two_stores_with_one_file_name_are_both_held(repo: RepoBuilder) -> None:
@@ -82,6 +120,23 @@ def test_two_stores_with_one_file_name_are_both_held(repo: RepoBuilder) -> None:
     add_notes(repo.path("data/memory/app.db"), "later")
     engine.restore_checkpoint(created.checkpoint_id)
     assert (len(read_notes(repo.path("app.db"))), len(read_notes(repo.path("data/memory/app.db")))) == (20, 3)
+
+
+def test_a_database_where_a_folder_of_code_was_is_kept_and_named(repo: RepoBuilder) -> None:
+    make_notes(repo.path("y.db"))
+    engine = repo.engine()
+    database = engine.create_checkpoint("database")
+    repo.remove("y.db")
+    repo.write("y.db/b", "code")
+    folder = engine.create_checkpoint("folder")
+    engine.restore_checkpoint(database)
+    outcome = engine.restore_checkpoint(folder)
+    assert kept_paths(outcome.kept) == {"y.db"}
+    assert outcome.warnings == ()
+    assert len(read_notes(repo.path("y.db"))) == 20
+    repo.remove("y.db")
+    engine.restore_checkpoint(folder)
+    assert repo.read("y.db/b") == b"code"
 
 
 def test_too_many_loose_files_are_named_and_never_deleted(repo: RepoBuilder) -> None:
@@ -293,3 +348,27 @@ def test_worktrees_have_memory_of_their_own(repo: RepoBuilder, tmp_path: Path) -
     assert read_notes(repo.path("data/memory/agent.db"))[-1] == "later"
     repo.engine().restore_checkpoint(first)
     assert len(read_notes(repo.path("data/memory/agent.db"))) == 20
+
+
+@pytest.mark.parametrize("blocker", ["file", "link"])
+def test_a_store_below_what_is_no_folder_now_is_kept_and_named_and_comes_back_later(
+    repo: RepoBuilder, blocker: str
+) -> None:
+    repo.write("data/memory/n/a.txt", "then")
+    repo.write("code.py", "1")
+    engine = repo.engine()
+    checkpoint = engine.create_checkpoint("wanted")
+    repo.remove("data/memory")
+    repo.write("code.py", "2")
+    if blocker == "file":
+        repo.write("data/memory", "a file")
+    else:
+        repo.write("elsewhere/own.txt", "own")
+        repo.link("data/memory", "../elsewhere")
+    outcome = engine.restore_checkpoint(checkpoint)
+    assert {row.path: row.reason for row in outcome.kept}[b"data/memory/n"].startswith("data/memory is no folder now")
+    assert outcome.warnings == ()
+    assert repo.read("code.py") == b"1"
+    assert not repo.exists("data/memory")
+    engine.restore_checkpoint(checkpoint)
+    assert repo.read("data/memory/n/a.txt") == b"then"

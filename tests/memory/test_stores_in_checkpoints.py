@@ -17,6 +17,7 @@ from chronos.errors import (
     BadConfigError,
     BadPathError,
     RefusedError,
+    StoreChangedError,
     StoreInUseError,
     UnknownKindError,
     UnknownStoreError,
@@ -322,6 +323,33 @@ def test_a_file_that_another_process_writes_is_refused_with_its_process_id_and_n
     assert agent.read("app.py") == b"version = 2\n"
     assert read_notes(agent.path(DB))[-1] == "later"
     assert engine.status().interrupted == 0
+    engine.restore_checkpoint(checkpoint)
+    assert agent.read("app.py") == b"version = 1\n"
+
+
+def test_a_database_that_is_written_to_all_the_while_is_refused_with_the_process_that_has_it_open(
+    agent: RepoBuilder,
+) -> None:
+    engine = agent.engine()
+    checkpoint = engine.create_checkpoint("before")
+    agent.write("app.py", "version = 2\n")
+    script = (
+        "import sqlite3, sys, time\n"
+        "database = sqlite3.connect(sys.argv[1], isolation_level=None)\n"
+        "while True:\n"
+        "    database.execute('UPDATE notes SET body = body || 1 WHERE id = 1')\n"
+        "    print(flush=True)\n"
+        "    time.sleep(0.02)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", script, str(agent.path(DB))], stdout=subprocess.PIPE) as writer:
+        assert writer.stdout is not None
+        writer.stdout.readline()
+        with pytest.raises(StoreChangedError, match=rf"\(process {writer.pid}\) has it open") as refused:
+            engine.restore_checkpoint(checkpoint)
+        writer.kill()
+    assert "pause" in refused.value.hint
+    assert agent.read("app.py") == b"version = 2\n"
+    assert read_notes(agent.path(DB))[0].startswith("note 01")
     engine.restore_checkpoint(checkpoint)
     assert agent.read("app.py") == b"version = 1\n"
 
