@@ -12,7 +12,7 @@ from pathlib import Path
 
 from chronos.errors import GitFailedError
 from chronos.files import sync_folder, translate_os_errors, write_new
-from chronos.git.refs import find_ref, is_packed, read_packed_refs
+from chronos.git.refs import OWN_REFS, find_ref, is_packed, read_packed_refs
 from chronos.git.repository import TIMELINE_MARK, Repository
 
 
@@ -156,6 +156,10 @@ def _loose(repository: Repository, branch: str) -> tuple[Path, Path, Path]:
 
 
 def is_reachable(repository: Repository, commit: str, *, beside: str) -> bool:
-    """Tell whether a ref other than the branch `beside` leads to `commit`, so that nothing is lost without that one."""
+    """Tell whether a ref of the user's other than the branch `beside` leads to `commit`, so that it can go without loss.
+
+    Refs of our own do not count: gc drops each with the last checkpoint that needs it.
+    """
     output = repository.command.output("for-each-ref", "--format=%(refname)", f"--contains={commit}")
-    return any(name != f"refs/heads/{beside}".encode() for name in output.splitlines())
+    names = (name for name in output.splitlines() if not name.startswith(OWN_REFS.encode()))
+    return any(name != f"refs/heads/{beside}".encode() for name in names)

@@ -63,7 +63,7 @@ def arriving(layout: StoreLayout, timeline: str, place: Path, commit: str | None
 
 
 def leaving(workspace: Workspace, timeline: str) -> TreeMove:
-    """Return the move that takes a timeline's tree away, and its branch where nothing is lost with it.
+    """Return the move that takes a timeline's tree away, and its branch where no commit is lost with it.
 
     What belongs to another repository is not taken, nor is a branch that another tree has checked out.
     """
@@ -78,7 +78,7 @@ def leaving(workspace: Workspace, timeline: str) -> TreeMove:
     if tip is not None and (
         is_checked_out(repository, branch, beside=admin) or not is_reachable(repository, tip, beside=branch)
     ):
-        tip = None  # a commit would be lost with it; a base ref of a checkpoint leads to one as well
+        tip = None
     return TreeMove(timeline, False, place, branch if tip else "", tip)
 
 

@@ -26,7 +26,8 @@ from chronos.timelines.listing import TimelineSummary, is_branched, summarise
 class Leaving(msgspec.Struct, frozen=True):
     """A timeline that would go, or that stays, with the reason.
 
-    `uncovered` is what of its tree no checkpoint holds; `has_tree` whether a working tree goes with it.
+    `uncovered` is what of its tree no checkpoint holds; `has_tree` whether a working tree goes with it; `branch` is the
+    git branch that goes too, if any.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Leaving(msgspec.Struct, frozen=True):
     goes: bool
     reason: str
     uncovered: tuple[ReceiptRow, ...] = ()
+    branch: str = ""
 
 
 class LeavingPlan(msgspec.Struct, frozen=True):
@@ -47,7 +49,9 @@ class LeavingPlan(msgspec.Struct, frozen=True):
     @property
     def plan_id(self) -> str:
         """A hash of what would go."""
-        going = sorted((o.name, str(o.path), o.checkpoints, len(o.uncovered)) for o in self.timelines if o.goes)
+        going = sorted(
+            (o.name, str(o.path), o.checkpoints, len(o.uncovered), o.branch) for o in self.timelines if o.goes
+        )
         return digest(repr((going, sorted(map(str, self.links)))).encode()).hex()[:16]
 
 
@@ -57,7 +61,10 @@ def plan_delete(workspace: Workspace, name: str) -> LeavingPlan:
     _refuse(workspace, name)
     summary = summarise(workspace.store, name)
     uncovered = tuple(_uncovered(workspace, summary)) if summary.is_there else ()
-    one = Leaving(name, summary.path, summary.is_there, summary.checkpoints, True, "asked for", uncovered)
+    one = Leaving(
+        name, summary.path, summary.is_there, summary.checkpoints, True, "asked for", uncovered,
+        operations.leaving(workspace, name).branch,
+    )  # fmt: skip
     return LeavingPlan((one,))
 
 
@@ -131,6 +138,7 @@ def plan_prune(workspace: Workspace, idle_days: int) -> LeavingPlan:
                 summary.name, summary.path, True, summary.checkpoints, reason is None,
                 reason or f"not used for {idle_days} days",
                 tuple(_uncovered(workspace, summary)) if reason is None else (),
+                operations.leaving(workspace, summary.name).branch if reason is None else "",
             )
         )  # fmt: skip
     for summary in _summaries(workspace):
