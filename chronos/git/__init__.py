@@ -82,6 +82,7 @@ if TYPE_CHECKING:
         add_worktree,
         bring_branch,
         find_branch,
+        find_branch_in_the_way,
         find_worktree_folder,
         is_branch_name,
         is_checked_out,
@@ -131,6 +132,7 @@ __all__ = [
     "diff_from_base",
     "diff_trees",
     "find_branch",
+    "find_branch_in_the_way",
     "find_ref",
     "find_renames",
     "find_tree_entries",
@@ -214,6 +216,7 @@ _HOMES = {
     "is_checked_out": "worktrees", "add_detached_worktree": "worktrees", "add_worktree": "worktrees",
     "find_branch": "worktrees", "find_worktree_folder": "worktrees", "is_branch_name": "worktrees",
     "is_reachable": "worktrees", "mark_worktree": "worktrees", "remove_branch": "worktrees",
+    "find_branch_in_the_way": "worktrees",
     "link_worktree": "worktrees", "linked_folder": "worktrees", "bring_branch": "worktrees",
 }  # fmt: skip
 __getattr__ = loader(__name__, _HOMES)

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from chronos.errors import GitFailedError
-from chronos.files import sync_folder, translate_os_errors, write_new
+from chronos.files import sync_folder, to_text, translate_os_errors, write_new
 from chronos.git.refs import OWN_REFS, find_ref, is_packed, read_packed_refs
 from chronos.git.repository import TIMELINE_MARK, Repository
 
@@ -117,6 +117,17 @@ def find_branch(repository: Repository, branch: str) -> str | None:
     return find_ref(repository, f"refs/heads/{branch}")
 
 
+def find_branch_in_the_way(repository: Repository, branch: str) -> str | None:
+    """Return a branch beside which none can be called `branch`: that one, one above it, or one below it; or None."""
+    parts = branch.split("/")
+    above = ["/".join(parts[:number]) for number in range(1, len(parts))]
+    taken = next((name for name in above if find_branch(repository, name) is not None), None)
+    if taken is not None:
+        return taken
+    arguments = ("--count=1", "--format=%(refname:lstrip=2)", f"refs/heads/{branch}")
+    return to_text(repository.command.output("for-each-ref", *arguments).rstrip(b"\n")) or None
+
+
 def is_branch_name(repository: Repository, branch: str) -> bool:
     """Tell whether git takes `branch` for the short name of one."""
     return repository.command.run("check-ref-format", f"refs/heads/{branch}", ok=(0, 1)).returncode == 0
@@ -142,8 +153,9 @@ def remove_branch(repository: Repository, branch: str, commit: str | None) -> No
     if found is not None and (not file.is_file() or is_packed(read_packed_refs(repository), f"refs/heads/{branch}")):
         repository.command.output("update-ref", "-d", f"refs/heads/{branch}", found)
     else:
-        log.unlink(missing_ok=True)
-        file.unlink(missing_ok=True)
+        for path in (log, file):
+            if not path.is_dir():  # one of branches below it, so that there is none of this name
+                path.unlink(missing_ok=True)
         if file.parent.is_dir():
             sync_folder(file.parent)
 
@@ -156,7 +168,7 @@ def _loose(repository: Repository, branch: str) -> tuple[Path, Path, Path]:
 
 
 def is_reachable(repository: Repository, commit: str, *, beside: str) -> bool:
-    """Tell whether a ref of the user's other than the branch `beside` leads to `commit`, so that it can go without loss.
+    """Tell whether a ref of the user's leads to `commit` but for the branch `beside`, which can go without loss then.
 
     Refs of our own do not count: gc drops each with the last checkpoint that needs it.
     """

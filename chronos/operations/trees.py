@@ -13,6 +13,7 @@ from pathlib import Path
 from chronos.checkpoints import CheckpointMove, Store, Trigger, find_record, list_timelines, tree_of
 from chronos.errors import StateError
 from chronos.files import (
+    display,
     move_away,
     remove_tree,
     sync_file_system,
@@ -25,6 +26,7 @@ from chronos.git import (
     Repository,
     bring_branch,
     find_branch,
+    find_branch_in_the_way,
     find_worktree_folder,
     is_checked_out,
     is_reachable,
@@ -123,6 +125,12 @@ def check_possible(workspace: Workspace, move: TreeMove, removed_by: str) -> Non
             raise StateError(f"timeline {move.timeline} is gone for good", hint="`chrono undo --skip` steps over it")
         return
     layout, place = workspace.store.layout, place_of_tree(workspace.store.layout, move)
+    taken = find_branch_in_the_way(workspace.repository, move.branch) if move.branch else None
+    if taken not in (None, move.branch):
+        raise StateError(
+            f"there is a branch called {display(str(taken))}, so {move.branch} cannot come back",
+            hint="rename it: git branch -m OLD NEW",
+        )
     if not move.place:
         return
     if os.path.lexists(place):

@@ -34,7 +34,7 @@ from chronos.checkpoints import (
 from chronos.config import expand_home
 from chronos.errors import BadTimelineNameError, ChronosError, TimelineExistsError, UnsupportedError, VerifyFailedError
 from chronos.files import TreePath, display, sync_file_system, translate_os_errors
-from chronos.git import add_worktree, find_branch, is_branch_name, mark_worktree
+from chronos.git import add_worktree, find_branch_in_the_way, is_branch_name, mark_worktree
 from chronos.layout import IMPORT_TIMELINE, MAIN_TIMELINE, TIMELINE_NAME
 from chronos.operations import (
     Operation,
@@ -160,13 +160,15 @@ def _check_free(workspace: Workspace, name: str, place: Path) -> None:
         return
     if not is_branch_name(repository, branch_of(name)):
         raise BadTimelineNameError(f"git takes no branch called {branch_of(name)}")
-    if find_branch(repository, branch_of(name)) is not None:
+    taken = find_branch_in_the_way(repository, branch_of(name))
+    if taken == branch_of(name):
         raise TimelineExistsError(
-            f"there is a branch {branch_of(name)} already", hint="give another name, or delete or rename that branch"
+            f"there is a branch {taken} already", hint="give another name, or delete or rename that branch"
         )
-    if find_branch(repository, "chronos") is not None:
+    if taken is not None:
         raise TimelineExistsError(
-            "there is a branch called chronos, so none can be called chronos/…", hint="rename it: git branch -m chronos"
+            f"there is a branch called {display(taken)}, so none can be called {branch_of(name)}",
+            hint="give another name, or rename that branch: git branch -m OLD NEW",
         )
 
 

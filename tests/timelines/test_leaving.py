@@ -106,6 +106,18 @@ def test_a_branch_whose_commits_are_the_users_elsewhere_goes(
     assert branched.git("rev-parse", "HEAD") == worked.git("rev-parse", "kept")
 
 
+def test_an_undo_says_which_branch_is_in_the_way_of_another(
+    engine: ChronosEngine, branched: RepoBuilder, worked: RepoBuilder
+) -> None:
+    engine.delete_timeline("experimental")
+    worked.git("branch", "chronos/experimental/part")
+    with pytest.raises(StateError, match="chronos/experimental/part"):
+        engine.undo()
+    worked.git("branch", "-m", "chronos/experimental/part", "part")
+    engine.undo()
+    assert branched.git("branch", "--show-current") == "chronos/experimental"
+
+
 def test_a_deleted_name_can_be_taken_again(engine: ChronosEngine, branched: RepoBuilder) -> None:
     engine.delete_timeline("experimental")
     engine.branch_timeline("experimental")
