@@ -25,7 +25,7 @@ def _tree_of(place: Place, timeline: str) -> Path:
     shown = display(timeline[:60])
     if not place.layout.is_set_up or timeline not in checkpoints.list_timelines(place.layout):
         raise UnknownTimelineError(f"no timeline is called {shown!r} here", hint=hint)
-    tree = operations.find_tree(place.layout, timeline)
+    tree = operations.find_tree(place.layout, place.repository, timeline)
     if tree is None or not tree.is_dir():
         raise UnknownTimelineError(f"timeline {shown} has no working tree", hint=hint)
     return tree

@@ -87,6 +87,7 @@ if TYPE_CHECKING:
         is_branch_name,
         is_checked_out,
         is_reachable,
+        iter_worktrees,
         link_worktree,
         linked_folder,
         mark_worktree,
@@ -149,6 +150,7 @@ __all__ = [
     "is_converting",
     "is_reachable",
     "is_tracked",
+    "iter_worktrees",
     "link_worktree",
     "linked_folder",
     "list_base_refs",
@@ -216,7 +218,7 @@ _HOMES = {
     "is_checked_out": "worktrees", "add_detached_worktree": "worktrees", "add_worktree": "worktrees",
     "find_branch": "worktrees", "find_worktree_folder": "worktrees", "is_branch_name": "worktrees",
     "is_reachable": "worktrees", "mark_worktree": "worktrees", "remove_branch": "worktrees",
-    "find_branch_in_the_way": "worktrees",
+    "find_branch_in_the_way": "worktrees", "iter_worktrees": "worktrees",
     "link_worktree": "worktrees", "linked_folder": "worktrees", "bring_branch": "worktrees",
 }  # fmt: skip
 __getattr__ = loader(__name__, _HOMES)

@@ -7,6 +7,7 @@ by its place and taken away again. The formats are those of gitrepository-layout
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -94,13 +95,17 @@ def is_checked_out(repository: Repository, branch: str, *, beside: Path | None) 
 
 def find_worktree_folder(repository: Repository, place: Path) -> Path | None:
     """Return git's own folder of the worktree at `place`, finished or not, or None when git knows of none there."""
+    wanted = os.path.realpath(place)
+    return next((admin for admin, tree in iter_worktrees(repository) if os.path.realpath(tree) == wanted), None)
+
+
+def iter_worktrees(repository: Repository) -> Iterator[tuple[Path, Path]]:
+    """Yield git's own folder of each linked worktree, and where git has its tree, which may be gone."""
     folder = repository.common_dir / "worktrees"
     for admin in sorted(folder.iterdir()) if folder.is_dir() else ():
         with suppress(OSError):
             link = os.path.join(admin, os.fsdecode((admin / "gitdir").read_bytes().rstrip(b"\n")))
-            if os.path.realpath(os.path.dirname(link)) == os.path.realpath(place):
-                return admin
-    return None
+            yield admin, Path(os.path.dirname(link))
 
 
 def linked_folder(place: Path) -> Path | None:

@@ -74,6 +74,7 @@ if TYPE_CHECKING:
     from chronos.operations.tree_places import (
         find_tree,
         is_ours,
+        locate_tree,
         repair_trees,
         workspace_at,
     )
@@ -167,6 +168,7 @@ __all__ = [
     "list_unfinished",
     "list_unsaved",
     "list_verdicts",
+    "locate_tree",
     "move_checkpoints",
     "new_operation_id",
     "open_diff",
@@ -240,7 +242,7 @@ _HOMES = {
     "plan_step": "stepping", "step": "stepping",
     "drop_note": "tree_notes", "list_notes": "tree_notes", "write_note": "tree_notes",
     "is_ours": "tree_places", "find_tree": "tree_places", "repair_trees": "tree_places",
-    "workspace_at": "tree_places",
+    "locate_tree": "tree_places", "workspace_at": "tree_places",
     "settle_timeline": "tree_settling", "settle_trees": "tree_settling", "timeline_is_bare": "tree_settling",
     "withdraw": "tree_settling",
     "ASIDE": "trees", "all_moves": "trees", "arriving": "trees", "aside_of": "trees", "branch_of": "trees",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from chronos.checkpoints import CheckpointMove, Store, Trigger, find_record, list_timelines, tree_of
+from chronos.checkpoints import CheckpointMove, Store, Trigger, find_record, list_timelines, tree_of, tree_text
 from chronos.errors import StateError
 from chronos.files import (
     display,
@@ -46,7 +46,7 @@ from chronos.operations.log import (
 )
 from chronos.operations.shelf import move_checkpoints
 from chronos.operations.tree_notes import drop_note, write_note
-from chronos.operations.tree_places import find_tree, is_ours, mend_link, workspace_at
+from chronos.operations.tree_places import find_tree, is_ours, locate_tree, mend_link, workspace_at
 from chronos.operations.workspace import Workspace
 
 ASIDE = ".removed-"
@@ -71,8 +71,10 @@ def leaving(workspace: Workspace, timeline: str) -> TreeMove:
     """
     repository, layout = workspace.repository, workspace.store.layout
     record = find_record(layout, timeline)
-    tree = tree_of(layout, record) if record is not None else None
-    place = record.tree if record is not None and tree is not None and _is_to_move(workspace, timeline, tree) else ""
+    tree = locate_tree(layout, repository, timeline, record) if record is not None else None
+    place = ""
+    if record is not None and tree is not None and _is_to_move(workspace, timeline, tree):
+        place = record.tree if tree == tree_of(layout, record) else tree_text(layout, tree, workspace.home)
     if repository.is_plain:
         return TreeMove(timeline, False, place)
     branch, admin = branch_of(timeline), find_worktree_folder(repository, tree) if tree is not None else None
@@ -103,7 +105,7 @@ def hold_tree(workspace: Workspace, timeline: str, name: str) -> str | None:
             f"this is the working tree of timeline {timeline}", hint=f"run it elsewhere, such as in {workspace.home}"
         )
     layout = workspace.store.layout
-    tree = find_tree(layout, timeline) if timeline in list_timelines(layout) else None
+    tree = find_tree(layout, workspace.repository, timeline) if timeline in list_timelines(layout) else None
     if tree is None or not tree.is_dir():
         return None
     created = create(workspace_at(workspace, timeline, tree), name, trigger=Trigger.AUTOMATIC)

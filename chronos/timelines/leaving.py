@@ -57,9 +57,9 @@ class LeavingPlan(msgspec.Struct, frozen=True):
 
 def plan_delete(workspace: Workspace, name: str) -> LeavingPlan:
     """Return what deleting a timeline takes away. Raises UnknownTimelineError, RefusedError, StateError."""
-    operations.find_tree(workspace.store.layout, name)
+    operations.find_tree(workspace.store.layout, workspace.repository, name)
     _refuse(workspace, name)
-    summary = summarise(workspace.store, name)
+    summary = summarise(workspace.store, workspace.repository, name)
     uncovered = tuple(_uncovered(workspace, summary)) if summary.is_there else ()
     one = Leaving(
         name, summary.path, summary.is_there, summary.checkpoints, True, "asked for", uncovered,
@@ -74,7 +74,7 @@ def delete(workspace: Workspace, name: str) -> Operation:
     Raises what `plan_delete` raises, StorageError, GitFailedError; undo brings all of it back.
     """
     operations.settle_timeline(workspace, name)
-    operations.find_tree(workspace.store.layout, name)
+    operations.find_tree(workspace.store.layout, workspace.repository, name)
     _refuse(workspace, name)
     operations.hold_tree(workspace, name, f"before delete of timeline {name}")
     return _take_away(workspace, name, OperationKind.DELETE, f"delete timeline {name}")
@@ -85,7 +85,7 @@ def _refuse(workspace: Workspace, name: str) -> None:
         raise RefusedError("main is your own working tree, and is never deleted", hint="delete checkpoints one by one")
     if name == workspace.timeline:
         raise StateError(f"this is timeline {name} itself", hint=f"run it in another one, such as {workspace.home}")
-    summary = summarise(workspace.store, name)
+    summary = summarise(workspace.store, workspace.repository, name)
     if not summary.is_there and not summary.checkpoints:
         raise StateError(f"timeline {name} is deleted already", hint="`chrono undo` may bring it back")
     if summary.is_there and not is_branched(workspace, summary):
@@ -169,8 +169,8 @@ def prune(workspace: Workspace, plan: LeavingPlan, idle_days: int) -> list[Opera
 
 
 def _summaries(workspace: Workspace) -> list[TimelineSummary]:
-    store = workspace.store
-    return [summarise(store, name) for name in list_timelines(store.layout) if name != MAIN_TIMELINE]
+    names = (name for name in list_timelines(workspace.store.layout) if name != MAIN_TIMELINE)
+    return [summarise(workspace.store, workspace.repository, name) for name in names]
 
 
 def _candidates(workspace: Workspace) -> list[TimelineSummary]:
