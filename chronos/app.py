@@ -28,7 +28,7 @@ def open_engine(
     surroundings: Surroundings | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> ChronosEngine:
-    """Return an engine for the working tree that holds `root`, or the folder that the front door was called in.
+    """Return an engine for the working tree that holds `root`, by default where `Surroundings.start` is.
 
     `progress` is told (done, total) during long work. Close the engine, or use it in a `with` block.
     """

@@ -120,6 +120,25 @@ def test_the_variable_leads_to_a_timeline_from_anywhere(engine: ChronosEngine, w
         worked.engine(CHRONOS_TIMELINE="nobody")
 
 
+def test_the_variables_of_a_run_lead_to_the_timeline_from_another_project(
+    engine: ChronosEngine, worked: RepoBuilder, tmp_path: Path
+) -> None:
+    """Each project has a timeline of that name."""
+    other = RepoBuilder(tmp_path / "other", worked.environment)
+    other.commit()
+    tree = engine.branch_timeline("experimental").path
+    other.engine().branch_timeline("experimental")
+    surroundings = Surroundings({**worked.environment, **engine.timeline_environment("experimental")}, other.root)
+    with ChronosEngine(surroundings=surroundings) as there:
+        assert (there.root, there.timeline) == (tree, "experimental")
+    with ChronosEngine(other.root, surroundings=surroundings) as named:
+        assert named.store_path == other.store, "what was named goes first"
+    alone = Surroundings({**worked.environment, "CHRONOS_ROOT": str(tree)}, other.root)
+    with ChronosEngine(surroundings=alone) as there:
+        assert there.root == other.root
+    other.close()
+
+
 def test_ignored_files_come_along_when_they_are_named(engine: ChronosEngine, worked: RepoBuilder) -> None:
     worked.write(".env", "TOKEN=1\n")
     branched = engine.branch_timeline("seeded", seeds=["ignored*"])
