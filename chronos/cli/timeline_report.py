@@ -115,7 +115,7 @@ def details(found: TimelineDetails) -> None:
 
 def path(found: Path) -> None:
     """Print a path for a shell."""
-    output.write(str(found))
+    output.write_path(found)
 
 
 def leaving_document(found: LeavingPlan) -> dict[str, Any]:
