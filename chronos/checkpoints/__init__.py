@@ -93,8 +93,7 @@ if TYPE_CHECKING:
     from chronos.checkpoints.secrets import FoundSecret, find_secrets
     from chronos.checkpoints.set_up import (
         find_store,
-        has_inner_repository,
-        make_inner_repository,
+        mend_inner_repository,
         set_up_store,
         write_format,
     )
@@ -196,7 +195,6 @@ __all__ = [
     "find_record",
     "find_secrets",
     "find_store",
-    "has_inner_repository",
     "is_annotation",
     "is_checkpoint_id",
     "is_claimed",
@@ -210,7 +208,7 @@ __all__ = [
     "list_checkpoint_folders",
     "list_folders_aside",
     "list_timelines",
-    "make_inner_repository",
+    "mend_inner_repository",
     "open_checkpoint",
     "publish_packs",
     "put_lists",
@@ -272,7 +270,7 @@ _HOMES = {
     "StateRules": "rules",
     "put_lists": "seal",
     "FoundSecret": "secrets", "find_secrets": "secrets",
-    "find_store": "set_up", "has_inner_repository": "set_up", "make_inner_repository": "set_up",
+    "find_store": "set_up", "mend_inner_repository": "set_up",
     "set_up_store": "set_up", "write_format": "set_up",
     "BlobSource": "sides", "Sides": "sides", "absorbed_repositories": "sides", "linked_repository": "sides",
     "side_of_entry": "sides", "side_on_disk": "sides",

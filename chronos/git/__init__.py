@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         read_index_facts,
         refresh_private_copy,
     )
+    from chronos.git.inner import is_inner_repository, make_inner_repository
     from chronos.git.intents import settle_intents
     from chronos.git.objects import (
         EXECUTABLE_MODE,
@@ -148,6 +149,7 @@ __all__ = [
     "is_branch_name",
     "is_checked_out",
     "is_converting",
+    "is_inner_repository",
     "is_reachable",
     "is_tracked",
     "iter_worktrees",
@@ -159,6 +161,7 @@ __all__ = [
     "list_ignored",
     "list_index_paths",
     "list_tree",
+    "make_inner_repository",
     "mark_of",
     "mark_worktree",
     "matches_blob",
@@ -195,6 +198,7 @@ _HOMES = {
     "list_converted": "conversion",
     "HiddenEntry": "index", "IndexFacts": "index", "identity_of": "index", "list_index_paths": "index",
     "read_index_facts": "index", "refresh_private_copy": "index",
+    "is_inner_repository": "inner", "make_inner_repository": "inner",
     "settle_intents": "intents",
     "EXECUTABLE_MODE": "objects", "GITLINK_MODE": "objects", "LINK_MODE": "objects", "BlobReader": "objects",
     "TreeEntry": "objects", "diff_trees": "objects", "find_tree_entries": "objects", "has_tree_path": "objects",

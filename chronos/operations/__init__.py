@@ -97,6 +97,7 @@ if TYPE_CHECKING:
         place_of_tree,
         take_tree_back,
     )
+    from chronos.operations.trees_folder import claim_trees_folder, find_trees_folder
     from chronos.operations.workspace import Workspace
 
 __all__ = [
@@ -135,6 +136,7 @@ __all__ = [
     "check_outside",
     "check_possible",
     "claim_lessons",
+    "claim_trees_folder",
     "create",
     "delete",
     "diff_stores",
@@ -150,6 +152,7 @@ __all__ = [
     "find_journal",
     "find_repositories",
     "find_tree",
+    "find_trees_folder",
     "find_unheard",
     "get_checkpoint",
     "has_torn_end",
@@ -242,6 +245,7 @@ _HOMES = {
     "plan_step": "stepping", "step": "stepping",
     "drop_note": "tree_notes", "list_notes": "tree_notes", "write_note": "tree_notes",
     "is_ours": "tree_places", "find_tree": "tree_places", "repair_trees": "tree_places",
+    "claim_trees_folder": "trees_folder", "find_trees_folder": "trees_folder",
     "locate_tree": "tree_places", "workspace_at": "tree_places",
     "settle_timeline": "tree_settling", "settle_trees": "tree_settling", "timeline_is_bare": "tree_settling",
     "withdraw": "tree_settling",
