@@ -28,7 +28,7 @@ def open_engine(
     surroundings: Surroundings | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> ChronosEngine:
-    """Return an engine for the working tree that holds `root`, or the folder that the front door was called in.
+    """Return an engine for the working tree that holds `root`, by default where `Surroundings.start` is.
 
     `progress` is told (done, total) during long work. Close the engine, or use it in a `with` block.
     """
@@ -52,8 +52,10 @@ def open_historian(
 def run_in(command: Sequence[str], variables: Mapping[str, str]) -> NoReturn:
     """Be `command` from now on, in CHRONOS_ROOT of `variables`, which are added to the environment.
 
-    Raises OutsideError when it cannot be started.
+    Raises UsageError for no command, OutsideError when it cannot be started.
     """
+    if not command or not command[0]:
+        raise UsageError("no command to run", hint="chrono timeline run NAME -- CMD …")
     kept = {key: value for key, value in Surroundings.current().environment.items() if key not in _NOT_PASSED_ON}
     root = Path(variables["CHRONOS_ROOT"])
     become(command, environment={**kept, **variables, "PWD": str(root)}, cwd=root)

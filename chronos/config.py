@@ -133,6 +133,15 @@ class Surroundings(msgspec.Struct, frozen=True):
         """Read the environment and working folder of this process."""
         return cls(dict(os.environ), Path.cwd())
 
+    @property
+    def start(self) -> Path:
+        """Where a working tree is looked for when nobody names one: the folder, or the tree that `timeline run` set.
+
+        CHRONOS_TIMELINE names a timeline of the project of CHRONOS_ROOT, wherever the program went meanwhile.
+        """
+        root = self.environment.get("CHRONOS_ROOT") if self.environment.get("CHRONOS_TIMELINE") else None
+        return self.folder / root if root else self.folder
+
 
 # The names that the guide gave its users, and one name for each newer setting.
 ENVIRONMENT_NAMES = {

@@ -20,7 +20,16 @@ from chronos.errors import (
     OutsideError,
 )
 from chronos.files import check_tree_path, to_text
-from chronos.git import GitCommand, Repository, common_dir_of, find_work_tree, open_repository, plain_folder
+from chronos.git import (
+    GitCommand,
+    Repository,
+    common_dir_of,
+    find_work_tree,
+    is_inner_repository,
+    mark_of,
+    open_repository,
+    plain_folder,
+)
 from chronos.layout import IMPORT_TIMELINE, MAIN_TIMELINE, WORKTREE, StoreLayout
 
 _SYSTEM_FOLDERS = (
@@ -47,8 +56,8 @@ class Place(msgspec.Struct, frozen=True):
 def find_place(folder: Path, surroundings: Surroundings, git: GitCommand, config: Config | None = None) -> Place:
     """Return where work in `folder` happens.
 
-    Raises DangerousRootError for a home or system folder and inside a store, UnsupportedRepositoryError in a bare
-    repository, BadConfigError, GitFailedError when git refuses the repository.
+    Raises DangerousRootError for a home or system folder and inside a store or another folder of ours,
+    UnsupportedRepositoryError in a bare repository, BadConfigError, GitFailedError when git refuses the repository.
     """
     folder = _existing(folder)
     top = find_work_tree(folder)
@@ -67,6 +76,8 @@ def find_place(folder: Path, surroundings: Surroundings, git: GitCommand, config
         return Place(root, root, plain_folder(root, layout.inner_repository, git), layout, MAIN_TIMELINE, config)
     if StoreLayout(top).is_set_up:
         raise DangerousRootError(f"{top} is a store of checkpoints, not a project")
+    if is_inner_repository(top / ".git"):
+        raise DangerousRootError(f"{top} is a folder of chrono's own, not a project")
     try:
         repository = open_repository(top, git)
     except GitFailedError as cause:
@@ -117,15 +128,21 @@ def _store_home(repository: Repository) -> Path:
 
 
 def _timeline_of(repository: Repository, layout: StoreLayout) -> str:
-    """A branched timeline's worktree is marked; one that the user made has the name by which git knows it.
-
-    git keeps those unique; none may stand for the first worktree, for imports, or for a branched timeline.
-    """
     if repository.git_dir == repository.common_dir or repository.git_dir.parent.name != "worktrees":
         return MAIN_TIMELINE
-    if repository.timeline_mark is not None:
-        return repository.timeline_mark
-    name = to_text(os.fsencode(repository.git_dir.name))
+    return timeline_of_worktree(repository.git_dir, layout)
+
+
+def timeline_of_worktree(git_dir: Path, layout: StoreLayout) -> str:
+    """Return which timeline the worktree is of which git's own folder is `git_dir`. Raises GitFailedError.
+
+    A branched timeline's worktree is marked; one that the user made has the name by which git knows it. git keeps those
+    unique; none may stand for the first worktree, for imports, or for a branched timeline.
+    """
+    mark = mark_of(git_dir)
+    if mark is not None:
+        return mark
+    name = to_text(os.fsencode(git_dir.name))
     is_taken = re.fullmatch(rf"({MAIN_TIMELINE}|{IMPORT_TIMELINE})(-worktree)*", name)
     return f"{name}-worktree" if is_taken or layout.timeline_memory(name).is_dir() else name
 

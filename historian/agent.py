@@ -74,7 +74,7 @@ class HistorianAgent:
             return self.engine.config
         except ChronosError:
             now = Surroundings.current()
-            return load(self._root or now.folder, now.environment)
+            return load(self._root or now.start, now.environment)
 
     def assess(self, operation: str | Operation, *, probe: bool = True) -> RiskAssessment:
         """Return how dangerous an operation is, why, what it would hit, and what no checkpoint would cover.
@@ -271,7 +271,7 @@ class HistorianAgent:
         except BadConfigError:
             raise
         except ChronosError:
-            return self._root or Surroundings.current().folder
+            return self._root or Surroundings.current().start
 
     def _find_precedents(self, engine: ChronosEngine, operation: Operation) -> Sequence[Precedent]:
         try:

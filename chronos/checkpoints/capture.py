@@ -23,7 +23,7 @@ from chronos.checkpoints.states import State
 from chronos.checkpoints.store import Store
 from chronos.errors import GitFailedError
 from chronos.files import TreePath, display
-from chronos.git import Repository, open_repository
+from chronos.git import Repository, is_inner_repository, open_repository
 from chronos.pool import ContentSink
 
 _ATTEMPTS = 3
@@ -158,6 +158,9 @@ def _capture_one(context: CaptureContext, found: _Found, asked: AskedStatus | No
 def _find_nested(part: CapturedComponent, folder: TreePath, seen: set[Path]) -> _Found | None:
     """Return the repository at `folder`, or note why it is not captured and return None."""
     path = part.state.from_root(folder)
+    if is_inner_repository(part.repository.root / os.fsdecode(folder) / ".git"):  # trees of timelines are in it
+        part.receipt.append(ReceiptRow(path + b"/", Reason.OTHER_WORKTREE))
+        return None
     try:
         repository = open_repository(part.repository.root / os.fsdecode(folder), part.repository.base_command)
     except GitFailedError as cause:

@@ -122,12 +122,16 @@ def write_imports_record(layout: StoreLayout, store_id: str, timeline: str) -> N
 
 
 def write_record(layout: StoreLayout, store_id: str, timeline: str, root: Path, home: Path) -> None:
-    """Record durably that `timeline` is the tree at `root`. The timeline's lock must be held.
+    """Record durably that `timeline` is the tree at `root`. The timeline's lock must be held."""
+    _write(layout, timeline, TimelineRecord(FORMAT_VERSION, store_id, tree_text(layout, root, home)))
+
+
+def tree_text(layout: StoreLayout, root: Path, home: Path) -> str:
+    """Return how a record names the tree at `root`.
 
     A store inside the `home` tree of its repository is copied and moved with it, so there the path is relative.
     """
-    tree = os.path.relpath(root, layout.root) if layout.root.is_relative_to(home) else root
-    _write(layout, timeline, TimelineRecord(FORMAT_VERSION, store_id, to_text(os.fsencode(tree))))
+    return to_text(os.fsencode(os.path.relpath(root, layout.root) if layout.root.is_relative_to(home) else root))
 
 
 def _write(layout: StoreLayout, timeline: str, record: TimelineRecord) -> None:

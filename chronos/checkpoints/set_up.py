@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from chronos import locks
+from chronos import git, locks
 from chronos.checkpoints.manifest import is_checkpoint_id
 from chronos.checkpoints.owner import find_record
 from chronos.checkpoints.reconcile import list_timelines
@@ -22,7 +22,7 @@ from chronos.errors import (
     StorageError,
     UnsupportedError,
 )
-from chronos.files import read_limited, remove_tree, replace_durably, sync_folder, translate_os_errors
+from chronos.files import read_limited, replace_durably, sync_folder, translate_os_errors
 from chronos.git import GitCommand
 from chronos.layout import FORMAT_VERSION, MAIN_TIMELINE, TIMELINE, StoreLayout
 from chronos.pool import check_of
@@ -30,15 +30,6 @@ from chronos.pool import check_of
 _MAGIC = "chronos"
 _STORE_ID_BYTES = 6
 _STORE_ID = re.compile(r"[0-9a-f]{12}")
-_BRANCH = "main"
-# What `git init` writes, with settings that depend on the file system and on git's defaults (git-config(1)). HEAD of a
-# repository with reftables names `.invalid` (gitformat-reftable(5)).
-_HEAD = re.compile(rb"ref: refs/heads/(?:main|\.invalid)\n")
-_CONFIG = re.compile(
-    rb"\[core\]\n(?:\t(?:repositoryformatversion = [01]|bare = true|"
-    rb"(?:filemode|symlinks|ignorecase|precomposeunicode) = (?:true|false))\n)+"
-    rb"(?:\[extensions\]\n(?:\t(?:objectformat = sha256|refstorage = reftable)\n)+)?"
-)
 
 
 def find_store(layout: StoreLayout, config: Config) -> Store | None:
@@ -98,7 +89,7 @@ def _names_in(folder: Path) -> set[str]:
         raise
 
 
-def set_up_store(layout: StoreLayout, config: Config, git: GitCommand, *, despite_damage: bool = False) -> bool:
+def set_up_store(layout: StoreLayout, config: Config, command: GitCommand, *, despite_damage: bool = False) -> bool:
     """Make the store at `layout`, or whatever is missing of it; tell whether it is new.
 
     The format file comes last: before it is there, the store is not. A folder that was there before keeps its mode. A
@@ -113,49 +104,28 @@ def set_up_store(layout: StoreLayout, config: Config, git: GitCommand, *, despit
             layout.timeline(MAIN_TIMELINE), layout.packs(MAIN_TIMELINE),
         ):  # fmt: skip
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if is_new or not (despite_damage or has_inner_repository(layout)):
-        _finish_set_up(layout, config, git)
+    if is_new or not (despite_damage or git.is_inner_repository(layout.inner_repository)):
+        _finish_set_up(layout, config, command)
     return is_new
 
 
-def has_inner_repository(layout: StoreLayout) -> bool:
-    """Tell whether the inner repository says what `git init` wrote: git takes nothing else for a repository."""
-    try:
-        head, config = ((layout.inner_repository / name).read_bytes() for name in ("HEAD", "config"))
-    except OSError:
-        return False
-    is_folder = all((layout.inner_repository / name).is_dir() for name in ("objects", "refs"))
-    return is_folder and _HEAD.fullmatch(head) is not None and _CONFIG.fullmatch(config) is not None
-
-
-def make_inner_repository(layout: StoreLayout, git: GitCommand) -> None:
+def mend_inner_repository(layout: StoreLayout, command: GitCommand) -> None:
     """Make the inner repository where it is not sound; what stood there is set aside. The store must be locked."""
     if os.path.lexists(layout.inner_repository / "HEAD"):
         from chronos.checkpoints.quarantine import set_aside  # a sound store needs it never
 
         set_aside(layout, layout.inner_repository, "git takes it for no repository")
-    _make_inner_repository(layout, git)
-    sync_folder(layout.root)
+    git.make_inner_repository(layout.inner_repository, layout.temporary / "inner.git", command)
 
 
-def _finish_set_up(layout: StoreLayout, config: Config, git: GitCommand) -> None:
+def _finish_set_up(layout: StoreLayout, config: Config, command: GitCommand) -> None:
     with locks.hold(layout.store_lock, timeout_s=config.lock_timeout_s):
-        if not has_inner_repository(layout):
-            make_inner_repository(layout, git)
+        if not git.is_inner_repository(layout.inner_repository):
+            mend_inner_repository(layout, command)
         for folder in (layout.system, layout.root, layout.root.parent):
             sync_folder(folder)
         if not layout.is_set_up:
             write_format(layout, os.urandom(_STORE_ID_BYTES).hex())
-
-
-def _make_inner_repository(layout: StoreLayout, git: GitCommand) -> None:
-    """Make it beside its place and rename it: a killed `git init` leaves locks that stop the next one."""
-    draft = layout.temporary / "inner.git"
-    remove_tree(draft)
-    remove_tree(layout.inner_repository)
-    git.at(layout.root).output("init", "-q", "--bare", "--template=", f"--initial-branch={_BRANCH}", str(draft))
-    with translate_os_errors(f"cannot make {layout.inner_repository}"):
-        os.rename(draft, layout.inner_repository)
 
 
 def write_format(layout: StoreLayout, store_id: str) -> None:

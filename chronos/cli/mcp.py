@@ -36,7 +36,7 @@ def mcp(
     from skills import mcp_server
 
     surroundings = Surroundings.current()
-    root = (session.root or surroundings.folder).absolute()
+    root = (session.root or surroundings.start).absolute()
     if not http:
         if address is not None:
             raise UsageError("an address is for --http", hint=f"chrono mcp --http {address}")

@@ -11,9 +11,12 @@ import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chronos.errors import OutsideError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 # Control characters but tab, newline and the CR of a CRLF; and the marks that reorder text (CVE-2021-42574).
 _HARMFUL = "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]|\r(?!\n)"
@@ -45,6 +48,16 @@ def write(text: str = "", *, end: str = "\n") -> None:
     """Write to standard output. Raises ReaderGoneError, or OutsideError when the device refuses."""
     with translated():
         print(text, end=end)
+
+
+def write_path(path: Path) -> None:
+    """Write a path and a newline for a program: its own bytes, whatever they are. Raises what `write` raises."""
+    if sys.stdout is None or is_terminal():
+        write(harmless(str(path)))
+        return
+    with translated():
+        sys.stdout.flush()
+        sys.stdout.buffer.write(os.fsencode(path) + b"\n")
 
 
 def write_json(document: Mapping[str, Any]) -> None:

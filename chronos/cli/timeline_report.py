@@ -115,7 +115,7 @@ def details(found: TimelineDetails) -> None:
 
 def path(found: Path) -> None:
     """Print a path for a shell."""
-    output.write(str(found))
+    output.write_path(found)
 
 
 def leaving_document(found: LeavingPlan) -> dict[str, Any]:
@@ -135,6 +135,7 @@ def _leaving(one: Leaving) -> dict[str, Any]:
         "reason": one.reason,
         "checkpoints": one.checkpoints,
         "uncovered": documents.receipt(one.uncovered),
+        "branch": one.branch or None,
     }
 
 
@@ -153,6 +154,8 @@ def leaving(found: LeavingPlan) -> None:
     write_table((Column("what", may_wrap=False), Column("timeline"), Column("why"), Column("path")), rows, titles=False)
     for row in (row for one in found.timelines if one.goes for row in one.uncovered):
         output.write(f"  in no checkpoint: {display(row.path)} ({row.reason.value})")
+    for branch in (one.branch for one in found.timelines if one.branch):
+        output.write(f"  git branch {display(branch)} goes too; another ref leads to its commits")
     if any(one.goes and one.has_tree for one in found.timelines):
         output.write("trees are only moved aside: `chrono undo` brings them back until a gc removes them")
 

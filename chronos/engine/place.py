@@ -25,7 +25,7 @@ def _tree_of(place: Place, timeline: str) -> Path:
     shown = display(timeline[:60])
     if not place.layout.is_set_up or timeline not in checkpoints.list_timelines(place.layout):
         raise UnknownTimelineError(f"no timeline is called {shown!r} here", hint=hint)
-    tree = operations.find_tree(place.layout, timeline)
+    tree = operations.find_tree(place.layout, place.repository, timeline)
     if tree is None or not tree.is_dir():
         raise UnknownTimelineError(f"timeline {shown} has no working tree", hint=hint)
     return tree
@@ -34,6 +34,7 @@ def _tree_of(place: Place, timeline: str) -> Path:
 class EnginePlace:
     """One working tree with its store. CHRONOS_TIMELINE leads to the tree of another timeline of the same store.
 
+    Without a `root` it is that of the folder, or, where CHRONOS_TIMELINE is set with it, that of CHRONOS_ROOT.
     `notices` collects what a front door should show, such as a finished restore.
     """
 
@@ -48,7 +49,7 @@ class EnginePlace:
         surroundings = surroundings or Surroundings.current()
         expect("chronos.operations.opening")
         git = GitCommand.find(surroundings.environment)
-        place = find_place(Path(root or surroundings.folder), surroundings, git, config)
+        place = find_place(Path(root or surroundings.start), surroundings, git, config)
         wanted = surroundings.environment.get("CHRONOS_TIMELINE")
         if wanted and wanted != place.timeline:
             place = find_place(_tree_of(place, wanted), surroundings, git, config)

@@ -44,7 +44,7 @@ class TimelineVerbs(EnginePlace):
     def list_timelines(self) -> list[TimelineSummary]:
         """Return the timelines of the store, `main` first."""
         store = self._here.find_store()
-        return timelines.list_all(store) if store is not None else []
+        return timelines.list_all(store, self._here.place.repository) if store is not None else []
 
     def show_timeline(self, name: str) -> TimelineDetails:
         """Return everything about one timeline. Raises UnknownTimelineError."""

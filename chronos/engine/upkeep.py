@@ -93,7 +93,7 @@ class UpkeepVerbs(EnginePlace):
     def measure_usage(self) -> maintenance.Usage:
         """Return what the store takes on disk, by timeline, checkpoint and memory store."""
         store = self._here.get_store()
-        return maintenance.measure_usage(store)
+        return maintenance.measure_usage(store, self._here.place.repository)
 
     def coverage(self, paths: Sequence[Path], *, timeout_s: float | None = None) -> list[Coverage]:
         """Return for each absolute path where a checkpoint that is taken now would have it.

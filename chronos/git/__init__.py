@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         read_index_facts,
         refresh_private_copy,
     )
+    from chronos.git.inner import is_inner_repository, make_inner_repository
     from chronos.git.intents import settle_intents
     from chronos.git.objects import (
         EXECUTABLE_MODE,
@@ -82,10 +83,12 @@ if TYPE_CHECKING:
         add_worktree,
         bring_branch,
         find_branch,
+        find_branch_in_the_way,
         find_worktree_folder,
         is_branch_name,
         is_checked_out,
         is_reachable,
+        iter_worktrees,
         link_worktree,
         linked_folder,
         mark_worktree,
@@ -131,6 +134,7 @@ __all__ = [
     "diff_from_base",
     "diff_trees",
     "find_branch",
+    "find_branch_in_the_way",
     "find_ref",
     "find_renames",
     "find_tree_entries",
@@ -145,8 +149,10 @@ __all__ = [
     "is_branch_name",
     "is_checked_out",
     "is_converting",
+    "is_inner_repository",
     "is_reachable",
     "is_tracked",
+    "iter_worktrees",
     "link_worktree",
     "linked_folder",
     "list_base_refs",
@@ -155,6 +161,7 @@ __all__ = [
     "list_ignored",
     "list_index_paths",
     "list_tree",
+    "make_inner_repository",
     "mark_of",
     "mark_worktree",
     "matches_blob",
@@ -191,6 +198,7 @@ _HOMES = {
     "list_converted": "conversion",
     "HiddenEntry": "index", "IndexFacts": "index", "identity_of": "index", "list_index_paths": "index",
     "read_index_facts": "index", "refresh_private_copy": "index",
+    "is_inner_repository": "inner", "make_inner_repository": "inner",
     "settle_intents": "intents",
     "EXECUTABLE_MODE": "objects", "GITLINK_MODE": "objects", "LINK_MODE": "objects", "BlobReader": "objects",
     "TreeEntry": "objects", "diff_trees": "objects", "find_tree_entries": "objects", "has_tree_path": "objects",
@@ -214,6 +222,7 @@ _HOMES = {
     "is_checked_out": "worktrees", "add_detached_worktree": "worktrees", "add_worktree": "worktrees",
     "find_branch": "worktrees", "find_worktree_folder": "worktrees", "is_branch_name": "worktrees",
     "is_reachable": "worktrees", "mark_worktree": "worktrees", "remove_branch": "worktrees",
+    "find_branch_in_the_way": "worktrees", "iter_worktrees": "worktrees",
     "link_worktree": "worktrees", "linked_folder": "worktrees", "bring_branch": "worktrees",
 }  # fmt: skip
 __getattr__ = loader(__name__, _HOMES)

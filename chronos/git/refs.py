@@ -15,7 +15,8 @@ from chronos.files import sync_file_system, sync_folder, to_text, unescape
 from chronos.git.index import identity_of
 from chronos.git.repository import Repository
 
-BASE_REFS = "refs/chronos/base"
+OWN_REFS = "refs/chronos/"
+BASE_REFS = f"{OWN_REFS}base"
 
 
 class Head(msgspec.Struct, frozen=True):

@@ -160,8 +160,9 @@ def find_work_tree(folder: Path) -> Path | None:
 
 
 def is_tracked(path: Path, command: GitCommand) -> bool:
-    """Tell whether the repository around `path` has it, or anything in it, among its files."""
-    return bool(command.at(path.parent).output("ls-files", "-z", "--", os.fsencode(path.name)))
+    """Tell whether the repository around `path`, which may be gone, has it or anything in it among its files."""
+    above = next(folder for folder in path.parents if folder.is_dir())
+    return bool(command.at(above).output("ls-files", "-z", "--", os.fsencode(path.relative_to(above))))
 
 
 def plain_folder(root: Path, inner_repository: Path, command: GitCommand) -> Repository:

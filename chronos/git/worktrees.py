@@ -7,12 +7,13 @@ by its place and taken away again. The formats are those of gitrepository-layout
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from chronos.errors import GitFailedError
-from chronos.files import sync_folder, translate_os_errors, write_new
-from chronos.git.refs import find_ref, is_packed, read_packed_refs
+from chronos.files import sync_folder, to_text, translate_os_errors, write_new
+from chronos.git.refs import OWN_REFS, find_ref, is_packed, read_packed_refs
 from chronos.git.repository import TIMELINE_MARK, Repository
 
 
@@ -94,13 +95,17 @@ def is_checked_out(repository: Repository, branch: str, *, beside: Path | None) 
 
 def find_worktree_folder(repository: Repository, place: Path) -> Path | None:
     """Return git's own folder of the worktree at `place`, finished or not, or None when git knows of none there."""
+    wanted = os.path.realpath(place)
+    return next((admin for admin, tree in iter_worktrees(repository) if os.path.realpath(tree) == wanted), None)
+
+
+def iter_worktrees(repository: Repository) -> Iterator[tuple[Path, Path]]:
+    """Yield git's own folder of each linked worktree, and where git has its tree, which may be gone."""
     folder = repository.common_dir / "worktrees"
     for admin in sorted(folder.iterdir()) if folder.is_dir() else ():
         with suppress(OSError):
             link = os.path.join(admin, os.fsdecode((admin / "gitdir").read_bytes().rstrip(b"\n")))
-            if os.path.realpath(os.path.dirname(link)) == os.path.realpath(place):
-                return admin
-    return None
+            yield admin, Path(os.path.dirname(link))
 
 
 def linked_folder(place: Path) -> Path | None:
@@ -115,6 +120,17 @@ def linked_folder(place: Path) -> Path | None:
 def find_branch(repository: Repository, branch: str) -> str | None:
     """Return the commit of the branch with this short name, or None."""
     return find_ref(repository, f"refs/heads/{branch}")
+
+
+def find_branch_in_the_way(repository: Repository, branch: str) -> str | None:
+    """Return a branch beside which none can be called `branch`: that one, one above it, or one below it; or None."""
+    parts = branch.split("/")
+    above = ["/".join(parts[:number]) for number in range(1, len(parts))]
+    taken = next((name for name in above if find_branch(repository, name) is not None), None)
+    if taken is not None:
+        return taken
+    arguments = ("--count=1", "--format=%(refname:lstrip=2)", f"refs/heads/{branch}")
+    return to_text(repository.command.output("for-each-ref", *arguments).rstrip(b"\n")) or None
 
 
 def is_branch_name(repository: Repository, branch: str) -> bool:
@@ -142,8 +158,9 @@ def remove_branch(repository: Repository, branch: str, commit: str | None) -> No
     if found is not None and (not file.is_file() or is_packed(read_packed_refs(repository), f"refs/heads/{branch}")):
         repository.command.output("update-ref", "-d", f"refs/heads/{branch}", found)
     else:
-        log.unlink(missing_ok=True)
-        file.unlink(missing_ok=True)
+        for path in (log, file):
+            if not path.is_dir():  # one of branches below it, so that there is none of this name
+                path.unlink(missing_ok=True)
         if file.parent.is_dir():
             sync_folder(file.parent)
 
@@ -156,6 +173,10 @@ def _loose(repository: Repository, branch: str) -> tuple[Path, Path, Path]:
 
 
 def is_reachable(repository: Repository, commit: str, *, beside: str) -> bool:
-    """Tell whether a ref other than the branch `beside` leads to `commit`, so that nothing is lost without that one."""
+    """Tell whether a ref of the user's leads to `commit` but for the branch `beside`, which can go without loss then.
+
+    Refs of our own do not count: gc drops each with the last checkpoint that needs it.
+    """
     output = repository.command.output("for-each-ref", "--format=%(refname)", f"--contains={commit}")
-    return any(name != f"refs/heads/{beside}".encode() for name in output.splitlines())
+    names = (name for name in output.splitlines() if not name.startswith(OWN_REFS.encode()))
+    return any(name != f"refs/heads/{beside}".encode() for name in names)

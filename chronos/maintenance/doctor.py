@@ -6,8 +6,8 @@ import os
 import shutil
 from collections.abc import Iterator
 
-from chronos.checkpoints import has_inner_repository, stored_bytes
-from chronos.git import GitCommand, Repository
+from chronos.checkpoints import stored_bytes
+from chronos.git import GitCommand, Repository, is_inner_repository
 from chronos.maintenance.findings import Finding, Severity
 from chronos.operations import Workspace, list_interrupted, list_notes, repair_trees
 from chronos.secrets import has_detector
@@ -83,7 +83,7 @@ def _store_findings(workspace: Workspace) -> Iterator[Finding]:
             Severity.NOTE, "quarantine", f"a repair set damaged files aside in {layout.quarantine}",
             "its record.jsonl says what they were; `chrono verify --deep` says whether anything is wrong now",
         )  # fmt: skip
-    if not (workspace.store.is_sound and has_inner_repository(layout)):
+    if not (workspace.store.is_sound and is_inner_repository(layout.inner_repository)):
         yield Finding(Severity.WARNING, "store", "a file of the store itself is damaged", "chrono verify --repair")
     for journal in list_interrupted(workspace.store):
         yield Finding(Severity.WARNING, "journal", f"{journal.stem} was interrupted", "chrono recover")

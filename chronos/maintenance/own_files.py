@@ -8,10 +8,10 @@ from chronos.checkpoints import (
     Store,
     decode_journal,
     find_record,
-    has_inner_repository,
 )
 from chronos.errors import ChronosError, IntegrityError, LockedError, StorageError
 from chronos.files import read_limited
+from chronos.git import is_inner_repository
 from chronos.maintenance.survey import Survey
 from chronos.operations import (
     Operation,
@@ -44,7 +44,7 @@ def _check_set_up(survey: Survey, store: Store) -> None:
         survey.error(
             "format", f"{store.layout.format_file} is damaged; the timelines' records say what it said", _REPAIR
         )
-    if not has_inner_repository(store.layout):
+    if not is_inner_repository(store.layout.inner_repository):
         survey.is_inner_damaged = True
         problem = f"{store.layout.inner_repository} is no repository any more; it keeps `git clean -fdx` from the store"
         survey.warn("inner repository", problem, _REPAIR)

@@ -14,7 +14,7 @@ from chronos.checkpoints import (
     decode_manifest,
     list_checkpoint_folders,
     list_timelines,
-    make_inner_repository,
+    mend_inner_repository,
     set_aside,
     write_format,
     write_imports_record,
@@ -57,7 +57,7 @@ def _on_set_up(workspace: Workspace, survey: Survey) -> Iterator[Work]:
         yield RepairStep("write", "format", f"the store id is {store.id}"), partial(_write_format, workspace)
     if survey.is_inner_damaged:
         step = RepairStep("write", "inner repository", "an empty one takes its place; what stood there is set aside")
-        yield step, partial(make_inner_repository, store.layout, workspace.git)
+        yield step, partial(mend_inner_repository, store.layout, workspace.git)
     for timeline in survey.timelines:
         is_own = timeline == workspace.timeline
         what = f"it becomes that of {display(str(workspace.root))}" if is_own else "its tree writes it again"

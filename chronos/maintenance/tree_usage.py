@@ -9,9 +9,10 @@ from pathlib import Path
 
 import msgspec
 
-from chronos.checkpoints import Store, find_record, list_timelines, tree_of
+from chronos.checkpoints import Store, find_record, list_timelines
 from chronos.errors import IntegrityError
-from chronos.operations import aside_of, read_operations
+from chronos.git import Repository
+from chronos.operations import aside_of, locate_tree, read_operations
 
 _BLOCK_BYTES = 512
 
@@ -25,13 +26,13 @@ class TreeUsage(msgspec.Struct, frozen=True):
     is_aside: bool = False
 
 
-def measure_trees(store: Store) -> list[TreeUsage]:
+def measure_trees(store: Store, repository: Repository) -> list[TreeUsage]:
     """Measure the trees of branched timelines, and what deleted and pruned ones left. Raises StorageError."""
     found = []
     for timeline in list_timelines(store.layout):
         with suppress(IntegrityError):
             record = find_record(store.layout, timeline)
-            tree = tree_of(store.layout, record) if record is not None else None
+            tree = locate_tree(store.layout, repository, timeline, record) if record is not None else None
             if tree is not None and tree.is_dir() and store.layout.timeline_memory(timeline).is_dir():
                 found.append(TreeUsage(timeline, tree, sum(_blocks_in(tree))))
     for operation in read_operations(store):

@@ -16,6 +16,7 @@ import msgspec
 from chronos.catalog import CheckpointRow
 from chronos.checkpoints import Manifest, Store, kept_bytes, list_timelines, stored_bytes
 from chronos.errors import ChronosError
+from chronos.git import Repository
 from chronos.maintenance.expiry import folder_of
 from chronos.maintenance.marking import ChunkFinder, PartList, iter_lists, key_of, read_manifest_in
 from chronos.maintenance.tree_usage import TreeUsage, measure_trees
@@ -93,8 +94,8 @@ class _Sharing(Generic[_Owner]):
         return self._first.keys()
 
 
-def measure_usage(store: Store) -> Usage:
-    """Measure a store from its folders. Raises LockedError, StorageError."""
+def measure_usage(store: Store, repository: Repository) -> Usage:
+    """Measure a store from its folders, and the trees of its timelines. Raises LockedError, StorageError."""
     with store.shared():
         sizes, packs, pack_bytes, chunk_bytes = _measure_packs(store)
         measured = _Measured(store, sizes)
@@ -124,7 +125,7 @@ def measure_usage(store: Store) -> Usage:
             kept,
             store.config.quota_bytes,
             measured.unread,
-            measure_trees(store),
+            measure_trees(store, repository),
         )  # fmt: skip
 
 

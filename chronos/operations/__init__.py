@@ -74,6 +74,7 @@ if TYPE_CHECKING:
     from chronos.operations.tree_places import (
         find_tree,
         is_ours,
+        locate_tree,
         repair_trees,
         workspace_at,
     )
@@ -96,6 +97,7 @@ if TYPE_CHECKING:
         place_of_tree,
         take_tree_back,
     )
+    from chronos.operations.trees_folder import claim_trees_folder, find_trees_folder
     from chronos.operations.workspace import Workspace
 
 __all__ = [
@@ -134,6 +136,7 @@ __all__ = [
     "check_outside",
     "check_possible",
     "claim_lessons",
+    "claim_trees_folder",
     "create",
     "delete",
     "diff_stores",
@@ -149,6 +152,7 @@ __all__ = [
     "find_journal",
     "find_repositories",
     "find_tree",
+    "find_trees_folder",
     "find_unheard",
     "get_checkpoint",
     "has_torn_end",
@@ -167,6 +171,7 @@ __all__ = [
     "list_unfinished",
     "list_unsaved",
     "list_verdicts",
+    "locate_tree",
     "move_checkpoints",
     "new_operation_id",
     "open_diff",
@@ -240,7 +245,8 @@ _HOMES = {
     "plan_step": "stepping", "step": "stepping",
     "drop_note": "tree_notes", "list_notes": "tree_notes", "write_note": "tree_notes",
     "is_ours": "tree_places", "find_tree": "tree_places", "repair_trees": "tree_places",
-    "workspace_at": "tree_places",
+    "claim_trees_folder": "trees_folder", "find_trees_folder": "trees_folder",
+    "locate_tree": "tree_places", "workspace_at": "tree_places",
     "settle_timeline": "tree_settling", "settle_trees": "tree_settling", "timeline_is_bare": "tree_settling",
     "withdraw": "tree_settling",
     "ASIDE": "trees", "all_moves": "trees", "arriving": "trees", "aside_of": "trees", "branch_of": "trees",

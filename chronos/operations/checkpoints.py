@@ -18,7 +18,7 @@ from chronos.errors import (
     UnsupportedError,
 )
 from chronos.files import display
-from chronos.operations.hiding import hide_beside_store
+from chronos.operations.hiding import hide_beside
 from chronos.operations.journals import settle
 from chronos.operations.log import Operation, OperationKind, append, new_operation_id, stamp
 from chronos.operations.shelf import find_folder, move_checkpoints
@@ -63,7 +63,7 @@ def create(
             move = (CheckpointMove(created.checkpoint_id, True),)
             _log(store, OperationKind.CREATE, workspace.timeline, f"create {name}", move)
     if created.store_is_visible:
-        workspace.notices += hide_beside_store(workspace.home, workspace.repository, store.layout)
+        workspace.notices += hide_beside(workspace.home, workspace.repository, store.layout.root)
     return created
 
 

@@ -1,4 +1,4 @@
-"""Hiding the store from git: a line in `info/exclude`, and a `.gitignore` beside it where a rule beats that line.
+"""Hiding what is ours from git: a line in `info/exclude`, and a `.gitignore` beside it where a rule beats that line.
 
 `info/exclude` does not travel with a clone, so its line also tells whether a store was made, or accepted, here.
 """
@@ -19,7 +19,8 @@ PLAIN_FOLDER_EXCLUDES = (
     ".tox/", ".nox/", "target/debug/", "target/release/", ".gradle/", ".cache/", ".DS_Store",
 )  # fmt: skip
 _MARK = "# chronomancer keeps its checkpoints here"
-_LESSONS_MARK = "# chronomancer keeps its lessons here"
+LESSONS_MARK = "# chronomancer keeps its lessons here"
+TREES_MARK = "# chronomancer keeps the working trees of timelines here"
 
 
 def hide_store(home: Path, repository: Repository, layout: StoreLayout) -> None:
@@ -33,17 +34,17 @@ def hide_store(home: Path, repository: Repository, layout: StoreLayout) -> None:
     lines = [_MARK, _line(home, layout)]
     if repository.is_plain:
         lines += PLAIN_FOLDER_EXCLUDES
-        _ignore_beside_store(layout)
+        _ignore_beside(layout.root)
     _add_lines(_exclude_file(repository), lines)
 
 
-def hide_lessons(home: Path, repository: Repository, folder: Path) -> None:
-    """Keep the folder of the lessons out of git's sight by a line in `info/exclude`, where it lies in a repository.
+def hide_folder(home: Path, repository: Repository, folder: Path, mark: str) -> None:
+    """Keep another folder of ours out of git's sight by a line in `info/exclude`, where it lies in a repository.
 
     One that was taken away meanwhile gets none: a `.git` with nothing else in it would be no repository, and no folder.
     """
     if folder.is_relative_to(home) and not repository.is_plain and repository.common_dir.is_dir():
-        _add_lines(_exclude_file(repository), [_LESSONS_MARK, _folder_line(home, folder)])
+        _add_lines(_exclude_file(repository), [mark, _folder_line(home, folder)])
 
 
 def are_lessons_hidden(home: Path, repository: Repository, folder: Path) -> bool:
@@ -56,17 +57,17 @@ def is_hidden(home: Path, repository: Repository, layout: StoreLayout) -> bool:
     return _has_line(_exclude_file(repository), _line(home, layout))
 
 
-def hide_beside_store(home: Path, repository: Repository, layout: StoreLayout) -> list[str]:
-    """Hide the store beside itself where a `.gitignore` rule un-ignores it; return what to tell the user."""
-    if not layout.root.is_relative_to(home):
+def hide_beside(home: Path, repository: Repository, folder: Path, what: str = "the store") -> list[str]:
+    """Hide a folder of ours beside itself where a `.gitignore` rule un-ignores it; return what to tell the user."""
+    if not folder.is_relative_to(home):
         return []
-    path = (layout.root.parent / ".gitignore").relative_to(home)
+    path = (folder.parent / ".gitignore").relative_to(home)
     if path.parent == Path() and not repository.is_plain:
-        return ["a .gitignore rule un-ignores the store; add it to that file yourself"]
+        return [f"a .gitignore rule un-ignores {what}; add /{folder.name}/ to that file yourself"]
     if (home / path).is_symlink():
-        return [f"a .gitignore rule un-ignores the store; {path} is a link and is left alone, hide it yourself"]
-    hidden = _ignore_beside_store(layout)
-    return [f"a .gitignore rule un-ignores the store, so {path} now hides it"] if hidden else []
+        return [f"a .gitignore rule un-ignores {what}; {path} is a link and is left alone, hide it yourself"]
+    hidden = _ignore_beside(folder)
+    return [f"a .gitignore rule un-ignores {what}, so {path} now hides it"] if hidden else []
 
 
 def sweep_hiding_drafts(repository: Repository, layout: StoreLayout) -> int:
@@ -93,11 +94,11 @@ def _has_line(path: Path, line: str) -> bool:
         return path.exists() and os.fsencode(line) in path.read_bytes().splitlines()
 
 
-def _ignore_beside_store(layout: StoreLayout) -> bool:
-    path = layout.root.parent / ".gitignore"
+def _ignore_beside(folder: Path) -> bool:
+    path = folder.parent / ".gitignore"
     if path.is_symlink():  # it may lead anywhere, and git reads no linked one
         return False
-    return _add_lines(path, [_MARK, f"/{_as_pattern(layout.root.name)}/", "/.gitignore"])
+    return _add_lines(path, [_MARK, f"/{_as_pattern(folder.name)}/", "/.gitignore"])
 
 
 def _as_pattern(path: str) -> str:
@@ -112,7 +113,7 @@ def _add_lines(path: Path, lines: list[str]) -> bool:
         old = path.read_bytes() if path.exists() else b""
         have = set(old.splitlines())
         missing = [os.fsencode(line) for line in lines if os.fsencode(line) not in have]
-        if not missing or missing in ([_MARK.encode()], [_LESSONS_MARK.encode()]):
+        if not missing or missing in ([mark.encode()] for mark in (_MARK, LESSONS_MARK, TREES_MARK)):
             return False
         path.parent.mkdir(parents=True, exist_ok=True)
         text = old + (b"" if not old or old.endswith(b"\n") else b"\n") + b"\n".join(missing) + b"\n"

@@ -10,7 +10,7 @@ from chronos.errors import BadConfigError, UntrustedStoreError
 from chronos.files import is_our_own, translate_os_errors
 from chronos.git import GitCommand, is_tracked
 from chronos.locate import Place, find_lessons
-from chronos.operations.hiding import are_lessons_hidden, hide_lessons
+from chronos.operations.hiding import LESSONS_MARK, are_lessons_hidden, hide_folder
 
 _HINT = "give lessons_dir (CHRONOS_LESSONS_DIR) a folder of its own, such as data/lessons"
 
@@ -29,7 +29,7 @@ def claim_lessons(place: Place, git: GitCommand, environment: Mapping[str, str],
         _refuse_tracked(place, folder, git)
         _refuse_links(folder)
     if hide:
-        hide_lessons(place.home, place.repository, folder)
+        hide_folder(place.home, place.repository, folder, LESSONS_MARK)
     return folder
 
 

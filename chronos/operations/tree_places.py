@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import msgspec
 
-from chronos.checkpoints import find_record, list_timelines, tree_of
+from chronos.checkpoints import TimelineRecord, find_record, is_claimed, list_timelines, tree_of
 from chronos.config import load
 from chronos.errors import ForeignTimelineError, UnknownTimelineError
 from chronos.files import (
@@ -17,6 +18,7 @@ from chronos.git import (
     Repository,
     common_dir_of,
     find_worktree_folder,
+    iter_worktrees,
     link_worktree,
     linked_folder,
     mark_of,
@@ -24,15 +26,16 @@ from chronos.git import (
     plain_folder,
 )
 from chronos.layout import StoreLayout
+from chronos.locate import timeline_of_worktree
 from chronos.operations.workspace import Workspace
 
 
 def workspace_at(workspace: Workspace, timeline: str, root: Path | None = None) -> Workspace:
-    """Return the workspace of another timeline, by default at its recorded tree.
+    """Return the workspace of another timeline, by default at its tree; the record follows a tree that was moved.
 
     Raises UnknownTimelineError, and ForeignTimelineError for a tree of another repository.
     """
-    root = root or find_tree(workspace.store.layout, timeline)
+    root = root or find_tree(workspace.store.layout, workspace.repository, timeline)
     if root is None or not root.is_dir():
         raise UnknownTimelineError(
             f"timeline {display(timeline)} has no working tree",
@@ -49,21 +52,52 @@ def workspace_at(workspace: Workspace, timeline: str, root: Path | None = None) 
             )
         repository = open_repository(root, workspace.git)
         repository.share_knowledge(workspace.repository)
+    store = workspace.store
+    if store.is_writable and not is_claimed(store.layout, timeline, root):
+        store.claim(timeline, root, workspace.home)
     config = load(root, workspace.environment)
     return msgspec.structs.replace(
         workspace, root=root, repository=repository, timeline=timeline, config=config, progress=None
     )
 
 
-def find_tree(layout: StoreLayout, timeline: str) -> Path | None:
-    """Return the recorded working tree of a timeline, which may be gone; None where none is recorded.
+def find_tree(layout: StoreLayout, repository: Repository, timeline: str) -> Path | None:
+    """Return the working tree of a timeline, which may be gone; None where none is recorded. See `locate_tree`.
 
     Raises UnknownTimelineError, DamagedStoreError.
     """
     if timeline not in list_timelines(layout):
         raise UnknownTimelineError(f"no timeline is called {display(timeline[:60])!r}")
     record = find_record(layout, timeline)
-    return tree_of(layout, record) if record is not None else None
+    return locate_tree(layout, repository, timeline, record) if record is not None else None
+
+
+def locate_tree(layout: StoreLayout, repository: Repository, timeline: str, record: TimelineRecord) -> Path | None:
+    """Return the working tree of a timeline: where it is recorded, or where git says that it was moved to.
+
+    A tree that git knows nowhere else is where it was recorded, and gone; a timeline of imports has none.
+    """
+    tree = tree_of(layout, record)
+    if tree is None or repository.is_plain or _is_there(layout, repository, timeline, tree):
+        return tree
+    found = (
+        place for admin, place in iter_worktrees(repository)
+        if timeline_of_worktree(admin, layout) == timeline and _leads_to(place, admin)
+    )  # fmt: skip
+    return next(found, tree)
+
+
+def _is_there(layout: StoreLayout, repository: Repository, timeline: str, tree: Path) -> bool:
+    """Tell whether the tree at a place is not gone, and not one of ours that is of another timeline."""
+    admin = linked_folder(tree)
+    if admin is None or not admin.is_dir() or admin.parent != repository.common_dir / "worktrees":
+        return tree.is_dir()
+    return timeline_of_worktree(admin, layout) == timeline
+
+
+def _leads_to(tree: Path, admin: Path) -> bool:
+    linked = linked_folder(tree)
+    return linked is not None and os.path.realpath(linked) == os.path.realpath(admin)
 
 
 def is_ours(repository: Repository, tree: Path) -> bool:

@@ -10,9 +10,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from chronos.checkpoints import CheckpointMove, Store, Trigger, find_record, list_timelines, tree_of
+from chronos.checkpoints import CheckpointMove, Store, Trigger, find_record, list_timelines, tree_of, tree_text
 from chronos.errors import StateError
 from chronos.files import (
+    display,
     move_away,
     remove_tree,
     sync_file_system,
@@ -25,6 +26,7 @@ from chronos.git import (
     Repository,
     bring_branch,
     find_branch,
+    find_branch_in_the_way,
     find_worktree_folder,
     is_checked_out,
     is_reachable,
@@ -44,7 +46,7 @@ from chronos.operations.log import (
 )
 from chronos.operations.shelf import move_checkpoints
 from chronos.operations.tree_notes import drop_note, write_note
-from chronos.operations.tree_places import find_tree, is_ours, mend_link, workspace_at
+from chronos.operations.tree_places import find_tree, is_ours, locate_tree, mend_link, workspace_at
 from chronos.operations.workspace import Workspace
 
 ASIDE = ".removed-"
@@ -63,14 +65,16 @@ def arriving(layout: StoreLayout, timeline: str, place: Path, commit: str | None
 
 
 def leaving(workspace: Workspace, timeline: str) -> TreeMove:
-    """Return the move that takes a timeline's tree away, and its branch where nothing is lost with it.
+    """Return the move that takes a timeline's tree away, and its branch where no commit is lost with it.
 
     What belongs to another repository is not taken, nor is a branch that another tree has checked out.
     """
     repository, layout = workspace.repository, workspace.store.layout
     record = find_record(layout, timeline)
-    tree = tree_of(layout, record) if record is not None else None
-    place = record.tree if record is not None and tree is not None and _is_to_move(workspace, timeline, tree) else ""
+    tree = locate_tree(layout, repository, timeline, record) if record is not None else None
+    place = ""
+    if record is not None and tree is not None and _is_to_move(workspace, timeline, tree):
+        place = record.tree if tree == tree_of(layout, record) else tree_text(layout, tree, workspace.home)
     if repository.is_plain:
         return TreeMove(timeline, False, place)
     branch, admin = branch_of(timeline), find_worktree_folder(repository, tree) if tree is not None else None
@@ -78,7 +82,7 @@ def leaving(workspace: Workspace, timeline: str) -> TreeMove:
     if tip is not None and (
         is_checked_out(repository, branch, beside=admin) or not is_reachable(repository, tip, beside=branch)
     ):
-        tip = None  # a commit would be lost with it; a base ref of a checkpoint leads to one as well
+        tip = None
     return TreeMove(timeline, False, place, branch if tip else "", tip)
 
 
@@ -101,7 +105,7 @@ def hold_tree(workspace: Workspace, timeline: str, name: str) -> str | None:
             f"this is the working tree of timeline {timeline}", hint=f"run it elsewhere, such as in {workspace.home}"
         )
     layout = workspace.store.layout
-    tree = find_tree(layout, timeline) if timeline in list_timelines(layout) else None
+    tree = find_tree(layout, workspace.repository, timeline) if timeline in list_timelines(layout) else None
     if tree is None or not tree.is_dir():
         return None
     created = create(workspace_at(workspace, timeline, tree), name, trigger=Trigger.AUTOMATIC)
@@ -123,6 +127,12 @@ def check_possible(workspace: Workspace, move: TreeMove, removed_by: str) -> Non
             raise StateError(f"timeline {move.timeline} is gone for good", hint="`chrono undo --skip` steps over it")
         return
     layout, place = workspace.store.layout, place_of_tree(workspace.store.layout, move)
+    taken = find_branch_in_the_way(workspace.repository, move.branch) if move.branch else None
+    if taken not in (None, move.branch):
+        raise StateError(
+            f"there is a branch called {display(str(taken))}, so {move.branch} cannot come back",
+            hint="rename it: git branch -m OLD NEW",
+        )
     if not move.place:
         return
     if os.path.lexists(place):

@@ -31,10 +31,9 @@ from chronos.checkpoints import (
     open_checkpoint,
     write_record,
 )
-from chronos.config import expand_home
-from chronos.errors import BadTimelineNameError, ChronosError, TimelineExistsError, UnsupportedError, VerifyFailedError
+from chronos.errors import BadTimelineNameError, ChronosError, TimelineExistsError, VerifyFailedError
 from chronos.files import TreePath, display, sync_file_system, translate_os_errors
-from chronos.git import add_worktree, find_branch, is_branch_name, mark_worktree
+from chronos.git import add_worktree, find_branch_in_the_way, is_branch_name, mark_worktree
 from chronos.layout import IMPORT_TIMELINE, MAIN_TIMELINE, TIMELINE_NAME
 from chronos.operations import (
     Operation,
@@ -88,13 +87,16 @@ def check_timeline_name(name: str) -> str:
 def branch(workspace: Workspace, request: Request) -> Branched:
     """Make a timeline with a working tree that has the present state, or that of a checkpoint.
 
-    Raises BadTimelineNameError, TimelineExistsError, GitFailedError, IntegrityError, StorageError, and then nothing of
-    the new timeline is left.
+    Raises BadTimelineNameError, TimelineExistsError, BadConfigError, UnsupportedError, GitFailedError, IntegrityError,
+    StorageError, and then nothing of the new timeline is left.
     """
     store, name = workspace.store, check_timeline_name(request.name)
     operations.settle_timeline(workspace, name)
-    place = place_for(workspace, name)
+    folder = operations.find_trees_folder(workspace)
+    place = folder / name if folder is not None else store.layout.worktree(name)
     _check_free(workspace, name, place)
+    if folder is not None:
+        operations.claim_trees_folder(workspace, folder)
     seeds = find_seeds(workspace, request.seeds)
     source = request.source or _hold_source(workspace, name)
     state = store.read_checkpoint(source)
@@ -134,19 +136,6 @@ def _claim(store: Store, operation: Operation, place: Path) -> None:
         raise cause from None
 
 
-def place_for(workspace: Workspace, name: str) -> Path:
-    """Return where the working tree of a new timeline goes. Raises UnsupportedError."""
-    folder = workspace.config.worktrees_dir
-    if not folder:
-        return workspace.store.layout.worktree(name)
-    if workspace.repository.is_plain or workspace.repository.common_dir.name != ".git":
-        raise UnsupportedError(
-            "outside git, and beside a bare repository, the working trees of timelines lie in the store",
-            hint="unset CHRONOS_WORKTREES_DIR (worktrees_dir)",
-        )
-    return Path(os.path.realpath(workspace.home / expand_home(folder, workspace.environment))) / name
-
-
 def _check_free(workspace: Workspace, name: str, place: Path) -> None:
     store, repository = workspace.store, workspace.repository
     others = {other.lower() for other in list_timelines(store.layout)} - {name}
@@ -160,13 +149,15 @@ def _check_free(workspace: Workspace, name: str, place: Path) -> None:
         return
     if not is_branch_name(repository, branch_of(name)):
         raise BadTimelineNameError(f"git takes no branch called {branch_of(name)}")
-    if find_branch(repository, branch_of(name)) is not None:
+    taken = find_branch_in_the_way(repository, branch_of(name))
+    if taken == branch_of(name):
         raise TimelineExistsError(
-            f"there is a branch {branch_of(name)} already", hint="give another name, or delete or rename that branch"
+            f"there is a branch {taken} already", hint="give another name, or delete or rename that branch"
         )
-    if find_branch(repository, "chronos") is not None:
+    if taken is not None:
         raise TimelineExistsError(
-            "there is a branch called chronos, so none can be called chronos/…", hint="rename it: git branch -m chronos"
+            f"there is a branch called {display(taken)}, so none can be called {branch_of(name)}",
+            hint="give another name, or rename that branch: git branch -m OLD NEW",
         )
 
 

@@ -26,7 +26,8 @@ from chronos.timelines.listing import TimelineSummary, is_branched, summarise
 class Leaving(msgspec.Struct, frozen=True):
     """A timeline that would go, or that stays, with the reason.
 
-    `uncovered` is what of its tree no checkpoint holds; `has_tree` whether a working tree goes with it.
+    `uncovered` is what of its tree no checkpoint holds; `has_tree` whether a working tree goes with it; `branch` is the
+    git branch that goes too, if any.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Leaving(msgspec.Struct, frozen=True):
     goes: bool
     reason: str
     uncovered: tuple[ReceiptRow, ...] = ()
+    branch: str = ""
 
 
 class LeavingPlan(msgspec.Struct, frozen=True):
@@ -47,17 +49,22 @@ class LeavingPlan(msgspec.Struct, frozen=True):
     @property
     def plan_id(self) -> str:
         """A hash of what would go."""
-        going = sorted((o.name, str(o.path), o.checkpoints, len(o.uncovered)) for o in self.timelines if o.goes)
+        going = sorted(
+            (o.name, str(o.path), o.checkpoints, len(o.uncovered), o.branch) for o in self.timelines if o.goes
+        )
         return digest(repr((going, sorted(map(str, self.links)))).encode()).hex()[:16]
 
 
 def plan_delete(workspace: Workspace, name: str) -> LeavingPlan:
     """Return what deleting a timeline takes away. Raises UnknownTimelineError, RefusedError, StateError."""
-    operations.find_tree(workspace.store.layout, name)
+    operations.find_tree(workspace.store.layout, workspace.repository, name)
     _refuse(workspace, name)
-    summary = summarise(workspace.store, name)
+    summary = summarise(workspace.store, workspace.repository, name)
     uncovered = tuple(_uncovered(workspace, summary)) if summary.is_there else ()
-    one = Leaving(name, summary.path, summary.is_there, summary.checkpoints, True, "asked for", uncovered)
+    one = Leaving(
+        name, summary.path, summary.is_there, summary.checkpoints, True, "asked for", uncovered,
+        operations.leaving(workspace, name).branch,
+    )  # fmt: skip
     return LeavingPlan((one,))
 
 
@@ -67,7 +74,7 @@ def delete(workspace: Workspace, name: str) -> Operation:
     Raises what `plan_delete` raises, StorageError, GitFailedError; undo brings all of it back.
     """
     operations.settle_timeline(workspace, name)
-    operations.find_tree(workspace.store.layout, name)
+    operations.find_tree(workspace.store.layout, workspace.repository, name)
     _refuse(workspace, name)
     operations.hold_tree(workspace, name, f"before delete of timeline {name}")
     return _take_away(workspace, name, OperationKind.DELETE, f"delete timeline {name}")
@@ -78,7 +85,7 @@ def _refuse(workspace: Workspace, name: str) -> None:
         raise RefusedError("main is your own working tree, and is never deleted", hint="delete checkpoints one by one")
     if name == workspace.timeline:
         raise StateError(f"this is timeline {name} itself", hint=f"run it in another one, such as {workspace.home}")
-    summary = summarise(workspace.store, name)
+    summary = summarise(workspace.store, workspace.repository, name)
     if not summary.is_there and not summary.checkpoints:
         raise StateError(f"timeline {name} is deleted already", hint="`chrono undo` may bring it back")
     if summary.is_there and not is_branched(workspace, summary):
@@ -131,6 +138,7 @@ def plan_prune(workspace: Workspace, idle_days: int) -> LeavingPlan:
                 summary.name, summary.path, True, summary.checkpoints, reason is None,
                 reason or f"not used for {idle_days} days",
                 tuple(_uncovered(workspace, summary)) if reason is None else (),
+                operations.leaving(workspace, summary.name).branch if reason is None else "",
             )
         )  # fmt: skip
     for summary in _summaries(workspace):
@@ -161,8 +169,8 @@ def prune(workspace: Workspace, plan: LeavingPlan, idle_days: int) -> list[Opera
 
 
 def _summaries(workspace: Workspace) -> list[TimelineSummary]:
-    store = workspace.store
-    return [summarise(store, name) for name in list_timelines(store.layout) if name != MAIN_TIMELINE]
+    names = (name for name in list_timelines(workspace.store.layout) if name != MAIN_TIMELINE)
+    return [summarise(workspace.store, workspace.repository, name) for name in names]
 
 
 def _candidates(workspace: Workspace) -> list[TimelineSummary]:

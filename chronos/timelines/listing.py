@@ -9,11 +9,11 @@ from pathlib import Path
 import msgspec
 
 from chronos.catalog import CheckpointRow
-from chronos.checkpoints import Store, find_record, list_timelines, tree_of
+from chronos.checkpoints import Store, find_record, list_timelines
 from chronos.errors import IntegrityError
-from chronos.git import Head, find_worktree_folder, read_head
+from chronos.git import Head, Repository, read_head
 from chronos.layout import MAIN_TIMELINE
-from chronos.operations import Workspace, find_tree, workspace_at
+from chronos.operations import Workspace, find_tree, locate_tree, workspace_at
 
 
 class TimelineSummary(msgspec.Struct, frozen=True):
@@ -39,18 +39,18 @@ class TimelineDetails(msgspec.Struct, frozen=True):
     is_adopted: bool
 
 
-def list_all(store: Store) -> list[TimelineSummary]:
+def list_all(store: Store, repository: Repository) -> list[TimelineSummary]:
     """Return every timeline of the store that has a checkpoint or a working tree, `main` first."""
-    found = [summarise(store, name) for name in list_timelines(store.layout)]
+    found = [summarise(store, repository, name) for name in list_timelines(store.layout)]
     shown = [one for one in found if one.checkpoints or one.is_there]
     return sorted(shown, key=lambda one: (one.name != MAIN_TIMELINE, one.name))
 
 
-def summarise(store: Store, name: str) -> TimelineSummary:
+def summarise(store: Store, repository: Repository, name: str) -> TimelineSummary:
     """Return one timeline as lists show it. A record that cannot be read names no tree; verify says so."""
     try:
         record = find_record(store.layout, name)
-        path = tree_of(store.layout, record) if record is not None else None
+        path = locate_tree(store.layout, repository, name, record) if record is not None else None
     except IntegrityError:
         path = None
     rows = store.catalog.list_checkpoints(name)
@@ -64,8 +64,8 @@ def summarise(store: Store, name: str) -> TimelineSummary:
 
 def describe(workspace: Workspace, name: str) -> TimelineDetails:
     """Return everything about one timeline. Raises UnknownTimelineError, GitFailedError."""
-    find_tree(workspace.store.layout, name)
-    summary = summarise(workspace.store, name)
+    find_tree(workspace.store.layout, workspace.repository, name)
+    summary = summarise(workspace.store, workspace.repository, name)
     if not summary.is_there:
         return TimelineDetails(summary, None, {}, False)
     there = workspace if name == workspace.timeline else workspace_at(workspace, name)
@@ -78,11 +78,6 @@ def describe(workspace: Workspace, name: str) -> TimelineDetails:
 def is_branched(workspace: Workspace, summary: TimelineSummary) -> bool:
     """Tell whether a timeline's tree was made by us, and not by the user with `git worktree add` or a clone."""
     return workspace.store.layout.timeline_memory(summary.name).is_dir()
-
-
-def is_known_to_git(workspace: Workspace, place: Path) -> bool:
-    """Tell whether git has a worktree at `place`."""
-    return find_worktree_folder(workspace.repository, place) is not None
 
 
 def environment_in(workspace: Workspace, name: str) -> dict[str, str]:

@@ -24,7 +24,7 @@ CREATE = {
     "transfers views wording",
     "engine": "annotations checkpoints memory merging place timelines transfer upkeep",
     "files": "databases durable paths safe_root",
-    "git": "command conversion index intents objects patch refs repository scratch_index status",
+    "git": "command conversion index inner intents objects patch refs repository scratch_index status",
     "maintenance": "due",
     "memory": "kinds places registry",
     "operations": "checkpoints hiding journals log opening shelf workspace",

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from pathlib import Path
 
+import pytest
+
 from tests.cli.conftest import Program
+from tests.support import RepoBuilder
 from tests.support.databases import add_notes, make_notes
 
 
@@ -46,3 +50,21 @@ def test_a_prune_says_which_links_it_removed(chrono: Program) -> None:
     assert "taken away" not in said
     branch(chrono, "idle")
     assert "1 working tree taken away: idle" in chrono.good("timeline", "prune", "--idle", "0", "--yes").out
+
+
+@pytest.mark.parametrize("command", [(), ("--",), ("--", "")])
+def test_a_run_of_nothing_is_a_slip_and_no_bug(chrono: Program, command: tuple[str, ...]) -> None:
+    branch(chrono, "other")
+    found = chrono.run("timeline", "run", "other", *command)
+    assert found.code == 2
+    assert "chrono timeline run" in found.err, "what to type"
+
+
+def test_a_path_is_printed_as_the_bytes_that_it_is(tmp_path: Path, sealed: dict[str, str]) -> None:
+    place = RepoBuilder(tmp_path / os.fsdecode(b"caf\xe9"), sealed)
+    place.commit()
+    chrono = Program(place.root, sealed)
+    branch(chrono, "other")
+    said = chrono.good("timeline", "path", "other").out
+    assert os.fsencode(said) == os.fsencode(place.store / "other/.worktree") + b"\n"
+    assert chrono.good("timeline", "path", "other", "--json").json["name"] == "other"

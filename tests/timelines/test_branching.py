@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,6 +21,7 @@ from chronos.errors import (
     UnknownTimelineError,
     UnsupportedError,
 )
+from chronos.git import add_worktree
 from tests.support import RepoBuilder, tree_digest
 from tests.support.databases import add_notes, make_notes, read_notes
 from tests.timelines.conftest import tree_at
@@ -116,6 +118,25 @@ def test_the_variable_leads_to_a_timeline_from_anywhere(engine: ChronosEngine, w
         assert first.root == worked.root
     with pytest.raises(UnknownTimelineError):
         worked.engine(CHRONOS_TIMELINE="nobody")
+
+
+def test_the_variables_of_a_run_lead_to_the_timeline_from_another_project(
+    engine: ChronosEngine, worked: RepoBuilder, tmp_path: Path
+) -> None:
+    """Each project has a timeline of that name."""
+    other = RepoBuilder(tmp_path / "other", worked.environment)
+    other.commit()
+    tree = engine.branch_timeline("experimental").path
+    other.engine().branch_timeline("experimental")
+    surroundings = Surroundings({**worked.environment, **engine.timeline_environment("experimental")}, other.root)
+    with ChronosEngine(surroundings=surroundings) as there:
+        assert (there.root, there.timeline) == (tree, "experimental")
+    with ChronosEngine(other.root, surroundings=surroundings) as named:
+        assert named.store_path == other.store, "what was named goes first"
+    alone = Surroundings({**worked.environment, "CHRONOS_ROOT": str(tree)}, other.root)
+    with ChronosEngine(surroundings=alone) as there:
+        assert there.root == other.root
+    other.close()
 
 
 def test_ignored_files_come_along_when_they_are_named(engine: ChronosEngine, worked: RepoBuilder) -> None:
@@ -283,6 +304,39 @@ def test_a_branch_called_like_the_folder_of_ours_is_named_as_the_reason(repo: Re
     repo.git("branch", "chronos")
     with pytest.raises(TimelineExistsError, match="called chronos"):
         repo.engine().branch_timeline("any")
+
+
+@pytest.mark.parametrize("is_packed", [False, True])
+def test_a_branch_below_the_new_name_is_named_as_the_reason(repo: RepoBuilder, is_packed: bool) -> None:
+    repo.commit()
+    repo.git("branch", "chronos/a/b")
+    if is_packed:
+        repo.git("pack-refs", "--all")
+    engine = repo.engine()
+    with pytest.raises(TimelineExistsError, match="called chronos/a/b"):
+        engine.branch_timeline("a")
+    assert [one.checkpoints for one in engine.list_timelines()] == [0], "nothing was written"
+    engine.branch_timeline("b")
+
+
+def test_a_branch_below_the_new_name_that_comes_meanwhile_stops_nothing_else(
+    repo: RepoBuilder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repo.commit()
+    engine = repo.engine()
+
+    def make(*arguments: Any) -> None:
+        repo.git("branch", "chronos/a/b")
+        add_worktree(*arguments)
+
+    monkeypatch.setattr("chronos.timelines.branching.add_worktree", make)
+    with pytest.raises(GitFailedError):
+        engine.branch_timeline("a")
+    monkeypatch.undo()
+    assert not list((repo.store / ".store/journal").iterdir()), "nothing is left to be recovered"
+    assert not (repo.store / "a").exists()
+    repo.git("branch", "-D", "chronos/a/b")
+    engine.branch_timeline("a")
 
 
 def test_a_branch_that_fails_leaves_nothing(

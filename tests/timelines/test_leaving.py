@@ -76,14 +76,46 @@ def test_an_undone_branch_goes_and_a_redone_one_comes_back(engine: ChronosEngine
     assert tree_digest(branched.root) == tree
 
 
+@pytest.mark.parametrize("way", ["delete", "undo"])
+@pytest.mark.parametrize("is_detached", [False, True])
 def test_commits_that_only_the_branch_has_are_not_lost(
-    engine: ChronosEngine, branched: RepoBuilder, worked: RepoBuilder
+    engine: ChronosEngine, branched: RepoBuilder, worked: RepoBuilder, way: str, is_detached: bool
 ) -> None:
+    """The base ref of a checkpoint leads to them too, but gc drops it."""
     branched.commit("first")
     lonely = branched.commit("second", everything=False)
-    branched.git("checkout", "-q", "--detach", "HEAD~1")
+    if is_detached:
+        branched.git("checkout", "-q", "--detach", "HEAD~1")
+    if way == "delete":
+        assert engine.plan_delete_timeline("experimental").timelines[0].branch == ""
+        engine.delete_timeline("experimental")
+    else:
+        engine.undo()
+    engine.gc(deleted=True)
+    assert worked.git("for-each-ref", "--format=%(objectname)", "refs/heads/chronos") == lonely
+
+
+def test_a_branch_whose_commits_are_the_users_elsewhere_goes(
+    engine: ChronosEngine, branched: RepoBuilder, worked: RepoBuilder
+) -> None:
+    worked.git("tag", "kept", branched.commit("work"))
+    assert engine.plan_delete_timeline("experimental").timelines[0].branch == "chronos/experimental"
     engine.delete_timeline("experimental")
-    assert worked.git("rev-parse", "chronos/experimental") == lonely, "no checkpoint pins its tip, so the branch stays"
+    assert worked.git("branch", "--list", "chronos/*") == ""
+    engine.undo()
+    assert branched.git("rev-parse", "HEAD") == worked.git("rev-parse", "kept")
+
+
+def test_an_undo_says_which_branch_is_in_the_way_of_another(
+    engine: ChronosEngine, branched: RepoBuilder, worked: RepoBuilder
+) -> None:
+    engine.delete_timeline("experimental")
+    worked.git("branch", "chronos/experimental/part")
+    with pytest.raises(StateError, match="chronos/experimental/part"):
+        engine.undo()
+    worked.git("branch", "-m", "chronos/experimental/part", "part")
+    engine.undo()
+    assert branched.git("branch", "--show-current") == "chronos/experimental"
 
 
 def test_a_deleted_name_can_be_taken_again(engine: ChronosEngine, branched: RepoBuilder) -> None:
