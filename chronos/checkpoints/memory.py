@@ -146,8 +146,9 @@ class MemoryCapture:
         may_take, timeout_s = refusals(self._policy, place.path), self._store.config.lock_timeout_s
         work = CaptureWork(self._sink, stats, self._store.piece_ids, may_take, timeout_s)
         found = kind.capture(place.place, work)
-        state = keep_state(self._sink, place, found)
-        self.stores[place.name] = CapturedStore(place, kind, found, state, key, stats.changes())
+        if not found.is_unheld:
+            state = keep_state(self._sink, place, found)
+            self.stores[place.name] = CapturedStore(place, kind, found, state, key, stats.changes())
         self._note(place, found)
 
     def _note(self, place: StorePlace, found: StoreState) -> None:

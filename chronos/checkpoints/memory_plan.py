@@ -76,10 +76,22 @@ class StorePlanner:
         before, after = self._now(record.path), StoreSide.of(record)
         if _identity(before) == _identity(after) or not self._may_change(record.name, record.path):
             return None
+        blocker = self._find_blocker(part)
+        if blocker is not None:
+            self._keep(record.path, f"{display(blocker)} is not captured, and in the way")
+            return None
         if record.is_torn:
             name = display(record.name)
             self._plan.warnings.append(f"memory store {name} would not hold still when the checkpoint was taken")
         return StoreChange(record.name, record.path, before, after)
+
+    def _find_blocker(self, part: MemoryState) -> TreePath | None:
+        """Return what lies in the place now, was not taken, and is where a file of `part` would come."""
+        place = unescape(part.record.path)
+        rows = [row.path.rstrip(b"/") for row in self._state.receipt if row.reason in UNCAPTURED]
+        rows = [row for row in rows if is_inside(row, place)]
+        wanted = [place + b"/" + file.path if file.path else place for file in part.files] if rows else []
+        return next((row for row in rows for path in wanted if is_inside(row, path) or is_inside(path, row)), None)
 
     def _is_divided(self, path: str, part: MemoryState, others: Mapping[str, MemoryState]) -> bool:
         other = next((other for other in others if overlap(path, other)), None)

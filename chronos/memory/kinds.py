@@ -59,6 +59,11 @@ class StoreState(msgspec.Struct):
         """The bytes of all files."""
         return sum(file.content.size for file in self.files if file.content is not None)
 
+    @property
+    def is_unheld(self) -> bool:
+        """Whether nothing was taken of what stands there: it is no store that anything may replace or remove."""
+        return bool(self.left_out) and not self.files
+
 
 def _take_all(_path: bytes, _size: int) -> str | None:
     return None
