@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 from chronos.lazy import loader
 
 if TYPE_CHECKING:
+    from chronos.memory.finding import FOUND_FOLDER
     from chronos.memory.kinds import (
+        COMPANION_ENDINGS,
         CaptureWork,
         LeftOut,
         MemoryFile,
@@ -23,8 +25,6 @@ if TYPE_CHECKING:
         TableSummary,
     )
     from chronos.memory.places import (
-        COMPANION_ENDINGS,
-        FOUND_FOLDER,
         StorePlace,
         declare,
         free_name,
@@ -78,8 +78,7 @@ _HOMES = {
     "is_allowed": "places",
     "is_unsettled": "placing",
     "free_name": "places",
-    "COMPANION_ENDINGS": "places",
-    "FOUND_FOLDER": "places",
+    "FOUND_FOLDER": "finding",
     "MergeText": "store_merge",
     "MergeWork": "store_merge",
     "MergedText": "store_merge",

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from chronos.memory.store_merge import MergeWork, StoreMerge
 
 
+# Of what lies beside a SQLite database and belongs to it.
+COMPANION_ENDINGS = (b"-wal", b"-shm", b"-journal")
+
+
 class MemoryFile(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """One file of a store. `path` is relative to its place, and empty where the store is a single file."""
 

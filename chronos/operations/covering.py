@@ -61,7 +61,7 @@ def find_coverage(place: Place, paths: Sequence[Path], timeout_s: float | None =
 
 def _by_place(place: Place, stores: Sequence[StorePlace], path: Path) -> Coverage:
     real = Path(os.path.realpath(path.parent)) / path.name
-    if any(real.is_relative_to(store.place) for store in stores if not store.is_refused):
+    if any(real.is_relative_to(store.place) for store in stores if not store.refusal):
         return Coverage.MEMORY
     if real.is_relative_to(place.layout.root) and not place.root.is_relative_to(place.layout.root):
         return Coverage.STORE

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
-from pathlib import Path
+import time
+from contextlib import closing
 
 import pytest
 
@@ -99,3 +101,117 @@ def test_a_secret_in_the_place_of_a_store_stays_and_is_named(agent: RepoBuilder)
     outcome = engine.restore_checkpoint(checkpoint)
     assert "data/memory/state" in kept_paths(outcome.kept)
     assert agent.read("data/memory/state/id_rsa") == b"SECRETKEY42\n"
+
+
+def test_what_ends_like_a_companion_is_one_only_beside_a_database(agent: RepoBuilder) -> None:
+    beside = ["notes", "notes-journal", "e.db", "e.db-wal", "e.db-shm", "work-journal/day"]
+    for name in beside:
+        agent.write(f"data/memory/{name}", os.urandom(4096))
+    wanted = {name: agent.read(f"data/memory/{name}") for name in beside}
+    engine = agent.engine()
+    with closing(sqlite3.connect(make_notes(agent.path("data/memory/a.db"), journal="wal"))) as application:
+        application.execute("INSERT INTO notes (body) VALUES ('in use')")
+        application.commit()
+        checkpoint = engine.create_checkpoint("wanted")
+    names = {"n", "a.db", "work-journal", *beside} - {"work-journal/day"}
+    assert stores_of(agent, checkpoint) == {f"data/memory/{name}" for name in names}
+    for name in beside:
+        agent.write(f"data/memory/{name}", "later\n")
+    engine.restore_checkpoint(checkpoint)
+    assert {name: agent.read(f"data/memory/{name}") for name in beside} == wanted
+
+
+def test_what_lies_beside_a_declared_file_and_ends_like_a_companion_is_code(repo: RepoBuilder) -> None:
+    repo.write("notes", "n\n")
+    repo.write("notes-journal", "j\n")
+    engine = repo.engine()
+    engine.add_memory(repo.path("notes"))
+    checkpoint = engine.create_checkpoint("wanted")
+    repo.write("notes-journal", "later\n")
+    engine.restore_checkpoint(checkpoint)
+    assert repo.read("notes-journal") == b"j\n"
+
+
+def test_a_folder_with_any_name_is_found_and_known_again(agent: RepoBuilder, monkeypatch: pytest.MonkeyPatch) -> None:
+    agent.write(b"data/memory/caf\xe9/x", "1\n")
+    now_ns = time.time_ns() + 60_000_000_000
+    monkeypatch.setattr("chronos.clock.now_ns", lambda: now_ns)
+    engine = agent.engine()
+    checkpoint = engine.create_checkpoint("wanted")
+    agent.write(b"data/memory/caf\xe9/x", "2\n")
+    assert len(agent.engine().list_memory()) == 2
+    agent.engine().restore_checkpoint(checkpoint)
+    assert agent.read(b"data/memory/caf\xe9/x") == b"1\n"
+
+
+def test_entries_that_come_and_go_stop_no_checkpoint(agent: RepoBuilder) -> None:
+    script = """
+import os, sys
+while os.path.exists("n"):
+    for n in range(20):
+        open(f"t{n}", "w").close()
+        os.makedirs(f"d{n}/e")
+    for n in range(20):
+        os.unlink(f"t{n}")
+        os.removedirs(f"d{n}/e")
+"""
+    agent.write("data/memory/n", "n\n")
+    writer = subprocess.Popen([sys.executable, "-c", script], cwd=agent.path("data/memory"))
+    try:
+        engine = agent.engine()
+        found = [engine.create_checkpoint(f"meanwhile {number}") for number in range(10)]
+    finally:
+        writer.kill()
+        writer.wait()
+    assert all("data/memory/n" in stores_of(agent, checkpoint) for checkpoint in found)
+
+
+@needs_rights_to_lose
+def test_a_folder_that_cannot_be_looked_into_is_named_and_stops_nothing(agent: RepoBuilder) -> None:
+    agent.write("data/memory/shut/one", "1\n")
+    agent.write("data/memory/listed/one", "1\n")
+    agent.path("data/memory/shut").chmod(0)
+    agent.path("data/memory/listed").chmod(0o444)
+    for arguments in (["status"], ["memory", "list"], ["checkpoint", "create", "wanted"]):
+        done = run(agent, *arguments)
+        assert done.returncode == 0, done.stdout + done.stderr
+    receipt = receipt_of(agent.engine(), "wanted")
+    assert receipt["data/memory/shut"] == receipt["data/memory/listed/one"] == "unreadable"
+    assert "data/memory/n" in stores_of(agent, "wanted")
+    agent.path("data/memory/shut").chmod(0o755)
+    agent.path("data/memory/listed").chmod(0o755)
+    assert "data/memory/shut" in stores_of(agent, agent.engine().create_checkpoint("open"))
+
+
+def test_however_many_loose_files_there_are_older_checkpoints_restore(agent: RepoBuilder) -> None:
+    for number in range(1, 101):
+        agent.write(f"data/memory/n{number}", "1\n")
+    engine = agent.engine()
+    checkpoint = engine.create_checkpoint("wanted")
+    agent.write("data/memory/n5", "later\n")
+    agent.write("data/memory/n101", "later\n")
+    assert len(stores_of(agent, engine.create_checkpoint("many"))) == 102
+    engine.restore_checkpoint(checkpoint)
+    assert agent.read("data/memory/n5") == b"1\n"
+    assert not agent.exists("data/memory/n101")
+
+
+def test_names_with_a_dot_are_found_and_links_are_named(agent: RepoBuilder) -> None:
+    agent.write("data/memory/.notes", "1\n")
+    agent.write("data/memory/.hidden/one", "1\n")
+    make_notes(agent.path("data/memory/.dot.db"))
+    make_notes(agent.path("elsewhere.db"))
+    agent.link("data/memory/link.db", "../../elsewhere.db")
+    os.mkfifo(agent.path("data/memory/pipe"))
+    engine = agent.engine()
+    checkpoint = engine.create_checkpoint("wanted")
+    found = {"n", ".notes", ".hidden", ".dot.db"}
+    assert stores_of(agent, checkpoint) >= {f"data/memory/{name}" for name in found}
+    receipt = receipt_of(engine, checkpoint)
+    is_ignored = agent.read(".gitignore") == b"data/\n"
+    assert receipt.get("data/memory/link.db") == ("not a file" if is_ignored else None)
+    assert receipt["data/memory/pipe"] == "not a file"
+    agent.remove("data/memory/link.db", "data/memory/.notes")
+    engine.restore_checkpoint(checkpoint)
+    assert agent.read("data/memory/.notes") == b"1\n"
+    assert agent.exists("data/memory/link.db") != is_ignored
