@@ -104,8 +104,8 @@ class MemoryCapture:
                 self._leave_out(place, Reason.UNREADABLE, "it is of another kind, or was replaced while it was read")
             if place.refusal and state.is_left_out(unescape(place.path)) is not None:  # and it is no code either
                 self._leave_out(place, Reason.SPECIAL, place.refusal)
-            state.receipt += self._rows.get(place.name, [])
             state.warnings += self._warnings.get(place.name, [])
+        state.add_rows(row for rows in self._rows.values() for row in rows)
         state.warnings += [self._torn[name] for name in sorted(self._torn)]
         if self._torn:
             state.grade = Grade.TORN

@@ -6,7 +6,7 @@ simply files of its parent, and both sides of a comparison still speak of the sa
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator
 
 import msgspec
 
@@ -101,6 +101,12 @@ class State(msgspec.Struct):
     def is_memory(self, path: TreePath) -> bool:
         """Tell whether `path` belongs to a memory store of this state."""
         return any(part.owns(path) for part in self.memory.values())
+
+    def add_rows(self, rows: Iterable[ReceiptRow]) -> None:
+        """Add to the receipt; a path has one row for each reason, the first."""
+        known = {(row.path, row.reason): row for row in reversed((*self.receipt, *rows))}
+        self.receipt = sorted(known.values(), key=lambda row: row.path)
+        self._by_path = None
 
     def is_left_out(self, path: TreePath) -> ReceiptRow | None:
         """Return the receipt row that says why `path`, or a folder above it, is not in here."""
