@@ -179,6 +179,8 @@ def declare(
         get_kind(kind)
     if not os.path.lexists(real):
         raise BadPathError(f"nothing stands at {display(str(path))}", hint="create it first, or check the path")
+    if not os.path.isfile(real) and not os.path.isdir(real):
+        raise BadPathError(f"{display(str(path))} is no file and no folder", hint="give one that holds memory")
     if kind is None:
         kind = detect_kind(real).name
     text = text_of(root, real)

@@ -12,6 +12,7 @@ from contextlib import closing
 
 import pytest
 
+from chronos.errors import BadPathError
 from tests.support import RepoBuilder
 from tests.support.databases import make_notes
 from tests.support.roundtrip import kept_paths, receipt_of
@@ -231,3 +232,22 @@ def test_a_link_in_the_place_of_a_store_stays_and_is_named(repo: RepoBuilder) ->
     ]
     engine.restore_checkpoint(checkpoint)
     assert repo.path("data/memory/state").is_symlink()
+
+
+@pytest.mark.parametrize("path", [".env", "keys/service.pem", "/dev/null", "pipe"])
+def test_what_no_checkpoint_would_take_cannot_be_declared(repo: RepoBuilder, path: str) -> None:
+    repo.write(".env", "TOKEN=1\n")
+    repo.write("keys/service.pem", "SECRETKEY42\n")
+    os.mkfifo(repo.path("pipe"))
+    engine = repo.engine()
+    with pytest.raises(BadPathError, match=r"secret|no file"):
+        engine.add_memory(repo.path(path))
+    assert engine.list_memory() == []
+
+
+def test_a_secret_that_a_rule_names_can_be_declared(repo: RepoBuilder) -> None:
+    repo.write(".env", "TOKEN=1\n")
+    repo.write(".chronoinclude", ".env\n")
+    engine = repo.engine()
+    engine.add_memory(repo.path(".env"))
+    assert stores_of(repo, engine.create_checkpoint("wanted")) == {".env"}
