@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         list_places,
         overlap,
         place_of,
+        read_declarations,
         text_of,
         undeclare,
     )
@@ -69,6 +70,7 @@ __all__ = [
     "merge_lines",
     "overlap",
     "place_of",
+    "read_declarations",
     "settle_place",
     "text_of",
     "undeclare",
@@ -92,6 +94,7 @@ _HOMES = {
     "list_places": "places",
     "merge_lines": "text_lines",
     "place_of": "places",
+    "read_declarations": "places",
     "settle_place": "placing",
     "text_of": "places",
     "undeclare": "places",

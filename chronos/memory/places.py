@@ -33,6 +33,7 @@ from chronos.layout import FORMAT_VERSION, StoreLayout
 from chronos.memory.finding import Facts, find_stores
 from chronos.memory.kinds import MemoryKind
 from chronos.memory.registry import detect_kind, fitting_kind, get_kind
+from chronos.pool import add_check, strip_check
 
 _LARGEST_FILE_BYTES = 1024 * 1024
 _NAME = r"\w[\w.-]{0,63}"
@@ -160,10 +161,11 @@ def read_declarations(layout: StoreLayout) -> dict[str, MemoryDeclaration]:
         return {}
     data = read_limited(path, _LARGEST_FILE_BYTES, too_large=DamagedStoreError)
     try:
-        return msgspec.json.decode(data, type=_Declared).stores
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as cause:
+        return msgspec.json.decode(strip_check(data), type=_Declared).stores
+    except (msgspec.MsgspecError, ValueError, RecursionError) as cause:
         raise DamagedStoreError(
-            f"{path} is damaged: {cause}", hint="move it away and declare the stores again with `chrono memory add`"
+            f"{path} is damaged: {cause}",
+            hint="`chrono verify --repair` mends one wrong bit, or sets it aside: then declare the stores again",
         ) from cause
 
 
@@ -209,8 +211,7 @@ def undeclare(layout: StoreLayout, name: str) -> MemoryDeclaration:
 
 
 def _write(layout: StoreLayout, stores: dict[str, MemoryDeclaration]) -> None:
-    data = msgspec.json.format(msgspec.json.encode(_Declared(FORMAT_VERSION, stores)), indent=1) + b"\n"
-    replace_durably(layout.declarations, data)
+    replace_durably(layout.declarations, add_check(msgspec.json.encode(_Declared(FORMAT_VERSION, stores))) + b"\n")
 
 
 def _declared_place(
