@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Protocol
 
 from chronos.checkpoints.changes import StoreChange, StoreSide
-from chronos.checkpoints.manifest import UNCAPTURED, Reason
+from chronos.checkpoints.manifest import UNCAPTURED, Reason, ReceiptRow
 from chronos.checkpoints.plan import Kept, Options, Plan
 from chronos.checkpoints.states import MemoryState, State
 from chronos.files import TreePath, display, is_inside, to_text, unescape
@@ -36,7 +36,7 @@ class StorePlanner:
     def __init__(self, present: State, places: Iterable[StorePlace], options: Options, plan: Plan) -> None:
         self._state = present
         self._present = {part.record.path: part for part in present.memory.values()}
-        self._known = {place.path for place in places}
+        self._places = {place.path: place for place in places}
         self._options = options
         self._plan = plan
 
@@ -48,6 +48,7 @@ class StorePlanner:
         wanted = {part.record.path: part for part in target.memory.values()}
         others = {path: part for path, part in self._present.items() if path not in wanted}
         self._note_paths_inside((*wanted.values(), *others.values()))
+        self._note_unheld(target, wanted)
         found = [self._restore(part) for path, part in wanted.items() if not self._is_divided(path, part, others)]
         found += [
             self._remove(part, target, seen_by)
@@ -110,6 +111,15 @@ class StorePlanner:
                 if path != place and is_inside(path, place):
                     self._keep(to_text(path), f"it belongs to memory store {display(part.record.name)}: use --store")
 
+    def _note_unheld(self, target: State, wanted: Container[str]) -> None:
+        """Name what came later at a place that was found and of which nothing is held: it stays."""
+        for path, place in self._places.items():
+            if not place.is_found or path in wanted or path in self._present:
+                continue
+            row, before = _find_row(self._state, path), _find_row(target, path)
+            if row is not None and before is None and self._options.covers_store(place.name, path):
+                self._keep(path, f"not captured: {row.detail or row.reason.value}")
+
     def _remove(self, part: MemoryState, target: State, seen_by: SeenBy) -> StoreChange | None:
         """A store that came later goes when the target's capture would have found it, and nobody declared it."""
         record = part.record
@@ -133,7 +143,7 @@ class StorePlanner:
 
     def _may_change(self, name: str, path: str) -> bool:
         data = unescape(path)
-        if data.startswith(b"/") and path not in self._known:
+        if data.startswith(b"/") and path not in self._places:
             self._keep(path, _OUTSIDE)
             return False
         row = self._state.is_left_out(data)
@@ -148,6 +158,11 @@ class StorePlanner:
 
     def _keep(self, path: str, reason: str) -> None:
         self._plan.kept.append(Kept(unescape(path), reason))
+
+
+def _find_row(state: State, path: str) -> ReceiptRow | None:
+    """Return a row about something at or below a path that was not taken."""
+    return next((row for row in state.uncaptured() if is_inside(row.path.rstrip(b"/"), unescape(path))), None)
 
 
 def _identity(side: StoreSide | None) -> str | None:

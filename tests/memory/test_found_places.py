@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -53,9 +54,11 @@ def test_a_restore_leaves_secrets_that_no_checkpoint_holds(agent: RepoBuilder, n
     agent.write("data/memory/n", "later\n")
     later = engine.create_checkpoint("later")
     assert receipt_of(engine, later)[f"data/memory/{name}"] == "secret"
-    engine.restore_checkpoint(checkpoint)
+    outcome = engine.restore_checkpoint(checkpoint)
     assert agent.read("data/memory/n") == b"n\n"
     assert agent.read(f"data/memory/{name}") == b"SECRETKEY42\n"
+    assert kept_paths(outcome.kept) == {f"data/memory/{name.partition('/')[0]}"}
+    assert engine.plan_restore(later).kept == []
 
 
 @needs_rights_to_lose
@@ -75,8 +78,7 @@ def test_a_restore_leaves_what_it_cannot_read(agent: RepoBuilder) -> None:
     done = run(agent, "checkpoint", "restore", checkpoint, "--yes")
     assert {name: agent.read(f"data/memory/{name}") for name in kept} == kept, done.stdout + done.stderr
     assert agent.read("data/memory/d.db") == database
-    assert "data/memory/old" in done.stdout
-    assert "facts" in done.stdout
+    assert all(f"data/memory/{name}" in done.stdout for name in ("old", "new", "d.db", "facts"))
 
 
 def test_of_a_folder_that_came_later_what_is_held_goes_and_comes_back_and_the_rest_stays(agent: RepoBuilder) -> None:
@@ -91,6 +93,20 @@ def test_of_a_folder_that_came_later_what_is_held_goes_and_comes_back_and_the_re
     engine.redo()
     assert agent.read("data/memory/facts/.env") == b"TOKEN=1\n"
     assert not agent.exists("data/memory/facts/one")
+
+
+@needs_rights_to_lose
+def test_an_unreadable_file_of_a_store_outside_of_the_project_stays(repo: RepoBuilder, tmp_path: Path) -> None:
+    place = tmp_path / "agent"
+    place.mkdir()
+    (place / "one").write_text("1\n")
+    repo.engine().add_memory(place)
+    checkpoint = repo.engine().create_checkpoint("wanted")
+    (place / "one").write_text("other\n")
+    (place / "one").chmod(0)
+    done = run(repo, "checkpoint", "restore", checkpoint, "--yes")
+    assert str(place) in done.stdout
+    assert (place / "one").read_text() == "other\n"
 
 
 def test_a_secret_in_the_place_of_a_store_stays_and_is_named(agent: RepoBuilder) -> None:
