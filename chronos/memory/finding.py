@@ -19,9 +19,10 @@ from chronos.memory.registry import detect_kind
 
 FOUND_FOLDER = "data/memory"
 _SETTLED_NS = 2_000_000_000
-# What git reads or keeps there, which is no memory and stays with the code.
-_OF_GIT = frozenset({".git", ".gitignore", ".gitattributes", ".gitmodules", ".gitkeep"})
-_OWN_DRAFTS = ".chronos-"
+_GIT_FOLDER, _OWN_DRAFTS = ".git", ".chronos-"
+# What git reads or keeps there is no memory, and stays with the code.
+_OF_GIT = frozenset({b".gitignore", b".gitattributes", b".gitmodules", b".gitkeep"})
+_RULES = "a file of git, and no memory store"
 _LINK = "a link, which is not followed; `chrono memory add` declares what it leads to"
 _REPOSITORY = "a repository of its own, and no memory store"
 
@@ -85,7 +86,7 @@ class _Scan:
         for path, kind in children or ():
             text = to_text(path)
             if not kind:
-                yield Found(text, "files", _LINK)
+                yield Found(text, "files", _RULES if path.rpartition(b"/")[2] in _OF_GIT else _LINK)
             elif kind != "files" or not self._is_folder(path):
                 yield Found(text, kind)
             elif self._holds_store(path):
@@ -104,7 +105,7 @@ class _Scan:
         return os.path.isdir(place) and not os.path.islink(place)
 
     def _children(self, folder: bytes) -> list[tuple[bytes, str]] | None:
-        """Return what may be a store in a folder, with its kind; a link has none. None: it cannot be listed."""
+        """Return what may be a store in a folder, with its kind; what is none has none. None: it cannot be listed."""
         if folder not in self._seen:
             self._seen[folder] = self._look_into(folder)
         return self._seen[folder]
@@ -119,10 +120,10 @@ class _Scan:
         found, companions = [], set()
         for name in names:
             child, path = place / name, folder + b"/" + os.fsencode(name)
-            is_no_memory = name in _OF_GIT or name.startswith(_OWN_DRAFTS)
-            if is_no_memory or path in self._taken or child in companions:
+            is_ours = name == _GIT_FOLDER or name.startswith(_OWN_DRAFTS)
+            if is_ours or path in self._taken or child in companions:
                 continue  # what belongs to a database must not even be opened
-            if os.path.islink(child):
+            if os.path.islink(child) or os.fsencode(name) in _OF_GIT:
                 found.append((path, ""))
                 continue
             kind = detect_kind(child)

@@ -220,13 +220,18 @@ def test_names_with_a_dot_are_found_and_links_are_named(agent: RepoBuilder) -> N
     make_notes(agent.path("elsewhere.db"))
     agent.link("data/memory/link.db", "../../elsewhere.db")
     os.mkfifo(agent.path("data/memory/pipe"))
+    agent.write("data/memory/.gitignore", "*.tmp\n")
     engine = agent.engine()
     checkpoint = engine.create_checkpoint("wanted")
     found = {"n", ".notes", ".hidden", ".dot.db"}
     assert stores_of(agent, checkpoint) >= {f"data/memory/{name}" for name in found}
     receipt = receipt_of(engine, checkpoint)
     is_ignored = agent.read(".gitignore") == b"data/\n"
-    assert receipt.get("data/memory/link.db") == ("not a file" if is_ignored else None)
+    assert (
+        receipt.get("data/memory/link.db")
+        == receipt.get("data/memory/.gitignore")
+        == ("not a file" if is_ignored else None)
+    )
     assert receipt["data/memory/pipe"] == "not a file"
     agent.remove("data/memory/link.db", "data/memory/.notes")
     engine.restore_checkpoint(checkpoint)
