@@ -183,16 +183,12 @@ def _assemble(capture: Capture, memory: MemoryCapture) -> None:
     state = capture.state
     for path, part in sorted(capture.components.items()):
         state.components[path] = part.state
-        state.receipt += part.receipt
+        state.add_rows(part.receipt)
         if part.torn:
             state.grade = Grade.TORN
             names = [display(part.state.from_root(name)) for name in part.torn]
             state.warnings += [f"torn: {name} kept changing while it was read" for name in names]
     capture.stores = memory.stores
     memory.add_to(state)
-    rows: dict[tuple[TreePath, Reason], ReceiptRow] = {}
-    for row in state.receipt:
-        rows.setdefault((row.path, row.reason), row)
-    state.receipt = sorted(rows.values(), key=lambda row: row.path)
     if state.grade is Grade.COMPLETE and any(row.reason in UNCAPTURED for row in state.receipt):
         state.grade = Grade.PARTIAL

@@ -19,12 +19,10 @@ from chronos.checkpoints.states import MemoryState, State
 from chronos.checkpoints.store import Store
 from chronos.files import TreePath, display, to_text, unescape
 from chronos.memory import (
-    COMPANION_ENDINGS,
     CaptureWork,
     MemoryKind,
     StorePlace,
     StoreState,
-    fitting_kind,
     free_name,
     get_kind,
     overlap,
@@ -64,8 +62,7 @@ class MemoryCapture:
     @property
     def tree_paths(self) -> set[TreePath]:
         """The paths from the root that belong to stores, and never to the code."""
-        inside = [unescape(place.path) for place in self.places if place.is_inside and not place.is_refused]
-        return {*inside, *(path + ending for path in inside for ending in COMPANION_ENDINGS)}
+        return {path for place in self.places for path in place.tree_paths()}
 
     def add_found(self, paths: Iterable[TreePath]) -> None:
         """Take databases in that the capture of the code came across."""
@@ -105,12 +102,10 @@ class MemoryCapture:
         for place in self.places:
             if place.name in self._vanished and os.path.lexists(place.place):
                 self._leave_out(place, Reason.UNREADABLE, "it is of another kind, or was replaced while it was read")
-            if place.is_refused and state.is_left_out(unescape(place.path)) is not None:  # and it is no code either
-                self._leave_out(
-                    place, Reason.OVER_LIMIT, "one of too many loose files; give them a folder of their own"
-                )
-            state.receipt += self._rows.get(place.name, [])
+            if place.refusal and state.is_left_out(unescape(place.path)) is not None:  # and it is no code either
+                self._leave_out(place, Reason.SPECIAL, place.refusal)
             state.warnings += self._warnings.get(place.name, [])
+        state.add_rows(row for rows in self._rows.values() for row in rows)
         state.warnings += [self._torn[name] for name in sorted(self._torn)]
         if self._torn:
             state.grade = Grade.TORN
@@ -123,9 +118,9 @@ class MemoryCapture:
 
     def _read(self, place: StorePlace) -> None:
         try:
-            if place.is_refused:
+            if place.refusal:
                 return
-            kind = _kind_of(place)
+            kind = place.find_kind()
             look = kind.look(place.place)
             if not look:
                 if not place.is_found:
@@ -146,8 +141,9 @@ class MemoryCapture:
         may_take, timeout_s = refusals(self._policy, place.path), self._store.config.lock_timeout_s
         work = CaptureWork(self._sink, stats, self._store.piece_ids, may_take, timeout_s)
         found = kind.capture(place.place, work)
-        state = keep_state(self._sink, place, found)
-        self.stores[place.name] = CapturedStore(place, kind, found, state, key, stats.changes())
+        if not found.is_unheld:
+            state = keep_state(self._sink, place, found)
+            self.stores[place.name] = CapturedStore(place, kind, found, state, key, stats.changes())
         self._note(place, found)
 
     def _note(self, place: StorePlace, found: StoreState) -> None:
@@ -162,11 +158,11 @@ class MemoryCapture:
             self._torn[place.name] = f"torn: memory store {display(place.name)} would not hold still"
 
     def _look(self, place: StorePlace) -> tuple[object, ...]:
-        if place.is_refused:
+        if place.refusal:
             return ()
         try:
             part = self.stores.get(place.name)
-            kind = part.kind if part else _kind_of(place)
+            kind = part.kind if part else place.find_kind()
             return kind.look(place.place)
         except OSError:
             return ()
@@ -193,13 +189,6 @@ def keep_state(sink: ContentSink, place: StorePlace, found: StoreState) -> Memor
         place.is_found, found.is_torn, found.facts, tuple(found.notes), beside,
     )  # fmt: skip
     return MemoryState(record, tuple(files))
-
-
-def _kind_of(place: StorePlace) -> MemoryKind:
-    """What was declared is of that kind; what was found may have become another."""
-    if place.kind is not None and not place.is_found:
-        return get_kind(place.kind)
-    return fitting_kind(place.kind, place.place)
 
 
 def stats_key(place: Path) -> str:

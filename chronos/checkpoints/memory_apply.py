@@ -220,7 +220,8 @@ class StoreApplier:
                 continue
             with suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError):
                 state = get_kind(side.kind).capture(place, self._capture_work(place, change.path))
-                found = (state.looks, state.identity if state.files else None)
+                is_bare = not state.files and place.is_dir()  # what is in it stays, whatever is put there
+                found = (state.looks, None if is_bare else state.identity)
             if found[1] == held_identity(side):
                 return found
         return found

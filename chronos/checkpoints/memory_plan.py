@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Protocol
 
 from chronos.checkpoints.capture import Capture
 from chronos.checkpoints.changes import StoreChange, StoreSide, held_identity
-from chronos.checkpoints.manifest import UNCAPTURED, Reason, decode_rows
+from chronos.checkpoints.manifest import UNCAPTURED, Reason, ReceiptRow, decode_rows
 from chronos.checkpoints.plan import Kept, Options, Plan
 from chronos.checkpoints.states import MemoryState, State
 from chronos.files import PathKind, SafeRoot, TreePath, display, is_inside, to_text, unescape
@@ -46,7 +46,7 @@ class StorePlanner:
         self._state = present.state
         self._present = {part.record.path: part for part in present.state.memory.values()}
         self._pool = pool
-        self._known = {place.path for place in places}
+        self._places = {place.path: place for place in places}
         self._options = options
         self._plan = plan
 
@@ -59,6 +59,7 @@ class StorePlanner:
         wanted = {part.record.path: part for part in target.memory.values()}
         others = {path: part for path, part in self._present.items() if path not in wanted}
         self._note_paths_inside((*wanted.values(), *others.values()))
+        self._note_unheld(target, wanted)
         found = [
             self._restore(part, target) for path, part in wanted.items() if not self._is_divided(path, part, others)
         ]
@@ -115,6 +116,15 @@ class StorePlanner:
                 if path != place and is_inside(path, place):
                     self._keep(to_text(path), f"it belongs to memory store {display(part.record.name)}: use --store")
 
+    def _note_unheld(self, target: State, wanted: Container[str]) -> None:
+        """Name what came later at a place that was found and of which nothing is held: it stays."""
+        for path, place in self._places.items():
+            if not place.is_found or path in wanted or path in self._present:
+                continue
+            row, before = _find_row(self._state, path), _find_row(target, path)
+            if row is not None and before is None and self._options.covers_store(place.name, path):
+                self._keep(path, f"not captured: {row.detail or row.reason.value}")
+
     def _remove(self, part: MemoryState, target: State, seen_by: SeenBy) -> StoreChange | None:
         """A store that came later goes when the target's capture would have found it, and nobody declared it."""
         record = part.record
@@ -140,7 +150,7 @@ class StorePlanner:
 
     def _may_change(self, path: str, after: StoreSide | None) -> bool:
         """Tell whether a place may be given what `after` says; if not, a kept row has the reason."""
-        reason = _OUTSIDE if os.path.isabs(path) and path not in self._known else self._find_obstacle(path, after)
+        reason = _OUTSIDE if os.path.isabs(path) and path not in self._places else self._find_obstacle(path, after)
         if reason is not None:
             self._keep(path, reason)
         return reason is None
@@ -156,15 +166,27 @@ class StorePlanner:
             above = next((folder for folder in _folders_above(data) if not _is_folder(tree, folder)), None)
             if above is not None and tree.find_stat(above) is not None:
                 return f"{display(above)} is no folder now; restore the memory again when it has gone"
-            if above is not None or not _is_folder(tree, data):
-                return None
-        inside = next((row for row in self._state.uncaptured() if is_inside(row.path.rstrip(b"/"), data)), None)
-        if inside is None or all(file.path for file in decode_rows(self._pool.read_content(after.files), MemoryFile)):
+            is_folder = _is_folder(tree, data)
+        blocker = self._find_blocker(data, after)
+        if blocker is None:
             return None
-        return (
-            f"it was a file, and {display(inside.path)}, which no checkpoint holds ({inside.reason.value}), is in the "
-            "folder that stands there now; restore it again when that is elsewhere"
-        )
+        if is_folder and blocker.path.rstrip(b"/") != data:
+            return (
+                f"{display(blocker.path)}, which no checkpoint holds ({blocker.reason.value}), is in the way of what "
+                "was there; restore it again when that is elsewhere"
+            )
+        return f"{display(blocker.path)} is not captured, and in the way"
+
+    def _find_blocker(self, place: TreePath, after: StoreSide) -> ReceiptRow | None:
+        """Return the row of what lies in a place now, was not taken, and is where a file of `after` would come."""
+        rows = [row for row in self._state.uncaptured() if is_inside(row.path.rstrip(b"/"), place)]
+        files = decode_rows(self._pool.read_content(after.files), MemoryFile) if rows else []
+        paths = [place + b"/" + file.path if file.path else place for file in files]
+        for row in rows:
+            own = row.path.rstrip(b"/")
+            if any(is_inside(own, path) or is_inside(path, own) for path in paths):
+                return row
+        return None
 
     def _now(self, path: str) -> StoreSide | None:
         part = self._present.get(path)
@@ -172,6 +194,11 @@ class StorePlanner:
 
     def _keep(self, path: str, reason: str) -> None:
         self._plan.kept.append(Kept(unescape(path), reason))
+
+
+def _find_row(state: State, path: str) -> ReceiptRow | None:
+    """Return a row about something at or below a path that was not taken."""
+    return next((row for row in state.uncaptured() if is_inside(row.path.rstrip(b"/"), unescape(path))), None)
 
 
 def _folders_above(path: TreePath) -> list[TreePath]:

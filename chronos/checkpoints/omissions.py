@@ -99,5 +99,5 @@ def drop_omitted(state: State, omissions: Omissions, has_chunk: Callable[[bytes]
         del state.memory[name]
         rows.append(ReceiptRow(unescape(store.record.path), Reason.EXPORT, store.record.bytes, reason))
     if rows:
-        state.receipt += rows
+        state.add_rows(rows)
         state.grade = Grade.PARTIAL if state.grade is Grade.COMPLETE else state.grade

@@ -6,7 +6,7 @@ simply files of its parent, and both sides of a comparison still speak of the sa
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator
 
 import msgspec
 
@@ -19,7 +19,7 @@ from chronos.checkpoints.manifest import (
     ReceiptRow,
     StagedEntry,
 )
-from chronos.files import TreePath, is_inside, to_text, unescape
+from chronos.files import TreePath, is_inside, unescape
 from chronos.git import HiddenEntry
 from chronos.memory import MemoryFile
 from chronos.pool import Content, digest
@@ -60,16 +60,19 @@ class MemoryState(msgspec.Struct, frozen=True):
     record: MemoryRecord
     files: tuple[MemoryFile, ...]
 
+    def paths(self) -> set[TreePath]:
+        """Return its place from the root and what belongs to it beside that; none for a store outside."""
+        if not self.record.is_inside:
+            return set()
+        place = unescape(self.record.path)
+        folder = place[: place.rfind(b"/") + 1]
+        return {place, *(folder + unescape(name) for name in self.record.beside)}
+
     def owns(self, path: TreePath) -> bool:
         """Tell whether `path` from the root belongs to the store, and never to the code."""
-        place = unescape(self.record.path)
         if not self.record.is_inside:
             return False
-        folder, _, name = path.rpartition(b"/")
-        is_beside = (
-            bool(self.record.beside) and folder == place.rpartition(b"/")[0] and to_text(name) in self.record.beside
-        )
-        return is_beside or is_inside(path, place)
+        return is_inside(path, unescape(self.record.path)) or (bool(self.record.beside) and path in self.paths())
 
 
 class State(msgspec.Struct):
@@ -98,6 +101,12 @@ class State(msgspec.Struct):
     def is_memory(self, path: TreePath) -> bool:
         """Tell whether `path` belongs to a memory store of this state."""
         return any(part.owns(path) for part in self.memory.values())
+
+    def add_rows(self, rows: Iterable[ReceiptRow]) -> None:
+        """Add to the receipt; a path has one row for each reason, the first."""
+        known = {(row.path, row.reason): row for row in reversed((*self.receipt, *rows))}
+        self.receipt = sorted(known.values(), key=lambda row: row.path)
+        self._by_path = None
 
     def is_left_out(self, path: TreePath) -> ReceiptRow | None:
         """Return the receipt row that says why `path`, or a folder above it, is not in here."""

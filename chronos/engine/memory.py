@@ -24,7 +24,7 @@ class MemoryVerbs(EnginePlace):
     def add_memory(self, path: Path | str, kind: str | None = None, name: str | None = None) -> StorePlace:
         """Declare the memory store at `path` on this machine, inside the working tree or outside of it.
 
-        Raises BadPathError when nothing stands there, BadConfigError, UnknownKindError.
+        Raises BadPathError when nothing stands there that a checkpoint would take, BadConfigError, UnknownKindError.
         """
         with self._here.workspace() as workspace:
             return operations.add_store(workspace, Path(path), kind, name)

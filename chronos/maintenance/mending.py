@@ -1,4 +1,4 @@
-"""Mending files that are known by their hash: a sound copy of the same bytes, or the one bit that is wrong."""
+"""Mending files that are known by a hash, or carry it: a sound copy of the same bytes, or the one bit that is wrong."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from chronos.files import read_limited, sync_folder, translate_os_errors, write_
 from chronos.layout import MANIFEST
 from chronos.maintenance.survey import BadMember
 from chronos.operations import Workspace
-from chronos.pool import digest
+from chronos.pool import digest, strip_check
 
 # Each bit is tried: 32 KiB take about a second.
 _LARGEST_TRIED_BYTES = 32 * 1024
@@ -30,8 +30,22 @@ def find_manifest(folder: Path) -> bytes | None:
     """Return what the manifest in `folder` must have been, if it is one bit away from the id of the checkpoint."""
     with suppress(ChronosError):
         data = read_limited(folder / MANIFEST, _LARGEST_TRIED_BYTES)
-        return _find_bit(data, lambda found: found.hex().startswith(folder.name))
+        return _find_bit(data, lambda tried: digest(tried).hex().startswith(folder.name))
     return None
+
+
+def find_checked(path: Path) -> bytes | None:
+    """Return what a document that carries its check must have been, if one bit of it is wrong."""
+    with suppress(ChronosError):
+        return _find_bit(read_limited(path, _LARGEST_TRIED_BYTES), _has_right_check)
+    return None
+
+
+def _has_right_check(document: memoryview) -> bool:
+    data = bytes(document)
+    with suppress(ValueError):
+        return strip_check(data) != data
+    return False
 
 
 class MemberSources:
@@ -57,7 +71,7 @@ class MemberSources:
             return environment
         with suppress(ChronosError):
             data = read_limited(bad.folder / bad.name, _LARGEST_TRIED_BYTES)
-            return _find_bit(data, lambda found: found.hex() == bad.blake3)
+            return _find_bit(data, lambda tried: digest(tried).hex() == bad.blake3)
         return None
 
     def _list_members(self) -> Iterator[tuple[str, Path]]:
@@ -83,12 +97,12 @@ def put_in_place(workspace: Workspace, path: Path, data: bytes, why: str) -> Non
         sync_folder(path.parent)
 
 
-def _find_bit(data: bytes, is_right: Callable[[bytes], bool]) -> bytes | None:
+def _find_bit(data: bytes, is_right: Callable[[memoryview], bool]) -> bytes | None:
     tried = bytearray(data)
     for place in range(len(tried)):
         for bit in range(8):
             tried[place] ^= 1 << bit
-            if is_right(digest(memoryview(tried))):
+            if is_right(memoryview(tried)):
                 return bytes(tried)
             tried[place] ^= 1 << bit
     return None

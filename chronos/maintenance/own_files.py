@@ -13,6 +13,7 @@ from chronos.errors import ChronosError, IntegrityError, LockedError, StorageErr
 from chronos.files import read_limited
 from chronos.git import is_inner_repository
 from chronos.maintenance.survey import Survey
+from chronos.memory import read_declarations
 from chronos.operations import (
     Operation,
     OperationKind,
@@ -48,6 +49,11 @@ def _check_set_up(survey: Survey, store: Store) -> None:
         survey.is_inner_damaged = True
         problem = f"{store.layout.inner_repository} is no repository any more; it keeps `git clean -fdx` from the store"
         survey.warn("inner repository", problem, _REPAIR)
+    try:
+        read_declarations(store.layout)
+    except ChronosError as cause:
+        survey.are_declarations_damaged = isinstance(cause, IntegrityError)
+        survey.error(store.layout.declarations.name, cause.message, cause.hint)
 
 
 def _check_record(survey: Survey, store: Store, timeline: str) -> None:

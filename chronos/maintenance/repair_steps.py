@@ -25,7 +25,7 @@ from chronos.git import Repository, create_base_ref
 from chronos.layout import MANIFEST
 from chronos.locks import hold
 from chronos.maintenance.chunk_repair import RepairStep
-from chronos.maintenance.mending import MemberSources, find_manifest, put_in_place
+from chronos.maintenance.mending import MemberSources, find_checked, find_manifest, put_in_place
 from chronos.maintenance.survey import BadMember, Survey
 from chronos.operations import Operation, Workspace, is_unreadable, set_journal_aside, step_over
 
@@ -58,12 +58,24 @@ def _on_set_up(workspace: Workspace, survey: Survey) -> Iterator[Work]:
     if survey.is_inner_damaged:
         step = RepairStep("write", "inner repository", "an empty one takes its place; what stood there is set aside")
         yield step, partial(mend_inner_repository, store.layout, workspace.git)
+    if survey.are_declarations_damaged:
+        yield _on_declarations(workspace)
     for timeline in survey.timelines:
         is_own = timeline == workspace.timeline
         what = f"it becomes that of {display(str(workspace.root))}" if is_own else "its tree writes it again"
         what = "it is for imports, as before" if _holds_imports(store, timeline) else what
         step = RepairStep(_SET_ASIDE, f"timeline {timeline}", f"its record cannot be read; {what}")
         yield step, partial(_replace_record, workspace, timeline)
+
+
+def _on_declarations(workspace: Workspace) -> Work:
+    path, layout = workspace.store.layout.declarations, workspace.store.layout
+    data = find_checked(path)
+    if data is not None:
+        step = RepairStep("mend", path.name, "one bit of it was wrong")
+        return step, partial(put_in_place, workspace, path, data, "it had a wrong bit")
+    what = "it cannot be read; `chrono memory add` declares the memory stores of this machine again"
+    return RepairStep(_SET_ASIDE, path.name, what), partial(set_aside, layout, path, "it cannot be read")
 
 
 def _write_format(workspace: Workspace) -> None:

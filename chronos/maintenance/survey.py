@@ -70,6 +70,7 @@ class Survey(msgspec.Struct):
     timelines: list[str] = msgspec.field(default_factory=list)
     is_format_damaged: bool = False
     is_inner_damaged: bool = False
+    are_declarations_damaged: bool = False
 
     def note(self, subject: str, problem: str, remedy: str = "") -> None:
         """Add something worth knowing."""

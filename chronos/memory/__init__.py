@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 from chronos.lazy import loader
 
 if TYPE_CHECKING:
+    from chronos.memory.finding import FOUND_FOLDER
     from chronos.memory.kinds import (
+        COMPANION_ENDINGS,
         CaptureWork,
         LeftOut,
         MemoryFile,
@@ -23,8 +25,6 @@ if TYPE_CHECKING:
         TableSummary,
     )
     from chronos.memory.places import (
-        COMPANION_ENDINGS,
-        FOUND_FOLDER,
         StorePlace,
         declare,
         free_name,
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         may_be_called,
         overlap,
         place_of,
+        read_declarations,
         text_of,
         undeclare,
     )
@@ -71,6 +72,7 @@ __all__ = [
     "merge_lines",
     "overlap",
     "place_of",
+    "read_declarations",
     "row_of",
     "settle_place",
     "text_of",
@@ -81,8 +83,7 @@ _HOMES = {
     "is_allowed": "places",
     "is_unsettled": "placing",
     "free_name": "places",
-    "COMPANION_ENDINGS": "places",
-    "FOUND_FOLDER": "places",
+    "FOUND_FOLDER": "finding",
     "MergeText": "store_merge",
     "MergeWork": "store_merge",
     "MergedText": "store_merge",
@@ -97,6 +98,7 @@ _HOMES = {
     "may_be_called": "places",
     "merge_lines": "text_lines",
     "place_of": "places",
+    "read_declarations": "places",
     "row_of": "store_merge",
     "settle_place": "placing",
     "text_of": "places",

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from chronos.memory.store_merge import MergeWork, StoreMerge
 
 
+# Of what lies beside a SQLite database and belongs to it.
+COMPANION_ENDINGS = (b"-wal", b"-shm", b"-journal")
+
+
 class MemoryFile(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """One file of a store. `path` is relative to its place, and empty where the store is a single file."""
 
@@ -58,6 +62,11 @@ class StoreState(msgspec.Struct):
     def size(self) -> int:
         """The bytes of all files."""
         return sum(file.content.size for file in self.files if file.content is not None)
+
+    @property
+    def is_unheld(self) -> bool:
+        """Whether nothing was taken of what stands there: it is no store that anything may replace or remove."""
+        return bool(self.left_out) and not self.files
 
 
 def _take_all(_path: bytes, _size: int) -> str | None:

@@ -53,10 +53,10 @@ class LanceKind:
 
     def detect(self, place: Path) -> bool:
         """See MemoryKind."""
-        found = find_place(place)
-        if found is None or found.kind is not PathKind.FOLDER:
-            return False
         try:
+            found = find_place(place)
+            if found is None or found.kind is not PathKind.FOLDER:
+                return False
             return has_table(place) or any(
                 entry.is_dir(follow_symlinks=False) and has_table(Path(entry.path)) for entry in os.scandir(place)
             )

@@ -9,18 +9,17 @@ from __future__ import annotations
 import os
 import pwd
 import re
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Mapping
 from itertools import chain
 from itertools import count as count_from
 from pathlib import Path
-from typing import Protocol
 
 import msgspec
 
-from chronos import clock
 from chronos.config import MemoryDeclaration
 from chronos.errors import BadConfigError, BadPathError, DamagedStoreError, UnknownKindError, UnknownStoreError
 from chronos.files import (
+    TreePath,
     check_tree_path,
     display,
     is_inside,
@@ -31,13 +30,12 @@ from chronos.files import (
     unescape,
 )
 from chronos.layout import FORMAT_VERSION, StoreLayout
-from chronos.memory.registry import detect_kind, get_kind
+from chronos.memory.finding import Facts, find_stores
+from chronos.memory.kinds import MemoryKind
+from chronos.memory.registry import detect_kind, fitting_kind, get_kind
+from chronos.pool import add_check, strip_check
 
-FOUND_FOLDER = "data/memory"
-COMPANION_ENDINGS = (b"-wal", b"-shm", b"-journal")
 _LARGEST_FILE_BYTES = 1024 * 1024
-_MOST_LOOSE_FILES = 100
-_SETTLED_NS = 2_000_000_000
 _NAME = r"\w[\w.-]{0,63}"
 
 
@@ -45,7 +43,7 @@ class StorePlace(msgspec.Struct, frozen=True):
     """Where one memory store is. `path` is text: from the root, or absolute; see `chronos.files.to_text`.
 
     `kind` is None where nobody said and nothing stood there to tell. `is_found` says that nobody declared it, and
-    `is_refused` that it is one of too many loose files, which are no stores.
+    `refusal` why what was found is no store.
     """
 
     name: str
@@ -53,24 +51,30 @@ class StorePlace(msgspec.Struct, frozen=True):
     place: Path
     path: str
     is_found: bool = False
-    is_refused: bool = False
+    refusal: str = ""
 
     @property
     def is_inside(self) -> bool:
         """Whether it lies in the root."""
         return not os.path.isabs(self.path)
 
+    def find_kind(self) -> MemoryKind:
+        """Return the kind: what was declared is of that kind, and what was found may have become another."""
+        if self.kind is not None and not self.is_found:
+            return get_kind(self.kind)
+        return fitting_kind(self.kind, self.place)
 
-class Facts(Protocol):
-    """Where things are remembered that can be found out again."""
+    def companions(self) -> list[Path]:
+        """Return the paths beside the place that belong to the store, whether they exist or not."""
+        return self.find_kind().companions(self.place) if not self.refusal else []
 
-    def find_fact(self, key: str) -> bytes | None:
-        """Return a remembered value."""
-        ...
-
-    def set_fact(self, key: str, value: bytes) -> None:
-        """Remember a value."""
-        ...
+    def tree_paths(self) -> set[TreePath]:
+        """Return the paths from the root that belong to a store inside, and never to the code."""
+        if self.refusal or not self.is_inside:
+            return set()
+        path = unescape(self.path)
+        folder = path[: path.rfind(b"/") + 1]
+        return {path, *(folder + os.fsencode(beside.name) for beside in self.companions())}
 
 
 class _Declared(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -106,13 +110,14 @@ def list_places(
     if any(not place.is_inside for place in declared.values()) and own_memory.is_dir():
         declared = {name: _own_copy(place, own_memory) for name, place in declared.items()}
     places = dict(declared)
-    own = [place.path for place in declared.values()]
-    own += [path for path in apart if not any(overlap(path, place.path) for place in declared.values())]
-    taken = tuple(sorted({path for path in own if not os.path.isabs(path)}))
-    for store in _find(root, taken, facts):
-        if not any(overlap(store.path, path) for path in own):
-            name = free_name(store.name, store.path, places)
-            places[name] = msgspec.structs.replace(store, name=name)
+    divided = [path for path in apart if not any(overlap(path, place.path) for place in declared.values())]
+    own = [*(place.path for place in declared.values()), *divided]
+    taken = {to_text(path) for place in declared.values() for path in place.tree_paths()}
+    taken |= {path for path in divided if not os.path.isabs(path)}
+    for row in find_stores(root, tuple(sorted(taken)), facts):
+        if not any(overlap(row.path, path) for path in own):
+            name, place = free_name(row.path.rpartition("/")[2], row.path, places), place_of(root, row.path)
+            places[name] = StorePlace(name, row.kind, place, row.path, is_found=True, refusal=row.refusal)
     return [places[name] for name in sorted(places)]
 
 
@@ -168,10 +173,11 @@ def read_declarations(layout: StoreLayout) -> dict[str, MemoryDeclaration]:
         return {}
     data = read_limited(path, _LARGEST_FILE_BYTES, too_large=DamagedStoreError)
     try:
-        return msgspec.json.decode(data, type=_Declared).stores
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as cause:
+        return msgspec.json.decode(strip_check(data), type=_Declared).stores
+    except (msgspec.MsgspecError, ValueError, RecursionError) as cause:
         raise DamagedStoreError(
-            f"{path} is damaged: {cause}", hint="move it away and declare the stores again with `chrono memory add`"
+            f"{path} is damaged: {cause}",
+            hint="`chrono verify --repair` mends one wrong bit, or sets it aside: then declare the stores again",
         ) from cause
 
 
@@ -187,6 +193,8 @@ def declare(
         get_kind(kind)
     if not os.path.lexists(real):
         raise BadPathError(f"nothing stands at {display(str(path))}", hint="create it first, or check the path")
+    if not os.path.isfile(real) and not os.path.isdir(real):
+        raise BadPathError(f"{display(str(path))} is no file and no folder", hint="give one that holds memory")
     if kind is None:
         kind = detect_kind(real).name
     text = text_of(root, real)
@@ -215,8 +223,7 @@ def undeclare(layout: StoreLayout, name: str) -> MemoryDeclaration:
 
 
 def _write(layout: StoreLayout, stores: dict[str, MemoryDeclaration]) -> None:
-    data = msgspec.json.format(msgspec.json.encode(_Declared(FORMAT_VERSION, stores)), indent=1) + b"\n"
-    replace_durably(layout.declarations, data)
+    replace_durably(layout.declarations, add_check(msgspec.json.encode(_Declared(FORMAT_VERSION, stores))) + b"\n")
 
 
 def _declared_place(
@@ -277,82 +284,3 @@ def _check_apart(places: Iterable[StorePlace]) -> None:
                     hint="one place can belong to one store only; `chrono memory remove` takes a declaration back",
                 )
         known.append(place)
-
-
-def _find(root: Path, taken: tuple[str, ...], facts: Facts) -> list[StorePlace]:
-    """Return the stores under `data/memory`, apart from those `taken`; known while no folder in it has changed."""
-    top = root / FOUND_FOLDER
-    if not top.is_dir() or os.path.realpath(top) != str(top):
-        return []
-    key = f"memory:{top}"
-    remembered = facts.find_fact(key)
-    if remembered is not None:
-        known, times, rows = msgspec.msgpack.decode(remembered, type=_Remembered)
-        if known == taken and all(_time_of(top / folder) == time for folder, time in times.items()):
-            return [_found(root, *row) for row in rows]
-    scan = _Scan(top, tuple(place_of(root, path) for path in taken))
-    rows = [(to_text(os.fsencode(path.relative_to(root))), *row) for path, *row in scan.stores(top)]
-    if max(scan.times.values()) + _SETTLED_NS < clock.now_ns():  # a younger folder can change without a trace
-        facts.set_fact(key, msgspec.msgpack.encode((taken, scan.times, rows)))
-    return [_found(root, *row) for row in rows]
-
-
-_Remembered = tuple[tuple[str, ...], dict[str, int], list[tuple[str, str, bool]]]
-
-
-def _found(root: Path, path: str, kind: str, is_loose: bool) -> StorePlace:
-    return StorePlace(path.rpartition("/")[2], kind, place_of(root, path), path, is_found=True, is_refused=is_loose)
-
-
-class _Scan:
-    """A walk through `data/memory`; `times` are those of the folders that were looked into."""
-
-    def __init__(self, top: Path, taken: tuple[Path, ...]) -> None:
-        self.times: dict[str, int] = {}
-        self._top = top
-        self._taken = taken
-
-    def stores(self, folder: Path) -> Iterator[tuple[Path, str, bool]]:
-        """Yield databases by themselves, folders without any as a whole, and loose files, which may be too many."""
-        self._note(folder)
-        loose = []
-        for path in _children(folder):
-            kind = detect_kind(path).name
-            if path in self._taken:
-                continue
-            if kind == "files" and path.is_file():
-                loose.append(path)
-            elif kind == "files" and self._holds_store(path):
-                yield from self.stores(path)
-            elif kind != "files" or not (path / ".git").exists():
-                yield path, kind, False
-        yield from ((path, "files", len(loose) > _MOST_LOOSE_FILES) for path in loose)
-
-    def _holds_store(self, folder: Path) -> bool:
-        self._note(folder)
-        return any(place.is_relative_to(folder) for place in self._taken) or any(
-            detect_kind(path).name != "files" or (path.is_dir() and self._holds_store(path))
-            for path in _children(folder)
-        )
-
-    def _note(self, folder: Path) -> None:
-        self.times[str(folder.relative_to(self._top))] = _time_of(folder)
-
-
-def _children(folder: Path) -> list[Path]:
-    """Return what may be a store in a folder: no dot files, no links, and nothing that belongs to a database."""
-    return [
-        path
-        for path in sorted(folder.iterdir())
-        if not path.name.startswith(".")
-        and not path.is_symlink()
-        and not os.fsencode(path.name).endswith(COMPANION_ENDINGS)
-        and (path.is_file() or path.is_dir())
-    ]
-
-
-def _time_of(folder: Path) -> int:
-    try:
-        return folder.stat().st_mtime_ns
-    except OSError:
-        return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from pathlib import Path
 from typing import cast
@@ -43,5 +44,5 @@ def fitting_kind(name: str | None, place: Path) -> MemoryKind:
     if name is None:
         return detect_kind(place)
     kind = get_kind(name)
-    is_fitting = not place.is_dir() if name == "sqlite" else kind.detect(place)
+    is_fitting = not os.path.isdir(place) if name == "sqlite" else kind.detect(place)
     return kind if is_fitting else detect_kind(place)

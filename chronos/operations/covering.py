@@ -11,7 +11,7 @@ from pathlib import Path
 from chronos.checkpoints import CapturePolicy
 from chronos.files import is_inside
 from chronos.locate import Place
-from chronos.memory import StorePlace, list_places
+from chronos.memory import list_places
 
 _MOST_SIZED = 1000
 
@@ -50,7 +50,7 @@ def find_coverage(place: Place, paths: Sequence[Path], timeout_s: float | None =
         place.root, place.layout, place.config.memory, _Forgetful(), place.layout.timeline_memory(place.timeline)
     )
     policy = CapturePolicy.load(place.root, place.config, places=stores)
-    found = [_by_place(place, stores, path) for path in paths]
+    found = [_by_place(place, policy, path) for path in paths]
     inside = [path for path, where in zip(paths, found, strict=True) if where is Coverage.CODE]
     ignored = _ignored(place, policy, inside, timeout_s) if inside else set()
     return [
@@ -59,10 +59,12 @@ def find_coverage(place: Place, paths: Sequence[Path], timeout_s: float | None =
     ]
 
 
-def _by_place(place: Place, stores: Sequence[StorePlace], path: Path) -> Coverage:
+def _by_place(place: Place, policy: CapturePolicy, path: Path) -> Coverage:
     real = Path(os.path.realpath(path.parent)) / path.name
-    if any(real.is_relative_to(store.place) for store in stores if not store.is_refused):
-        return Coverage.MEMORY
+    if any(real.is_relative_to(store.place) for store in policy.places if not store.refusal):
+        name = os.fsencode(os.path.relpath(real, place.root))
+        is_secret = os.path.isfile(real) and policy.refusal(name, 0, included=True) is not None
+        return Coverage.SECRET if is_secret else Coverage.MEMORY
     if real.is_relative_to(place.layout.root) and not place.root.is_relative_to(place.layout.root):
         return Coverage.STORE
     if not os.path.lexists(real):

@@ -82,13 +82,9 @@ def find_unheard(workspace: Workspace, paths: Sequence[TreePath]) -> set[TreePat
     own = _own_paths(workspace)
     heard = [path for path in paths if _is_users(path, own)]
     ignored = set() if workspace.policy().patterns else _list_ignored(workspace, heard)
-    places = [os.fsencode(place.path) for place in workspace.places() if place.is_inside] if ignored else []
-    memory_paths = {path for path in ignored if any(_belongs(path, place) for place in places)}
+    places = {path for place in workspace.places() for path in place.tree_paths()} if ignored else set()
+    memory_paths = {path for path in ignored if any(is_inside(path, place) for place in places)}
     return (set(paths) - set(heard)) | (ignored - memory_paths)
-
-
-def _belongs(path: TreePath, place: TreePath) -> bool:
-    return is_inside(path, place) or path in [place + ending for ending in COMPANION_ENDINGS]
 
 
 def _own_paths(workspace: Workspace) -> list[TreePath]:

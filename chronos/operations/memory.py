@@ -20,8 +20,8 @@ from chronos.checkpoints import (
     decode_rows,
     list_changed_stores,
 )
-from chronos.errors import ChronosError, RefusedError, UnknownStoreError, UnreadableStoreError
-from chronos.files import display, translate_os_errors
+from chronos.errors import BadPathError, ChronosError, RefusedError, UnknownStoreError, UnreadableStoreError
+from chronos.files import display, translate_os_errors, unescape
 from chronos.memory import (
     MemoryFile,
     StorePlace,
@@ -32,6 +32,7 @@ from chronos.memory import (
     get_kind,
     is_allowed,
     place_of,
+    text_of,
     undeclare,
 )
 from chronos.operations.new_folder import new_folder
@@ -82,13 +83,22 @@ def list_stores(workspace: Workspace, *, tables: bool = False) -> list[StoreRepo
 
 
 def add_store(workspace: Workspace, path: Path, kind: str | None, name: str | None) -> StorePlace:
-    """Declare a store on this machine; return it. See `chronos.memory.declare` for the errors."""
+    """Declare a store on this machine; return it. See `chronos.memory.declare` for the errors.
+
+    Raises BadPathError too for what no checkpoint would take.
+    """
     layout = workspace.store.layout
     is_outside = not Path(os.path.realpath(path)).is_relative_to(workspace.root)
     if is_outside and layout.timeline_memory(workspace.timeline).is_dir():
         raise RefusedError(
             f"timeline {workspace.timeline} has copies of its own of what lies outside of the project",
             hint="declare it in the first working tree; timelines that are branched after that have copies of it",
+        )
+    own = unescape(text_of(workspace.root, path))
+    if os.path.isfile(path) and workspace.policy().refusal(own, 0, included=True) is not None:
+        raise BadPathError(
+            f"no checkpoint takes {display(str(path))}: it is a secret by its name",
+            hint="a line in .chronoinclude that is exactly its name lets it in",
         )
     with workspace.store.exclusively():
         place = declare(workspace.root, layout, path, kind, name, workspace.lessons)

@@ -18,7 +18,7 @@ import msgspec
 from chronos.catalog import CheckpointRow
 from chronos.checkpoints import ComponentState, EntryKind, Options, State, capture_in_memory, linked_repository
 from chronos.errors import GitFailedError, UnknownCheckpointError
-from chronos.files import TreePath, display, remove_tree, translate_os_errors, unescape
+from chronos.files import TreePath, display, remove_tree, translate_os_errors
 from chronos.git import (
     Repository,
     borrow_repository,
@@ -28,7 +28,6 @@ from chronos.git import (
     plain_folder,
     stand_at,
 )
-from chronos.memory import COMPANION_ENDINGS
 from chronos.operations import Workspace, places_of
 from chronos.timelines.branching import check_filled, fill
 from chronos.timelines.listing import variables_in
@@ -172,7 +171,8 @@ class Trial:
         with translate_os_errors(f"cannot clear {self._folder}"):
             for place in there.places():
                 if not place.is_inside and place.path not in outside:
-                    _remove(os.fsencode(place.place))
+                    for path in (place.place, *place.companions()):
+                        _remove(os.fsencode(path))
             if len(state.components) > 1:
                 return  # just made
             kept = {*_entries(state), *self._seeds}
@@ -191,8 +191,7 @@ def _entries(state: State) -> list[TreePath]:
 
 def _store_paths(state: State) -> set[TreePath]:
     """Return where the memory stores of a state are in the tree, with all that belongs to them."""
-    places = [unescape(part.record.path) for part in state.memory.values() if part.record.is_inside]
-    return {path + ending for path in places for ending in (b"", *COMPANION_ENDINGS)}
+    return {path for part in state.memory.values() for path in part.paths()}
 
 
 def _sweep(folder: bytes, prefix: TreePath, kept: set[TreePath], stores: set[TreePath]) -> bool:
@@ -224,8 +223,7 @@ def _open_up(folder: bytes) -> None:
 
 
 def _remove(path: bytes) -> None:
-    for name in (path, *(path + ending for ending in COMPANION_ENDINGS)):
-        if os.path.isdir(name) and not os.path.islink(name):
-            remove_tree(Path(os.fsdecode(name)))
-        elif os.path.lexists(name):
-            os.unlink(name)
+    if os.path.isdir(path) and not os.path.islink(path):
+        remove_tree(Path(os.fsdecode(path)))
+    elif os.path.lexists(path):
+        os.unlink(path)

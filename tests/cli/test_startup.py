@@ -26,7 +26,7 @@ CREATE = {
     "files": "databases durable paths safe_root",
     "git": "command conversion index inner intents objects patch refs repository scratch_index status",
     "maintenance": "due",
-    "memory": "kinds places registry",
+    "memory": "kinds finding places registry",
     "operations": "checkpoints hiding journals log opening shelf workspace",
     "pool": "checked chunker codec compressor content pack reader",
     "secrets": "budget forms keywords names scanner",

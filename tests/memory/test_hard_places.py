@@ -139,21 +139,6 @@ def test_a_database_where_a_folder_of_code_was_is_kept_and_named(repo: RepoBuild
     assert repo.read("y.db/b") == b"code"
 
 
-def test_too_many_loose_files_are_named_and_never_deleted(repo: RepoBuilder) -> None:
-    repo.write(".gitignore", "data/\n")
-    repo.commit()
-    for number in range(101):
-        repo.write(f"data/memory/{number}.json", "{}")
-    engine = repo.engine()
-    created = engine.take_checkpoint("many")
-    assert created.grade.value == "partial"
-    assert receipt_of(engine, created.checkpoint_id)["data/memory/7.json"] == "over the capture limit"
-    for number in range(50, 101):
-        repo.remove(f"data/memory/{number}.json")
-    engine.restore_checkpoint(created.checkpoint_id)
-    assert repo.exists("data/memory/7.json")
-
-
 def test_a_declaration_inside_a_found_folder_leaves_the_rest_of_it_covered(repo: RepoBuilder) -> None:
     repo.write("data/memory/notes/s.json", "1")
     repo.write("data/memory/notes/o.md", "2")

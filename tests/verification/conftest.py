@@ -64,6 +64,7 @@ def build(root: Path, environment: dict[str, str]) -> Damaged:
         engine.restore_checkpoint(by_name["first"])
         engine.undo()
         repo.write("data/memory/notes.bin", MEMORY)
+        engine.add_memory(repo.path("data/memory/notes.bin"))
         by_name["memory"] = engine.create_checkpoint("memory")
         wanted[by_name["memory"]] = {path: repo.read(path) for path in repo.paths() if path != "ignored.log"}
         engine.pin_checkpoint(by_name["second"])

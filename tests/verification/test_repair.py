@@ -362,3 +362,21 @@ def test_a_format_file_with_one_wrong_byte_stops_nothing_and_is_written_again(wo
 
 def test_kinds_cover_the_store(work: Damaged) -> None:
     assert {kind_of(path) for path in stored_files(work.store)} <= set(KINDS)
+
+
+@pytest.mark.parametrize("place", [0, 0.5, 0.96, 1])
+def test_a_wrong_bit_in_the_declarations_is_mended(work: Damaged, place: float) -> None:
+    path = work.store / ".store/memory.json"
+    wanted = path.read_bytes()
+    flip(path, place)
+    outcome = work.repo.engine().repair()
+    assert [step.action for step in outcome.steps] == ["mend"]
+    assert path.read_bytes() == wanted
+
+
+def test_declarations_that_cannot_be_mended_are_set_aside_and_said(work: Damaged) -> None:
+    path = work.store / ".store/memory.json"
+    path.write_bytes(b"{")
+    outcome = work.repo.engine().repair()
+    assert [step.action for step in outcome.steps] == ["set aside"]
+    assert work.repo.engine().create_checkpoint("after")

@@ -17,12 +17,13 @@ from tests.verification.damage import WAYS, flip, kind_of, names_it, restorable,
 
 KINDS = (
     "pack", "checkpoint.json", "fs_diff.patch.zst", "git_status.txt", "env_config.json", "manifest.json",
-    "timeline.json", "format", "operations", "changes", "journal", "HEAD", "config",
+    "timeline.json", "memory.json", "format", "operations", "changes", "journal", "HEAD", "config",
 )  # fmt: skip
 # What these ways leave of the log is a log that a crash cut short, and of a timeline one that nobody has claimed yet.
+# A machine that has declared no memory store has no file that says so.
 _HARMLESS = {
     ("operations", "cut short"), ("operations", "emptied"), ("operations", "deleted"), ("timeline.json", "deleted"),
-    ("journal", "deleted"),
+    ("journal", "deleted"), ("memory.json", "deleted"),
 }  # fmt: skip
 
 
@@ -55,7 +56,7 @@ def test_damage_is_named_and_stops_no_other_checkpoint(work: Damaged, kind: str,
     assert (kind, way) in _HARMLESS or names_it(path, findings) or (kind == "pack" and way == "deleted")
     lost = {f.subject.removeprefix("checkpoint ") for f in findings if f.severity is Severity.ERROR}
     engine = work.repo.engine()
-    if kind == "timeline.json" and way != "deleted" and any(f.subject == "timeline main" for f in findings):
+    if {f.subject for f in findings} & {"timeline main", "memory.json"}:
         engine.repair()
     assert restorable(work, engine) >= work.wanted.keys() - lost
     assert len(work.wanted.keys() - lost) >= len(work.wanted) - 2

@@ -125,10 +125,11 @@ def test_running_a_file_of_migrations_migrates_whatever_stands_in_it(
 def test_each_target_says_where_a_checkpoint_has_it(historian: HistorianAgent, world: RepoBuilder) -> None:
     make_notes(world.write("data/memory/notes.db"))
     world.write(".env", "A=1\n")
-    found = historian.assess("rm -rf src/*.py build run.log .git data/memory/notes.db .env nothing-here")
+    world.write("data/memory/id_rsa", "SECRETKEY42\n")
+    found = historian.assess("rm -rf src/*.py build run.log .git data/memory/* .env nothing-here")
     assert where(found, world.root) == {
         "src/a.py": "code", "src/b.py": "code", "build": "ignored", "run.log": "ignored", ".git": "history",
-        "data/memory/notes.db": "memory", ".env": "secret", "nothing-here": "absent",
+        "data/memory/notes.db": "memory", "data/memory/id_rsa": "secret", ".env": "secret", "nothing-here": "absent",
     }  # fmt: skip
     assert found.covered is False
     assert "chronoinclude" in found.advice
