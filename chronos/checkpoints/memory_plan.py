@@ -160,17 +160,17 @@ class StorePlanner:
         row = self._state.is_left_out(data)
         if held_identity(self._now(path)) is None and row is not None and row.reason in UNCAPTURED:
             return f"not captured: {row.detail or row.reason.value}"
-        if after is None or os.path.isabs(path):
+        if after is None:
             return None
-        with SafeRoot(self._root) as tree:
-            above = next((folder for folder in _folders_above(data) if not _is_folder(tree, folder)), None)
-            if above is not None and tree.find_stat(above) is not None:
-                return f"{display(above)} is no folder now; restore the memory again when it has gone"
-            is_folder = _is_folder(tree, data)
+        if not os.path.isabs(path):
+            with SafeRoot(self._root) as tree:
+                above = next((folder for folder in _folders_above(data) if not _is_folder(tree, folder)), None)
+                if above is not None and tree.find_stat(above) is not None:
+                    return f"{display(above)} is no folder now; restore the memory again when it has gone"
         blocker = self._find_blocker(data, after)
         if blocker is None:
             return None
-        if is_folder and blocker.path.rstrip(b"/") != data:
+        if blocker.path.rstrip(b"/") != data:
             return (
                 f"{display(blocker.path)}, which no checkpoint holds ({blocker.reason.value}), is in the way of what "
                 "was there; restore it again when that is elsewhere"
@@ -179,7 +179,7 @@ class StorePlanner:
 
     def _find_blocker(self, place: TreePath, after: StoreSide) -> ReceiptRow | None:
         """Return the row of what lies in a place now, was not taken, and is where a file of `after` would come."""
-        rows = [row for row in self._state.uncaptured() if is_inside(row.path.rstrip(b"/"), place)]
+        rows = [row for row in self._state.receipt if row.reason in UNCAPTURED and is_inside(row.path, place)]
         files = decode_rows(self._pool.read_content(after.files), MemoryFile) if rows else []
         paths = [place + b"/" + file.path if file.path else place for file in files]
         for row in rows:

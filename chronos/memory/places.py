@@ -111,11 +111,10 @@ def list_places(
         declared = {name: _own_copy(place, own_memory) for name, place in declared.items()}
     places = dict(declared)
     divided = [path for path in apart if not any(overlap(path, place.path) for place in declared.values())]
-    own = [*(place.path for place in declared.values()), *divided]
-    taken = {to_text(path) for place in declared.values() for path in place.tree_paths()}
-    taken |= {path for path in divided if not os.path.isabs(path)}
+    own = [*declared.values(), *(StorePlace("", None, place_of(root, path), path, is_found=True) for path in divided)]
+    taken = {to_text(path) for place in own for path in place.tree_paths()}
     for row in find_stores(root, tuple(sorted(taken)), facts):
-        if not any(overlap(row.path, path) for path in own):
+        if not any(overlap(row.path, place.path) for place in own):
             name, place = free_name(row.path.rpartition("/")[2], row.path, places), place_of(root, row.path)
             places[name] = StorePlace(name, row.kind, place, row.path, is_found=True, refusal=row.refusal)
     return [places[name] for name in sorted(places)]
