@@ -6,6 +6,7 @@ import errno
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -208,9 +209,9 @@ def test_a_restore_that_did_not_write_what_it_should_says_so_and_can_be_undone(
     before = work.state()
     write_file = SafeRoot.write_file
 
-    def lie(self: SafeRoot, path: bytes, pieces: Iterable[bytes], *, executable: bool) -> None:
+    def lie(self: SafeRoot, path: bytes, pieces: Iterable[bytes], **how: Any) -> None:
         data = b"".join(pieces)
-        write_file(self, path, [data[:-1] if path == b"a.txt" else data], executable=executable)
+        write_file(self, path, [data[:-1] if path == b"a.txt" else data], **how)
 
     monkeypatch.setattr(SafeRoot, "write_file", lie)
     with pytest.raises(VerifyFailedError, match=r"a\.txt"):
