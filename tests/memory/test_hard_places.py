@@ -21,17 +21,6 @@ def places_of(repo: RepoBuilder, checkpoint: str) -> set[str]:
     return {record.path for record in repo.engine().show_checkpoint(checkpoint).memory}
 
 
-def test_a_committed_database_that_was_changed_since_is_kept_and_never_deleted(repo: RepoBuilder) -> None:
-    make_notes(repo.path("app.db"))
-    repo.commit()
-    engine = repo.engine()
-    clean = engine.create_checkpoint("clean")
-    add_notes(repo.path("app.db"), "later")
-    outcome = engine.restore_checkpoint(clean)
-    assert kept_paths(outcome.kept) == {"app.db"}
-    assert read_notes(repo.path("app.db"))[-1] == "later"
-
-
 def test_a_committed_database_goes_back_and_forth_between_commits(repo: RepoBuilder) -> None:
     make_notes(repo.path("app.db"))
     repo.commit()

@@ -12,7 +12,7 @@ from pathlib import Path
 import lancedb
 import pytest
 
-from chronos.errors import StorageError
+from chronos.errors import StorageError, StoreChangedError
 from tests.memory import lance_writer
 from tests.support import RepoBuilder
 from tests.support.databases import make_notes, read_notes
@@ -75,21 +75,33 @@ def test_a_new_kind_that_cannot_be_written_beside_a_secret_leaves_all_as_it_was(
     assert engine.status().interrupted == 0
 
 
-@pytest.mark.parametrize("is_folder", [True, False])
 def test_what_cannot_stay_at_its_place_lies_where_the_note_says(
-    started: RepoBuilder, monkeypatch: pytest.MonkeyPatch, is_folder: bool
+    started: RepoBuilder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started.write(PLACE, "held then")
     engine = started.engine()
     checkpoint = engine.create_checkpoint("wanted")
     started.remove(PLACE)
-    with_secret(started) if is_folder else os.mkfifo(started.path(PLACE))
+    with_secret(started)
     monkeypatch.setattr("chronos.checkpoints.memory_plan.StorePlanner._find_obstacle", lambda *_: None)
     outcome = engine.restore_checkpoint(checkpoint)
     note = next(warning for warning in outcome.warnings if "was moved to" in warning)
-    found = Path(note.rpartition("was moved to ")[2])
-    assert found.read_text() == "KEY" if is_folder else found.is_fifo()
+    assert Path(note.rpartition("was moved to ")[2]).read_text() == "KEY"
     assert started.read(PLACE) == b"held then"
+
+
+def test_what_no_capture_takes_and_came_since_the_plan_is_not_replaced(
+    started: RepoBuilder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started.write(PLACE, "held then")
+    engine = started.engine()
+    checkpoint = engine.create_checkpoint("wanted")
+    started.remove(PLACE)
+    os.mkfifo(started.path(PLACE))
+    monkeypatch.setattr("chronos.checkpoints.memory_plan.StorePlanner._find_obstacle", lambda *_: None)
+    with pytest.raises(StoreChangedError):
+        engine.restore_checkpoint(checkpoint)
+    assert started.path(PLACE).is_fifo()
 
 
 @pytest.mark.parametrize("kept", [".env", "sub/.git/HEAD"])
