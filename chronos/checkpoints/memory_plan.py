@@ -167,6 +167,9 @@ class StorePlanner:
                 above = next((folder for folder in _folders_above(data) if not _is_folder(tree, folder)), None)
                 if above is not None and tree.find_stat(above) is not None:
                     return f"{display(above)} is no folder now; restore the memory again when it has gone"
+                stat = tree.find_stat(data) if above is None else None
+                if stat is not None and stat.kind is PathKind.LINK:
+                    return f"{display(data)} is a link now; restore the memory again when it has gone"
         blocker = self._find_blocker(data, after)
         if blocker is None:
             return None
