@@ -22,6 +22,7 @@ FOR_PEOPLE = ("chronos/cli/", "chronos/maintenance/doctor.py", "skills/agent_set
 NO_ACTION = {
     "undo --skip", "recover", "verify --repair", "memory add", "memory remove", "memory extract", "gc", "du", "run",
     "doctor", "lessons import", "checkpoint export", "log --graph", "mcp --http", "--help", "bisect run",
+    "timeline run",
 }  # fmt: skip
 
 
