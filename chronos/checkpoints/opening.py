@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from chronos.checkpoints.asking import AskedStatus
+from chronos.checkpoints.decoding import prepare_decoding
 from chronos.checkpoints.manifest import Trigger
 from chronos.checkpoints.store import Store
 from chronos.git import Repository
@@ -51,5 +52,6 @@ def open_checkpoint(
     with asked.waiting():
         from chronos.checkpoints.create import capturing
 
+        prepare_decoding()
         with capturing(store, asked, policy, request, scanner) as pending:
             yield pending

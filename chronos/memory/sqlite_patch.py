@@ -60,7 +60,8 @@ def patch(place: Path, state: StoreState, work: ReplaceWork) -> Patched:
     Raises StoreChangedError or IntegrityError, and then the place is as it was, and what the pool or the child raise.
     """
     present = work.present
-    if present is None or not work.expected or not _settle(place, work):
+    looks = _settle(place, work) if present is not None and work.expected else ()
+    if present is None or not looks:
         return NOT_IN_PLACE
     images = _compare(state, present)
     if images is None or not _is_at_rest(place, images.old.size):
@@ -73,7 +74,7 @@ def patch(place: Path, state: StoreState, work: ReplaceWork) -> Patched:
         "work": "patch",
         "place": hexed(place),
         "draft": hexed(place.with_name(os.fsdecode(temporary_name(os.fsencode(place.name))))),
-        "expected": numbers_at(os.fsencode(place)),
+        "expected": looks,
         "timeout_s": work.timeout_s,
         "page_size": images.page_size,
         "size": images.new.size,
@@ -86,14 +87,15 @@ def patch(place: Path, state: StoreState, work: ReplaceWork) -> Patched:
     return _judge(place, state, work, answer)
 
 
-def _settle(place: Path, work: ReplaceWork) -> bool:
-    """Tell whether the place is as expected, and no transaction is half-way there; one that a crash left is undone."""
+def _settle(place: Path, work: ReplaceWork) -> tuple[int, ...]:
+    """Return how the place looks if it is as expected, or nothing; a transaction that a crash left is undone first."""
     looks = numbers_at(os.fsencode(place))
     if not is_same_place(looks, tuple(work.expected or ())):
-        return False
+        return ()
     if os.path.lexists(f"{place}{os.fsdecode(JOURNAL)}"):
         ask(place, {"work": "settle", "place": hexed(place), "timeout_s": work.timeout_s})
-    return True
+        return numbers_at(os.fsencode(place))
+    return looks
 
 
 def _compare(state: StoreState, present: Present) -> _Images | None:

@@ -112,6 +112,9 @@ def _write_drafts(
 
 def _swap(place: Path, drafts: list[tuple[MemoryFile, Path]], work: ReplaceWork) -> None:
     before = numbers_at(os.fsencode(place))
+    is_known = work.expected is not None and os.path.lexists(place)
+    if is_known and not is_same_place(before, tuple(work.expected or ())):  # written to since, and closed again
+        raise _changed(place)
     moved: list[tuple[Path, Path]] = []
     linked: list[Path] = []
     try:

@@ -18,8 +18,8 @@ HEAVY = {"pygit2", "git", "rich", "lancedb", "filelock", "yaml", "psutil", "toml
 CREATE = {
     "": "app background clock config errors forking layout lazy locate locks process stat_cache",
     "catalog": "database rows schema",
-    "checkpoints": "allowance annotations asking capture component create environment manifest members memory moves "
-    "omissions opening owner packs policy reading reconcile seal secrets set_up states store",
+    "checkpoints": "allowance annotations asking capture component create decoding environment manifest members memory "
+    "moves omissions opening owner packs policy reading reconcile seal secrets set_up states store",
     "cli": "checkpoint declaring documents main options output plans program progress reading render session tables "
     "transfers views wording",
     "engine": "annotations checkpoints memory merging place timelines transfer upkeep",

@@ -251,6 +251,26 @@ def test_what_is_committed_while_a_restore_waits_for_the_lock_is_not_overwritten
     assert check_bank(place) == 3
 
 
+@pytest.mark.parametrize("mode", ["wal", "delete"])
+def test_what_is_committed_while_the_new_database_is_written_is_not_moved_away(
+    pool: Pool, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    make_bank(place, mode)
+    state = pool.capture(place)
+    step(place, "later")
+    write_drafts = sqlite_replace._write_drafts
+
+    def write_and_wait(*args: Any) -> list[str]:
+        notes = write_drafts(*args)
+        step(place, "committed, and closed again")
+        return notes
+
+    monkeypatch.setattr(sqlite_replace, "_write_drafts", write_and_wait)
+    with pytest.raises(StoreChangedError):
+        KIND.replace(place, state, pool.replace_work(tmp_path / "trash", KIND.look(place)))
+    assert check_bank(place) == 2
+
+
 def test_a_database_in_use_cannot_be_taken_away(pool: Pool, place: Path, tmp_path: Path) -> None:
     make_bank(place)
     with using(place), pytest.raises(StoreInUseError):
