@@ -33,7 +33,9 @@ def place(tmp_path: Path) -> Path:
 
 def write_out(pool: Pool, place: Path, folder: Path) -> Path:
     folder.mkdir()
-    return KIND.write_out(folder, pool.capture(place), pool.reader.iter_content)
+    state = pool.capture(place)
+    assert not state.is_torn, state.notes
+    return KIND.write_out(folder, state, pool.reader.iter_content)
 
 
 def backed_up(place: Path, target: Path) -> bytes:
