@@ -19,7 +19,7 @@ from chronos.checkpoints.manifest import (
     ReceiptRow,
     StagedEntry,
 )
-from chronos.files import TreePath, is_inside, unescape
+from chronos.files import TreePath, is_inside, unescape, with_siblings
 from chronos.git import HiddenEntry
 from chronos.memory import MemoryFile
 from chronos.pool import Content, digest
@@ -64,9 +64,7 @@ class MemoryState(msgspec.Struct, frozen=True):
         """Return its place from the root and what belongs to it beside that; none for a store outside."""
         if not self.record.is_inside:
             return set()
-        place = unescape(self.record.path)
-        folder = place[: place.rfind(b"/") + 1]
-        return {place, *(folder + unescape(name) for name in self.record.beside)}
+        return with_siblings(unescape(self.record.path), map(unescape, self.record.beside))
 
     def owns(self, path: TreePath) -> bool:
         """Tell whether `path` from the root belongs to the store, and never to the code."""

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         parse_tree_path,
         to_text,
         unescape,
+        with_siblings,
     )
     from chronos.files.safe_root import FileStat, PathKind, SafeRoot, move_to_free_name, stat_of, temporary_name
 
@@ -86,6 +87,7 @@ __all__ = [
     "to_text",
     "translate_os_errors",
     "unescape",
+    "with_siblings",
     "write_all",
     "write_new",
 ]
@@ -100,6 +102,7 @@ _HOMES = {
     "translate_os_errors": "durable", "write_all": "durable", "write_new": "durable",
     "TreePath": "paths", "check_tree_path": "paths", "display": "paths", "from_text": "paths", "is_inside": "paths",
     "is_tree_path": "paths", "parse_tree_path": "paths", "to_text": "paths", "unescape": "paths",
+    "with_siblings": "paths",
     "FileStat": "safe_root", "PathKind": "safe_root", "SafeRoot": "safe_root", "move_to_free_name": "safe_root",
     "stat_of": "safe_root", "temporary_name": "safe_root",
     "discard": "moving", "move_away": "moving", "rename": "moving",

@@ -7,6 +7,7 @@ spelling, a way out of the tree) is refused here, before a file descriptor is op
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import TypeAlias
 
@@ -61,6 +62,12 @@ def from_text(text: str) -> TreePath:
 def unescape(text: str) -> bytes:
     """Read back the bytes of any name written by `to_text`, wherever it may lead."""
     return re.sub(_ESCAPED, lambda found: _escaped_byte(found.group()), text.encode("utf-8", "surrogatepass"))
+
+
+def with_siblings(path: TreePath, names: Iterable[bytes]) -> set[TreePath]:
+    """Return a path, and those of other names in the same folder."""
+    folder = path[: path.rfind(b"/") + 1]
+    return {path, *(folder + name for name in names)}
 
 
 def is_inside(path: TreePath, folder: TreePath) -> bool:

@@ -28,6 +28,7 @@ from chronos.files import (
     replace_durably,
     to_text,
     unescape,
+    with_siblings,
 )
 from chronos.layout import FORMAT_VERSION, StoreLayout
 from chronos.memory.finding import Facts, find_stores
@@ -72,9 +73,7 @@ class StorePlace(msgspec.Struct, frozen=True):
         """Return the paths from the root that belong to a store inside, and never to the code."""
         if self.refusal or not self.is_inside:
             return set()
-        path = unescape(self.path)
-        folder = path[: path.rfind(b"/") + 1]
-        return {path, *(folder + os.fsencode(beside.name) for beside in self.companions())}
+        return with_siblings(unescape(self.path), (os.fsencode(beside.name) for beside in self.companions()))
 
 
 class _Declared(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

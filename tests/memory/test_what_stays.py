@@ -75,32 +75,28 @@ def test_a_new_kind_that_cannot_be_written_beside_a_secret_leaves_all_as_it_was(
     assert engine.status().interrupted == 0
 
 
-def test_what_cannot_stay_at_its_place_lies_where_the_note_says(
-    started: RepoBuilder, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def unseen(started: RepoBuilder, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A checkpoint of a file whose place is free now; a plan does not see what comes there."""
     started.write(PLACE, "held then")
-    engine = started.engine()
-    checkpoint = engine.create_checkpoint("wanted")
+    checkpoint = started.engine().create_checkpoint("wanted")
     started.remove(PLACE)
-    with_secret(started)
     monkeypatch.setattr("chronos.checkpoints.memory_plan.StorePlanner._find_obstacle", lambda *_: None)
-    outcome = engine.restore_checkpoint(checkpoint)
+    return checkpoint
+
+
+def test_what_cannot_stay_at_its_place_lies_where_the_note_says(started: RepoBuilder, unseen: str) -> None:
+    with_secret(started)
+    outcome = started.engine().restore_checkpoint(unseen)
     note = next(warning for warning in outcome.warnings if "was moved to" in warning)
     assert Path(note.rpartition("was moved to ")[2]).read_text() == "KEY"
     assert started.read(PLACE) == b"held then"
 
 
-def test_what_no_capture_takes_and_came_since_the_plan_is_not_replaced(
-    started: RepoBuilder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    started.write(PLACE, "held then")
-    engine = started.engine()
-    checkpoint = engine.create_checkpoint("wanted")
-    started.remove(PLACE)
+def test_what_no_capture_takes_and_came_since_the_plan_is_not_replaced(started: RepoBuilder, unseen: str) -> None:
     os.mkfifo(started.path(PLACE))
-    monkeypatch.setattr("chronos.checkpoints.memory_plan.StorePlanner._find_obstacle", lambda *_: None)
     with pytest.raises(StoreChangedError):
-        engine.restore_checkpoint(checkpoint)
+        started.engine().restore_checkpoint(unseen)
     assert started.path(PLACE).is_fifo()
 
 
