@@ -23,9 +23,9 @@ from chronos.memory import (
     MemoryKind,
     StorePlace,
     StoreState,
+    Territory,
     free_name,
     get_kind,
-    overlap,
 )
 from chronos.pool import LIST_PROFILE, ContentSink, digest
 from chronos.stat_cache import StatCache
@@ -66,9 +66,11 @@ class MemoryCapture:
 
     def add_found(self, paths: Iterable[TreePath]) -> None:
         """Take databases in that the capture of the code came across."""
+        taken = Territory(place.path for place in self.places if place.is_inside)
         for path in sorted(set(paths)):
             text = to_text(path)
-            if not any(overlap(text, place.path) for place in self.places if place.is_inside):
+            if not taken.overlaps(text):
+                taken.add(text)
                 name = free_name(text, text, {place.name for place in self.places})
                 place = self._policy.root / os.fsdecode(path)
                 self.places.append(StorePlace(name, "sqlite", place, text, is_found=True))

@@ -20,12 +20,14 @@ if TYPE_CHECKING:
         MemoryKind,
         Present,
         ReplaceWork,
+        SteppedKind,
         StoreState,
         TableDifference,
         TableSummary,
     )
     from chronos.memory.places import (
         StorePlace,
+        Territory,
         declare,
         free_name,
         is_allowed,
@@ -37,8 +39,9 @@ if TYPE_CHECKING:
         text_of,
         undeclare,
     )
-    from chronos.memory.placing import is_unsettled, settle_place
+    from chronos.memory.placing import draft_beside, is_unsettled, settle_place
     from chronos.memory.registry import detect_kind, fitting_kind, get_kind
+    from chronos.memory.steps import Pause, Steps, carry_out
     from chronos.memory.store_merge import MergedText, MergeText, MergeWork, StoreMerge, TableMerge, row_of
     from chronos.memory.text_lines import merge_lines
 
@@ -52,16 +55,22 @@ __all__ = [
     "MergeText",
     "MergeWork",
     "MergedText",
+    "Pause",
     "Present",
     "ReplaceWork",
+    "SteppedKind",
+    "Steps",
     "StoreMerge",
     "StorePlace",
     "StoreState",
     "TableDifference",
     "TableMerge",
     "TableSummary",
+    "Territory",
+    "carry_out",
     "declare",
     "detect_kind",
+    "draft_beside",
     "fitting_kind",
     "free_name",
     "get_kind",
@@ -79,9 +88,13 @@ __all__ = [
     "undeclare",
 ]
 _HOMES = {
+    "Pause": "steps",
+    "Steps": "steps",
+    "carry_out": "steps",
     "overlap": "places",
     "is_allowed": "places",
     "is_unsettled": "placing",
+    "draft_beside": "placing",
     "free_name": "places",
     "FOUND_FOLDER": "finding",
     "MergeText": "store_merge",
@@ -90,6 +103,7 @@ _HOMES = {
     "StoreMerge": "store_merge",
     "StorePlace": "places",
     "TableMerge": "store_merge",
+    "Territory": "places",
     "declare": "places",
     "detect_kind": "registry",
     "fitting_kind": "registry",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
 import msgspec
 
@@ -16,6 +16,7 @@ from chronos.pool import Content, ContentSink
 from chronos.stat_cache import StatCache
 
 if TYPE_CHECKING:
+    from chronos.memory.steps import Steps
     from chronos.memory.store_merge import MergeWork, StoreMerge
 
 
@@ -213,4 +214,13 @@ class MemoryKind(Protocol):
         UsageError when a resolution does not fit its conflict, UnreadableStoreError, OutsideError, OSError; there is
         no merged store then.
         """
+        ...
+
+
+@runtime_checkable
+class SteppedKind(MemoryKind, Protocol):
+    """A kind that replaces many places with few syncs."""
+
+    def replacing(self, place: Path, state: StoreState | None, work: ReplaceWork) -> Steps[list[str]]:
+        """Do what `replace` does, in steps beside those of other places (see `steps`)."""
         ...
