@@ -54,6 +54,11 @@ class Capture(msgspec.Struct):
         return frozenset(name for name, store in self.stores.items() if store.stats[0])
 
     @property
+    def waited_s(self) -> dict[str, float]:
+        """For how long this capture had to wait for the users of each store, by its path."""
+        return {store.memory.record.path: store.waited_s for store in self.stores.values()}
+
+    @property
     def stats(self) -> Iterator[tuple[str, list[StatRow], list[bytes]]]:
         """What the stat cache learns: for each key its new rows, and the paths that it forgets."""
         for component in self.components.values():

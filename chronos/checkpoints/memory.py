@@ -17,6 +17,7 @@ from chronos.checkpoints.manifest import Grade, MemoryRecord, Reason, ReceiptRow
 from chronos.checkpoints.policy import CapturePolicy
 from chronos.checkpoints.states import MemoryState, State
 from chronos.checkpoints.store import Store
+from chronos.file_users import find_users, name_users
 from chronos.files import TreePath, display, to_text, unescape
 from chronos.memory import (
     CaptureWork,
@@ -34,7 +35,10 @@ _REASONS = {reason.value: reason for reason in Reason}
 
 
 class CapturedStore(msgspec.Struct):
-    """One memory store as it was read: the rows for the stat cache go under `key`."""
+    """One memory store as it was read: the rows for the stat cache go under `key`.
+
+    `waited_s` says for how long its users had to be waited for, however often it was read.
+    """
 
     place: StorePlace
     kind: MemoryKind
@@ -42,6 +46,7 @@ class CapturedStore(msgspec.Struct):
     memory: MemoryState
     key: str
     stats: tuple[list[StatRow], list[bytes]]
+    waited_s: float
 
 
 class MemoryCapture:
@@ -56,6 +61,7 @@ class MemoryCapture:
         self._rows: dict[str, list[ReceiptRow]] = {}
         self._warnings: dict[str, list[str]] = {}
         self._torn: dict[str, str] = {}
+        self._waited_s: dict[str, float] = {}
         self._vanished: set[str] = set()
         self._last = ""
 
@@ -140,12 +146,15 @@ class MemoryCapture:
     def _take(self, place: StorePlace, kind: MemoryKind) -> None:
         key = stats_key(place.place)
         stats = StatCache(self._store.catalog.stats(key))
-        may_take, timeout_s = refusals(self._policy, place.path), self._store.config.lock_timeout_s
+        waited_s = self._waited_s.get(place.name, 0.0)
+        may_take = refusals(self._policy, place.path)
+        timeout_s = max(0.0, self._store.config.lock_timeout_s - waited_s)
         work = CaptureWork(self._sink, stats, self._store.piece_ids, may_take, timeout_s)
         found = kind.capture(place.place, work)
+        self._waited_s[place.name] = waited_s = waited_s + found.waited_s
         if not found.is_unheld:
             state = keep_state(self._sink, place, found)
-            self.stores[place.name] = CapturedStore(place, kind, found, state, key, stats.changes())
+            self.stores[place.name] = CapturedStore(place, kind, found, state, key, stats.changes(), waited_s)
         self._note(place, found)
 
     def _note(self, place: StorePlace, found: StoreState) -> None:
@@ -157,7 +166,9 @@ class MemoryCapture:
         for note in found.notes:
             self._warn(place, note)
         if found.is_torn:
-            self._torn[place.name] = f"torn: memory store {display(place.name)} would not hold still"
+            users = [user for user in find_users({place.place, *place.companions()}) if not user.is_self]
+            who = f": {name_users(users)} has it open" if users else ""
+            self._torn[place.name] = f"torn: memory store {display(place.name)} would not hold still{who}"
 
     def _look(self, place: StorePlace) -> tuple[object, ...]:
         if place.refusal:

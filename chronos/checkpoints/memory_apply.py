@@ -9,7 +9,7 @@ what is `after` already is done, what is `before` or gone is replaced, anything 
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeAlias
@@ -61,10 +61,14 @@ class StoreApplier:
     """Replace stores under the timeline's lock, with a journal already on disk.
 
     Places out of the root are written to only when `policy` knows them, so that they are declared on this machine.
-    `read` names the stores whose present bytes this operation has read already.
+    `read` names the stores whose present bytes this operation has read already, and `waited_s` says, by path, for how
+    long it has waited for the users of one: all it does with a store waits as long as the settings say, and no longer.
     """
 
-    def __init__(self, store: Store, policy: CapturePolicy, trash: Path, read: Collection[str] = ()) -> None:
+    def __init__(
+        self, store: Store, policy: CapturePolicy, trash: Path, read: Collection[str] = (),
+        waited_s: Mapping[str, float] | None = None,
+    ) -> None:  # fmt: skip
         self._root = policy.root
         self._store = store
         self._policy = policy
@@ -76,6 +80,7 @@ class StoreApplier:
         self.kept: list[tuple[str, str]] = []
         self.is_half_done = False
         self._left_on_way: list[Path] = []
+        self._waited_s = dict(waited_s or {})
 
     def apply(self, changes: Iterable[StoreChange], *, is_resumed: bool = False, way: str = "store") -> None:
         """Make every change, or none. After a crash (`is_resumed`) what was written to since is kept and named.
@@ -160,7 +165,8 @@ class StoreApplier:
         before, after = change.before, change.after
         is_other_kind = before is not None and after is not None and before.kind != after.kind
         if before is not None and (after is None or is_other_kind):
-            self.notes += yield from _replacing(before.kind, place, None, self._work(f"{trash}-old", change, look))
+            work = self._work(f"{trash}-old", change, look)
+            self.notes += yield from self._replacing(before.kind, place, change, None, work)
         if after is None:
             return
         try:
@@ -171,12 +177,24 @@ class StoreApplier:
             work.stats.known |= self._store.catalog.stats(stats_key(place))
             if is_known and before is not None and not is_other_kind:
                 work.present = self._present(before, change.name in self._read)
-            self.notes += yield from _replacing(after.kind, place, self._state(after), work)
+            self.notes += yield from self._replacing(after.kind, place, change, self._state(after), work)
             self._remember(place, after, work)
         except (ChronosError, OSError):
             if before is not None and is_other_kind and not self._is_made(place, change):
                 self._put_back(place, f"{trash}-again", change, before)
             raise
+
+    def _replacing(
+        self, kind: str, place: Path, change: StoreChange, state: StoreState | None, work: ReplaceWork
+    ) -> Steps[list[str]]:
+        """Let a kind replace a place, in steps if it can."""
+        found, left_s = get_kind(kind), work.timeout_s
+        try:
+            if isinstance(found, SteppedKind):
+                return (yield from found.replacing(place, state, work))
+            return found.replace(place, state, work)
+        finally:
+            self._wait(change.path, left_s - work.timeout_s)
 
     def _put_back(self, place: Path, trash: str, change: StoreChange, before: StoreSide) -> None:
         """Give the old kind its place again, if the new one has nothing there. Failing, it is half done."""
@@ -191,7 +209,7 @@ class StoreApplier:
         """Return how what stayed at an emptied place looks to the kind of `side`: what no capture takes, or nothing."""
         if not os.path.lexists(place):
             return ()
-        state = get_kind(side.kind).capture(place, self._capture_work(place, change.path))
+        state = self._capture(side.kind, place, change.path)
         if state.files:
             raise _changed(change)
         return state.looks
@@ -207,7 +225,7 @@ class StoreApplier:
     def _work(self, trash: str, change: StoreChange, look: tuple[object, ...] | None) -> ReplaceWork:
         folder = self._trash / trash
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        timeout_s, may_take = self._store.config.lock_timeout_s, refusals(self._policy, change.path)
+        timeout_s, may_take = self._wait(change.path), refusals(self._policy, change.path)
         saved = self._trash.with_suffix(".saved") / f"{trash}.saved"  # where `journals` puts what is saved in the trash
         return ReplaceWork(self._store.pool.iter_content, folder, look, timeout_s, may_take, saved=saved)
 
@@ -244,18 +262,25 @@ class StoreApplier:
             if side is None or not os.path.lexists(place):
                 continue
             with suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError):
-                state = get_kind(side.kind).capture(place, self._capture_work(place, change.path))
+                state = self._capture(side.kind, place, change.path)
                 is_bare = not state.files and place.is_dir()  # what is in it stays, whatever is put there
                 found = (state.looks, None if is_bare else state.identity)
             if found[1] == held_identity(side):
                 return found
         return found
 
-    def _capture_work(self, place: Path, path: str) -> CaptureWork:
+    def _capture(self, kind: str, place: Path, path: str) -> StoreState:
         stats = StatCache(self._store.catalog.stats(stats_key(place)))
-        timeout_s = self._store.config.lock_timeout_s
-        may_take = refusals(self._policy, path)
-        return CaptureWork(HashingSink(), stats, self._store.piece_ids, may_take, timeout_s)
+        timeout_s, may_take = self._wait(path), refusals(self._policy, path)
+        work = CaptureWork(HashingSink(), stats, self._store.piece_ids, may_take, timeout_s)
+        state = get_kind(kind).capture(place, work)
+        self._wait(path, state.waited_s)
+        return state
+
+    def _wait(self, path: str, more_s: float = 0.0) -> float:
+        """Count seconds that a store was waited for; return how long it still may be."""
+        self._waited_s[path] = waited_s = self._waited_s.get(path, 0.0) + more_s
+        return max(0.0, self._store.config.lock_timeout_s - waited_s)
 
     def _state(self, side: StoreSide) -> StoreState:
         files = decode_rows(self._store.pool.read_content(side.files), MemoryFile)
@@ -275,14 +300,6 @@ class StoreApplier:
                 hint="declare it with `chrono memory add`, or leave it out with --code",
             )
         return self._outside.get(change.path) or place_of(self._root, change.path)
-
-
-def _replacing(kind: str, place: Path, state: StoreState | None, work: ReplaceWork) -> Steps[list[str]]:
-    """Let a kind replace a place, in steps if it can."""
-    found = get_kind(kind)
-    if isinstance(found, SteppedKind):
-        return (yield from found.replacing(place, state, work))
-    return found.replace(place, state, work)
 
 
 def _batches(root: Path, changes: Iterable[_Numbered]) -> Iterator[list[_Numbered]]:

@@ -26,7 +26,7 @@ import msgspec
 
 from chronos import locks
 from chronos.errors import StoreChangedError, StoreInUseError
-from chronos.file_users import find_users
+from chronos.file_users import FileUser, find_users
 from chronos.files import (
     FileStat,
     PathKind,
@@ -288,26 +288,30 @@ class _Replacement:
         """Wait for other processes that use a file of the store, and refuse; of this very one, a note says so."""
         if (found := find_place(self._place)) is None:
             return
-        minds_readers = self._rules.minds_readers
-        if found.kind is PathKind.FILE and not minds_readers and self._is_unwritten():
+        if found.kind is PathKind.FILE and not self._rules.minds_readers and self._is_unwritten():
             return
         paths = [self._place]
         if found.kind is PathKind.FOLDER:
             with open_place(self._place) as tree:
                 paths = [self._place / os.fsdecode(path) for path in walk(tree)]
-        deadline = time.monotonic() + self._work.timeout_s
+        with self._work.waiting() as timeout_s:
+            users = self._wait_for_users(paths, time.monotonic() + timeout_s)
+        for name in sorted({user.path.name for user in users}):
+            note = f"this process has {name} open, and goes on with what was replaced"
+            self._moves.notes += [note] if note not in self._moves.notes else []
+
+    def _wait_for_users(self, paths: list[Path], deadline: float) -> list[FileUser]:
+        """Return who of this very process uses a path when nobody else does any more. Raises StoreInUseError."""
+        minds_readers = self._rules.minds_readers
         while True:
             users = [user for user in find_users(paths, kept_descriptors()) if minds_readers or user.is_writing]
             other = next((user for user in users if not user.is_self), None)
             if other is None:
-                break
+                return users
             if time.monotonic() >= deadline:
                 who = f"process {other.process_id} ({other.name})"
                 raise StoreInUseError(f"{self._place} is in use: {who} has {other.path.name} open")
             time.sleep(_PAUSE_S)
-        for name in sorted({user.path.name for user in users}):
-            note = f"this process has {name} open, and goes on with what was replaced"
-            self._moves.notes += [note] if note not in self._moves.notes else []
 
     def _is_unwritten(self) -> bool:
         with open_place(self._place.parent) as tree, tree.reading(os.fsencode(self._place.name)) as descriptor:
