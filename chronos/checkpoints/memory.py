@@ -161,6 +161,8 @@ class MemoryCapture:
         for row in found.left_out:
             reason = _REASONS.get(row.reason, Reason.UNREADABLE)
             detail = row.detail if row.reason in _REASONS else row.reason
+            if reason is Reason.SECRET and row.path:  # its place is no secret
+                detail = f"a secret in memory store {display(place.name)}"
             path = unescape(place.path) + (b"/" + row.path if row.path else b"")
             self._rows.setdefault(place.name, []).append(ReceiptRow(path, reason, row.size, detail))
         for note in found.notes:

@@ -272,3 +272,18 @@ def test_a_secret_that_a_rule_names_can_be_declared(repo: RepoBuilder) -> None:
     engine = repo.engine()
     engine.add_memory(repo.path(".env"))
     assert stores_of(repo, engine.create_checkpoint("wanted")) == {".env"}
+
+
+def test_secrets_among_the_memory_are_named_by_the_receipt_and_the_list(agent: RepoBuilder) -> None:
+    agent.write("data/memory/.env", "TOKEN=1")
+    agent.write("data/memory/kb/page.md", "1")
+    agent.write("data/memory/kb/deep/id_rsa", "KEY")
+    engine = agent.engine()
+    created = engine.take_checkpoint("first")
+    rows = {row.path: row.detail for row in created.receipt if row.reason.value == "secret"}
+    assert rows == {b"data/memory/.env": "", b"data/memory/kb/deep/id_rsa": "a secret in memory store kb"}
+    assert "kb" in [store.name for store in engine.list_memory()]
+    assert [notice for notice in engine.notices if "secret" in notice] == [
+        "data/memory/.env: secret",
+        "data/memory/kb/deep/id_rsa: a secret in memory store kb",
+    ]
