@@ -287,3 +287,26 @@ def test_secrets_among_the_memory_are_named_by_the_receipt_and_the_list(agent: R
         "data/memory/.env: secret",
         "data/memory/kb/deep/id_rsa: a secret in memory store kb",
     ]
+
+
+def test_a_damaged_database_that_is_mended_in_place_is_captured_as_one_again(
+    agent: RepoBuilder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = make_notes(agent.path("data/memory/d.db"))
+    whole = place.read_bytes()
+    with place.open("r+b") as file:
+        file.write(b"\0" * 100)
+    now_ns = time.time_ns() + 60_000_000_000
+    monkeypatch.setattr("chronos.clock.now_ns", lambda: now_ns)
+    kinds, checkpoints = [], []
+    for step in ("damaged", "damaged", "mended", "mended"):
+        if step == "mended":
+            with place.open("r+b") as file:
+                file.write(whole[:100])
+        checkpoints.append(agent.engine().create_checkpoint(step))
+        kinds += [one.kind for one in agent.engine().show_checkpoint(checkpoints[-1]).memory if one.name == "d.db"]
+    assert kinds == ["files", "files", "sqlite", "sqlite"]
+    agent.engine().restore_checkpoint(checkpoints[0])
+    assert place.read_bytes() == b"\0" * 100 + whole[100:]
+    agent.engine().undo()
+    assert place.read_bytes() == whole
