@@ -15,8 +15,7 @@ from typing import Protocol
 import msgspec
 
 from chronos import clock
-from chronos.files import is_inside, to_text, unescape
-from chronos.memory.folders import PAGE_BYTES
+from chronos.files import SMALLEST_PAGE_BYTES, is_inside, to_text, unescape
 from chronos.memory.registry import detect_kind
 
 FOUND_FOLDER = "data/memory"
@@ -144,9 +143,9 @@ def _became_database(root: Path, found: Found) -> bool:
         about = os.lstat(path)
     except OSError:
         return False
-    return (
-        stat.S_ISREG(about.st_mode) and about.st_size % PAGE_BYTES == 0 and detect_kind(Path(path)).name != found.kind
-    )
+    if not stat.S_ISREG(about.st_mode) or about.st_size % SMALLEST_PAGE_BYTES:
+        return False
+    return detect_kind(Path(path)).name != found.kind
 
 
 def _below(root: Path, text: str) -> Path:

@@ -46,9 +46,13 @@ class Workspace(msgspec.Struct):
         `stores` are taken besides those that are known to be there; one that was found there is of the kind they say.
         Where what is found now is divided otherwise, it gives way to them: only so can then and now be compared.
         """
-        stores = list(stores)
+        known, stores = self.places(), list(stores)
+        if stores:
+            known = self._with(stores, known)
+        return checkpoints.CapturePolicy.load(self.root, self.config, tuple(forced), known, self.lessons, self.progress)
+
+    def _with(self, stores: list[StorePlace], places: list[StorePlace]) -> list[StorePlace]:
         kinds = {place.path: place.kind for place in stores}
-        places = self.places()
         strangers = kinds.keys() - {place.path for place in places}
         found = memory.Territory(place.path for place in places if place.is_found)
         if any(map(found.overlaps, strangers)):
@@ -64,7 +68,7 @@ class Workspace(msgspec.Struct):
                 known.append(msgspec.structs.replace(place, name=name))
                 taken.add(place.path)
                 names.add(name)
-        return checkpoints.CapturePolicy.load(self.root, self.config, tuple(forced), known, self.lessons, self.progress)
+        return known
 
     def places(self, apart: Iterable[str] = ()) -> list[StorePlace]:
         """Return the memory stores that are declared, or lie under `data/memory` but not at the paths `apart`.
