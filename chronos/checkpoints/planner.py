@@ -85,6 +85,7 @@ class Planner:
         ):
             judge = Judge(tree, blobs, present, self.plan, target_blobs, sink)
             changes = [change for path in paths if (change := judge.change_towards(wanted, path)) is not None]
+        self._note_what_came(wanted, paths)
         changes = self._without_unseen(changes)
         changes = drop_blocked(changes, self._root.root, self.plan)
         is_whole = self._options.is_whole_code
@@ -133,6 +134,13 @@ class Planner:
                 )
             if path and self._options.head and wanted.head != present.head:
                 self.plan.warnings.append(f"HEAD{where} stays where it is; --head is for the repository at the root")
+
+    def _note_what_came(self, wanted: Sides, paths: Sequence[TreePath]) -> None:
+        """Name what came after the checkpoint and was not captured: nothing holds it, so it stays."""
+        rows = {row.path.rstrip(b"/"): row for row in self._present.state.uncaptured() if not row.is_staged}
+        for path in (path for path in paths if path in rows):
+            if wanted.find(path).kind is SideKind.ABSENT and wanted.why_unknown(path) is None:
+                self.plan.kept.append(Kept(path, f"not captured: {rows[path].reason.value}"))
 
     def _adopt_missing_submodules(self) -> None:
         adopted = absorbed_repositories(self._target, self.repositories)
