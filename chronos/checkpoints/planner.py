@@ -32,8 +32,9 @@ from chronos.checkpoints.sides import (
     side_on_disk,
 )
 from chronos.checkpoints.states import ComponentState, State
-from chronos.files import PathKind, SafeRoot, TreePath, display
+from chronos.files import PathKind, SafeRoot, TreePath, display, is_inside
 from chronos.git import Repository, diff_trees, find_ref, list_tree
+from chronos.memory import FOUND_FOLDER
 from chronos.pool import ContentSink, PoolReader
 
 
@@ -136,9 +137,9 @@ class Planner:
                 self.plan.warnings.append(f"HEAD{where} stays where it is; --head is for the repository at the root")
 
     def _note_what_came(self, wanted: Sides, paths: Sequence[TreePath]) -> None:
-        """Name what came after the checkpoint and was not captured: nothing holds it, so it stays."""
+        """Name what came after the checkpoint and was not captured, so that it stays; `StorePlanner` does for memory."""
         rows = {row.path.rstrip(b"/"): row for row in self._present.state.uncaptured() if not row.is_staged}
-        for path in (path for path in paths if path in rows):
+        for path in (path for path in paths if path in rows and not is_inside(path, FOUND_FOLDER.encode())):
             if wanted.find(path).kind is SideKind.ABSENT and wanted.why_unknown(path) is None:
                 self.plan.kept.append(Kept(path, f"not captured: {rows[path].reason.value}"))
 
