@@ -137,7 +137,7 @@ class Planner:
                 self.plan.warnings.append(f"HEAD{where} stays where it is; --head is for the repository at the root")
 
     def _note_what_came(self, wanted: Sides, paths: Sequence[TreePath]) -> None:
-        """Name what came after the checkpoint and was not captured, so that it stays; `StorePlanner` does for memory."""
+        """Name what came after the checkpoint and was not captured: it stays. `StorePlanner` does it for memory."""
         rows = {row.path.rstrip(b"/"): row for row in self._present.state.uncaptured() if not row.is_staged}
         for path in (path for path in paths if path in rows and not is_inside(path, FOUND_FOLDER.encode())):
             if wanted.find(path).kind is SideKind.ABSENT and wanted.why_unknown(path) is None:
