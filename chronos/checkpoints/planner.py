@@ -139,9 +139,11 @@ class Planner:
     def _note_what_came(self, wanted: Sides, paths: Sequence[TreePath]) -> None:
         """Name what came after the checkpoint and was not captured: it stays. `StorePlanner` does it for memory."""
         rows = {row.path.rstrip(b"/"): row for row in self._present.state.uncaptured() if not row.is_staged}
-        for path in (path for path in paths if path in rows and not is_inside(path, FOUND_FOLDER.encode())):
-            if wanted.find(path).kind is SideKind.ABSENT and wanted.why_unknown(path) is None:
-                self.plan.kept.append(Kept(path, f"not captured: {rows[path].reason.value}"))
+        later = [path for path in paths if path in rows and path not in self._target.components]
+        for path in later:
+            is_new = wanted.find(path).kind is SideKind.ABSENT and wanted.why_unknown(path) is None
+            if is_new and not is_inside(path, FOUND_FOLDER.encode()):
+                self.plan.kept.append(Kept(rows[path].path, f"not captured: {rows[path].reason.value}"))
 
     def _adopt_missing_submodules(self) -> None:
         adopted = absorbed_repositories(self._target, self.repositories)
