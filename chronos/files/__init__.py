@@ -6,6 +6,7 @@ from chronos.lazy import loader
 
 if TYPE_CHECKING:
     from chronos.files.databases import (
+        SMALLEST_PAGE_BYTES,
         SQLITE_MAGIC,
         DatabaseFileError,
         holds_database,
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from chronos.files.safe_root import FileStat, PathKind, SafeRoot, move_to_free_name, stat_of, temporary_name
 
 __all__ = [
+    "SMALLEST_PAGE_BYTES",
     "SQLITE_MAGIC",
     "DatabaseFileError",
     "FileStat",
@@ -93,8 +95,9 @@ __all__ = [
 ]
 
 _HOMES = {
-    "SQLITE_MAGIC": "databases", "DatabaseFileError": "databases", "holds_database": "databases",
-    "is_database": "databases", "kept_descriptors": "databases", "open_regular": "databases",
+    "SMALLEST_PAGE_BYTES": "databases", "SQLITE_MAGIC": "databases", "DatabaseFileError": "databases",
+    "holds_database": "databases", "is_database": "databases", "kept_descriptors": "databases",
+    "open_regular": "databases",
     "draft_of": "durable", "free_bytes": "durable", "is_full": "durable", "is_our_own": "durable",
     "link_or_copy": "durable", "publish_file": "durable", "publish_folder": "durable", "read_limited": "durable",
     "remove_tree": "durable", "replace_durably": "durable", "start_writing_back": "durable",

@@ -16,7 +16,7 @@ from typing import TypeAlias
 import msgspec
 
 from chronos.errors import BadPathError, StorageError
-from chronos.files import FileStat, PathKind, SafeRoot, TreePath, is_database, stat_of
+from chronos.files import SMALLEST_PAGE_BYTES, FileStat, PathKind, SafeRoot, TreePath, is_database, stat_of
 from chronos.memory.kinds import CaptureWork, LeftOut, MemoryFile
 from chronos.pool import Content, digest
 
@@ -25,8 +25,6 @@ SPECIAL = "not a file"
 UNREADABLE = "unreadable"
 ATTEMPTS = 4
 _GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EINVAL)
-# A database has whole pages, the smallest of 512 bytes.
-_PAGE_BYTES = 512
 
 # What stands at a path, or why it cannot be looked at.
 Seen: TypeAlias = FileStat | str
@@ -176,7 +174,7 @@ class FolderReader:
             return seen, known or self._remember(path, seen, self._work.sink.add_bytes(self._tree.read_link(name)))
         if seen.size == 0:  # not opened: it may be a new database, whose locks a close would drop
             return seen, self._work.sink.add_bytes(b"")
-        if known is not None and seen.size % _PAGE_BYTES:
+        if known is not None and seen.size % SMALLEST_PAGE_BYTES:
             return seen, known
         with self._tree.reading(name) as descriptor:
             if is_database(descriptor):
