@@ -239,7 +239,7 @@ def _combine(
 def _find_replaced(workspace: Workspace, present: Capture, base: State, theirs: State) -> list[TreePath]:
     """Return the databases in the tree that the code of theirs has other bytes for."""
     changed = checkpoints.list_differing(base, theirs, present.repositories)
-    found = sorted(checkpoints.find_live_databases(workspace.root, changed))
+    found = sorted(checkpoints.find_live_databases(workspace.root, sorted(changed)))
     sides = checkpoints.Sides(theirs, present.repositories)
     sides.load(found)
     return [path for path in found if sides.find(path).kind is not SideKind.ABSENT]
