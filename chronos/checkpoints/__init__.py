@@ -34,7 +34,7 @@ if TYPE_CHECKING:
         decode_journal,
         encode_journal,
     )
-    from chronos.checkpoints.code_databases import with_code_databases
+    from chronos.checkpoints.code_databases import find_live_databases, with_code_databases
     from chronos.checkpoints.contents import ContentWalk, HeldContent
     from chronos.checkpoints.create import (
         LONGEST_DESCRIPTION,
@@ -103,6 +103,7 @@ if TYPE_CHECKING:
         Sides,
         absorbed_repositories,
         linked_repository,
+        list_differing,
         side_of_entry,
         side_on_disk,
     )
@@ -193,6 +194,7 @@ __all__ = [
     "encode_journal",
     "encode_omissions",
     "encode_rows",
+    "find_live_databases",
     "find_record",
     "find_secrets",
     "find_store",
@@ -207,6 +209,7 @@ __all__ = [
     "linked_repository",
     "list_changed_stores",
     "list_checkpoint_folders",
+    "list_differing",
     "list_folders_aside",
     "list_timelines",
     "mend_inner_repository",
@@ -244,7 +247,7 @@ _HOMES = {
     "JournalKind": "changes",
     "Side": "changes", "SideKind": "changes", "StagedState": "changes", "StoreChange": "changes",
     "StoreSide": "changes", "SubmoduleLink": "changes", "decode_journal": "changes", "encode_journal": "changes",
-    "with_code_databases": "code_databases",
+    "find_live_databases": "code_databases", "with_code_databases": "code_databases",
     "ContentWalk": "contents", "HeldContent": "contents",
     "Created": "create", "PendingCheckpoint": "create", "capture_in_memory": "create", "check_description": "create",
     "check_name": "create", "LONGEST_DESCRIPTION": "create",
@@ -276,7 +279,7 @@ _HOMES = {
     "find_store": "set_up", "mend_inner_repository": "set_up",
     "set_up_store": "set_up", "write_format": "set_up",
     "BlobSource": "sides", "Sides": "sides", "absorbed_repositories": "sides", "linked_repository": "sides",
-    "side_of_entry": "sides", "side_on_disk": "sides",
+    "list_differing": "sides", "side_of_entry": "sides", "side_on_disk": "sides",
     "ComponentState": "states", "MemoryState": "states", "State": "states",
     "Store": "store", "read_memory_records": "store",
 }  # fmt: skip

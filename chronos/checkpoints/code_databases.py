@@ -1,13 +1,14 @@
-"""Databases that are files of the code in one state and memory stores in another.
+"""Databases that are files of the code, and are compared, merged and replaced as memory stores all the same.
 
-A committed database is a file of the code as long as nothing in it has changed: no capture reads it. To compare such a
-state with one that has it as a store, or to go back to it, the file is read as the store that it would be.
+A committed database is a file of the code as long as nothing in it has changed: no capture reads it. Where another
+state has it as a store, or where it is to give way to other bytes while programs may have it open, the file is read as
+the store that it would be.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -17,7 +18,7 @@ from chronos.checkpoints.memory import keep_state
 from chronos.checkpoints.sides import BlobSource, Sides
 from chronos.checkpoints.states import MemoryState, State
 from chronos.errors import GitFailedError, IntegrityError
-from chronos.files import TreePath, to_text, unescape, write_all
+from chronos.files import SMALLEST_PAGE_BYTES, PathKind, SafeRoot, TreePath, to_text, unescape, write_all
 from chronos.git import Repository
 from chronos.memory import FOUND_FOLDER, CaptureWork, StorePlace, free_name, get_kind, overlap
 from chronos.pool import ContentSink, PoolReader
@@ -33,39 +34,65 @@ def with_code_databases(
     pool: PoolReader,
     make_scratch: Callable[[], Path],
     sink: ContentSink,
+    replaced: Collection[TreePath] = (),
 ) -> list[State]:
     """Return the states, each with every database as a store that one of them has as a store found in the code.
 
-    Their images go into `sink`; `make_scratch` gives empty folders of ours. What is no readable database stays code.
-    Raises StorageError.
+    So it is with those of the paths to be `replaced` at which every state has a database or nothing. Their images go
+    into `sink`; `make_scratch` gives empty folders of ours. What is no readable database stays code. Raises
+    StorageError.
     """
     records = (part.record for state in states for part in state.memory.values())
     found_in_tree = (one for one in records if one.is_found and one.kind == _KIND and not os.path.isabs(one.path))
     paths = {unescape(one.path) for one in found_in_tree if not overlap(one.path, FOUND_FOLDER)}
-    found = []
-    for state in states:
-        wanted = sorted(path for path in paths if not state.is_memory(path))
-        stores = _read_stores(state, wanted, repositories, pool, make_scratch, sink) if wanted else {}
-        found.append(msgspec.structs.replace(state, memory={**state.memory, **stores}) if stores else state)
-    return found
+    found, unread = [dict[TreePath, MemoryState]() for _ in states], set[TreePath]()
+    for state, stores in zip(states, found, strict=True):
+        wanted = sorted(path for path in {*paths, *replaced} if not state.is_memory(path))
+        if wanted:
+            unread |= _read_stores(state, wanted, repositories, pool, make_scratch, sink, stores)
+    code = unread.intersection(replaced) - paths
+    return [_with_stores(state, stores, code) for state, stores in zip(states, found, strict=True)]
+
+
+def _with_stores(state: State, stores: dict[TreePath, MemoryState], code: set[TreePath]) -> State:
+    named = {part.record.name: part for path, part in stores.items() if path not in code}
+    return msgspec.structs.replace(state, memory={**state.memory, **named}) if named else state
+
+
+def find_live_databases(root: Path, paths: Iterable[TreePath]) -> frozenset[TreePath]:
+    """Return the paths at which a SQLite database stands now, which programs may have open."""
+    with SafeRoot(root) as tree:
+        stats = ((path, tree.find_stat(path)) for path in paths)
+        files = [path for path, stat in stats if stat is not None and stat.kind is PathKind.FILE and _may_be(stat.size)]
+        return frozenset(path for path in files if tree.is_database(path))
+
+
+def _may_be(size: int) -> bool:
+    return size > 0 and size % SMALLEST_PAGE_BYTES == 0
 
 
 def _read_stores(
     state: State, paths: list[TreePath], repositories: dict[TreePath, Repository], pool: PoolReader,
-    make_scratch: Callable[[], Path], sink: ContentSink,
-) -> dict[str, MemoryState]:  # fmt: skip
-    sides, stores = Sides(state, repositories), dict[str, MemoryState]()
-    paths = [path for path in paths if sides.can_read_base(sides.component_of(path))]
-    sides.load(paths)
+    make_scratch: Callable[[], Path], sink: ContentSink, stores: dict[TreePath, MemoryState],
+) -> set[TreePath]:  # fmt: skip
+    """Put the databases at these paths into `stores`; return the paths at which there is, or may be, something else."""
+    sides = Sides(state, repositories)
+    readable = [path for path in paths if sides.can_read_base(sides.component_of(path))]
+    sides.load(readable)
+    unread = set(paths) - set(readable)
     with BlobSource(repositories) as blobs:
-        for path in paths:
-            side = sides.find(path)
-            if side.kind is SideKind.FILE and sides.why_unknown(path) is None:
-                name = free_name(to_text(path), to_text(path), {*state.memory, *stores})
+        for path in readable:
+            side, is_unknown = sides.find(path), sides.why_unknown(path) is not None
+            part = None
+            if side.kind is SideKind.FILE and not is_unknown:
+                names = {*state.memory, *(known.record.name for known in stores.values())}
+                name = free_name(to_text(path), to_text(path), names)
                 part = _read(path, name, side, blobs, pool, make_scratch(), sink)
-                if part is not None:
-                    stores[name] = part
-    return stores
+            if part is not None:
+                stores[path] = part
+            elif is_unknown or side.kind is not SideKind.ABSENT:
+                unread.add(path)
+    return unread
 
 
 def _read(

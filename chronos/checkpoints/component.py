@@ -41,13 +41,12 @@ from chronos.git import (
     settle_intents,
     settle_loops,
 )
-from chronos.memory import COMPANION_ENDINGS
+from chronos.memory import COMPANION_ENDINGS, DATABASE_ENDINGS
 from chronos.pool import Content, ContentSink
 from chronos.stat_cache import StatCache
 
 # Threads that read at once only hand each other the interpreter lock: both take twice as long as one after the other.
 _reading = threading.Lock()
-_DATABASE_ENDINGS = (b".db", b".sqlite", b".sqlite3")
 _DECLARE = "a database, by its name; `chrono memory add` has it captured"
 _HELD_STORES = "but the memory stores in it are captured"
 
@@ -313,7 +312,7 @@ class ComponentCapture:
             own, full_path = path.rstrip(b"/"), state.from_root(path)
             if own not in state.entries and not self._is_own(own):
                 holds_stores = path.endswith(b"/") and any(place.startswith(full_path) for place in memory)
-                detail = _HELD_STORES if holds_stores else _DECLARE if own.endswith(_DATABASE_ENDINGS) else ""
+                detail = _HELD_STORES if holds_stores else _DECLARE if own.lower().endswith(DATABASE_ENDINGS) else ""
                 self.result.receipt.append(ReceiptRow(full_path, Reason.IGNORED, 0, detail))
 
     def _note_lessons(self) -> None:

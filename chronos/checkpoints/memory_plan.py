@@ -37,11 +37,13 @@ class StorePlanner:
     """Compare stores by their places: a name may have changed. `places` are those that are known here.
 
     What no capture takes stays where it is, so that a place that holds nothing else counts as one where nothing is.
+    What is at the paths of `code` is asked for as code.
     """
 
     def __init__(
-        self, present: Capture, places: Iterable[StorePlace], options: Options, plan: Plan, pool: PoolReader
-    ) -> None:
+        self, present: Capture, places: Iterable[StorePlace], options: Options, plan: Plan, pool: PoolReader,
+        code: Container[TreePath] = (),
+    ) -> None:  # fmt: skip
         self._root = present.repositories[b""].root
         self._state = present.state
         self._present = {part.record.path: part for part in present.state.memory.values()}
@@ -49,6 +51,7 @@ class StorePlanner:
         self._places = {place.path: place for place in places}
         self._options = options
         self._plan = plan
+        self._code = code
 
     def towards(self, target: State, seen_by: SeenBy) -> tuple[StoreChange, ...]:
         """Return the changes that give every store what `target` has; `seen_by` asks what its capture looked at.
@@ -85,7 +88,7 @@ class StorePlanner:
 
     def _restore(self, part: MemoryState, target: State) -> StoreChange | None:
         record = part.record
-        if not self._options.covers_store(record.name, record.path):
+        if not self._covers(record.name, record.path):
             return None
         before, after = self._now(record.path), StoreSide.of(record)
         if held_identity(before) == held_identity(after) or not self._may_change(record.path, after):
@@ -99,9 +102,12 @@ class StorePlanner:
             self._plan.warnings.append(f"memory store {name} would not hold still when the checkpoint was taken")
         return StoreChange(record.name, record.path, before, after)
 
+    def _covers(self, name: str, path: str) -> bool:
+        return unescape(path) in self._code or self._options.covers_store(name, path)
+
     def _is_divided(self, path: str, part: MemoryState, others: Mapping[str, MemoryState]) -> bool:
         other = next((other for other in others if overlap(path, other)), None)
-        if other is None or not self._options.covers_store(part.record.name, path):
+        if other is None or not self._covers(part.record.name, path):
             return False
         self._keep(
             path, f"{display(other)} was a memory store of its own then or is now; `chrono memory extract` gives it"
@@ -122,13 +128,13 @@ class StorePlanner:
             if not place.is_found or path in wanted or path in self._present:
                 continue
             row, before = _find_row(self._state, path), _find_row(target, path)
-            if row is not None and before is None and self._options.covers_store(place.name, path):
+            if row is not None and before is None and self._covers(place.name, path):
                 self._keep(path, f"not captured: {row.detail or row.reason.value}")
 
     def _remove(self, part: MemoryState, target: State, seen_by: SeenBy) -> StoreChange | None:
         """A store that came later goes when the target's capture would have found it, and nobody declared it."""
         record = part.record
-        if not self._options.covers_store(record.name, record.path) or held_identity(StoreSide.of(record)) is None:
+        if not self._covers(record.name, record.path) or held_identity(StoreSide.of(record)) is None:
             return None
         path = unescape(record.path)
         row, is_looked_at = target.is_left_out(path), is_inside(path, FOUND_FOLDER.encode())

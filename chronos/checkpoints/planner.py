@@ -32,7 +32,7 @@ from chronos.checkpoints.sides import (
     side_on_disk,
 )
 from chronos.checkpoints.states import ComponentState, State
-from chronos.files import PathKind, SafeRoot, TreePath, display, is_inside
+from chronos.files import SMALLEST_PAGE_BYTES, PathKind, SafeRoot, TreePath, display, is_inside
 from chronos.git import Repository, diff_trees, find_ref, list_tree
 from chronos.memory import FOUND_FOLDER
 from chronos.pool import ContentSink, PoolReader
@@ -163,7 +163,7 @@ class Planner:
         found: set[TreePath] = set()
         for path, wanted in self._target.components.items():
             present = self._present.state.components.get(path)
-            found |= _different(wanted, present)
+            found |= wanted.list_differing(present)
             repository = self.repositories.get(path)
             if repository is None or (wanted.base is None and (present is None or present.base is None)):
                 continue
@@ -176,7 +176,7 @@ class Planner:
                 found |= {wanted.from_root(own) for own in wanted.skipped ^ present.skipped}
         for path, present in self._present.state.components.items():
             if path in self._target.components:
-                found |= _different(present, self._target.components[path])
+                found |= present.list_differing(self._target.components[path])
             else:
                 self.plan.kept.append(Kept(path + b"/", "a repository that came after the checkpoint"))
         rows = (*self._present.state.uncaptured(), *self._target.uncaptured())
@@ -220,12 +220,6 @@ class Planner:
         now = f"refs/heads/{present.branch}" if present.branch else None
         tip = find_ref(self._root, branch) if branch else None
         return HeadChange(now, present.head, branch, wanted.head, branch, tip, wanted.head if branch else None)
-
-
-def _different(component: ComponentState, other: ComponentState | None) -> set[TreePath]:
-    """Return the paths from the root of the entries that another state of the component does not have like that."""
-    known = other.entries if other is not None else {}
-    return {component.from_root(own) for own, entry in component.entries.items() if known.get(own) != entry}
 
 
 class Judge:
@@ -317,7 +311,7 @@ def drop_blocked(changes: list[Change], root: Path, plan: Plan, links: Sequence[
         for change in changes:
             blocker = None
             if change.after.kind is not SideKind.ABSENT and change.before.kind is SideKind.ABSENT:
-                blocker = _find_blocker(tree, change.path, cleared)
+                blocker = _find_blocker(tree, change.path, cleared) or _find_log(tree, change, cleared)
             if blocker is None:
                 possible.append(change)
             else:
@@ -341,6 +335,18 @@ def _find_blocker(tree: SafeRoot, path: TreePath, cleared: set[TreePath]) -> Tre
     if stat.kind is not PathKind.FOLDER:
         return path
     return _first_uncleared(tree, path, cleared)
+
+
+def _find_log(tree: SafeRoot, change: Change, cleared: set[TreePath]) -> TreePath | None:
+    """Return the log of a lost database that SQLite would play into the one that comes to stand there, or None."""
+    size = change.after.content.size if change.after.content is not None else 0
+    if not size or size % SMALLEST_PAGE_BYTES:
+        return None
+    for path in (change.path + ending for ending in (b"-wal", b"-journal")):
+        stat = tree.find_stat(path)
+        if stat is not None and stat.size and path not in cleared:
+            return path
+    return None
 
 
 def _first_uncleared(tree: SafeRoot, folder: TreePath, cleared: set[TreePath]) -> TreePath | None:

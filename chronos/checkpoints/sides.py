@@ -19,6 +19,7 @@ from chronos.git import (
     BlobReader,
     Repository,
     TreeEntry,
+    diff_trees,
     find_ref,
     find_tree_entries,
     has_tree_path,
@@ -200,6 +201,20 @@ def clean_content(tree: SafeRoot, path: TreePath, oid: str) -> Content | None:
     except OSError:
         return None
     return HashingSink().add_bytes(data) if hash_blob(object_format_of(oid), [data]) == oid else None
+
+
+def list_differing(old: State, new: State, repositories: dict[TreePath, Repository]) -> set[TreePath]:
+    """Return the paths from the root at which the code of two states may differ, of the repositories that both have.
+
+    Where the base of one is gone, only what was captured counts.
+    """
+    sides, found = (Sides(old, repositories), Sides(new, repositories)), set[TreePath]()
+    for path in old.components.keys() & new.components.keys():
+        one, other = old.components[path], new.components[path]
+        found |= one.list_differing(other) | other.list_differing(one)
+        if one.base != other.base and all(side.can_read_base(path) for side in sides):
+            found |= {one.from_root(name) for name in diff_trees(repositories[path], one.base, other.base)}
+    return found
 
 
 def absorbed_repositories(state: State, known: Mapping[TreePath, Repository]) -> dict[TreePath, Repository]:

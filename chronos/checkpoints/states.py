@@ -53,6 +53,11 @@ class ComponentState(msgspec.Struct):
         """Turn a path from the root into one of this component."""
         return path[len(self.path) + 1 :] if self.path else path
 
+    def list_differing(self, other: ComponentState | None) -> set[TreePath]:
+        """Return the paths from the root of the entries that another state of the component does not have like that."""
+        known = other.entries if other is not None else {}
+        return {self.from_root(own) for own, entry in self.entries.items() if known.get(own) != entry}
+
 
 class MemoryState(msgspec.Struct, frozen=True):
     """One memory store of a state: what the checkpoint says of it, and its files."""

@@ -6,8 +6,8 @@ Everything that other rooms read from a store (manifests, lists, contents) comes
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
 from itertools import count
 from pathlib import Path
 
@@ -202,6 +202,12 @@ class Store:
             return
         with locks.hold(self.layout.index_lock(key), timeout_s=self.config.lock_timeout_s):
             yield self.layout.indexes / key
+
+    @contextmanager
+    def temporary_folders(self) -> Iterator[Callable[[], Path]]:
+        """Give what makes scratch folders, each as `temporary_folder` does."""
+        with ExitStack() as stack:
+            yield lambda: stack.enter_context(self.temporary_folder())
 
     @contextmanager
     def temporary_folder(self, name: str = "") -> Iterator[Path]:

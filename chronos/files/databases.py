@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 SQLITE_MAGIC = b"SQLite format 3\0"
-# Every page size is a multiple of it, so that a file of another length is no database.
+# Every page size is a multiple of it, so a file of another length is no whole database.
 SMALLEST_PAGE_BYTES = 512
 # The version with which a `-shm` file begins, in either byte order (https://www.sqlite.org/walformat.html, 2.1).
 _LOCKED = (SQLITE_MAGIC, b"\x18\xe2\x2d\x00", b"\x00\x2d\xe2\x18")

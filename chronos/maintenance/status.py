@@ -7,9 +7,18 @@ from pathlib import Path
 import msgspec
 
 from chronos.catalog import CheckpointRow
-from chronos.checkpoints import Difference, ReceiptRow, StateDiff, StorePair, capture_in_memory, list_changed_stores
+from chronos.checkpoints import (
+    Difference,
+    ReceiptRow,
+    StateDiff,
+    StorePair,
+    capture_in_memory,
+    list_changed_stores,
+    with_code_databases,
+)
 from chronos.files import SafeRoot
 from chronos.operations import Workspace, build_stack, list_unfinished, read_operations
+from chronos.pool import HashingSink
 
 
 class StatusReport(msgspec.Struct, frozen=True):
@@ -41,12 +50,17 @@ def report_status(workspace: Workspace) -> StatusReport:
     capture = capture_in_memory(store, workspace.repository, workspace.policy())
     changed: tuple[Difference, ...] = ()
     warnings = list(capture.state.warnings)
-    old = store.read_checkpoint(newest) if newest is not None else None
-    if old is not None:
+    stores: tuple[StorePair, ...] = ()
+    if newest is not None:
+        old = store.read_checkpoint(newest)
         with SafeRoot(workspace.root) as tree, store.temporary_folder() as scratch:
             found = StateDiff(old, capture.state, capture.repositories, store.pool, tree, scratch)
             changed = tuple(found.differences())
             warnings += found.warnings()
+        with store.temporary_folders() as make_scratch:
+            both = (old, capture.state)
+            states = with_code_databases(both, capture.repositories, store.pool, make_scratch, HashingSink())
+            stores = tuple(list_changed_stores(*states))
     stack = build_stack(read_operations(store, workspace.timeline))
     return StatusReport(
         workspace.root,
@@ -54,7 +68,7 @@ def report_status(workspace: Workspace) -> StatusReport:
         workspace.timeline,
         newest,
         changed,
-        tuple(list_changed_stores(old, capture.state)) if old is not None else (),
+        stores,
         tuple(capture.state.receipt),
         tuple(warnings),
         stack.undoable[-1].summary if stack.undoable else None,

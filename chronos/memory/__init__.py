@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from chronos.memory.finding import FOUND_FOLDER
     from chronos.memory.kinds import (
         COMPANION_ENDINGS,
+        DATABASE_ENDINGS,
         CaptureWork,
         LeftOut,
         MemoryFile,
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "COMPANION_ENDINGS",
+    "DATABASE_ENDINGS",
     "FOUND_FOLDER",
     "CaptureWork",
     "LeftOut",

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from chronos.files import SMALLEST_PAGE_BYTES, holds_database
-from chronos.memory.kinds import CaptureWork, ReplaceWork, StoreState, TableDifference, TableSummary
+from chronos.memory.kinds import DATABASE_ENDINGS, CaptureWork, ReplaceWork, StoreState, TableDifference, TableSummary
 from chronos.memory.sqlite_capture import capture
 from chronos.memory.sqlite_files import INDEX, JOURNAL, NAME, WAL, numbers_at
 from chronos.pool import Content
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from chronos.memory.store_merge import MergeWork, StoreMerge
 
 _COPY_NAME = "database.sqlite"
-_SUFFIXES = (".db", ".db3", ".sqlite", ".sqlite3", ".s3db", ".sl3")
 
 
 class SqliteKind:
@@ -37,7 +36,7 @@ class SqliteKind:
         """See MemoryKind. An empty file is a database when its name says so."""
         size = _file_size(place)
         if not size:
-            return size == 0 and place.name.lower().endswith(_SUFFIXES)
+            return size == 0 and os.fsencode(place.name).lower().endswith(DATABASE_ENDINGS)
         return size % SMALLEST_PAGE_BYTES == 0 and holds_database(os.fsencode(_real(place)))
 
     def companions(self, place: Path) -> list[Path]:

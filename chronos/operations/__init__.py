@@ -50,16 +50,15 @@ if TYPE_CHECKING:
         restore_into,
     )
     from chronos.operations.memory import (
-        StoreDifference,
         StoreReport,
         add_store,
-        diff_stores,
         extract_store,
         list_stores,
         places_of,
         remove_store,
         write_store,
     )
+    from chronos.operations.memory_diff import StoreDifference, diff_stores
     from chronos.operations.new_folder import check_outside
     from chronos.operations.opening import OpenPlace
     from chronos.operations.restoring import plan_restore, plan_towards, restore
@@ -234,9 +233,9 @@ _HOMES = {
     "new_operation_id": "log", "read_operations": "log", "stamp": "log", "TreeMove": "log",
     "find_repositories": "looking", "open_diff": "looking", "open_repositories": "looking",
     "restore_into": "looking",
-    "StoreDifference": "memory", "StoreReport": "memory", "add_store": "memory", "diff_stores": "memory",
-    "extract_store": "memory", "list_stores": "memory", "places_of": "memory", "remove_store": "memory",
-    "write_store": "memory",
+    "StoreReport": "memory", "add_store": "memory", "extract_store": "memory", "list_stores": "memory",
+    "places_of": "memory", "remove_store": "memory", "write_store": "memory",
+    "StoreDifference": "memory_diff", "diff_stores": "memory_diff",
     "check_outside": "new_folder",
     "OpenPlace": "opening",
     "plan_restore": "restoring", "plan_towards": "restoring", "restore": "restoring",

@@ -99,7 +99,7 @@ def _write_stores(workspace: Workspace, state: State, target: Path, folders: tup
         place, draft = place_of(target, part.record.path), target / ".chronos-store.tmp"
         place.parent.mkdir(parents=True, exist_ok=True)
         draft.mkdir()
-        os.rename(write_store(workspace.store, part, draft), place)
+        os.rename(write_store(workspace.store.pool, part, draft), place)
         remove_tree(draft)
     return sum(part.record.is_inside for part in wanted)
 

@@ -1,4 +1,4 @@
-"""Memory stores as people ask for them: what is covered, how stores differ, plain copies; and what a restore needs."""
+"""Memory stores as people ask for them: what is covered, plain copies; and what a restore needs."""
 
 from __future__ import annotations
 
@@ -15,11 +15,9 @@ from chronos.checkpoints import (
     State,
     Store,
     StoreChange,
-    StorePair,
     StoreSide,
     capture_in_memory,
     decode_rows,
-    list_changed_stores,
 )
 from chronos.errors import BadPathError, ChronosError, RefusedError, UnknownStoreError, UnreadableStoreError
 from chronos.files import display, translate_os_errors, unescape
@@ -27,7 +25,6 @@ from chronos.memory import (
     MemoryFile,
     StorePlace,
     StoreState,
-    TableDifference,
     TableSummary,
     declare,
     get_kind,
@@ -38,8 +35,7 @@ from chronos.memory import (
 )
 from chronos.operations.new_folder import new_folder
 from chronos.operations.workspace import Workspace
-
-_COMPARE_LIMIT_S = 60.0
+from chronos.pool import PoolReader
 
 
 class StoreReport(msgspec.Struct, frozen=True):
@@ -52,17 +48,6 @@ class StoreReport(msgspec.Struct, frozen=True):
     size: int
     notes: tuple[str, ...] = ()
     tables: tuple[TableSummary, ...] | None = None
-
-
-class StoreDifference(msgspec.Struct, frozen=True):
-    """How one memory store differs. `status` is A, M or D; `tables` is empty for what came or went as a whole."""
-
-    name: str
-    kind: str
-    path: str
-    status: str
-    tables: tuple[TableDifference, ...] = ()
-    notes: tuple[str, ...] = ()
 
 
 def list_stores(workspace: Workspace, *, tables: bool = False) -> list[StoreReport]:
@@ -130,47 +115,8 @@ def extract_store(workspace: Workspace, row: CheckpointRow, name: str, folder: P
     state = workspace.store.read_checkpoint(row)
     check_stores(state, Options(stores=(name,)))
     with new_folder(workspace, folder) as scratch:
-        written = write_store(workspace.store, state.memory[name], scratch).relative_to(scratch)
+        written = write_store(workspace.store.pool, state.memory[name], scratch).relative_to(scratch)
     return Path(os.path.abspath(folder)) / written
-
-
-def diff_stores(
-    workspace: Workspace, old: CheckpointRow, new: CheckpointRow | None, *, tables: bool = True
-) -> list[StoreDifference]:
-    """Return how the memory stores of `new` (or of now) differ from those of `old`, with `tables` table by table."""
-    before = workspace.store.read_checkpoint(old)
-    if new is not None:
-        after = workspace.store.read_checkpoint(new)
-    else:
-        policy = workspace.policy(stores=places_of(workspace, before))
-        after = capture_in_memory(workspace.store, workspace.repository, policy).state
-    pairs = list_changed_stores(before, after)
-    return [_compare(workspace, pair, is_live=new is None, tables=tables) for pair in pairs]
-
-
-def _compare(workspace: Workspace, pair: StorePair, *, is_live: bool, tables: bool) -> StoreDifference:
-    record, old, new = pair.record, pair.old, pair.new
-    found = StoreDifference(record.name, record.kind, record.path, pair.status)
-    if old is None or new is None or not tables:
-        return found
-    if old.record.kind != record.kind:
-        return msgspec.structs.replace(found, notes=(f"it was of kind {old.record.kind}",))
-    with workspace.store.temporary_folder() as scratch:
-        before = write_store(workspace.store, old, _folder(scratch, "old"))
-        live = workspace.place_of(record.path)
-        after = live if is_live else write_store(workspace.store, new, _folder(scratch, "new"))
-        try:
-            compared = get_kind(record.kind).compare(before, after, limit_s=_COMPARE_LIMIT_S)
-        except UnreadableStoreError as cause:
-            return msgspec.structs.replace(found, notes=(cause.message,))
-    return msgspec.structs.replace(found, tables=tuple(compared))
-
-
-def _folder(scratch: Path, name: str) -> Path:
-    folder = scratch / name
-    with translate_os_errors(f"cannot write in {scratch}"):
-        folder.mkdir()
-    return folder
 
 
 def _summarise(workspace: Workspace, part: MemoryState) -> tuple[TableSummary, ...] | None:
@@ -181,12 +127,12 @@ def _summarise(workspace: Workspace, part: MemoryState) -> tuple[TableSummary, .
         return None
 
 
-def write_store(store: Store, part: MemoryState, folder: Path) -> Path:
+def write_store(pool: PoolReader, part: MemoryState, folder: Path) -> Path:
     """Write a plain copy of a store into the empty `folder`; return its place. Raises IntegrityError, StorageError."""
     record = part.record
     state = StoreState(record.kind, record.identity, list(part.files), facts=dict(record.facts))
     with translate_os_errors(f"cannot write {folder}"):
-        return get_kind(record.kind).write_out(folder, state, store.pool.iter_content)
+        return get_kind(record.kind).write_out(folder, state, pool.iter_content)
 
 
 # what restore, undo and redo need

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from functools import partial
-from pathlib import Path
 
 import msgspec
 
@@ -18,8 +16,10 @@ from chronos.checkpoints import (
     State,
     StorePlanner,
     capture_in_memory,
+    find_live_databases,
     with_code_databases,
 )
+from chronos.files import TreePath
 from chronos.operations.effects import effects_since
 from chronos.operations.executing import Outcome, Prepared, Task, execute
 from chronos.operations.including import list_held_ignored
@@ -71,19 +71,22 @@ def plan_towards(
 ) -> tuple[Plan, Planner]:
     """Return the plan that gives the tree and its memory stores `state`, from a capture of what is there now."""
     store = workspace.store
-    with ExitStack() as stack:
+    with store.temporary_folders() as make_scratch:
 
-        def make_scratch() -> Path:
-            return stack.enter_context(store.temporary_folder())
+        def make_plan(databases: frozenset[TreePath]) -> tuple[Plan, Planner]:
+            target, now = with_code_databases(
+                (state, present.state), present.repositories, store.pool, make_scratch, sink or HashingSink(), databases
+            )
+            seen = msgspec.structs.replace(present, state=now)
+            planner = Planner(target, seen, options, store.pool, make_scratch, sink)
+            plan = planner.restore()
+            stores = StorePlanner(seen, workspace.places(), options, plan, store.pool, databases)
+            plan.change_set = msgspec.structs.replace(plan.change_set, stores=stores.towards(target, planner))
+            return plan, planner
 
-        state, _ = with_code_databases(
-            (state, present.state), present.repositories, store.pool, make_scratch, sink or HashingSink()
-        )
-        planner = Planner(state, present, options, store.pool, make_scratch, sink)
-        plan = planner.restore()
-        stores = StorePlanner(present, workspace.places(), options, plan, store.pool).towards(state, planner)
-        plan.change_set = msgspec.structs.replace(plan.change_set, stores=stores)
-        return plan, planner
+        plan, planner = make_plan(frozenset())
+        databases = find_live_databases(workspace.root, (change.path for change in plan.change_set.changes))
+        return make_plan(databases) if databases else (plan, planner)
 
 
 def _prepare_restore(

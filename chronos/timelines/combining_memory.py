@@ -149,7 +149,7 @@ class StoreCombiner:
         return MergedText(by_keys, True) if by_keys is not None else by_lines
 
     def _copy(self, part: MemoryState | None, folder: Path) -> Path | None:
-        return write_store(self._workspace.store, part, self._folder(folder)) if part is not None else None
+        return write_store(self._workspace.store.pool, part, self._folder(folder)) if part is not None else None
 
     def _folder(self, folder: Path) -> Path:
         with translate_os_errors(f"cannot write in {folder.parent}"):

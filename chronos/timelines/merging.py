@@ -18,7 +18,7 @@ import msgspec
 
 from chronos import checkpoints, operations, timelines
 from chronos.catalog import CheckpointRow
-from chronos.checkpoints import UNCAPTURED, CheckpointMove, EntryKind, Options, Trigger
+from chronos.checkpoints import UNCAPTURED, CheckpointMove, EntryKind, Options, SideKind, Trigger
 from chronos.errors import ChangedMeanwhileError, NoCommonCheckpointError, StateError, UsageError
 from chronos.files import TreePath, display, to_text
 from chronos.merging import Choice, Conflict, ConflictKind, Resolution, Resolver, Strategy
@@ -30,6 +30,7 @@ from chronos.timelines.pending import PendingMerge, drop_pending, new_pending, r
 if TYPE_CHECKING:
     from chronos.checkpoints import Capture, Plan, State
     from chronos.operations import Outcome
+    from chronos.pool import ContentSink
     from chronos.timelines.combining import Combined
     from chronos.timelines.combining_memory import StoreResult
 
@@ -153,8 +154,7 @@ def _carry_out(
         pending = read_pending(store, workspace.timeline)
         record = new_pending(job.summary, job.command, job.base.checkpoint_id, job.theirs.checkpoint_id, pending)
         asked = _Asked(record.resolutions, request.resolve)
-        combined, present = _combine(workspace, request, present, base, theirs, asked)
-        plan = _plan(workspace, request, present, combined)
+        combined, present, plan = _combine(workspace, request, present, base, theirs, asked)
         combined.conflicts += _find_held(request, plan, combined, present, asked)
         plan.made_of = _identity_of(job, request, present, asked)
         found = _outcome_of(workspace, job, plan, combined)
@@ -204,8 +204,12 @@ def _hold_present(workspace: Workspace) -> tuple[Capture, CheckpointRow]:
 
 def _combine(
     workspace: Workspace, request: MergeRequest, present: Capture, base: State, theirs: State, asked: _Asked
-) -> tuple[Combined, Capture]:
-    """Bring the states together. The present comes back with the databases that another state has as stores."""
+) -> tuple[Combined, Capture, Plan]:
+    """Bring the states together, and plan what puts that in place.
+
+    The present comes back with those databases as stores that another state has so, or which the code of theirs would
+    replace: what programs have open is never replaced as a file.
+    """
     store, numbers = workspace.store, count()
     spend = checkpoints.Allowance(store.catalog, store.layout, store.config).spend
     with store.temporary_folder() as scratch:
@@ -217,16 +221,28 @@ def _combine(
 
         with _keeping(workspace, make_scratch(), spend) as writer:
             base, ours, theirs = checkpoints.with_code_databases(
-                (base, present.state, theirs), present.repositories, store.pool, make_scratch, writer
-            )
+                (base, present.state, theirs), present.repositories, store.pool, make_scratch, writer,
+                _find_replaced(workspace, present, base, theirs),
+            )  # fmt: skip
         present = msgspec.structs.replace(present, state=ours)
         with _keeping(workspace, make_scratch(), spend) as writer:
             combined = timelines.Combiner(
                 workspace, base, theirs, present, writer, strategy=request.strategy, resolve=asked,
                 options=request.options,
             ).combine(make_scratch())  # fmt: skip
-    store.refresh()
-    return combined, present
+        store.refresh()
+        with _keeping(workspace, make_scratch(), spend) as writer:
+            plan = _plan(workspace, request, present, combined, writer)
+    return combined, present, plan
+
+
+def _find_replaced(workspace: Workspace, present: Capture, base: State, theirs: State) -> list[TreePath]:
+    """Return the databases in the tree that the code of theirs has other bytes for."""
+    changed = checkpoints.list_differing(base, theirs, present.repositories)
+    found = sorted(checkpoints.find_live_databases(workspace.root, sorted(changed)))
+    sides = checkpoints.Sides(theirs, present.repositories)
+    sides.load(found)
+    return [path for path in found if sides.find(path).kind is not SideKind.ABSENT]
 
 
 @contextmanager
@@ -249,9 +265,11 @@ def _keeping(workspace: Workspace, packs: Path, spend: Callable[[int], None]) ->
         writer.abandon()
 
 
-def _plan(workspace: Workspace, request: MergeRequest, present: Capture, combined: Combined) -> Plan:
+def _plan(
+    workspace: Workspace, request: MergeRequest, present: Capture, combined: Combined, sink: ContentSink
+) -> Plan:  # fmt: skip
     """Return the plan that puts the combined state into the tree; of what stays only what was to change is said."""
-    plan, _ = operations.plan_towards(workspace, combined.state, _plain(request.options), present, HashingSink())
+    plan, _ = operations.plan_towards(workspace, combined.state, _plain(request.options), present, sink)
     wanted = combined.paths | {part.record.path.encode() for part in combined.state.memory.values()}
     plan.kept = [row for row in plan.kept if row.path in wanted]
     plan.warnings = [*plan.warnings, *combined.notes]

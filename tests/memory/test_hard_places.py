@@ -1,4 +1,4 @@
-"""Memory stores in hard places: committed databases, places in one another, links, changed kinds, hostile paths."""
+"""Memory stores in hard places: places in one another, links, changed kinds, hostile paths."""
 
 from __future__ import annotations
 
@@ -19,26 +19,6 @@ from tests.support.roundtrip import kept_paths, receipt_of
 
 def places_of(repo: RepoBuilder, checkpoint: str) -> set[str]:
     return {record.path for record in repo.engine().show_checkpoint(checkpoint).memory}
-
-
-def test_a_committed_database_goes_back_and_forth_between_commits(repo: RepoBuilder) -> None:
-    make_notes(repo.path("app.db"))
-    repo.commit()
-    engine = repo.engine()
-    first = engine.create_checkpoint("first")
-    add_notes(repo.path("app.db"), "committed")
-    repo.commit()
-    engine.restore_checkpoint(first)
-    assert len(read_notes(repo.path("app.db"))) == 20
-    engine.undo()
-    assert read_notes(repo.path("app.db"))[-1] == "committed"
-    repo.remove("app.db")
-    repo.commit()
-    engine.restore_checkpoint(first)
-    assert len(read_notes(repo.path("app.db"))) == 20
-    engine.undo()
-    assert not repo.exists("app.db")
-    assert engine.status().interrupted == 0
 
 
 def test_a_folder_of_files_that_got_a_database_comes_back_and_can_be_undone(repo: RepoBuilder) -> None:

@@ -397,8 +397,7 @@ def test_a_committed_database_is_merged_by_rows(
         set_fact(pair.here.path("app.db"), 1, "changed here")
     before = read_facts(pair.here.path("app.db"))
     plan = pair.engine.plan_merge_timeline("exp")
-    if is_committed_there and not is_changed_here:
-        assert not plan.stores, "then it is a file of the code on both sides, which git merges"
+    assert set(plan.stores) == {"app.db"}
     assert pair.engine.merge_timeline("exp", plan_id=plan.plan.plan_id).is_done
     assert read_facts(pair.here.path("app.db")) == {**before, 2: "changed there"}
     assert pair.engine.merge_timeline("exp").outcome is None, "there is nothing left to merge"
@@ -406,3 +405,44 @@ def test_a_committed_database_is_merged_by_rows(
     assert read_facts(pair.here.path("app.db")) == before
     pair.engine.redo()
     assert read_facts(pair.here.path("app.db")) == {**before, 2: "changed there"}
+
+
+def test_databases_that_both_sides_committed_are_merged_by_rows(repo: RepoBuilder) -> None:
+    make_facts(repo.path("app.db"), BOTH)
+    repo.commit()
+    pair = Pair(repo)
+    set_fact(pair.there.path("app.db"), 2, "there")
+    pair.there.commit()
+    set_fact(pair.here.path("app.db"), 1, "here")
+    pair.here.commit()
+    with closing(sqlite3.connect(pair.here.path("app.db"))) as program:
+        assert dict(program.execute("SELECT id, body FROM facts")) == {**BOTH, 1: "here"}
+        assert pair.engine.merge_timeline("exp").is_done
+        assert dict(program.execute("SELECT id, body FROM facts")) == {**BOTH, 1: "here", 2: "there"}
+    assert pair.engine.merge_timeline("exp").outcome is None, "there is nothing left to merge"
+    pair.engine.undo()
+    assert read_facts(pair.here.path("app.db")) == {**BOTH, 1: "here"}
+
+
+def test_a_committed_database_is_text_when_the_other_side_made_it_text(repo: RepoBuilder) -> None:
+    make_facts(repo.path("app.db"), BOTH)
+    repo.commit()
+    pair = Pair(repo)
+    pair.there.write("app.db", "no database any more\n")
+    pair.there.commit()
+    assert pair.engine.merge_timeline("exp").is_done
+    assert pair.here.read("app.db") == b"no database any more\n"
+    pair.engine.undo()
+    assert read_facts(pair.here.path("app.db")) == BOTH
+
+
+def test_a_committed_database_that_a_commit_of_the_other_side_deleted_goes(repo: RepoBuilder) -> None:
+    make_facts(repo.path("app.db"), BOTH)
+    repo.commit()
+    pair = Pair(repo)
+    pair.there.remove("app.db")
+    pair.there.commit()
+    assert pair.engine.merge_timeline("exp").is_done
+    assert not pair.here.exists("app.db")
+    pair.engine.undo()
+    assert read_facts(pair.here.path("app.db")) == BOTH

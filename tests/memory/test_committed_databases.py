@@ -1,0 +1,215 @@
+"""Committed databases: files of the code while nothing in them changes, and replaced as databases all the same.
+
+A program that has one open must be able to go on with it, and what it commits in that moment must be there afterwards.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from chronos.errors import StoreInUseError
+from tests.support import RepoBuilder
+from tests.support.databases import add_notes, make_notes, read_notes
+
+DB = "app.db"
+# Says when it has the database open, and runs each line that it is given as SQL.
+_PROGRAM = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=20)
+connection.execute("SELECT count(*) FROM notes").fetchone()
+print("open", flush=True)
+for line in sys.stdin:
+    try:
+        connection.execute(line)
+        print("done", flush=True)
+    except sqlite3.Error as cause:
+        print(cause, flush=True)
+"""
+
+
+class Program:
+    """Another process that has a database open."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+        assert self.answer() == "open"
+
+    def run(self, sql: str) -> str:
+        assert self._process.stdin is not None
+        self._process.stdin.write(sql + "\n")
+        self._process.stdin.flush()
+        return self.answer()
+
+    def answer(self) -> str:
+        assert self._process.stdout is not None
+        return self._process.stdout.readline().strip()
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Program]:
+    command = [sys.executable, "-c", _PROGRAM, str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield Program(process)
+        finally:
+            process.kill()
+
+
+@pytest.fixture(params=["delete", "wal"])
+def commits(repo: RepoBuilder, request: pytest.FixtureRequest) -> tuple[str, str]:
+    """Two checkpoints, of two commits with a database of 20 and 21 notes; the second is what is there now."""
+    make_notes(repo.path(DB), journal=request.param)
+    repo.write("a.txt", "one\n")
+    repo.commit()
+    first = repo.engine().create_checkpoint("first")
+    add_notes(repo.path(DB), "second")
+    repo.write("a.txt", "two\n")
+    repo.commit()
+    return first, repo.engine().create_checkpoint("second")
+
+
+def test_a_committed_database_goes_back_and_forth_between_commits(repo: RepoBuilder) -> None:
+    make_notes(repo.path("app.db"))
+    repo.commit()
+    engine = repo.engine()
+    first = engine.create_checkpoint("first")
+    add_notes(repo.path("app.db"), "committed")
+    repo.commit()
+    engine.restore_checkpoint(first)
+    assert len(read_notes(repo.path("app.db"))) == 20
+    engine.undo()
+    assert read_notes(repo.path("app.db"))[-1] == "committed"
+    repo.remove("app.db")
+    repo.commit()
+    engine.restore_checkpoint(first)
+    assert len(read_notes(repo.path("app.db"))) == 20
+    engine.undo()
+    assert not repo.exists("app.db")
+    assert engine.status().interrupted == 0
+
+
+def test_a_program_goes_on_with_a_committed_database_that_was_restored(
+    repo: RepoBuilder, commits: tuple[str, str]
+) -> None:
+    engine = repo.engine()
+    with opened(repo.path(DB)) as program:
+        for go_back, count in (
+            (lambda: engine.restore_checkpoint(commits[0]), 20),
+            (lambda: engine.undo(), 21),
+            (lambda: engine.redo(), 20),
+            (lambda: engine.restore_checkpoint(commits[1]), 21),
+        ):
+            assert go_back().kept == ()
+            assert len(read_notes(repo.path(DB))) == count
+            assert repo.read("a.txt") == (b"one\n" if count == 20 else b"two\n")
+        assert program.run("INSERT INTO notes (body) VALUES ('after')") == "done"
+        assert program.run("UPDATE totals SET notes = notes + 1") == "done"
+    assert read_notes(repo.path(DB))[-2:] == ["second", "after"]
+
+
+def test_a_committed_database_in_the_middle_of_a_transaction_is_not_replaced(
+    repo: RepoBuilder, commits: tuple[str, str]
+) -> None:
+    with opened(repo.path(DB)) as program:
+        assert program.run("BEGIN IMMEDIATE") == "done"
+        assert program.run("INSERT INTO notes (body) VALUES ('mine')") == "done"
+        with pytest.raises(StoreInUseError):
+            repo.engine(lock_timeout_s=1).restore_checkpoint(commits[0])
+        assert program.run("UPDATE totals SET notes = notes + 1") == "done"
+        assert program.run("COMMIT") == "done"
+    assert read_notes(repo.path(DB))[-2:] == ["second", "mine"]
+    assert repo.read("a.txt") == b"two\n"
+
+
+@pytest.mark.parametrize("parts", [{"code": True}, {"paths": [DB]}])
+def test_a_committed_database_is_code_for_who_asks_for_the_code(
+    repo: RepoBuilder, commits: tuple[str, str], parts: dict[str, object]
+) -> None:
+    options = {"memory": False} if "code" in parts else parts
+    assert repo.engine().restore_checkpoint(commits[0], **options).kept == ()
+    assert len(read_notes(repo.path(DB))) == 20
+    repo.engine().undo()
+    assert len(read_notes(repo.path(DB))) == 21
+
+
+def test_a_committed_database_that_came_later_goes_and_comes_back(repo: RepoBuilder) -> None:
+    repo.write("a.txt", "one\n")
+    repo.commit()
+    engine = repo.engine()
+    before = engine.create_checkpoint("before")
+    make_notes(repo.path(DB))
+    repo.commit()
+    assert engine.restore_checkpoint(before).kept == ()
+    assert not repo.exists(DB)
+    engine.undo()
+    assert len(read_notes(repo.path(DB))) == 20
+
+
+@pytest.mark.parametrize("other", [b"no database\n", b"", b"SQLite format 3\0" + bytes(496)])
+def test_a_committed_database_gives_way_to_what_is_none(repo: RepoBuilder, other: bytes) -> None:
+    repo.write(DB, other)
+    repo.commit()
+    engine = repo.engine()
+    before = engine.create_checkpoint("before")
+    repo.path(DB).unlink()
+    make_notes(repo.path(DB))
+    repo.commit()
+    assert engine.restore_checkpoint(before).kept == ()
+    assert repo.read(DB) == other
+    engine.undo()
+    assert len(read_notes(repo.path(DB))) == 20
+
+
+def test_a_committed_database_does_not_come_back_beside_the_log_of_a_lost_one(repo: RepoBuilder) -> None:
+    repo.write(".gitignore", "*-wal\n*-shm\n")
+    make_notes(repo.path(DB), journal="wal")
+    repo.commit()
+    checkpoint = repo.engine().create_checkpoint("wanted")
+    connection = sqlite3.connect(repo.path(DB), isolation_level=None)
+    connection.execute("INSERT INTO notes (body) VALUES ('lost')")
+    log = repo.read(f"{DB}-wal")
+    connection.close()
+    repo.path(DB).unlink()
+    repo.write(f"{DB}-wal", log)
+    (kept,) = repo.engine().restore_checkpoint(checkpoint).kept
+    assert kept.path == DB.encode() and f"{DB}-wal" in kept.reason
+    assert repo.read(f"{DB}-wal") == log and not repo.exists(DB)
+    repo.path(f"{DB}-wal").unlink()
+    assert repo.engine().restore_checkpoint(checkpoint).kept == ()
+    assert len(read_notes(repo.path(DB))) == 20
+
+
+@pytest.mark.parametrize("tables", [False, True])
+def test_a_database_that_is_committed_in_one_of_two_states_has_changed_and_neither_come_nor_gone(
+    repo: RepoBuilder, tables: bool
+) -> None:
+    make_notes(repo.path(DB))
+    repo.commit()
+    engine = repo.engine()
+    clean = engine.create_checkpoint("clean")
+    add_notes(repo.path(DB), "changed")
+    changed = engine.create_checkpoint("changed")
+    for old, new in ((clean, changed), (clean, None), (changed, clean)):
+        (difference,) = engine.diff_memory(old, new, tables=tables)
+        assert (difference.path, difference.status) == (DB, "M")
+        assert not tables or [table.name for table in difference.tables if table.added or table.changed]
+    assert not engine.diff(clean, changed)
+    repo.commit()
+    assert engine.diff_memory(changed, None, tables=tables) == []
+    assert engine.status().stores == (), "what is as it was when it was committed has not gone"
+
+
+def test_rows_of_a_database_that_was_committed_in_both_states_are_compared(
+    repo: RepoBuilder, commits: tuple[str, str]
+) -> None:
+    engine = repo.engine()
+    (difference,) = engine.diff_memory(*commits)
+    assert {table.name: table.added for table in difference.tables} == {"notes": 1, "totals": 1}
+    assert [row.path for row in engine.diff(*commits)] == [b"a.txt", DB.encode()]
