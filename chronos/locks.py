@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -35,6 +36,21 @@ def hold(path: Path, *, shared: bool = False, timeout_s: float) -> Iterator[None
         yield
     finally:
         os.close(descriptor)
+
+
+def is_unwritten(descriptor: int) -> bool:
+    """Tell whether no process has this file open, or mapped, for writing; False also where that cannot be told.
+
+    Linux grants a read lease only then (fcntl(2), F_SETLEASE), at once, where a look at all processes takes 17 ms.
+    Whoever opens the file in that very moment waits until the lease is given back.
+    """
+    try:
+        fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGURG)  # nobody minds it, and SIGIO would end the process
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    except (OSError, AttributeError):
+        return False
+    return True
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -26,6 +27,9 @@ from chronos.files import TreePath, display
 from chronos.git import Repository, is_inner_repository, open_repository
 from chronos.pool import ContentSink
 
+if TYPE_CHECKING:
+    from chronos.checkpoints.memory_loose import LooseFiles
+
 _ATTEMPTS = 3
 
 
@@ -36,6 +40,7 @@ class Capture(msgspec.Struct):
     components: dict[TreePath, CapturedComponent] = msgspec.field(default_factory=dict)
     stores: dict[str, CapturedStore] = msgspec.field(default_factory=dict)
     store_is_visible: bool = False
+    loose: LooseFiles | None = None
 
     @property
     def repositories(self) -> dict[TreePath, Repository]:
@@ -54,12 +59,20 @@ class Capture(msgspec.Struct):
         return frozenset(name for name, store in self.stores.items() if store.stats[0])
 
     @property
+    def waited_s(self) -> dict[str, float]:
+        """For how long this capture had to wait for the users of each store, by its path."""
+        return {store.memory.record.path: store.waited_s for store in self.stores.values()}
+
+    @property
     def stats(self) -> Iterator[tuple[str, list[StatRow], list[bytes]]]:
         """What the stat cache learns: for each key its new rows, and the paths that it forgets."""
         for component in self.components.values():
             yield component.key, *component.stats
         for store in self.stores.values():
-            yield store.key, *store.stats
+            if any(store.stats):
+                yield store.key, *store.stats
+        if self.loose is not None:
+            yield self.loose.key, *self.loose.changes()
 
 
 def capture_state(
@@ -188,7 +201,7 @@ def _assemble(capture: Capture, memory: MemoryCapture) -> None:
             state.grade = Grade.TORN
             names = [display(part.state.from_root(name)) for name in part.torn]
             state.warnings += [f"torn: {name} kept changing while it was read" for name in names]
-    capture.stores = memory.stores
+    capture.stores, capture.loose = memory.stores, memory.loose
     memory.add_to(state)
     if state.grade is Grade.COMPLETE and any(row.reason in UNCAPTURED for row in state.receipt):
         state.grade = Grade.PARTIAL

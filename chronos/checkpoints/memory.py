@@ -1,7 +1,7 @@
 """Capturing the memory stores of a checkpoint: each as of one instant, all looked at again when the code has been read.
 
-A store whose look has not changed since its last capture costs a few `lstat` calls. What cannot be read becomes a
-receipt row, and never silence.
+A store whose look has not changed since its last capture costs a few `lstat` calls; see `memory_loose` too. What cannot
+be read becomes a receipt row, and never silence.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -23,25 +24,32 @@ from chronos.memory import (
     MemoryKind,
     StorePlace,
     StoreState,
+    Territory,
     free_name,
     get_kind,
-    overlap,
 )
 from chronos.pool import LIST_PROFILE, ContentSink, digest
 from chronos.stat_cache import StatCache
+
+if TYPE_CHECKING:
+    from chronos.checkpoints.memory_loose import LooseFiles
 
 _REASONS = {reason.value: reason for reason in Reason}
 
 
 class CapturedStore(msgspec.Struct):
-    """One memory store as it was read: the rows for the stat cache go under `key`."""
+    """One memory store as it was read: the rows for the stat cache go under `key`.
+
+    `waited_s` says for how long its users had to be waited for, however often it was read.
+    """
 
     place: StorePlace
     kind: MemoryKind
-    state: StoreState
+    looks: tuple[object, ...]
     memory: MemoryState
-    key: str
-    stats: tuple[list[StatRow], list[bytes]]
+    key: str = ""
+    stats: tuple[list[StatRow], list[bytes]] = ([], [])
+    waited_s: float = 0.0
 
 
 class MemoryCapture:
@@ -52,10 +60,12 @@ class MemoryCapture:
         self._policy = policy
         self._sink = sink
         self.places = list(places)
+        self.loose: LooseFiles | None = None
         self.stores: dict[str, CapturedStore] = {}
         self._rows: dict[str, list[ReceiptRow]] = {}
         self._warnings: dict[str, list[str]] = {}
         self._torn: dict[str, str] = {}
+        self._waited_s: dict[str, float] = {}
         self._vanished: set[str] = set()
         self._last = ""
 
@@ -66,15 +76,22 @@ class MemoryCapture:
 
     def add_found(self, paths: Iterable[TreePath]) -> None:
         """Take databases in that the capture of the code came across."""
-        for path in sorted(set(paths)):
+        found = sorted(set(paths))
+        taken = Territory(place.path for place in self.places if place.is_inside and found)
+        for path in found:
             text = to_text(path)
-            if not any(overlap(text, place.path) for place in self.places if place.is_inside):
+            if not taken.overlaps(text):
+                taken.add(text)
                 name = free_name(text, text, {place.name for place in self.places})
                 place = self._policy.root / os.fsdecode(path)
                 self.places.append(StorePlace(name, "sqlite", place, text, is_found=True))
 
     def read(self, places: Sequence[StorePlace] | None = None) -> None:
         """Capture the stores at `places`, or all."""
+        if self.places and self.loose is None:
+            from chronos.checkpoints.memory_loose import LooseFiles  # where nothing is kept in mind, nothing is loaded
+
+            self.loose = LooseFiles(self._store, self._policy.root)
         for place in self.places if places is None else places:
             self._forget(place.name)
             try:
@@ -126,6 +143,8 @@ class MemoryCapture:
                 if not place.is_found:
                     self._warn(place, f"nothing stands at {display(place.path)}")
                 return
+            if self._recall(place, kind, look):
+                return
             if place.is_found and _size_of(place) > self._policy.config.max_capture_bytes:
                 self._leave_out(place, Reason.OVER_LIMIT, "declare it with `chrono memory add` to have it captured")
                 return
@@ -135,27 +154,48 @@ class MemoryCapture:
         except OSError as cause:
             self._leave_out(place, Reason.UNREADABLE, cause.strerror or str(cause))
 
+    def _recall(self, place: StorePlace, kind: MemoryKind, look: tuple[object, ...]) -> bool:
+        """Take a loose file as it was captured last, if it may be taken now and looks as it did."""
+        memory = self.loose.find(place, kind, look) if self.loose is not None else None
+        if memory is None or (place.is_found and memory.record.bytes > self._policy.config.max_capture_bytes):
+            return False
+        if self._policy.refusal(unescape(place.path), memory.record.bytes, included=True) is not None:
+            return False
+        self.stores[place.name] = CapturedStore(place, kind, look, memory)
+        return True
+
     def _take(self, place: StorePlace, kind: MemoryKind) -> None:
         key = stats_key(place.place)
         stats = StatCache(self._store.catalog.stats(key))
-        may_take, timeout_s = refusals(self._policy, place.path), self._store.config.lock_timeout_s
+        waited_s = self._waited_s.get(place.name, 0.0)
+        may_take = refusals(self._policy, place.path)
+        timeout_s = max(0.0, self._store.config.lock_timeout_s - waited_s)
         work = CaptureWork(self._sink, stats, self._store.piece_ids, may_take, timeout_s)
         found = kind.capture(place.place, work)
+        self._waited_s[place.name] = waited_s = waited_s + found.waited_s
         if not found.is_unheld:
             state = keep_state(self._sink, place, found)
-            self.stores[place.name] = CapturedStore(place, kind, found, state, key, stats.changes())
+            self.stores[place.name] = CapturedStore(place, kind, found.looks, state, key, stats.changes(), waited_s)
+            if self.loose is not None and not (found.left_out or found.notes or found.is_torn):
+                self.loose.remember(found.looks, stats, state)
         self._note(place, found)
 
     def _note(self, place: StorePlace, found: StoreState) -> None:
         for row in found.left_out:
             reason = _REASONS.get(row.reason, Reason.UNREADABLE)
             detail = row.detail if row.reason in _REASONS else row.reason
+            if reason is Reason.SECRET and row.path:  # its place is no secret
+                detail = f"a secret in memory store {display(place.name)}"
             path = unescape(place.path) + (b"/" + row.path if row.path else b"")
             self._rows.setdefault(place.name, []).append(ReceiptRow(path, reason, row.size, detail))
         for note in found.notes:
             self._warn(place, note)
         if found.is_torn:
-            self._torn[place.name] = f"torn: memory store {display(place.name)} would not hold still"
+            from chronos.file_users import find_users, name_users  # most stores hold still
+
+            users = [user for user in find_users({place.place, *place.companions()}) if not user.is_self]
+            who = f": {name_users(users)} has it open" if users else ""
+            self._torn[place.name] = f"torn: memory store {display(place.name)} would not hold still{who}"
 
     def _look(self, place: StorePlace) -> tuple[object, ...]:
         if place.refusal:
@@ -169,7 +209,7 @@ class MemoryCapture:
 
     def _seen(self, place: StorePlace) -> tuple[object, ...]:
         part = self.stores.get(place.name)
-        return part.state.looks if part is not None else self._look(place) if self._rows.get(place.name) else ()
+        return part.looks if part is not None else self._look(place) if self._rows.get(place.name) else ()
 
     def _warn(self, place: StorePlace, note: str) -> None:
         self._warnings.setdefault(place.name, []).append(f"memory store {display(place.name)}: {note}")

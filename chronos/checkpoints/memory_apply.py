@@ -1,5 +1,7 @@
 """Replacing memory stores, all or none: they come before the code, and one that cannot be replaced undoes the others.
 
+They go side by side, so that many small ones wait for the disk as often as one (see `chronos.memory.steps`).
+
 May be run again after a crash. What stands at each place is captured (in memory) and compared with both sides first:
 what is `after` already is done, what is `before` or gone is replaced, anything else was written to by somebody.
 """
@@ -7,9 +9,10 @@ what is `after` already is done, what is `before` or gone is replaced, anything 
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TypeAlias
 
 from chronos.checkpoints.changes import StoreChange, StoreSide, held_identity
 from chronos.checkpoints.manifest import check_memory_files, decode_rows
@@ -27,13 +30,18 @@ from chronos.errors import (
     StoreChangedError,
 )
 from chronos.file_users import find_users, name_users
-from chronos.files import display, sync_file_system, translate_os_errors
+from chronos.files import display, remove_tree, translate_os_errors, unescape
 from chronos.memory import (
     CaptureWork,
     MemoryFile,
+    Pause,
     Present,
     ReplaceWork,
+    SteppedKind,
+    Steps,
     StoreState,
+    carry_out,
+    draft_beside,
     get_kind,
     is_allowed,
     is_unsettled,
@@ -46,15 +54,21 @@ from chronos.stat_cache import StatCache
 # How many checked states are remembered for each place, but for the newest.
 _MOST_SOUND = 63
 
+_Numbered: TypeAlias = tuple[int, StoreChange]
+
 
 class StoreApplier:
     """Replace stores under the timeline's lock, with a journal already on disk.
 
     Places out of the root are written to only when `policy` knows them, so that they are declared on this machine.
-    `read` names the stores whose present bytes this operation has read already.
+    `read` names the stores whose present bytes this operation has read already, and `waited_s` says, by path, for how
+    long it has waited for the users of one: all it does with a store waits as long as the settings say, and no longer.
     """
 
-    def __init__(self, store: Store, policy: CapturePolicy, trash: Path, read: Collection[str] = ()) -> None:
+    def __init__(
+        self, store: Store, policy: CapturePolicy, trash: Path, read: Collection[str] = (),
+        waited_s: Mapping[str, float] | None = None,
+    ) -> None:  # fmt: skip
         self._root = policy.root
         self._store = store
         self._policy = policy
@@ -65,6 +79,8 @@ class StoreApplier:
         self.replaced: list[str] = []
         self.kept: list[tuple[str, str]] = []
         self.is_half_done = False
+        self._left_on_way: list[Path] = []
+        self._waited_s = dict(waited_s or {})
 
     def apply(self, changes: Iterable[StoreChange], *, is_resumed: bool = False, way: str = "store") -> None:
         """Make every change, or none. After a crash (`is_resumed`) what was written to since is kept and named.
@@ -75,31 +91,42 @@ class StoreApplier:
         Raises StoreInUseError, StoreChangedError, IntegrityError or StorageError, and then every store is as it was
         unless it `is_half_done`: one could not be taken back either, or can only be carried on.
         """
-        done: list[tuple[int, StoreChange]] = []
+        done: list[_Numbered] = []
+        self._left_on_way = self._unsettled()
         try:
-            for number, change in sorted(enumerate(changes), key=lambda item: item[1].after is not None):
-                if self._apply(way, number, change, is_resumed=is_resumed):
-                    done.append((number, change))
+            self._make(way, enumerate(changes), done, is_resumed=is_resumed)
         except ChronosError as cause:
             if self.is_half_done or self._unsettled():
                 raise self._half_done(cause.message, cause) from cause
-            self._take_back(done, cause)
+            self._take_back(way, done, cause)
             raise
         self.replaced = [change.name for _, change in done]
 
-    def _take_back(self, done: list[tuple[int, StoreChange]], cause: ChronosError) -> None:
+    def _make(self, way: str, changes: Iterable[_Numbered], done: list[_Numbered], *, is_resumed: bool = False) -> None:
+        """Make changes; what was made, and not found so, is added to `done`."""
+        for batch in _batches(self._root, changes):
+
+            def note(made: _Numbered | None) -> None:
+                done.extend([made] if made is not None else [])
+
+            carry_out((self._apply(way, number, change, is_resumed=is_resumed) for number, change in batch), note)
+
+    def _take_back(self, way: str, done: list[_Numbered], cause: ChronosError) -> None:
         try:
-            for number, change in reversed(done):
-                self._apply("store-back", number, change.inverted(), is_resumed=False)
+            self._make("store-back", [(number, change.inverted()) for number, change in reversed(done)], [])
         except ChronosError as failed:
             raise self._half_done(f"{cause.message}; and going back failed: {failed.message}", failed) from failed
+        for number, _ in done:  # both states are held, and one is at its place
+            for ending in ("", "-old", "-again"):
+                remove_tree(self._trash / f"{way}-{number}{ending}")
+                remove_tree(self._trash / f"store-back-{number}{ending}")
 
     def _half_done(self, message: str, cause: ChronosError) -> ChronosError:
         self.is_half_done = True
         kind = StorageError if isinstance(cause, OutsideError) else InterruptedOperationError
         return kind(message, hint=InterruptedOperationError.default_hint)
 
-    def _apply(self, way: str, number: int, change: StoreChange, *, is_resumed: bool) -> bool:
+    def _apply(self, way: str, number: int, change: StoreChange, *, is_resumed: bool) -> Steps[_Numbered | None]:
         place = self._check_place(change)
         with (
             _naming_users(place, change),
@@ -109,21 +136,22 @@ class StoreApplier:
             look, identity = self._now(place, change)
             if identity == held_identity(change.after):
                 if is_resumed and place.parent.is_dir():
-                    sync_file_system(place.parent)  # that may be what failed
-                return False
+                    yield Pause((place.parent,))  # to sync it may be what failed
+                return None
             if identity not in (held_identity(change.before), None):
                 if not is_resumed:
                     raise _changed(change)
                 self.kept.append((change.path, "written to since the plan was made"))
-                return False
+                return None
+            is_known, trash = identity == held_identity(change.before), f"{way}-{number}"
             try:
-                self._replace(place, f"{way}-{number}", change, look, is_known=identity == held_identity(change.before))
+                yield from self._replace(place, trash, change, look, is_known=is_known)
             except (StorageError, OSError):
                 self.is_half_done = self.is_half_done or self._is_made(place, change)
                 raise
             if is_resumed and self._now(place, change)[1] != held_identity(change.after):
                 raise IntegrityError(f"memory store {display(change.name)} is not what it should be after the recovery")
-        return True
+        return number, change
 
     def _is_made(self, place: Path, change: StoreChange) -> bool:
         """Tell whether a change that failed was made all the same: what failed was to make it durable."""
@@ -133,11 +161,12 @@ class StoreApplier:
 
     def _replace(
         self, place: Path, trash: str, change: StoreChange, look: tuple[object, ...], *, is_known: bool
-    ) -> None:
+    ) -> Steps[None]:
         before, after = change.before, change.after
         is_other_kind = before is not None and after is not None and before.kind != after.kind
         if before is not None and (after is None or is_other_kind):
-            self.notes += get_kind(before.kind).replace(place, None, self._work(f"{trash}-old", change, look))
+            work = self._work(f"{trash}-old", change, look)
+            self.notes += yield from self._replacing(before.kind, place, change, None, work)
         if after is None:
             return
         try:
@@ -148,12 +177,24 @@ class StoreApplier:
             work.stats.known |= self._store.catalog.stats(stats_key(place))
             if is_known and before is not None and not is_other_kind:
                 work.present = self._present(before, change.name in self._read)
-            self.notes += get_kind(after.kind).replace(place, self._state(after), work)
+            self.notes += yield from self._replacing(after.kind, place, change, self._state(after), work)
             self._remember(place, after, work)
         except (ChronosError, OSError):
             if before is not None and is_other_kind and not self._is_made(place, change):
                 self._put_back(place, f"{trash}-again", change, before)
             raise
+
+    def _replacing(
+        self, kind: str, place: Path, change: StoreChange, state: StoreState | None, work: ReplaceWork
+    ) -> Steps[list[str]]:
+        """Let a kind replace a place, in steps if it can."""
+        found, left_s = get_kind(kind), work.timeout_s
+        try:
+            if isinstance(found, SteppedKind):
+                return (yield from found.replacing(place, state, work))
+            return found.replace(place, state, work)
+        finally:
+            self._wait(change.path, left_s - work.timeout_s)
 
     def _put_back(self, place: Path, trash: str, change: StoreChange, before: StoreSide) -> None:
         """Give the old kind its place again, if the new one has nothing there. Failing, it is half done."""
@@ -168,14 +209,14 @@ class StoreApplier:
         """Return how what stayed at an emptied place looks to the kind of `side`: what no capture takes, or nothing."""
         if not os.path.lexists(place):
             return ()
-        state = get_kind(side.kind).capture(place, self._capture_work(place, change.path))
+        state = self._capture(side.kind, place, change.path)
         if state.files:
             raise _changed(change)
         return state.looks
 
     def _settle(self, place: Path, number: int, change: StoreChange) -> None:
         """Bring to its end what a run before left on the way at this place, whichever way that went."""
-        found = sorted(path.name for path in self._unsettled() if str(number) in path.name.split("-"))
+        found = sorted(path.name for path in self._left_on_way if str(number) in path.name.split("-"))
         self.notes += settle_place(place, [self._work(trash, change, None) for trash in found])
 
     def _unsettled(self) -> list[Path]:
@@ -184,7 +225,7 @@ class StoreApplier:
     def _work(self, trash: str, change: StoreChange, look: tuple[object, ...] | None) -> ReplaceWork:
         folder = self._trash / trash
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        timeout_s, may_take = self._store.config.lock_timeout_s, refusals(self._policy, change.path)
+        timeout_s, may_take = self._wait(change.path), refusals(self._policy, change.path)
         saved = self._trash.with_suffix(".saved") / f"{trash}.saved"  # where `journals` puts what is saved in the trash
         return ReplaceWork(self._store.pool.iter_content, folder, look, timeout_s, may_take, saved=saved)
 
@@ -205,6 +246,8 @@ class StoreApplier:
         """Keep what the replacement has read and checked, so that it need not be done again."""
         key, catalog = stats_key(place), self._store.catalog
         fresh, gone = work.stats.changes()
+        if not fresh and not work.is_sound:
+            return
         with cache_only(self._store), catalog.transaction():
             if fresh:
                 catalog.update_stats(key, fresh, gone)
@@ -219,18 +262,25 @@ class StoreApplier:
             if side is None or not os.path.lexists(place):
                 continue
             with suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError):
-                state = get_kind(side.kind).capture(place, self._capture_work(place, change.path))
+                state = self._capture(side.kind, place, change.path)
                 is_bare = not state.files and place.is_dir()  # what is in it stays, whatever is put there
                 found = (state.looks, None if is_bare else state.identity)
             if found[1] == held_identity(side):
                 return found
         return found
 
-    def _capture_work(self, place: Path, path: str) -> CaptureWork:
+    def _capture(self, kind: str, place: Path, path: str) -> StoreState:
         stats = StatCache(self._store.catalog.stats(stats_key(place)))
-        timeout_s = self._store.config.lock_timeout_s
-        may_take = refusals(self._policy, path)
-        return CaptureWork(HashingSink(), stats, self._store.piece_ids, may_take, timeout_s)
+        timeout_s, may_take = self._wait(path), refusals(self._policy, path)
+        work = CaptureWork(HashingSink(), stats, self._store.piece_ids, may_take, timeout_s)
+        state = get_kind(kind).capture(place, work)
+        self._wait(path, state.waited_s)
+        return state
+
+    def _wait(self, path: str, more_s: float = 0.0) -> float:
+        """Count seconds that a store was waited for; return how long it still may be."""
+        self._waited_s[path] = waited_s = self._waited_s.get(path, 0.0) + more_s
+        return max(0.0, self._store.config.lock_timeout_s - waited_s)
 
     def _state(self, side: StoreSide) -> StoreState:
         files = decode_rows(self._store.pool.read_content(side.files), MemoryFile)
@@ -250,6 +300,22 @@ class StoreApplier:
                 hint="declare it with `chrono memory add`, or leave it out with --code",
             )
         return self._outside.get(change.path) or place_of(self._root, change.path)
+
+
+def _batches(root: Path, changes: Iterable[_Numbered]) -> Iterator[list[_Numbered]]:
+    """Yield what may go side by side: nothing that frees a place beside what comes to one, nor two with one draft."""
+    waiting = sorted(changes, key=lambda item: item[1].after is not None)
+    while waiting:
+        frees, drafts = waiting[0][1].after is None, set[Path]()
+        batch: list[_Numbered] = []
+        later: list[_Numbered] = []
+        for number, change in waiting:
+            draft = draft_beside(root / os.fsdecode(unescape(change.path)))
+            fits = (change.after is None) is frees and draft not in drafts
+            drafts.add(draft)
+            (batch if fits else later).append((number, change))
+        yield batch
+        waiting = later
 
 
 def _changed(change: StoreChange) -> StoreChangedError:

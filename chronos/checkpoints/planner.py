@@ -32,8 +32,9 @@ from chronos.checkpoints.sides import (
     side_on_disk,
 )
 from chronos.checkpoints.states import ComponentState, State
-from chronos.files import SMALLEST_PAGE_BYTES, PathKind, SafeRoot, TreePath, display
+from chronos.files import SMALLEST_PAGE_BYTES, PathKind, SafeRoot, TreePath, display, is_inside
 from chronos.git import Repository, diff_trees, find_ref, list_tree
+from chronos.memory import FOUND_FOLDER
 from chronos.pool import ContentSink, PoolReader
 
 
@@ -85,6 +86,7 @@ class Planner:
         ):
             judge = Judge(tree, blobs, present, self.plan, target_blobs, sink)
             changes = [change for path in paths if (change := judge.change_towards(wanted, path)) is not None]
+        self._note_what_came(wanted, paths)
         changes = self._without_unseen(changes)
         changes = drop_blocked(changes, self._root.root, self.plan)
         is_whole = self._options.is_whole_code
@@ -133,6 +135,15 @@ class Planner:
                 )
             if path and self._options.head and wanted.head != present.head:
                 self.plan.warnings.append(f"HEAD{where} stays where it is; --head is for the repository at the root")
+
+    def _note_what_came(self, wanted: Sides, paths: Sequence[TreePath]) -> None:
+        """Name what came after the checkpoint and was not captured: it stays. `StorePlanner` does it for memory."""
+        rows = {row.path.rstrip(b"/"): row for row in self._present.state.uncaptured() if not row.is_staged}
+        later = [path for path in paths if path in rows and path not in self._target.components]
+        for path in later:
+            is_new = wanted.find(path).kind is SideKind.ABSENT and wanted.why_unknown(path) is None
+            if is_new and not is_inside(path, FOUND_FOLDER.encode()):
+                self.plan.kept.append(Kept(rows[path].path, f"not captured: {rows[path].reason.value}"))
 
     def _adopt_missing_submodules(self) -> None:
         adopted = absorbed_repositories(self._target, self.repositories)

@@ -61,7 +61,10 @@ def from_text(text: str) -> TreePath:
 
 def unescape(text: str) -> bytes:
     """Read back the bytes of any name written by `to_text`, wherever it may lead."""
-    return re.sub(_ESCAPED, lambda found: _escaped_byte(found.group()), text.encode("utf-8", "surrogatepass"))
+    data = text.encode("utf-8", "surrogatepass")
+    if b"\\" not in data:
+        return data  # nearly every name
+    return re.sub(_ESCAPED, lambda found: _escaped_byte(found.group()), data)
 
 
 def with_siblings(path: TreePath, names: Iterable[bytes]) -> set[TreePath]:

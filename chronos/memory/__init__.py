@@ -21,12 +21,14 @@ if TYPE_CHECKING:
         MemoryKind,
         Present,
         ReplaceWork,
+        SteppedKind,
         StoreState,
         TableDifference,
         TableSummary,
     )
     from chronos.memory.places import (
         StorePlace,
+        Territory,
         declare,
         free_name,
         is_allowed,
@@ -38,8 +40,9 @@ if TYPE_CHECKING:
         text_of,
         undeclare,
     )
-    from chronos.memory.placing import is_unsettled, settle_place
+    from chronos.memory.placing import draft_beside, is_unsettled, settle_place
     from chronos.memory.registry import detect_kind, fitting_kind, get_kind
+    from chronos.memory.steps import Pause, Steps, carry_out
     from chronos.memory.store_merge import MergedText, MergeText, MergeWork, StoreMerge, TableMerge, row_of
     from chronos.memory.text_lines import merge_lines
 
@@ -54,16 +57,22 @@ __all__ = [
     "MergeText",
     "MergeWork",
     "MergedText",
+    "Pause",
     "Present",
     "ReplaceWork",
+    "SteppedKind",
+    "Steps",
     "StoreMerge",
     "StorePlace",
     "StoreState",
     "TableDifference",
     "TableMerge",
     "TableSummary",
+    "Territory",
+    "carry_out",
     "declare",
     "detect_kind",
+    "draft_beside",
     "fitting_kind",
     "free_name",
     "get_kind",
@@ -81,9 +90,13 @@ __all__ = [
     "undeclare",
 ]
 _HOMES = {
+    "Pause": "steps",
+    "Steps": "steps",
+    "carry_out": "steps",
     "overlap": "places",
     "is_allowed": "places",
     "is_unsettled": "placing",
+    "draft_beside": "placing",
     "free_name": "places",
     "FOUND_FOLDER": "finding",
     "MergeText": "store_merge",
@@ -92,6 +105,7 @@ _HOMES = {
     "StoreMerge": "store_merge",
     "StorePlace": "places",
     "TableMerge": "store_merge",
+    "Territory": "places",
     "declare": "places",
     "detect_kind": "registry",
     "fitting_kind": "registry",

@@ -7,6 +7,7 @@ says why it cannot be read.
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
@@ -14,7 +15,7 @@ from typing import Protocol
 import msgspec
 
 from chronos import clock
-from chronos.files import is_inside, to_text, unescape
+from chronos.files import SMALLEST_PAGE_BYTES, is_inside, to_text, unescape
 from chronos.memory.registry import detect_kind
 
 FOUND_FOLDER = "data/memory"
@@ -60,7 +61,8 @@ def find_stores(root: Path, taken: tuple[str, ...], facts: Facts) -> list[Found]
     remembered = facts.find_fact(key)
     if remembered is not None:
         known: _Remembered = msgspec.msgpack.decode(remembered, type=_Remembered)
-        if known[0] == taken and all(_time_of(_below(root, folder)) == time for folder, time in known[1].items()):
+        is_same = known[0] == taken and all(_time_of(_below(root, folder)) == time for folder, time in known[1].items())
+        if is_same and not any(_became_database(root, row) for row in known[2]):
             return known[2]
     scan = _Scan(root, {unescape(path) for path in taken})
     stores = list(scan.stores(FOUND_FOLDER.encode()))
@@ -130,6 +132,20 @@ class _Scan:
             companions.update(kind.companions(child))
             found.append((path, kind.name))
         return found
+
+
+def _became_database(root: Path, found: Found) -> bool:
+    """Tell whether what was a plain file was written to, in place, so that it is a database now."""
+    if found.kind != "files" or found.refusal:
+        return False
+    path = os.path.join(root, os.fsdecode(unescape(found.path)))
+    try:
+        about = os.lstat(path)
+    except OSError:
+        return False
+    if not stat.S_ISREG(about.st_mode) or about.st_size % SMALLEST_PAGE_BYTES:
+        return False
+    return detect_kind(Path(path)).name != found.kind
 
 
 def _below(root: Path, text: str) -> Path:

@@ -6,9 +6,11 @@ to put such a state back whole or not at all, and how to tell people what is in 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
 import msgspec
 
@@ -16,6 +18,7 @@ from chronos.pool import Content, ContentSink
 from chronos.stat_cache import StatCache
 
 if TYPE_CHECKING:
+    from chronos.memory.steps import Steps
     from chronos.memory.store_merge import MergeWork, StoreMerge
 
 
@@ -48,7 +51,8 @@ class StoreState(msgspec.Struct):
 
     `identity` is equal for states that a restore could not tell apart: two images of a database may differ in counters.
     `looks` is what `MemoryKind.look` said before the reading began. `facts` (a journal mode, a version for each table)
-    and `notes`, which are sentences, are for people. `is_torn` says that the place would not hold still.
+    and `notes`, which are sentences, are for people. `is_torn` says that the place would not hold still, and `waited_s`
+    for how long others had to be waited for.
     """
 
     kind: str
@@ -59,6 +63,7 @@ class StoreState(msgspec.Struct):
     notes: list[str] = msgspec.field(default_factory=list)
     left_out: list[LeftOut] = msgspec.field(default_factory=list)
     is_torn: bool = False
+    waited_s: float = 0.0
 
     @property
     def size(self) -> int:
@@ -109,9 +114,9 @@ class ReplaceWork(msgspec.Struct):
 
     `pieces` gives the bytes of a content. What stands at the place goes to `trash`, a folder of ours that may
     lie on another file system, and only while it still looks like `expected` (None: whatever it is). `timeout_s` is
-    for a writer in another process to let go. What `may_take`, that of captures, keeps out of every checkpoint is not
-    moved to the trash: it stays at the place, or else is saved beside the trash, which will be `saved` in the end.
-    `present` is what stands there, where that is known.
+    for a writer in another process to let go; what was waited already is taken from it. What `may_take`, that of
+    captures, keeps out of every checkpoint is not moved to the trash: it stays at the place, or else is saved beside
+    the trash, which will be `saved` in the end. `present` is what stands there, where that is known.
     `is_sound` says that the very bytes of the new state passed their check before; a kind that checks them sets it.
     What it proves to be at the place in the end it may remember in `stats`.
     """
@@ -125,6 +130,15 @@ class ReplaceWork(msgspec.Struct):
     is_sound: bool = False
     stats: StatCache = msgspec.field(default_factory=lambda: StatCache({}))
     saved: Path | None = None
+
+    @contextmanager
+    def waiting(self) -> Iterator[float]:
+        """Give the block the seconds for which it may wait for others, and take what it needs from them."""
+        began = time.monotonic()
+        try:
+            yield self.timeout_s
+        finally:
+            self.timeout_s = max(0.0, self.timeout_s - (time.monotonic() - began))
 
 
 class TableSummary(msgspec.Struct, frozen=True):
@@ -215,4 +229,13 @@ class MemoryKind(Protocol):
         UsageError when a resolution does not fit its conflict, UnreadableStoreError, OutsideError, OSError; there is
         no merged store then.
         """
+        ...
+
+
+@runtime_checkable
+class SteppedKind(MemoryKind, Protocol):
+    """A kind that replaces many places with few syncs."""
+
+    def replacing(self, place: Path, state: StoreState | None, work: ReplaceWork) -> Steps[list[str]]:
+        """Do what `replace` does, in steps beside those of other places (see `steps`)."""
         ...

@@ -31,6 +31,7 @@ from chronos.memory.lance_format import (
 )
 from chronos.memory.lance_reading import LanceReading, fact_of, lasting, shown
 from chronos.memory.placing import PlacingRules, replace_place
+from chronos.memory.steps import Steps, carry_out_one
 from chronos.memory.writing import check_files, write_files
 from chronos.pool import Content
 
@@ -94,16 +95,20 @@ class LanceKind:
         return reading.state(self.name, looks)
 
     def replace(self, place: Path, state: StoreState | None, work: ReplaceWork) -> list[str]:
-        """See MemoryKind. Every row of every table is read before the old folder moves.
+        """See MemoryKind."""
+        return carry_out_one(self.replacing(place, state, work))
+
+    def replacing(self, place: Path, state: StoreState | None, work: ReplaceWork) -> Steps[list[str]]:
+        """See SteppedKind. Every row of every table is read before the old folder moves.
 
         A folder in which another process has a file open is in use. A process that only remembers a table (LanceDB
         keeps no file open between two calls) cannot be told: it has to open the table again afterwards.
         """
         notes: list[str] = []
         rules = PlacingRules(
-            self.look, lambda draft: notes.extend(_check(draft, state)), lambda user: True, shares_files=True
+            self.look, lambda draft: notes.extend(_check(draft, state)), minds_readers=True, shares_files=True
         )
-        return replace_place(place, state, work, rules) + notes
+        return (yield from replace_place(place, state, work, rules)) + notes
 
     def write_out(self, folder: Path, state: StoreState, pieces: Callable[[Content], Iterator[bytes]]) -> Path:
         """See MemoryKind."""

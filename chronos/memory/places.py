@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import pwd
 import re
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from itertools import chain
 from itertools import count as count_from
 from pathlib import Path
@@ -109,11 +109,15 @@ def list_places(
     if any(not place.is_inside for place in declared.values()) and own_memory.is_dir():
         declared = {name: _own_copy(place, own_memory) for name, place in declared.items()}
     places = dict(declared)
-    divided = [path for path in apart if not any(overlap(path, place.path) for place in declared.values())]
+    known = Territory(place.path for place in declared.values())
+    divided = [path for path in apart if not known.overlaps(path)]
     own = [*declared.values(), *(StorePlace("", None, place_of(root, path), path, is_found=True) for path in divided)]
-    taken = {to_text(path) for place in own for path in place.tree_paths()}
+    taken, known = (
+        {to_text(path) for place in own for path in place.tree_paths()},
+        Territory(place.path for place in own),
+    )
     for row in find_stores(root, tuple(sorted(taken)), facts):
-        if not any(overlap(row.path, place.path) for place in own):
+        if not known.overlaps(row.path):
             name, place = free_name(row.path.rpartition("/")[2], row.path, places), place_of(root, row.path)
             places[name] = StorePlace(name, row.kind, place, row.path, is_found=True, refusal=row.refusal)
     return [places[name] for name in sorted(places)]
@@ -140,6 +144,32 @@ def overlap(one: str, other: str) -> bool:
     """Tell whether one store's path is that of the other, or lies in it."""
     first, second = unescape(one), unescape(other)
     return is_inside(first, second) or is_inside(second, first)
+
+
+class Territory:
+    """Paths of stores, which can be many, to be asked about others."""
+
+    def __init__(self, paths: Iterable[str]) -> None:
+        self._own: set[bytes] = set()
+        self._above: set[bytes] = set()
+        for path in paths:
+            self.add(path)
+
+    def add(self, path: str) -> None:
+        """Take one more path in."""
+        self._own.add(unescape(path))
+        self._above.update(_with_folders_above(unescape(path)))
+
+    def overlaps(self, path: str) -> bool:
+        """Tell whether one of the paths is `path`, lies in it, or has it in it."""
+        data = unescape(path)
+        return data in self._above or not self._own.isdisjoint(_with_folders_above(data))
+
+
+def _with_folders_above(path: bytes) -> Iterator[bytes]:
+    while path:
+        yield path
+        path = path.rpartition(b"/")[0]
 
 
 def is_allowed(root: Path, layout: StoreLayout, path: str, lessons: Path | None = None) -> bool:

@@ -7,6 +7,8 @@ it, the old one goes to the trash, and `placing` becomes `placed`.
 
 What fails or crashes before the change is decided leads back, and nothing has happened; after that it is carried on.
 As long as there is `placing`, neither has come to its end: `settle_place` brings it there.
+
+Nothing is synced here: the steps pause where they need it (see `steps`), so that many places share one sync.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from pathlib import Path
 
 import msgspec
 
+from chronos import locks
 from chronos.errors import StoreChangedError, StoreInUseError
 from chronos.file_users import FileUser, find_users
 from chronos.files import (
@@ -33,13 +36,12 @@ from chronos.files import (
     kept_descriptors,
     move_away,
     rename,
-    replace_durably,
-    sync_file_system,
     temporary_name,
     write_new,
 )
 from chronos.memory.folders import Listing, find_place, list_entries, open_place, walk
 from chronos.memory.kinds import ReplaceWork, StoreState
+from chronos.memory.steps import Pause, Steps, carry_out_one
 from chronos.memory.writing import take_modes, write_files
 
 _PAUSE_S = 0.1
@@ -49,20 +51,25 @@ _PLACING = "placing"
 class PlacingRules(msgspec.Struct, frozen=True):
     """How a kind wants a place to be replaced.
 
-    `look` lists what it sees there. `check(draft)` raises IntegrityError when what was written is no good. `is_user`
-    says which processes that have files open stand in the way. With `shares_files` a file whose bytes are proven equal
-    is linked, not written: only for files that nobody ever changes.
+    `look` lists what it sees there. `check(draft)` raises IntegrityError when what was written is no good. Processes
+    that have files open stand in the way, with `minds_readers` also those that only read. With `shares_files` a file
+    whose bytes are proven equal is linked, not written: only for files that nobody ever changes.
     """
 
     look: Callable[[Path], tuple[object, ...]]
     check: Callable[[Path], None]
-    is_user: Callable[[FileUser], bool]
+    minds_readers: bool = False
     shares_files: bool = False
 
 
-def replace_place(place: Path, state: StoreState | None, work: ReplaceWork, rules: PlacingRules) -> list[str]:
-    """Carry out `MemoryKind.replace` for a kind that is nothing but files."""
-    return _Replacement(place, state, work, rules).run()
+def replace_place(place: Path, state: StoreState | None, work: ReplaceWork, rules: PlacingRules) -> Steps[list[str]]:
+    """Carry out `SteppedKind.replacing` for a kind that is nothing but files."""
+    return _Replacement(place, state, work, rules).steps()
+
+
+def draft_beside(place: Path) -> Path:
+    """Return under which name the new state of `place` is written; another place beside it may have the same."""
+    return _Placing.name_beside(place, "draft")
 
 
 def is_unsettled(trash: Path) -> bool:
@@ -83,7 +90,7 @@ def settle_place(place: Path, works: Iterable[ReplaceWork]) -> list[str]:
         except StoreChangedError as cause:
             placing.notes.append(cause.message)
         notes += placing.notes
-    draft = _Placing.name_beside(place, "draft")
+    draft = draft_beside(place)
     unfinished = [path.with_name(os.fsdecode(temporary_name(os.fsencode(path.name)))) for path in (place, draft)]
     for path in (draft, *unfinished):
         if os.path.lexists(path):
@@ -115,7 +122,7 @@ class _Placing:
         new = self._marker.read_bytes()
         if self._verified.exists() or (new and new == _inode(self.place)):
             self.take_place()
-            self.finish()
+            carry_out_one(self.finish())
         else:
             self.call_off()
 
@@ -134,14 +141,17 @@ class _Placing:
         if os.path.lexists(self.aside):
             self._save(self.aside, "an older state, left by an operation that was cut short,")
 
-    def announce(self) -> None:
-        """Make the draft durable, then the mark: from here on the place is on its way."""
-        sync_file_system(self.place.parent)
-        replace_durably(self._marker, _inode(self.draft))
+    def announce(self) -> Iterator[Pause]:
+        """Leave the mark, durable like the draft: from here on the place is on its way. One cut short leads back."""
+        write_new(self._marker, _inode(self.draft), sync=False)
+        yield Pause((self.place.parent, self._work.trash))
 
     def decide(self) -> None:
-        """Note that what stepped aside is what was expected: from here on there is no way but forward."""
-        write_new(self._verified, b"")
+        """Note that what stepped aside is what was expected: from here on there is no way but forward.
+
+        Should a power cut take the note, the way leads back, or forward where the new state is at the place.
+        """
+        write_new(self._verified, b"", sync=False)
 
     def take_place(self) -> None:
         """Move the draft, if there is one, to the place. Raises StoreChangedError when that is taken; see call_off."""
@@ -159,14 +169,15 @@ class _Placing:
             where = f"; {self.notes[-1]}" if self.notes else ""
             raise _changed(self.place, f"something took its place in the moment of the change{where}") from cause
 
-    def finish(self) -> None:
+    def finish(self) -> Steps[None]:
         """Move what stepped aside to the trash, but for what no capture can hold."""
+        durable = Pause((self.place.parent,), is_decided=True)
         if os.path.lexists(self.aside):
             self._keep_uncaptured()
-            sync_file_system(self.place.parent)
+            yield durable
         if os.path.lexists(self.aside):  # all of it may have been kept
             move_away(self.aside, self._old)
-        sync_file_system(self.place.parent)
+        yield durable
         os.rename(self._marker, self._placed)
 
     def call_off(self) -> None:
@@ -218,7 +229,7 @@ class _Replacement:
         self._rules = rules
         self._moves = _Placing(place, work)
 
-    def run(self) -> list[str]:
+    def steps(self) -> Steps[list[str]]:
         moves = self._moves
         if moves.is_done():
             return moves.notes
@@ -228,13 +239,13 @@ class _Replacement:
         moves.begin()
         try:
             seen = self._prepare()
-            moves.announce()
+            yield from moves.announce()
             self._step_aside(seen)
         except BaseException:
             moves.call_off()
             raise
         moves.take_place()
-        moves.finish()
+        yield from moves.finish()
         return moves.notes
 
     def _prepare(self) -> Listing:
@@ -277,23 +288,34 @@ class _Replacement:
         """Wait for other processes that use a file of the store, and refuse; of this very one, a note says so."""
         if (found := find_place(self._place)) is None:
             return
+        if found.kind is PathKind.FILE and not self._rules.minds_readers and self._is_unwritten():
+            return
         paths = [self._place]
         if found.kind is PathKind.FOLDER:
             with open_place(self._place) as tree:
                 paths = [self._place / os.fsdecode(path) for path in walk(tree)]
-        deadline = time.monotonic() + self._work.timeout_s
+        with self._work.waiting() as timeout_s:
+            users = self._wait_for_users(paths, time.monotonic() + timeout_s)
+        for name in sorted({user.path.name for user in users}):
+            note = f"this process has {name} open, and goes on with what was replaced"
+            self._moves.notes += [note] if note not in self._moves.notes else []
+
+    def _wait_for_users(self, paths: list[Path], deadline: float) -> list[FileUser]:
+        """Return who of this very process uses a path when nobody else does any more. Raises StoreInUseError."""
+        minds_readers = self._rules.minds_readers
         while True:
-            users = [user for user in find_users(paths, kept_descriptors()) if self._rules.is_user(user)]
+            users = [user for user in find_users(paths, kept_descriptors()) if minds_readers or user.is_writing]
             other = next((user for user in users if not user.is_self), None)
             if other is None:
-                break
+                return users
             if time.monotonic() >= deadline:
                 who = f"process {other.process_id} ({other.name})"
                 raise StoreInUseError(f"{self._place} is in use: {who} has {other.path.name} open")
             time.sleep(_PAUSE_S)
-        for name in sorted({user.path.name for user in users}):
-            note = f"this process has {name} open, and goes on with what was replaced"
-            self._moves.notes += [note] if note not in self._moves.notes else []
+
+    def _is_unwritten(self) -> bool:
+        with open_place(self._place.parent) as tree, tree.reading(os.fsencode(self._place.name)) as descriptor:
+            return locks.is_unwritten(descriptor)
 
     def _listing(self, place: Path) -> Listing:
         """Return what stands at `place`, the folder itself included; not its change time, which a rename sets."""

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from chronos.errors import UnreadableStoreError
-from chronos.file_users import FileUser
 from chronos.files import FileStat, PathKind, SafeRoot, TreePath, display, from_text, to_text
 from chronos.memory.folders import (
     FolderReader,
@@ -26,6 +25,7 @@ from chronos.memory.folders import (
 )
 from chronos.memory.kinds import CaptureWork, ReplaceWork, StoreState, TableDifference, TableSummary
 from chronos.memory.placing import PlacingRules, replace_place
+from chronos.memory.steps import Steps, carry_out_one
 from chronos.memory.writing import check_files, write_files
 from chronos.pool import Content
 
@@ -84,12 +84,16 @@ class FilesKind:
         return StoreState(self.name, identity_of(files), files, looks, facts, notes, left_out, bool(moving))
 
     def replace(self, place: Path, state: StoreState | None, work: ReplaceWork) -> list[str]:
-        """See MemoryKind. A file that another process has open for writing is in use."""
+        """See MemoryKind."""
+        return carry_out_one(self.replacing(place, state, work))
+
+    def replacing(self, place: Path, state: StoreState | None, work: ReplaceWork) -> Steps[list[str]]:
+        """See SteppedKind. A file that another process has open for writing is in use."""
         if state is not None and _NAME in state.facts and not state.files:
             return [f"{place.name} is in no checkpoint and was kept"]
         files = state.files if state is not None else []
-        rules = PlacingRules(self.look, lambda draft: check_files(draft, files), _is_writing)
-        return replace_place(place, state, work, rules)
+        rules = PlacingRules(self.look, lambda draft: check_files(draft, files))
+        return (yield from replace_place(place, state, work, rules))
 
     def write_out(self, folder: Path, state: StoreState, pieces: Callable[[Content], Iterator[bytes]]) -> Path:
         """See MemoryKind. A single file keeps its name."""
@@ -202,10 +206,6 @@ def _describe(seen: FileStat | str | None) -> str:
     if not isinstance(seen, FileStat):
         return seen or ""
     return f"{seen.size} bytes" if seen.kind is PathKind.FILE else seen.kind.value
-
-
-def _is_writing(user: FileUser) -> bool:
-    return user.is_writing
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import cast
@@ -22,13 +23,18 @@ _OWN = {
 def get_kind(name: str) -> MemoryKind:
     """Return the kind called `name`. Raises UnknownKindError."""
     if name in _OWN:
-        module, kind = _OWN[name]
-        return cast("MemoryKind", getattr(import_module(module), kind)())
+        return _own_kind(name)
     from importlib.metadata import entry_points  # 15 ms, and most stores are of our own kinds
 
     for point in entry_points(group=ENTRY_POINTS, name=name):
         return cast("MemoryKind", point.load()())
     raise UnknownKindError(f"there is no kind of memory store called {name!r}", hint=f"known: {', '.join(_OWN)}")
+
+
+@cache
+def _own_kind(name: str) -> MemoryKind:
+    module, kind = _OWN[name]
+    return cast("MemoryKind", getattr(import_module(module), kind)())
 
 
 def detect_kind(place: Path) -> MemoryKind:

@@ -51,7 +51,8 @@ def _capture(request: dict[str, Any], requests: BinaryIO, answers: BinaryIO) -> 
     widen_pipe(1)
     reused = read_frame(requests)[1]
     assert len(reused) % ID_BYTES == 0
-    place, deadline = bytes.fromhex(request["place"]), time.monotonic() + request["timeout_s"]
+    place, began = bytes.fromhex(request["place"]), time.monotonic()
+    deadline = began + request["timeout_s"]
     make_encoder = partial(_make_encoder, request["compresses"]) if request["wants_bytes"] else None
     attempt, is_held = 0, False
     while not is_held:
@@ -61,6 +62,7 @@ def _capture(request: dict[str, Any], requests: BinaryIO, answers: BinaryIO) -> 
         if view is None:
             time.sleep(_PAUSE_S)
             continue
+        waited_s = time.monotonic() - began
         # Of each attempt: whether the parent has kept what the one before it sent, nobody knows.
         known = {reused[start : start + ID_BYTES] for start in range(0, len(reused), ID_BYTES)}
         cutter = Cutter(answers, known, make_encoder)
@@ -77,7 +79,9 @@ def _capture(request: dict[str, Any], requests: BinaryIO, answers: BinaryIO) -> 
             is_held = False
         finally:
             view.close()
-        end = {"is_held": is_held, "is_last": is_held or is_last, "identity": cutter.identity()}
+        end = {
+            "is_held": is_held, "is_last": is_held or is_last, "identity": cutter.identity(), "waited_s": waited_s
+        }  # fmt: skip
         send_json(answers.write, END, end)
         if is_last:
             return

@@ -83,7 +83,10 @@ def patch(place: Path, state: StoreState, work: ReplaceWork) -> Patched:
         "was_read": present.was_read and looks_as_remembered(place, work.stats, images.old),
     }
     with open_child(place, request) as child:
-        answer = _converse(place, child, images, numbers, present)
+        with work.waiting():  # until it has the lock, or gives up
+            tag, length = child.next_frame()
+        told = child.read_document(length)
+        answer = told if tag == ANSWER else _converse(place, child, images, numbers, present)
     return _judge(place, state, work, answer)
 
 
@@ -93,7 +96,8 @@ def _settle(place: Path, work: ReplaceWork) -> tuple[int, ...]:
     if not is_same_place(looks, tuple(work.expected or ())):
         return ()
     if os.path.lexists(f"{place}{os.fsdecode(JOURNAL)}"):
-        ask(place, {"work": "settle", "place": hexed(place), "timeout_s": work.timeout_s})
+        with work.waiting() as timeout_s:
+            ask(place, {"work": "settle", "place": hexed(place), "timeout_s": timeout_s})
         return numbers_at(os.fsencode(place))
     return looks
 
@@ -129,11 +133,7 @@ def _read_back(images: _Images, numbers: list[int], present: Present) -> None:
 
 
 def _converse(place: Path, child: Child, images: _Images, numbers: list[int], present: Present) -> dict[str, Any]:
-    """Send the pieces once the child holds the lock, and only when nobody else has the database open."""
-    tag, length = child.next_frame()
-    answer: dict[str, Any] = child.read_document(length)
-    if tag == ANSWER:
-        return answer
+    """Send the pieces to the child, which holds the lock, when nobody else has the database open."""
     users = find_users((place,), kept_descriptors())
     if any(user.process_id != child.process_id for user in users):
         return {"outcome": "used"}

@@ -59,8 +59,9 @@ def _request(place: Path, work: CaptureWork, base: FileStat | None) -> dict[str,
 
 def _state(begun: dict[str, Any], end: dict[str, Any], files: list[MemoryFile]) -> StoreState:
     return StoreState(
-        NAME, end["identity"], files, facts=begun["facts"], notes=begun["notes"], is_torn=not end["is_held"]
-    )
+        NAME, end["identity"], files, facts=begun["facts"], notes=begun["notes"], is_torn=not end["is_held"],
+        waited_s=end["waited_s"],
+    )  # fmt: skip
 
 
 def _runs(child: Child, size: int) -> Iterator[bytes | list[StoredChunk]]:

@@ -216,7 +216,8 @@ def _overwrite(
     if state is None or not state.facts.get("readable", 1):
         raise _in_use(place, users)
     request = {"work": "overwrite", "place": hexed(place), "image": hexed(drafts[0][1])}
-    told = ask(place, request | {"expected": work.expected, "timeout_s": work.timeout_s})
+    with work.waiting() as timeout_s:
+        told = ask(place, request | {"expected": work.expected, "timeout_s": timeout_s})
     if told["outcome"] == "changed":
         raise _changed(place)
     if told["outcome"] != "done":
@@ -233,7 +234,8 @@ def _identity_at(place: Path, work: ReplaceWork) -> str | None:
         return None
     sink = HashingSink()
     look = CaptureWork(sink, StatCache({}), lambda _: (), lambda _path, _size: None, work.timeout_s)
-    return capture(place, look).identity
+    with work.waiting():
+        return capture(place, look).identity
 
 
 def _write(path: Path, pieces: Iterator[bytes], model: os.stat_result | None) -> None:

@@ -7,7 +7,7 @@ operation is logged, and the journal moves to `.store/changes`, where undo finds
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -69,7 +69,7 @@ def carry_out(
     store = workspace.store
     path, trash = _journal_path(store, journal), _trash_path(store, journal)
     replace_durably(path, checkpoints.encode_journal(journal))
-    stores = _store_applier(workspace, trash, present.read_stores)
+    stores = _store_applier(workspace, trash, present.read_stores, present.waited_s)
     try:
         stores.apply(journal.change_set.stores)
     except ChronosError:
@@ -277,8 +277,10 @@ def _settle_one(workspace: Workspace, journal: Journal, *, abort: bool) -> str:
     return "; ".join([f"{verb} the interrupted {journal.kind} ({journal.summary})", *kept, *applied.warnings])
 
 
-def _store_applier(workspace: Workspace, trash: Path, read: Collection[str] = ()) -> StoreApplier:
-    return checkpoints.StoreApplier(workspace.store, workspace.policy(), trash, read)
+def _store_applier(
+    workspace: Workspace, trash: Path, read: Collection[str] = (), waited_s: Mapping[str, float] | None = None
+) -> StoreApplier:
+    return checkpoints.StoreApplier(workspace.store, workspace.policy(), trash, read, waited_s)
 
 
 def _add_stores(applied: Applied, stores: StoreApplier) -> None:

@@ -9,6 +9,7 @@ import msgspec
 
 from chronos.catalog import CheckpointRow
 from chronos.checkpoints import (
+    UNCAPTURED,
     MemoryState,
     Options,
     State,
@@ -52,7 +53,12 @@ class StoreReport(msgspec.Struct, frozen=True):
 def list_stores(workspace: Workspace, *, tables: bool = False) -> list[StoreReport]:
     """Return the memory stores that a checkpoint would hold now, from a capture in memory; the rest are notices."""
     capture = capture_in_memory(workspace.store, workspace.repository, workspace.policy())
-    workspace.notices += [f"{display(row.path)}: {row.detail}" for row in capture.state.receipt if row.detail]
+    places = {unescape(place.path) for place in workspace.places() if place.is_inside}
+    workspace.notices += [
+        f"{display(row.path)}: {row.detail or row.reason.value}"
+        for row in capture.state.receipt
+        if row.detail or (row.reason in UNCAPTURED and row.path in places)
+    ]
     found = []
     for part in capture.state.memory.values():
         record = part.record

@@ -46,21 +46,29 @@ class Workspace(msgspec.Struct):
         `stores` are taken besides those that are known to be there; one that was found there is of the kind they say.
         Where what is found now is divided otherwise, it gives way to them: only so can then and now be compared.
         """
-        stores = list(stores)
+        known, stores = self.places(), list(stores)
+        if stores:
+            known = self._with(stores, known)
+        return checkpoints.CapturePolicy.load(self.root, self.config, tuple(forced), known, self.lessons, self.progress)
+
+    def _with(self, stores: list[StorePlace], places: list[StorePlace]) -> list[StorePlace]:
         kinds = {place.path: place.kind for place in stores}
-        places = self.places()
         strangers = kinds.keys() - {place.path for place in places}
-        if any(memory.overlap(path, place.path) for path in strangers for place in places if place.is_found):
+        found = memory.Territory(place.path for place in places if place.is_found)
+        if any(map(found.overlaps, strangers)):
             places = self.places(strangers)
         known = [
             msgspec.structs.replace(place, kind=kinds.get(place.path, place.kind)) if place.is_found else place
             for place in places
         ]
+        taken, names = memory.Territory(place.path for place in known), {place.name for place in known}
         for place in stores:
-            if not any(memory.overlap(place.path, other.path) for other in known):
-                name = memory.free_name(place.name, place.path, {other.name for other in known})
+            if not taken.overlaps(place.path):
+                name = memory.free_name(place.name, place.path, names)
                 known.append(msgspec.structs.replace(place, name=name))
-        return checkpoints.CapturePolicy.load(self.root, self.config, tuple(forced), known, self.lessons, self.progress)
+                taken.add(place.path)
+                names.add(name)
+        return known
 
     def places(self, apart: Iterable[str] = ()) -> list[StorePlace]:
         """Return the memory stores that are declared, or lie under `data/memory` but not at the paths `apart`.

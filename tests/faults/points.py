@@ -21,7 +21,9 @@ _CHOSEN_STEP = os.environ.get("CHRONO_FAULT_STEP")
 # Whoever opens a database that nobody has open empties its shared memory first (SQLite, unixLockSharedMemory).
 _EMPTIED_AT_NEXT_OPENING = re.compile(r"^(pwrite64|ftruncate) .*-shm$")
 _NEAR = 8  # calls; the orders that were seen differ by less
-_MOVES = re.compile(r"^(rename|syncfs) .*(/data/memory(/facts|/[^/]+\.aside)?|/store-\d+/old)$")
+_MOVES = re.compile(
+    r"^(rename|syncfs|link|unlink)\w* .*(/data/memory(/facts|/\w+\.md|/[^/]+\.(aside|draft))?|/store-\d+/old)$"
+)
 _WRITTEN_DOWN = re.compile(r"/\.store/journal/")
 _CATALOG = re.compile(r"/\.store/catalog\.sqlite(-\w+)?$")
 # A kill amid what nobody reads before it is published, or amid a cache, finds what one at its beginning finds.
@@ -118,7 +120,7 @@ def _is_draft_write(call: Call) -> bool:
 
 
 def moves(calls: Sequence[Call]) -> list[int]:
-    """Choose the calls that move a folder of memory to its place and out of it, and the syncs between them."""
+    """Choose the calls that move files and folders of memory to their place and out of it, and the syncs between."""
     return [call.number for call in calls if _MOVES.search(f"{call.name} {call.target}")]
 
 

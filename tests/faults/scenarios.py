@@ -253,7 +253,7 @@ def _recover(workshop: Workshop) -> Scenario:
 
 
 def _repository_with_memory(workshop: Workshop, name: str) -> tuple[Path, str]:
-    """Make a repository with code, a database and a folder of facts, a checkpoint of it, and later work on all."""
+    """Make a repository with code, a database, a folder of facts and loose notes, a checkpoint, and work on all."""
     root = workshop.folder / "prepared" / name
     make_repository(workshop.world, root)
     database = make_notes(root / "data/memory/agent.db")
@@ -261,6 +261,8 @@ def _repository_with_memory(workshop: Workshop, name: str) -> tuple[Path, str]:
     facts.mkdir()
     (facts / "one.json").write_text("1")
     (facts / "two.json").write_text("2")
+    for note in ("plan.md", "todo.md", "done.md"):
+        (facts.parent / note).write_text("1")
     edit_once(workshop.world, root)
     first = workshop.world.must(root, "checkpoint", "create", "first")["checkpoint_id"]
     edit_twice(workshop.world, root)
@@ -268,6 +270,9 @@ def _repository_with_memory(workshop: Workshop, name: str) -> tuple[Path, str]:
     (facts / "one.json").write_text("one")
     (facts / "two.json").unlink()
     (facts / "three.json").write_text("3")
+    (facts.parent / "plan.md").write_text("2")
+    (facts.parent / "todo.md").write_text("2")
+    (facts.parent / "done.md").unlink()
     return root, first
 
 

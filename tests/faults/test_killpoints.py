@@ -183,8 +183,8 @@ def test_a_success_is_never_claimed_after_a_failed_sync_or_rename(strike: Strike
 
 @pytest.mark.parametrize("action", [KILL_AFTER, fail_once(ENOSPC)])
 @pytest.mark.xdist_group("faults-restore-memory")
-def test_a_folder_of_memory_comes_whole_with_the_rest_of_a_restore(strike: Strike, action: str) -> None:
-    """The folder is one of several things that a restore replaces: behind each of its steps all or nothing is there."""
+def test_memory_comes_whole_with_the_rest_of_a_restore(strike: Strike, action: str) -> None:
+    """A restore replaces a folder, and files beside it, among others: behind each step all or nothing is there."""
     strike("restore-memory", action, _after_kill if action == KILL_AFTER else _after_error, moves)
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from chronos.file_users import find_users, name_users
 from chronos.files import SafeRoot, is_database, move_away
+from chronos.locks import is_unwritten
 
 
 def open_descriptors(path: Path) -> int:
@@ -112,6 +113,34 @@ def test_users_of_a_file_are_told_by_its_inode(tmp_path: Path) -> None:
         for process in (writer, reader):
             process.communicate()
     assert find_users([path]) == []
+
+
+def test_a_file_is_unwritten_while_nobody_can_write_to_it(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"x" * 4096)
+    script = """
+import mmap, sys
+with open(sys.argv[1], "rb" if sys.argv[2] == "reads" else "r+b") as file:
+    mapped = mmap.mmap(file.fileno(), 0) if sys.argv[2] == "maps" else None
+    if mapped:
+        file.close()
+    print("open", flush=True)
+    sys.stdin.read()
+"""
+    found = {}
+    for deed in ("reads", "writes", "maps"):
+        argv = [sys.executable, "-c", script, str(path), deed]
+        with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+            assert process.stdout
+            process.stdout.readline()
+            with path.open("rb") as file:
+                found[deed] = is_unwritten(file.fileno())
+            process.communicate()
+    assert (found["writes"], found["maps"]) == (False, False)
+    with path.open("rb") as file, path.open("ab"):
+        assert not is_unwritten(file.fileno())
+    if sys.platform == "linux":
+        assert found["reads"]
 
 
 def test_a_process_is_named_once_however_often_it_has_files_open(tmp_path: Path) -> None:

@@ -272,3 +272,41 @@ def test_a_secret_that_a_rule_names_can_be_declared(repo: RepoBuilder) -> None:
     engine = repo.engine()
     engine.add_memory(repo.path(".env"))
     assert stores_of(repo, engine.create_checkpoint("wanted")) == {".env"}
+
+
+def test_secrets_among_the_memory_are_named_by_the_receipt_and_the_list(agent: RepoBuilder) -> None:
+    agent.write("data/memory/.env", "TOKEN=1")
+    agent.write("data/memory/kb/page.md", "1")
+    agent.write("data/memory/kb/deep/id_rsa", "KEY")
+    engine = agent.engine()
+    created = engine.take_checkpoint("first")
+    rows = {row.path: row.detail for row in created.receipt if row.reason.value == "secret"}
+    assert rows == {b"data/memory/.env": "", b"data/memory/kb/deep/id_rsa": "a secret in memory store kb"}
+    assert "kb" in [store.name for store in engine.list_memory()]
+    assert [notice for notice in engine.notices if "secret" in notice] == [
+        "data/memory/.env: secret",
+        "data/memory/kb/deep/id_rsa: a secret in memory store kb",
+    ]
+
+
+def test_a_damaged_database_that_is_mended_in_place_is_captured_as_one_again(
+    agent: RepoBuilder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = make_notes(agent.path("data/memory/d.db"))
+    whole = place.read_bytes()
+    with place.open("r+b") as file:
+        file.write(b"\0" * 100)
+    now_ns = time.time_ns() + 60_000_000_000
+    monkeypatch.setattr("chronos.clock.now_ns", lambda: now_ns)
+    kinds, checkpoints = [], []
+    for step in ("damaged", "damaged", "mended", "mended"):
+        if step == "mended":
+            with place.open("r+b") as file:
+                file.write(whole[:100])
+        checkpoints.append(agent.engine().create_checkpoint(step))
+        kinds += [one.kind for one in agent.engine().show_checkpoint(checkpoints[-1]).memory if one.name == "d.db"]
+    assert kinds == ["files", "files", "sqlite", "sqlite"]
+    agent.engine().restore_checkpoint(checkpoints[0])
+    assert place.read_bytes() == b"\0" * 100 + whole[100:]
+    agent.engine().undo()
+    assert place.read_bytes() == whole

@@ -167,7 +167,7 @@ def test_a_new_kind_that_cannot_be_written_leaves_the_old_one_in_place(
     def fail(*_: object) -> list[str]:
         raise IntegrityError("it cannot be written")
 
-    monkeypatch.setattr(type(get_kind("files")), "replace", fail)
+    monkeypatch.setattr(type(get_kind("files")), "replacing", fail)
     with pytest.raises(IntegrityError):
         engine.restore_checkpoint(checkpoint)
     assert len(read_notes(repo.path("data/memory/thing"))) == 20

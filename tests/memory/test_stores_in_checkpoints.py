@@ -552,3 +552,25 @@ def test_a_plain_folder_has_memory_stores_too(folder: RepoBuilder) -> None:
     add_notes(folder.path("notes.db"), "later")
     engine.restore_checkpoint(checkpoint)
     assert len(read_notes(folder.path("notes.db"))) == 20
+
+
+@pytest.mark.parametrize("journal", ["delete", "wal"])
+def test_what_a_restore_replaces_stays_as_private_as_it_was(repo: RepoBuilder, journal: str) -> None:
+    names = ["code.py", DB, "data/memory/note.md", "data/memory/facts/one.json"]
+    others = [name for name in names if name != DB]
+    make_notes(repo.path(DB), journal=journal)
+    for name in others:
+        repo.write(name, "1")
+    for name in names:
+        repo.path(name).chmod(0o600)
+    engine = repo.engine()
+    checkpoint = engine.create_checkpoint("first")
+    for count in (1, 4000):  # some pages, which are written in place, and most of them
+        add_notes(repo.path(DB), *("later" * 20 for _ in range(count)))
+        for name in others:
+            repo.path(name).write_text("2")
+        engine.restore_checkpoint(checkpoint)
+        assert {name: repo.path(name).stat().st_mode & 0o777 for name in names} == dict.fromkeys(names, 0o600)
+        engine.undo()
+        assert {name: repo.path(name).stat().st_mode & 0o777 for name in names} == dict.fromkeys(names, 0o600)
+    assert {repo.read(name) for name in others} == {b"2"}

@@ -292,3 +292,20 @@ def test_whom_a_file_shuts_out_a_restore_does_not_let_in(repo: RepoBuilder, befo
     engine.undo()
     assert repo.path("private").read_text() == "two\n"
     assert repo.path("private").stat().st_mode & 0o777 == before
+
+
+def test_secrets_and_unreadable_files_that_came_later_are_listed_as_kept(work: RepoBuilder) -> None:
+    work.write("before/.env", "TOKEN=0")
+    engine = work.engine()
+    checkpoint = engine.create_checkpoint("first")
+    work.write(".env", "TOKEN=1")
+    work.write("later/id_rsa", "KEY")
+    os.mkfifo(work.path("later/pipe"))
+    work.write("later/work.txt", "1")
+    plan = engine.plan_restore(checkpoint)
+    reasons = {row.path: row.reason for row in plan.kept}
+    assert reasons == {b".env": "not captured: secret", b"later/id_rsa": "not captured: secret"}
+    outcome = engine.restore_checkpoint(checkpoint)
+    assert kept_paths(outcome.kept) == {".env", "later/id_rsa"}
+    assert (work.read(".env"), work.exists("later/id_rsa"), work.exists("later/work.txt")) == (b"TOKEN=1", True, False)
+    assert kept_paths(engine.plan_restore(checkpoint, paths=["before"]).kept) == set()
