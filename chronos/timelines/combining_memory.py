@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from chronos.checkpoints import MemoryState, Options, State, keep_state
+from chronos.checkpoints import UNCAPTURED, EntryKind, MemoryState, Options, State, keep_state
 from chronos.errors import UnreadableStoreError
 from chronos.files import display, translate_os_errors, unescape
 from chronos.memory import CaptureWork, MergedText, MergeWork, StorePlace, TableMerge, free_name, get_kind, merge_lines
@@ -53,7 +53,10 @@ class StoreCombiner:
                 continue
             folder = scratch / f"memory-{number}"
             folder.mkdir()
-            found[name] = self._combine(name, place, was, mine, other, folder)
+            if other is None:
+                found[name] = _gone_there(place, was, mine, theirs)
+            else:
+                found[name] = self._combine(name, place, was, mine, other, folder)
         return found
 
     def _name(self, part: MemoryState | None, ours: State) -> str:
@@ -63,11 +66,9 @@ class StoreCombiner:
         return free_name(record.name, record.path, others)
 
     def _combine(
-        self, name: str, place: str, was: MemoryState | None, mine: MemoryState | None, other: MemoryState | None,
+        self, name: str, place: str, was: MemoryState | None, mine: MemoryState | None, other: MemoryState,
         folder: Path,
     ) -> StoreResult:  # fmt: skip
-        if other is None:
-            return self._gone_there(name, was, mine)
         if mine is None and os.path.lexists(self._workspace.place_of(place)):
             return self._in_the_way(name, place)
         if mine is not None and _is_readable(mine) and not _is_readable(other):
@@ -88,11 +89,6 @@ class StoreCombiner:
         resolution = self._resolve(conflict)
         is_kept = self._strategy is Strategy.OURS or (resolution is not None and resolution.choice is Choice.OURS)
         return StoreResult(None, "kept") if is_kept else StoreResult(None, "conflict", conflicts=(conflict,))
-
-    def _gone_there(self, name: str, was: MemoryState | None, mine: MemoryState | None) -> StoreResult:
-        """A store that is gone on the other side stays: a missing database is more often lost than meant to go."""
-        note = "it is gone on the other side, and kept here"
-        return StoreResult(mine, "kept", notes=(note,) if mine is not None and was is not None else ())
 
     def _ask_whole(
         self, name: str, place: str, reason: str, mine: MemoryState | None, other: MemoryState
@@ -155,6 +151,18 @@ class StoreCombiner:
         with translate_os_errors(f"cannot write in {folder.parent}"):
             folder.mkdir()
         return folder
+
+
+def _gone_there(place: str, was: MemoryState | None, mine: MemoryState | None, theirs: State) -> StoreResult:
+    """A store that is gone on the other side stays: a missing database is more often lost than meant to go."""
+    path = unescape(place)
+    left_out, entry = theirs.is_left_out(path), theirs.find_entry(path)
+    why = "it is gone on the other side"
+    if left_out is not None and left_out.reason in UNCAPTURED:
+        why = f"it is not in the other side's checkpoint ({left_out.reason.value})"
+    elif entry is not None and entry.kind is not EntryKind.DELETED:
+        why = "it is no database that can be read on the other side"
+    return StoreResult(mine, "kept", notes=(f"{why}, and kept here",) if mine is not None and was is not None else ())
 
 
 def _by_place(state: State) -> Mapping[str, MemoryState]:

@@ -170,6 +170,31 @@ def test_a_database_that_was_damaged_there_does_not_take_the_place_of_a_whole_on
     assert read_facts(pair.here.path(DB)) == BOTH
 
 
+@pytest.mark.parametrize("there", ["zeroed", "too large", "gone"])
+def test_why_a_committed_database_that_is_none_there_stays_is_said(repo: RepoBuilder, there: str) -> None:
+    write(repo, {"a.txt": "a\n"})
+    size = make_facts(repo.path("app.db"), BOTH).stat().st_size
+    repo.commit()
+    pair = Pair(repo)
+    set_fact(repo.path("app.db"), 1, "here")
+    if there == "zeroed":
+        pair.there.write("app.db", bytes(size))
+    elif there == "too large":
+        pair.there.write("app.db", b"x" * 100_000)
+        pair.engine.close()
+        pair.engine = repo.engine(CHRONOS_MAX_FILE_BYTES="50000")
+    else:
+        pair.there.remove("app.db")
+    why = {
+        "zeroed": "it is no database that can be read on the other side",
+        "too large": "it is not in the other side's checkpoint (too large)",
+        "gone": "it is gone on the other side",
+    }[there]
+    assert pair.engine.plan_merge_timeline("exp").stores["app.db"].notes == (f"{why}, and kept here",)
+    assert pair.engine.merge_timeline("exp").is_done
+    assert read_facts(repo.path("app.db")) == {**BOTH, 1: "here"}
+
+
 def test_a_damaged_database_that_was_mended_there_is_taken(repo: RepoBuilder) -> None:
     write(repo, {"a.txt": "a\n", ".gitignore": "data/\n"})
     repo.commit()
