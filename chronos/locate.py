@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from chronos.config import Config, Surroundings, expand_home, load
+from chronos.config import ENVIRONMENT_NAMES, Config, Surroundings, expand_home, load
 from chronos.errors import (
     BadConfigError,
     BadPathError,
@@ -179,16 +179,21 @@ def _find_layout(home: Path, root: Path, config: Config, surroundings: Surroundi
         check_tree_path(os.fsencode(path.relative_to(home if is_inside else path.anchor)))
     except BadPathError as cause:
         raise BadConfigError(f"timelines_dir = {text!r}: {cause.message}", hint=hint) from cause
-    for part in (path, *path.parents) if is_inside else ():
-        if part != home and part.is_relative_to(home) and os.path.islink(part):
-            raise BadConfigError(
-                f"timelines_dir = {text!r} leads through the link {part}",
-                hint="a link in a project may lead anywhere; set CHRONOS_TIMELINES_DIR to the folder behind it",
-            )
+    refuse_links(path, home, "timelines_dir", text)
     real = Path(os.path.realpath(path))
     if home.is_relative_to(real) or root.is_relative_to(real):
         raise BadConfigError(f"timelines_dir = {text!r} is or holds the project's own folder", hint=hint)
     return StoreLayout(real)
+
+
+def refuse_links(path: Path, home: Path, setting: str, text: str) -> None:
+    """Raise BadConfigError when a setting leads through a link that lies in the project: a clone brings links along."""
+    for part in (path, *path.parents):
+        if part != home and part.is_relative_to(home) and os.path.islink(part):
+            raise BadConfigError(
+                f"{setting} = {text!r} leads through the link {part}",
+                hint=f"a link in a project may lead anywhere; set {ENVIRONMENT_NAMES[setting]} to the folder behind it",
+            )
 
 
 def _refuse_dangerous(root: Path, surroundings: Surroundings) -> None:

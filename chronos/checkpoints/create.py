@@ -19,8 +19,9 @@ from chronos.checkpoints.opening import Request
 from chronos.checkpoints.policy import CapturePolicy
 from chronos.checkpoints.seal import Members, seal
 from chronos.checkpoints.secrets import Findings, FoundSecret, open_scanner, settle
+from chronos.checkpoints.states import State
 from chronos.checkpoints.store import Store
-from chronos.errors import BadNameError, IntegrityError
+from chronos.errors import BadNameError, ChronosError
 from chronos.files import display
 from chronos.git import Repository
 from chronos.pool import ContentSink, HashingSink, PoolWriter
@@ -105,7 +106,8 @@ class PendingCheckpoint:
     def seal(self) -> Created:
         """Make the checkpoint visible and durable.
 
-        An automatic or safety one is not written when the newest has the same state and the pool has all its bytes.
+        An automatic or safety one is not written when the newest has the same state and leaves out the same, and the
+        pool has all its bytes.
 
         Raises StorageError or GitFailedError, and then nothing has become visible.
         """
@@ -124,17 +126,33 @@ class PendingCheckpoint:
         return _outcome(checkpoint_id, manifest.name, manifest.created_at, True, request, capture, findings)
 
     def _is_held_by(self, newest: CheckpointRow) -> bool:
-        if not self._writer.has_fresh_chunks and _has_state(newest, self.capture):
-            return True
-        aside, state = self._request.aside, self.capture.state
-        if not aside or Grade.TORN in (newest.grade, state.grade):
+        """Tell whether the newest checkpoint has this state, and says of the same paths that they are left out."""
+        if Grade.TORN in (newest.grade, self.capture.state.grade):
             return False
         try:
-            before = self._store.read_checkpoint(newest)
-        except IntegrityError:
+            return self._has_state(newest) and self._leaves_out_the_same(newest)
+        except ChronosError:  # what cannot be read holds nothing
             return False
+
+    def _has_state(self, newest: CheckpointRow) -> bool:
+        aside, state = self._request.aside, self.capture.state
+        if not self._writer.has_fresh_chunks and newest.state == state.identity():
+            return True
+        if not aside:
+            return False
+        before = self._store.read_checkpoint(newest)
         is_same = before.identity(aside=aside) == state.identity(aside=aside)
         return is_same and not self._store.catalog.find_missing(content.key for content in before.code_contents())
+
+    def _leaves_out_the_same(self, newest: CheckpointRow) -> bool:
+        """Sizes and details do not count: what grows outside of all checkpoints is no reason for one."""
+        state = self.capture.state
+        if newest.grade == state.grade == Grade.COMPLETE:  # neither leaves anything out
+            return True
+        before = State({}, receipt=self._store.read_receipt(newest))
+        return {(row.path, row.reason) for row in before.uncaptured()} == {
+            (row.path, row.reason) for row in state.uncaptured()
+        }
 
 
 @contextmanager
@@ -177,10 +195,6 @@ def capture_in_memory(
 ) -> Capture:
     """Capture the state without keeping any of it, but for what `sink` keeps."""
     return capture_state(store, repository, policy, sink or HashingSink())
-
-
-def _has_state(row: CheckpointRow, capture: Capture) -> bool:
-    return row.state == capture.state.identity() and Grade.TORN not in (row.grade, capture.state.grade)
 
 
 def _outcome(

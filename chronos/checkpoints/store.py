@@ -293,6 +293,10 @@ class Store:
             drop_omitted(state, omissions, self.catalog.has_chunk)
         return state
 
+    def read_receipt(self, row: CheckpointRow) -> list[ReceiptRow]:
+        """Read what a live checkpoint says that it does not hold. Raises IntegrityError or NewerFormatError."""
+        return self._rows(self.read_manifest(row.timeline, row.checkpoint_id).receipt, ReceiptRow)
+
     def read_secrets(self, manifest: Manifest) -> list[SecretRow]:
         """Read what in a checkpoint looks like a secret. Raises IntegrityError; nothing else depends on the list."""
         return [] if manifest.secrets is None else self._rows(manifest.secrets, SecretRow)

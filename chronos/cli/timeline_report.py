@@ -136,6 +136,7 @@ def _leaving(one: Leaving) -> dict[str, Any]:
         "checkpoints": one.checkpoints,
         "uncovered": documents.receipt(one.uncovered),
         "branch": one.branch or None,
+        "kept_branch": {"name": one.kept_branch.name, "reason": one.kept_branch.reason} if one.kept_branch else None,
     }
 
 
@@ -156,6 +157,8 @@ def leaving(found: LeavingPlan) -> None:
         output.write(f"  in no checkpoint: {display(row.path)} ({row.reason.value})")
     for branch in (one.branch for one in found.timelines if one.branch):
         output.write(f"  git branch {display(branch)} goes too; another ref leads to its commits")
+    for kept in (one.kept_branch for one in found.timelines if one.kept_branch is not None):
+        output.write(f"  {kept}")
     if any(one.goes and one.has_tree for one in found.timelines):
         output.write("trees are only moved aside: `chrono undo` brings them back until a gc removes them")
 
@@ -167,6 +170,7 @@ def left_document(found: Operation) -> dict[str, Any]:
         "name": found.tree.timeline,
         "operation": found.operation,
         "deleted": True,
+        "branch": found.tree.branch or None,
         "checkpoints": [move.checkpoint_id for move in found.checkpoints],
     }
 

@@ -104,8 +104,7 @@ def iter_worktrees(repository: Repository) -> Iterator[tuple[Path, Path]]:
     folder = repository.common_dir / "worktrees"
     for admin in sorted(folder.iterdir()) if folder.is_dir() else ():
         with suppress(OSError):
-            link = os.path.join(admin, os.fsdecode((admin / "gitdir").read_bytes().rstrip(b"\n")))
-            yield admin, Path(os.path.dirname(link))
+            yield admin, _follow(admin, (admin / "gitdir").read_bytes().rstrip(b"\n")).parent
 
 
 def linked_folder(place: Path) -> Path | None:
@@ -114,7 +113,13 @@ def linked_folder(place: Path) -> Path | None:
         first = (place / ".git").read_bytes()[:4200]
     except OSError:
         return None
-    return Path(os.fsdecode(first[len(b"gitdir: ") :].rstrip(b"\r\n"))) if first.startswith(b"gitdir: ") else None
+    return _follow(place, first[len(b"gitdir: ") :].rstrip(b"\r\n")) if first.startswith(b"gitdir: ") else None
+
+
+def _follow(folder: Path, link: bytes) -> Path:
+    """Return what a link in `folder` names; git 2.48 may name it from there (`worktree.useRelativePaths`)."""
+    path = os.fsdecode(link)
+    return Path(path if os.path.isabs(path) else os.path.realpath(os.path.join(folder, path)))
 
 
 def find_branch(repository: Repository, branch: str) -> str | None:

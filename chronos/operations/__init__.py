@@ -85,12 +85,14 @@ if TYPE_CHECKING:
     )
     from chronos.operations.trees import (
         ASIDE,
+        KeptBranch,
         all_moves,
         arriving,
         aside_of,
         branch_of,
         carry_out_move,
         check_possible,
+        find_kept_branch,
         hold_tree,
         leaving,
         place_of_tree,
@@ -108,6 +110,7 @@ __all__ = [
     "Graph",
     "History",
     "Inclusion",
+    "KeptBranch",
     "Link",
     "Node",
     "OpenPlace",
@@ -149,6 +152,7 @@ __all__ = [
     "find_folder",
     "find_git_settings",
     "find_journal",
+    "find_kept_branch",
     "find_repositories",
     "find_tree",
     "find_trees_folder",
@@ -249,8 +253,8 @@ _HOMES = {
     "settle_timeline": "tree_settling", "settle_trees": "tree_settling", "timeline_is_bare": "tree_settling",
     "withdraw": "tree_settling",
     "ASIDE": "trees", "all_moves": "trees", "arriving": "trees", "aside_of": "trees", "branch_of": "trees",
-    "carry_out_move": "trees", "check_possible": "trees", "hold_tree": "trees", "leaving": "trees",
-    "place_of_tree": "trees", "take_tree_back": "trees",
+    "carry_out_move": "trees", "check_possible": "trees", "find_kept_branch": "trees", "hold_tree": "trees",
+    "KeptBranch": "trees", "leaving": "trees", "place_of_tree": "trees", "take_tree_back": "trees",
     "Workspace": "workspace",
 }  # fmt: skip
 __getattr__ = loader(__name__, _HOMES)

@@ -45,7 +45,7 @@ from chronos.operations.log import (
 from chronos.operations.shelf import move_checkpoints
 from chronos.operations.stack import next_step
 from chronos.operations.tree_settling import settle_trees
-from chronos.operations.trees import hold_tree, take_tree_back
+from chronos.operations.trees import find_kept_branch, hold_tree, take_tree_back
 from chronos.operations.workspace import Workspace
 from chronos.pool import ContentSink, HashingSink
 
@@ -59,7 +59,7 @@ def plan_step(workspace: Workspace, kind: OperationKind, options: Options) -> tu
         check_settled(workspace)
         operation = next_step(workspace.store, workspace.timeline, kind)
         if operation.tree is not None:
-            return operation, _plan_tree(operation)
+            return operation, _plan_tree(workspace, operation)
         policy = _policy_of_step(workspace, operation)
         capture = capture_in_memory(workspace.store, workspace.repository, policy)
         plan = _prepare_step(workspace, operation, options, capture, HashingSink()).plan
@@ -77,10 +77,11 @@ def step(workspace: Workspace, kind: OperationKind, options: Options, expected: 
         moves = tuple(CheckpointMove(move.checkpoint_id, not move.live) for move in operation.checkpoints)
         summary = f"{kind.value} {_plain_summary(operation)}"
         if operation.tree is not None:
-            plan = _plan_tree(operation)
+            plan = _plan_tree(workspace, operation)
             check_expected(plan, expected)
             done = take_tree_back(workspace, operation, kind, summary)
-            return Outcome(done.operation, summary, plan, None, 0, 0, (), (), ())
+            kept = tuple(plan.warnings[1:])  # the first says what is done now
+            return Outcome(done.operation, summary, plan, None, 0, 0, (), kept, ())
         if not operation.has_changes:
             check_expected(Plan(ChangeSet(), operation=operation.operation), expected)
             move_checkpoints(store, moves)
@@ -98,13 +99,15 @@ def step(workspace: Workspace, kind: OperationKind, options: Options, expected: 
         return outcome
 
 
-def _plan_tree(operation: Operation) -> Plan:
-    """What taking back a timeline's coming or going does, in words."""
+def _plan_tree(workspace: Workspace, operation: Operation) -> Plan:
+    """What taking back a timeline's coming or going does, in words: with the tree, and then what stays of it."""
     move = operation.tree
     assert move is not None
     plan = Plan(ChangeSet(), operation=operation.operation)
     verb = "goes, with its checkpoints; undo brings it back" if move.live else "comes back, as it was"
     plan.warnings.append(f"the working tree of timeline {move.timeline} {verb}")
+    kept = find_kept_branch(workspace, move.timeline) if move.live else None
+    plan.warnings += [str(kept)] if kept is not None else []
     return plan
 
 

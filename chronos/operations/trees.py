@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import msgspec
+
 from chronos.checkpoints import CheckpointMove, Store, Trigger, find_record, list_timelines, tree_of, tree_text
 from chronos.errors import StateError
 from chronos.files import (
@@ -52,6 +54,16 @@ from chronos.operations.workspace import Workspace
 ASIDE = ".removed-"
 
 
+class KeptBranch(msgspec.Struct, frozen=True):
+    """A git branch that stays although its timeline goes, and why."""
+
+    name: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"git branch {display(self.name)} stays: {self.reason}"
+
+
 def branch_of(timeline: str) -> str:
     """Return the short name of the git branch that a branched timeline begins on."""
     return f"chronos/{timeline}"
@@ -77,13 +89,31 @@ def leaving(workspace: Workspace, timeline: str) -> TreeMove:
         place = record.tree if tree == tree_of(layout, record) else tree_text(layout, tree, workspace.home)
     if repository.is_plain:
         return TreeMove(timeline, False, place)
-    branch, admin = branch_of(timeline), find_worktree_folder(repository, tree) if tree is not None else None
+    branch = branch_of(timeline)
     tip = find_branch(repository, branch)
-    if tip is not None and (
-        is_checked_out(repository, branch, beside=admin) or not is_reachable(repository, tip, beside=branch)
-    ):
+    if tip is not None and _why_kept(repository, branch, tip, tree):
         tip = None
     return TreeMove(timeline, False, place, branch if tip else "", tip)
+
+
+def find_kept_branch(workspace: Workspace, timeline: str) -> KeptBranch | None:
+    """Return the git branch of a timeline when it stays although the timeline goes. See `leaving`."""
+    repository, layout = workspace.repository, workspace.store.layout
+    tip = None if repository.is_plain else find_branch(repository, branch_of(timeline))
+    if tip is None:
+        return None
+    record = find_record(layout, timeline)
+    tree = locate_tree(layout, repository, timeline, record) if record is not None else None
+    reason = _why_kept(repository, branch_of(timeline), tip, tree)
+    return KeptBranch(branch_of(timeline), reason) if reason else None
+
+
+def _why_kept(repository: Repository, branch: str, tip: str, tree: Path | None) -> str:
+    """Return why a branch does not go with the tree of its timeline, or nothing."""
+    admin = find_worktree_folder(repository, tree) if tree is not None else None
+    if is_checked_out(repository, branch, beside=admin):
+        return "another working tree has it checked out"
+    return "" if is_reachable(repository, tip, beside=branch) else "no other branch or tag leads to its commits"
 
 
 def _is_to_move(workspace: Workspace, timeline: str, tree: Path) -> bool:

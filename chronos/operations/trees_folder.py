@@ -12,6 +12,7 @@ from chronos.config import expand_home
 from chronos.errors import BadConfigError, UnsupportedError
 from chronos.files import display, translate_os_errors
 from chronos.git import common_dir_of, is_inner_repository, is_tracked, make_inner_repository, open_repository
+from chronos.locate import refuse_links
 from chronos.operations.hiding import TREES_MARK, hide_beside, hide_folder
 from chronos.operations.trees import ASIDE
 from chronos.operations.workspace import Workspace
@@ -20,7 +21,10 @@ _INNER, _DRAFT = ".git", ".git.draft"
 
 
 def find_trees_folder(workspace: Workspace) -> Path | None:
-    """Return where the settings put the trees of timelines, or None: into the store. Raises UnsupportedError."""
+    """Return where the settings put the trees of timelines, or None: into the store.
+
+    Raises UnsupportedError, BadConfigError for one that is reached through a link of the project.
+    """
     folder = workspace.config.worktrees_dir
     if not folder:
         return None
@@ -29,7 +33,9 @@ def find_trees_folder(workspace: Workspace) -> Path | None:
             "outside git, and beside a bare repository, the working trees of timelines lie in the store",
             hint="unset CHRONOS_WORKTREES_DIR (worktrees_dir)",
         )
-    return Path(os.path.realpath(workspace.home / expand_home(folder, workspace.environment)))
+    path = Path(os.path.normpath(workspace.home / expand_home(folder, workspace.environment)))
+    refuse_links(path, workspace.home, "worktrees_dir", folder)
+    return Path(os.path.realpath(path))
 
 
 def claim_trees_folder(workspace: Workspace, folder: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from chronos.checkpoints import MemoryState, Options, State, keep_state
+from chronos.checkpoints import UNCAPTURED, EntryKind, MemoryState, Options, State, keep_state
 from chronos.errors import UnreadableStoreError
 from chronos.files import display, translate_os_errors, unescape
 from chronos.memory import CaptureWork, MergedText, MergeWork, StorePlace, TableMerge, free_name, get_kind, merge_lines
@@ -16,6 +16,9 @@ from chronos.merging import Choice, Conflict, ConflictKind, Resolution, Resolver
 from chronos.operations import Workspace, write_store
 from chronos.pool import ContentSink
 from chronos.stat_cache import StatCache
+
+# A child counts the rows of so much in 60 ms (measured, without writing it).
+_LARGEST_COUNTED_BYTES = 64 * 1024 * 1024
 
 
 class StoreResult(msgspec.Struct):
@@ -53,7 +56,10 @@ class StoreCombiner:
                 continue
             folder = scratch / f"memory-{number}"
             folder.mkdir()
-            found[name] = self._combine(name, place, was, mine, other, folder)
+            if other is None:
+                found[name] = _gone_there(place, was, mine, theirs)
+            else:
+                found[name] = self._combine(name, place, was, mine, other, folder)
         return found
 
     def _name(self, part: MemoryState | None, ours: State) -> str:
@@ -63,23 +69,37 @@ class StoreCombiner:
         return free_name(record.name, record.path, others)
 
     def _combine(
-        self, name: str, place: str, was: MemoryState | None, mine: MemoryState | None, other: MemoryState | None,
+        self, name: str, place: str, was: MemoryState | None, mine: MemoryState | None, other: MemoryState,
         folder: Path,
     ) -> StoreResult:  # fmt: skip
-        if other is None:
-            return self._gone_there(name, was, mine)
         if mine is None and os.path.lexists(self._workspace.place_of(place)):
             return self._in_the_way(name, place)
         if mine is not None and _is_readable(mine) and not _is_readable(other):
             reason = f"a store of kind {mine.record.kind} here, which the other side's cannot be read as"
             return self._ask_whole(name, place, reason, mine, other)
         if _identity(was) == _identity(mine):
+            damage = self._find_damage(other, folder) if mine is not None else ""
+            if damage:
+                return self._ask_whole(name, place, f"damaged on the other side: {damage}", mine, other)
             return StoreResult(_named(other, name), "taken as a whole")
         if mine is None:
             return self._ask_whole(name, place, "deleted here and changed on the other side", mine, other)
         if mine.record.kind != other.record.kind:
             return self._ask_whole(name, place, "of another kind on each side", mine, other)
         return self._merge(name, was, mine, other, folder)
+
+    def _find_damage(self, other: MemoryState, folder: Path) -> str:
+        """Return why the rows of a database cannot be counted, or nothing. A capture sees only whether it opens.
+
+        Of a large one, which would have to be written out once more for this, it is said when it has been put in place.
+        """
+        if not other.record.facts.get("readable") or other.record.bytes > _LARGEST_COUNTED_BYTES:
+            return ""
+        try:
+            get_kind(other.record.kind).summarise(write_store(self._workspace.store.pool, other, folder))
+        except UnreadableStoreError as cause:
+            return cause.message.rpartition(" cannot be read: ")[2]
+        return ""
 
     def _in_the_way(self, name: str, place: str) -> StoreResult:
         """What stands here is no memory store, and is not made one."""
@@ -88,11 +108,6 @@ class StoreCombiner:
         resolution = self._resolve(conflict)
         is_kept = self._strategy is Strategy.OURS or (resolution is not None and resolution.choice is Choice.OURS)
         return StoreResult(None, "kept") if is_kept else StoreResult(None, "conflict", conflicts=(conflict,))
-
-    def _gone_there(self, name: str, was: MemoryState | None, mine: MemoryState | None) -> StoreResult:
-        """A store that is gone on the other side stays: a missing database is more often lost than meant to go."""
-        note = "it is gone on the other side, and kept here"
-        return StoreResult(mine, "kept", notes=(note,) if mine is not None and was is not None else ())
 
     def _ask_whole(
         self, name: str, place: str, reason: str, mine: MemoryState | None, other: MemoryState
@@ -155,6 +170,18 @@ class StoreCombiner:
         with translate_os_errors(f"cannot write in {folder.parent}"):
             folder.mkdir()
         return folder
+
+
+def _gone_there(place: str, was: MemoryState | None, mine: MemoryState | None, theirs: State) -> StoreResult:
+    """A store that is gone on the other side stays: a missing database is more often lost than meant to go."""
+    path = unescape(place)
+    left_out, entry = theirs.is_left_out(path), theirs.find_entry(path)
+    why = "it is gone on the other side"
+    if left_out is not None and left_out.reason in UNCAPTURED:
+        why = f"it is not in the other side's checkpoint ({left_out.reason.value})"
+    elif entry is not None and entry.kind is not EntryKind.DELETED:
+        why = "it is no database that can be read on the other side"
+    return StoreResult(mine, "kept", notes=(f"{why}, and kept here",) if mine is not None and was is not None else ())
 
 
 def _by_place(state: State) -> Mapping[str, MemoryState]:

@@ -18,7 +18,7 @@ from chronos.checkpoints import UNCAPTURED, Reason, ReceiptRow, capture_in_memor
 from chronos.errors import ChronosError, ForeignTimelineError, RefusedError, StateError
 from chronos.git import find_worktree_folder
 from chronos.layout import MAIN_TIMELINE
-from chronos.operations import Operation, OperationKind, Workspace, new_operation_id, stamp
+from chronos.operations import KeptBranch, Operation, OperationKind, Workspace, new_operation_id, stamp
 from chronos.pool import digest
 from chronos.timelines.listing import TimelineSummary, is_branched, summarise
 
@@ -27,7 +27,7 @@ class Leaving(msgspec.Struct, frozen=True):
     """A timeline that would go, or that stays, with the reason.
 
     `uncovered` is what of its tree no checkpoint holds; `has_tree` whether a working tree goes with it; `branch` is the
-    git branch that goes too, if any.
+    git branch that goes too, if any, and `kept_branch` the one that does not.
     """
 
     name: str
@@ -38,6 +38,7 @@ class Leaving(msgspec.Struct, frozen=True):
     reason: str
     uncovered: tuple[ReceiptRow, ...] = ()
     branch: str = ""
+    kept_branch: KeptBranch | None = None
 
 
 class LeavingPlan(msgspec.Struct, frozen=True):
@@ -63,7 +64,7 @@ def plan_delete(workspace: Workspace, name: str) -> LeavingPlan:
     uncovered = tuple(_uncovered(workspace, summary)) if summary.is_there else ()
     one = Leaving(
         name, summary.path, summary.is_there, summary.checkpoints, True, "asked for", uncovered,
-        operations.leaving(workspace, name).branch,
+        operations.leaving(workspace, name).branch, operations.find_kept_branch(workspace, name),
     )  # fmt: skip
     return LeavingPlan((one,))
 
@@ -108,7 +109,8 @@ def _take_away(workspace: Workspace, name: str, kind: OperationKind, summary: st
     with store.exclusively():
         workspace.notices += operations.settle_trees(workspace)
         moves = operations.all_moves(store, name) if kind is OperationKind.DELETE else ()
-        move = operations.leaving(workspace, name)
+        move, kept = operations.leaving(workspace, name), operations.find_kept_branch(workspace, name)
+        workspace.notices += [str(kept)] if kept is not None else []
         operation = Operation(new_operation_id(), kind, workspace.timeline, stamp(), summary, moves, tree=move)
         operations.carry_out_move(workspace, operation)
     return operation
@@ -139,6 +141,7 @@ def plan_prune(workspace: Workspace, idle_days: int) -> LeavingPlan:
                 reason or f"not used for {idle_days} days",
                 tuple(_uncovered(workspace, summary)) if reason is None else (),
                 operations.leaving(workspace, summary.name).branch if reason is None else "",
+                operations.find_kept_branch(workspace, summary.name) if reason is None else None,
             )
         )  # fmt: skip
     for summary in _summaries(workspace):

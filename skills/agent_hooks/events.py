@@ -71,8 +71,13 @@ def parse_event(agent: str, data: bytes, named: str = "") -> Event:
 
 
 def find_folder(event: Event, environment: Mapping[str, str], here: str) -> str:
-    """Return the folder whose project an event is about: the agent's, unless it has left its project for elsewhere."""
+    """Return the folder whose project an event is about: the agent's, unless it has left its project for elsewhere.
+
+    An agent that `chrono timeline run` has started works in that tree, wherever it went (see `Surroundings.start`).
+    """
     folder = event.folder or here
+    if environment.get("CHRONOS_TIMELINE") and environment.get("CHRONOS_ROOT"):
+        return os.path.join(folder, environment["CHRONOS_ROOT"])
     project = next((environment[name] for name in _PROJECT_VARIABLES if environment.get(name)), "")
     if not os.path.isabs(project) or not os.path.isdir(project):
         return folder

@@ -63,6 +63,29 @@ def test_an_automatic_checkpoint_of_an_unchanged_state_is_its_parent(work: RepoB
     assert changed.created
 
 
+def test_an_automatic_checkpoint_is_taken_for_what_it_says_that_it_leaves_out(work: RepoBuilder) -> None:
+    engine = work.engine(CHRONOS_MAX_FILE_BYTES="1000")
+    last = engine.take_checkpoint("first")
+
+    def is_taken() -> bool:
+        nonlocal last
+        before, last = last, engine.take_checkpoint("again", trigger=Trigger.AUTOMATIC)
+        assert {row.path for row in engine.show_checkpoint(last.checkpoint_id).receipt} == {
+            row.path for row in last.receipt
+        }
+        return last.checkpoint_id != before.checkpoint_id
+
+    work.write("large.log", "x" * 2000)
+    assert is_taken()
+    work.write("large.log", "x" * 3000)
+    assert not is_taken(), "it only grew"
+    work.write("id_rsa", "key\n")
+    assert is_taken()
+    assert not is_taken()
+    work.remove("large.log")
+    assert is_taken()
+
+
 def test_a_manual_checkpoint_of_an_unchanged_state_is_recorded_and_costs_no_content(work: RepoBuilder) -> None:
     work.write("large.bin", bytes(range(256)) * 4000)
     engine = work.engine()

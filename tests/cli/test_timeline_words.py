@@ -52,6 +52,22 @@ def test_a_prune_says_which_links_it_removed(chrono: Program) -> None:
     assert "1 working tree taken away: idle" in chrono.good("timeline", "prune", "--idle", "0", "--yes").out
 
 
+def test_a_branch_that_stays_is_said_wherever_its_timeline_goes(chrono: Program) -> None:
+    own = RepoBuilder(branch(chrono, "kept"), chrono.environment)
+    own.write("work.txt", "work\n")
+    own.commit("work")
+    why = "no other branch or tag leads to its commits"
+    said = f"git branch chronos/kept stays: {why}"
+    assert said in chrono.good("undo", "--plan").err
+    assert said in chrono.good("undo", "--yes").err
+    chrono.good("redo", "--yes")
+    assert said in chrono.good("timeline", "delete", "kept", "--plan").out
+    (plan,) = chrono.good("timeline", "delete", "kept", "--plan", "--json").json["timelines"]
+    assert (plan["branch"], plan["kept_branch"]) == (None, {"name": "chronos/kept", "reason": why})
+    done = chrono.good("timeline", "delete", "kept", "--yes", "--json").json
+    assert (done["branch"], done["notices"]) == (None, [said])
+
+
 @pytest.mark.parametrize("command", [(), ("--",), ("--", "")])
 def test_a_run_of_nothing_is_a_slip_and_no_bug(chrono: Program, command: tuple[str, ...]) -> None:
     branch(chrono, "other")

@@ -281,6 +281,17 @@ def test_what_the_other_side_left_out_is_said(
     assert not worked.exists("id_rsa")
 
 
+@pytest.mark.parametrize("path", ["large.bin", "id_rsa"])
+def test_what_the_other_side_left_out_is_said_though_nothing_else_changed_there(worked: RepoBuilder, path: str) -> None:
+    with worked.engine(CHRONOS_MAX_FILE_BYTES="100000") as engine:
+        tree = RepoBuilder(engine.branch_timeline("side").path, worked.environment)
+        tree.write(path, "x" * 200_000)
+        assert any(path in note for note in engine.plan_merge_timeline("side").notes)
+        assert any(path in note for note in engine.merge_timeline("side").notes)
+        tree.remove(path)
+        assert not any(path in note for note in engine.merge_timeline("side").notes), "it is there no more"
+
+
 def test_a_store_outside_is_not_declared_in_a_timeline_that_has_copies(
     engine: ChronosEngine, branched: RepoBuilder, tmp_path: Path
 ) -> None:

@@ -86,11 +86,15 @@ def test_commits_that_only_the_branch_has_are_not_lost(
     lonely = branched.commit("second", everything=False)
     if is_detached:
         branched.git("checkout", "-q", "--detach", "HEAD~1")
+    said = "git branch chronos/experimental stays: no other branch or tag leads to its commits"
     if way == "delete":
-        assert engine.plan_delete_timeline("experimental").timelines[0].branch == ""
+        (plan,) = engine.plan_delete_timeline("experimental").timelines
+        assert (plan.branch, str(plan.kept_branch)) == ("", said)
         engine.delete_timeline("experimental")
+        assert engine.notices == [said]
     else:
-        engine.undo()
+        assert said in engine.plan_undo()[1].warnings
+        assert engine.undo().warnings == (said,)
     engine.gc(deleted=True)
     assert worked.git("for-each-ref", "--format=%(objectname)", "refs/heads/chronos") == lonely
 
@@ -99,7 +103,8 @@ def test_a_branch_whose_commits_are_the_users_elsewhere_goes(
     engine: ChronosEngine, branched: RepoBuilder, worked: RepoBuilder
 ) -> None:
     worked.git("tag", "kept", branched.commit("work"))
-    assert engine.plan_delete_timeline("experimental").timelines[0].branch == "chronos/experimental"
+    (plan,) = engine.plan_delete_timeline("experimental").timelines
+    assert (plan.branch, plan.kept_branch) == ("chronos/experimental", None)
     engine.delete_timeline("experimental")
     assert worked.git("branch", "--list", "chronos/*") == ""
     engine.undo()

@@ -170,6 +170,53 @@ def test_a_database_that_was_damaged_there_does_not_take_the_place_of_a_whole_on
     assert read_facts(pair.here.path(DB)) == BOTH
 
 
+@pytest.mark.parametrize("page", [2, 5])
+@pytest.mark.parametrize("where", [DB, "app.db"])
+def test_a_database_with_a_damaged_page_there_is_a_conflict_before_it_takes_the_place_of_a_whole_one(
+    repo: RepoBuilder, where: str, page: int
+) -> None:
+    facts = dict.fromkeys(range(400), "x" * 100)
+    write(repo, {"a.txt": "a\n", ".gitignore": "data/\n"})
+    make_facts(repo.path(where), facts)
+    repo.commit()
+    pair = Pair(repo)
+    data = bytearray(pair.there.read(where))
+    data[4096 * (page - 1) : 4096 * page] = bytes(4096)
+    pair.there.write(where, bytes(data))
+    (conflict,) = pair.engine.plan_merge_timeline("exp").conflicts
+    assert (conflict.kind, conflict.path) == (ConflictKind.STORE, where.encode())
+    assert conflict.reason == "damaged on the other side: database disk image is malformed"
+    assert pair.engine.merge_timeline("exp").conflicts
+    assert read_facts(repo.path(where)) == facts
+    assert pair.engine.merge_timeline("exp", strategy="theirs").is_done
+    assert repo.read(where) == data
+
+
+@pytest.mark.parametrize("there", ["zeroed", "too large", "gone"])
+def test_why_a_committed_database_that_is_none_there_stays_is_said(repo: RepoBuilder, there: str) -> None:
+    write(repo, {"a.txt": "a\n"})
+    size = make_facts(repo.path("app.db"), BOTH).stat().st_size
+    repo.commit()
+    pair = Pair(repo)
+    set_fact(repo.path("app.db"), 1, "here")
+    if there == "zeroed":
+        pair.there.write("app.db", bytes(size))
+    elif there == "too large":
+        pair.there.write("app.db", b"x" * 100_000)
+        pair.engine.close()
+        pair.engine = repo.engine(CHRONOS_MAX_FILE_BYTES="50000")
+    else:
+        pair.there.remove("app.db")
+    why = {
+        "zeroed": "it is no database that can be read on the other side",
+        "too large": "it is not in the other side's checkpoint (too large)",
+        "gone": "it is gone on the other side",
+    }[there]
+    assert pair.engine.plan_merge_timeline("exp").stores["app.db"].notes == (f"{why}, and kept here",)
+    assert pair.engine.merge_timeline("exp").is_done
+    assert read_facts(repo.path("app.db")) == {**BOTH, 1: "here"}
+
+
 def test_a_damaged_database_that_was_mended_there_is_taken(repo: RepoBuilder) -> None:
     write(repo, {"a.txt": "a\n", ".gitignore": "data/\n"})
     repo.commit()

@@ -79,6 +79,20 @@ def test_a_folder_with_anything_else_is_refused_and_left_as_it_is(worked: RepoBu
     assert worked.git("branch", "--list", "chronos/*") == ""
 
 
+@pytest.mark.parametrize("folder", ["wt", "wt/trees", "sub/../wt"])
+def test_a_link_in_the_project_does_not_lead_trees_out_of_it(worked: RepoBuilder, tmp_path: Path, folder: str) -> None:
+    """A clone brings the setting along, and the link."""
+    (tmp_path / "elsewhere").mkdir()
+    worked.link("wt", str(tmp_path / "elsewhere"))
+    worked.write("chronos.toml", f'worktrees_dir = "{folder}"\n')
+    with worked.engine() as engine, pytest.raises(BadConfigError, match="through the link") as refused:
+        engine.branch_timeline("side")
+    assert "CHRONOS_WORKTREES_DIR" in refused.value.hint
+    assert not any((tmp_path / "elsewhere").iterdir())
+    with worked.engine(CHRONOS_WORKTREES_DIR=str(tmp_path / "elsewhere")) as engine:
+        assert engine.branch_timeline("side").path == tmp_path / "elsewhere/side"
+
+
 def test_a_folder_that_has_trees_already_is_hidden_with_the_next_one(worked: RepoBuilder) -> None:
     """Of an older release, and of the user."""
     worked.git("worktree", "add", "-q", "--detach", str(worked.root / "wt/own"))

@@ -88,6 +88,7 @@ class PlannedDeletion(Result, frozen=True, kw_only=True):
         summary = "; ".join(
             f"delete timeline {one.name} with {one.checkpoints} checkpoints"
             + (f" and its working tree {one.path}" if one.has_tree else "")
+            + (f"; {one.kept_branch}" if one.kept_branch is not None else "")
             for one in plan.timelines
         )
         uncovered = list_paths(row.path for one in plan.timelines for row in one.uncovered)

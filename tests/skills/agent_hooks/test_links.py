@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 from tests.skills.agent_hooks.conftest import Hook
 from tests.support import RepoBuilder
@@ -48,6 +49,18 @@ def test_links_outlive_the_catalog(hook: Hook, tree: RepoBuilder) -> None:
     prompt(hook, "second")
     (tree.store / ".store/catalog.sqlite").unlink()
     assert found(hook, "prompt: second") == ["prompt: first"]
+
+
+def test_an_agent_that_runs_in_a_timeline_works_on_it_wherever_it_went(hook: Hook, tmp_path: Path) -> None:
+    elsewhere = RepoBuilder(tmp_path / "elsewhere", hook.tree.environment)
+    elsewhere.commit()
+    with hook.tree.engine() as engine:
+        variables = engine.timeline_environment(engine.branch_timeline("exp").name)
+        RepoBuilder(Path(variables["CHRONOS_ROOT"]), hook.tree.environment).write("work.txt", "work\n")
+        data = {"hook_event_name": "UserPromptSubmit", "prompt": "go", "session_id": "s", "cwd": str(elsewhere.root)}
+        assert hook.say("codex", json.dumps(data).encode(), **variables) == ("", "")
+        assert engine.list_checkpoints("exp")[0].name == "prompt: go"
+    assert not elsewhere.store.exists()
 
 
 def test_many_prompts_at_one_state_are_linked_as_long_as_there_is_room(hook: Hook, tree: RepoBuilder) -> None:
