@@ -133,9 +133,9 @@ def find_problems(image: bytes, stack: ExitStack) -> list[str]:
     Immutable: no lock, no wal-index, nothing is left beside the image, and a journal there is not looked at.
     """
     connection = stack.enter_context(closing(sqlite3.connect(uri_of(image, "mode=ro&immutable=1"), uri=True)))
-    connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
-    connection.execute("PRAGMA trusted_schema=OFF")
     try:
+        connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")  # the first to read a page
+        connection.execute("PRAGMA trusted_schema=OFF")
         rows = connection.execute(f"PRAGMA quick_check({_MOST_PROBLEMS})").fetchall()
     except sqlite3.Error as cause:
         return [str(cause)]

@@ -197,8 +197,6 @@ def _view_still(place: bytes, main: int, stack: ExitStack, deadline: float) -> V
         if overlay is None:
             raise MovedError
         return _overlaid(main, wal, header, overlay, is_held)
-    if header.is_cut:
-        raise UnreadableError("it is shorter than its header says")
     view = _view_main(main, header, is_held)
     view.base = Look.of(os.fstat(main)) if header.is_wal else None
     view.uri = uri_of(place, "immutable=1")
@@ -206,6 +204,8 @@ def _view_still(place: bytes, main: int, stack: ExitStack, deadline: float) -> V
 
 
 def _view_main(main: int, header: DatabaseHeader, is_held: Callable[[], bool]) -> View:
+    if header.is_cut:
+        raise UnreadableError("it is shorter than its header says")
     view = View({b"": Pages(main, header.page_count * header.page_size)}, is_held)
     return _described(view, header, "wal" if header.is_wal else "rollback")
 

@@ -408,3 +408,16 @@ def test_attached_databases_are_stores_of_their_own(pool: Pool, place: Path, tmp
         connection.execute("COMMIT")
         assert check_bank(write_out(pool, place, tmp_path / "a")) == 1
         assert check_bank(write_out(pool, other, tmp_path / "b")) == 1
+
+
+@pytest.mark.parametrize("mode", ["delete", "wal"])
+def test_a_database_whose_last_page_is_cut_is_held_as_a_file_and_not_as_a_sound_database(
+    tmp_path: Path, mode: str
+) -> None:
+    place = tmp_path / "cut.db"
+    make_bank(place, mode)
+    os.truncate(place, place.stat().st_size - 512)
+    pool = Pool(tmp_path / "pool")
+    state = pool.capture(place)
+    assert not state.facts["readable"] and any("shorter than its header" in note for note in state.notes)
+    assert pool.image(state) == place.read_bytes()
