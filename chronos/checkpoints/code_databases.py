@@ -21,11 +21,12 @@ from chronos.errors import GitFailedError, IntegrityError
 from chronos.files import SMALLEST_PAGE_BYTES, PathKind, SafeRoot, TreePath, to_text, unescape, write_all
 from chronos.git import Repository
 from chronos.memory import FOUND_FOLDER, CaptureWork, StorePlace, free_name, get_kind, overlap
-from chronos.pool import ContentSink, PoolReader
+from chronos.pool import ContentSink, PoolReader, digest
 from chronos.stat_cache import StatCache
 
 _KIND = "sqlite"
 _WAIT_S = 1.0  # for nobody: the copy is ours
+_LONGEST_PLACE = 500  # SQLite opens paths of 512 bytes (MAX_PATHNAME in os_unix.c), with what it adds to them
 
 
 def with_code_databases(
@@ -38,24 +39,35 @@ def with_code_databases(
 ) -> list[State]:
     """Return the states, each with every database as a store that one of them has as a store found in the code.
 
-    So it is with those of the paths to be `replaced` at which every state has a database or nothing. Their images go
-    into `sink`; `make_scratch` gives empty folders of ours. What is no readable database stays code. Raises
-    StorageError.
+    So it is with those of the paths to be `replaced` at which every state has a database, where nothing but the bytes
+    differs: a store has no executable bit, and comes to no folder's place. Their images go into `sink`; `make_scratch`
+    gives empty folders of ours. What is no readable database stays code. Raises StorageError.
     """
     records = (part.record for state in states for part in state.memory.values())
     found_in_tree = (one for one in records if one.is_found and one.kind == _KIND and not os.path.isabs(one.path))
     paths = {unescape(one.path) for one in found_in_tree if not overlap(one.path, FOUND_FOLDER)}
-    found, unread = [dict[TreePath, MemoryState]() for _ in states], set[TreePath]()
-    for state, stores in zip(states, found, strict=True):
+    found = []
+    for state in states:
         wanted = sorted(path for path in {*paths, *replaced} if not state.is_memory(path))
-        if wanted:
-            unread |= _read_stores(state, wanted, repositories, pool, make_scratch, sink, stores)
-    code = unread.intersection(replaced) - paths
-    return [_with_stores(state, stores, code) for state, stores in zip(states, found, strict=True)]
+        found.append(_read_stores(state, wanted, repositories, pool, make_scratch, sink) if wanted else {})
+    for path in set(replaced) - paths:
+        known = [stores[path] for stores in found if path in stores and stores[path].is_exact]
+        if len(known) < len(states) or len({one.executable for one in known}) > 1:
+            for stores in found:
+                stores.pop(path, None)
+    return [_with_stores(state, stores) for state, stores in zip(states, found, strict=True)]
 
 
-def _with_stores(state: State, stores: dict[TreePath, MemoryState], code: set[TreePath]) -> State:
-    named = {part.record.name: part for path, part in stores.items() if path not in code}
+class _Database(msgspec.Struct):
+    """A file of the code as the store that it would be, which `is_exact` if that has its very bytes."""
+
+    part: MemoryState
+    executable: bool
+    is_exact: bool
+
+
+def _with_stores(state: State, stores: dict[TreePath, _Database]) -> State:
+    named = {one.part.record.name: one.part for one in stores.values()}
     return msgspec.structs.replace(state, memory={**state.memory, **named}) if named else state
 
 
@@ -64,7 +76,8 @@ def find_live_databases(root: Path, paths: Iterable[TreePath]) -> frozenset[Tree
     with SafeRoot(root) as tree:
         stats = ((path, tree.find_stat(path)) for path in paths)
         files = [path for path, stat in stats if stat is not None and stat.kind is PathKind.FILE and _may_be(stat.size)]
-        return frozenset(path for path in files if tree.is_database(path))
+        short = (path for path in files if len(os.fsencode(root)) + len(path) < _LONGEST_PLACE)
+        return frozenset(path for path in short if tree.is_database(path))
 
 
 def _may_be(size: int) -> bool:
@@ -73,37 +86,35 @@ def _may_be(size: int) -> bool:
 
 def _read_stores(
     state: State, paths: list[TreePath], repositories: dict[TreePath, Repository], pool: PoolReader,
-    make_scratch: Callable[[], Path], sink: ContentSink, stores: dict[TreePath, MemoryState],
-) -> set[TreePath]:  # fmt: skip
-    """Put the databases at these paths into `stores`; return the paths at which there is, or may be, something else."""
-    sides = Sides(state, repositories)
-    readable = [path for path in paths if sides.can_read_base(sides.component_of(path))]
-    sides.load(readable)
-    unread = set(paths) - set(readable)
+    make_scratch: Callable[[], Path], sink: ContentSink,
+) -> dict[TreePath, _Database]:  # fmt: skip
+    sides, found = Sides(state, repositories), dict[TreePath, _Database]()
+    paths = [path for path in paths if sides.can_read_base(sides.component_of(path))]
+    sides.load(paths)
     with BlobSource(repositories) as blobs:
-        for path in readable:
-            side, is_unknown = sides.find(path), sides.why_unknown(path) is not None
-            part = None
-            if side.kind is SideKind.FILE and not is_unknown:
-                names = {*state.memory, *(known.record.name for known in stores.values())}
+        for path in paths:
+            side = sides.find(path)
+            if side.kind is SideKind.FILE and sides.why_unknown(path) is None:
+                names = {*state.memory, *(one.part.record.name for one in found.values())}
                 name = free_name(to_text(path), to_text(path), names)
-                part = _read(path, name, side, blobs, pool, make_scratch(), sink)
-            if part is not None:
-                stores[path] = part
-            elif is_unknown or side.kind is not SideKind.ABSENT:
-                unread.add(path)
-    return unread
+                database = _read(path, name, side, blobs, pool, make_scratch(), sink)
+                if database is not None:
+                    found[path] = database
+    return found
 
 
 def _read(
     path: TreePath, name: str, side: Side, blobs: BlobSource, pool: PoolReader, folder: Path, sink: ContentSink
-) -> MemoryState | None:
+) -> _Database | None:
     """Return a file of the code as the memory store that it would be; None where it is no readable database."""
     copy = folder / os.fsdecode(path.rpartition(b"/")[2])
+    content_id = side.content.id if side.content is not None else b""
     descriptor = os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         if side.blob is not None:
-            write_all(descriptor, blobs.read(path, side))
+            data = blobs.read(path, side)
+            write_all(descriptor, data)
+            content_id = digest(data)
         elif side.content is not None:
             for piece in pool.iter_content(side.content):
                 write_all(descriptor, piece)
@@ -117,4 +128,6 @@ def _read(
     found = kind.capture(copy, CaptureWork(sink, StatCache({}), lambda _: (), lambda _path, _size: None, _WAIT_S))
     if not found.facts.get("readable") or found.is_torn:
         return None
-    return keep_state(sink, StorePlace(name, _KIND, copy, to_text(path), is_found=True), found)
+    part = keep_state(sink, StorePlace(name, _KIND, copy, to_text(path), is_found=True), found)
+    is_exact = [file.content and file.content.id for file in part.files] == [content_id]
+    return _Database(part, side.executable, is_exact)

@@ -179,7 +179,7 @@ class StoreApplier:
                 work.present = self._present(before, change.name in self._read)
             self.notes += yield from self._replacing(after.kind, place, change, self._state(after), work)
             self._remember(place, after, work)
-        except (ChronosError, OSError):
+        except (ChronosError, OSError, GeneratorExit):  # the last: one beside it failed
             if before is not None and is_other_kind and not self._is_made(place, change):
                 self._put_back(place, f"{trash}-again", change, before)
             raise

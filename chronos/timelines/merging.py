@@ -18,7 +18,7 @@ import msgspec
 
 from chronos import checkpoints, operations, timelines
 from chronos.catalog import CheckpointRow
-from chronos.checkpoints import UNCAPTURED, CheckpointMove, EntryKind, Options, SideKind, Trigger
+from chronos.checkpoints import UNCAPTURED, CheckpointMove, EntryKind, Options, Trigger
 from chronos.errors import ChangedMeanwhileError, NoCommonCheckpointError, StateError, UsageError
 from chronos.files import TreePath, display, to_text
 from chronos.merging import Choice, Conflict, ConflictKind, Resolution, Resolver, Strategy
@@ -220,9 +220,10 @@ def _combine(
             return folder
 
         with _keeping(workspace, make_scratch(), spend) as writer:
+            changed = checkpoints.list_differing(base, theirs, present.repositories)
             base, ours, theirs = checkpoints.with_code_databases(
                 (base, present.state, theirs), present.repositories, store.pool, make_scratch, writer,
-                _find_replaced(workspace, present, base, theirs),
+                checkpoints.find_live_databases(workspace.root, sorted(changed)),
             )  # fmt: skip
         present = msgspec.structs.replace(present, state=ours)
         with _keeping(workspace, make_scratch(), spend) as writer:
@@ -234,15 +235,6 @@ def _combine(
         with _keeping(workspace, make_scratch(), spend) as writer:
             plan = _plan(workspace, request, present, combined, writer)
     return combined, present, plan
-
-
-def _find_replaced(workspace: Workspace, present: Capture, base: State, theirs: State) -> list[TreePath]:
-    """Return the databases in the tree that the code of theirs has other bytes for."""
-    changed = checkpoints.list_differing(base, theirs, present.repositories)
-    found = sorted(checkpoints.find_live_databases(workspace.root, sorted(changed)))
-    sides = checkpoints.Sides(theirs, present.repositories)
-    sides.load(found)
-    return [path for path in found if sides.find(path).kind is not SideKind.ABSENT]
 
 
 @contextmanager

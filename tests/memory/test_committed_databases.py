@@ -213,3 +213,90 @@ def test_rows_of_a_database_that_was_committed_in_both_states_are_compared(
     (difference,) = engine.diff_memory(*commits)
     assert {table.name: table.added for table in difference.tables} == {"notes": 1, "totals": 1}
     assert [row.path for row in engine.diff(*commits)] == [b"a.txt", DB.encode()]
+
+
+@pytest.mark.parametrize("is_changed", [False, True])
+def test_the_executable_bit_of_a_committed_database_comes_back(repo: RepoBuilder, is_changed: bool) -> None:
+    make_notes(repo.path(DB))
+    repo.path(DB).chmod(0o755)
+    repo.commit()
+    engine = repo.engine()
+    first = engine.create_checkpoint("first")
+    repo.path(DB).chmod(0o644)
+    if is_changed:
+        add_notes(repo.path(DB), "more")
+    repo.commit()
+    for go_back, mode in (
+        (lambda: engine.restore_checkpoint(first), 0o755),
+        (lambda: engine.undo(), 0o644),
+        (lambda: engine.redo(), 0o755),
+    ):
+        assert go_back().written == 1
+        assert repo.path(DB).stat().st_mode & 0o777 == mode
+        assert len(read_notes(repo.path(DB))) == (21 if is_changed and mode == 0o644 else 20)
+
+
+def test_a_committed_database_that_went_comes_back_with_its_mode(repo: RepoBuilder) -> None:
+    repo.write("a.txt", "one\n")
+    repo.commit()
+    engine = repo.engine()
+    before = engine.create_checkpoint("before")
+    make_notes(repo.path(DB))
+    repo.path(DB).chmod(0o755)
+    repo.commit()
+    engine.restore_checkpoint(before)
+    engine.undo()
+    assert repo.path(DB).stat().st_mode & 0o777 == 0o755
+    assert repo.git("status", "--porcelain", "--untracked-files=no") == ""
+
+
+@pytest.mark.parametrize("inner", ["x", "main.db"])
+def test_a_committed_database_and_a_folder_take_turns(repo: RepoBuilder, inner: str) -> None:
+    repo.write(f"{DB}/x", "x\n")
+    if inner != "x":
+        make_notes(repo.path(f"{DB}/{inner}"))
+    repo.commit()
+    engine = repo.engine()
+    folder = engine.create_checkpoint("folder")
+    repo.remove(f"{DB}/x")
+    repo.path(f"{DB}/{inner}").unlink(missing_ok=True)
+    if repo.path(DB).is_dir():
+        repo.path(DB).rmdir()
+    make_notes(repo.path(DB))
+    repo.commit()
+    assert engine.restore_checkpoint(folder).kept == ()
+    assert repo.read(f"{DB}/x") == b"x\n"
+    assert inner == "x" or len(read_notes(repo.path(f"{DB}/{inner}"))) == 20
+    assert engine.undo().kept == ()
+    assert len(read_notes(repo.path(DB))) == 20
+
+
+def test_bytes_behind_the_last_page_of_a_committed_database_come_back(repo: RepoBuilder) -> None:
+    make_notes(repo.path(DB))
+    with open(repo.path(DB), "ab") as file:
+        file.write(bytes(range(256)) * 16)
+    repo.commit()
+    engine, longer = repo.engine(), repo.read(DB)
+    first = engine.create_checkpoint("first")
+    repo.path(DB).unlink()
+    make_notes(repo.path(DB), 21)
+    repo.commit()
+    shorter = repo.read(DB)
+    engine.restore_checkpoint(first)
+    assert repo.read(DB) == longer
+    engine.undo()
+    assert repo.read(DB) == shorter
+
+
+def test_a_committed_database_whose_path_sqlite_cannot_open_comes_back(repo: RepoBuilder) -> None:
+    far = "/".join(["d" * 100] * 6) + "/" + DB
+    notes = make_notes(repo.path(DB)).read_bytes()
+    repo.write(far, notes)
+    repo.commit()
+    engine = repo.engine()
+    first = engine.create_checkpoint("first")
+    add_notes(repo.path(DB), "more")
+    repo.write(far, repo.read(DB))
+    repo.commit()
+    assert engine.restore_checkpoint(first).kept == ()
+    assert repo.read(far) == notes

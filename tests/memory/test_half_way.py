@@ -11,6 +11,7 @@ import pytest
 
 from chronos import ChronosEngine
 from chronos.errors import StorageError, StoreChangedError, StoreInUseError
+from chronos.files import remove_tree
 from tests.support import RepoBuilder
 from tests.support.databases import make_notes, read_notes
 
@@ -167,6 +168,30 @@ def test_loose_files_are_as_they_were_when_one_is_in_use(repo: RepoBuilder) -> N
     assert beside(repo) == {Path(name).name for name in LOOSE}
     engine.restore_checkpoint(checkpoint)
     assert {repo.read(name) for name in LOOSE} == {b"1"}
+
+
+def test_a_store_of_another_kind_is_as_it_was_when_one_beside_it_is_written_to(
+    repo: RepoBuilder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind, other = "data/memory/z", "data/memory/b.md"
+    repo.write(f"{kind}/note.md", "1")
+    repo.write(other, "1")
+    engine = repo.engine()
+    engine.add_memory(repo.path(kind), kind="files", name="z")
+    checkpoint = engine.create_checkpoint("first")
+    engine.remove_memory("z")
+    remove_tree(repo.path(kind))
+    make_notes(repo.path(kind))
+    engine.add_memory(repo.path(kind), kind="sqlite", name="z")
+    repo.write(other, "2")
+    with monkeypatch.context() as patched:
+        write_at_sync(patched, repo, other)
+        with pytest.raises(StoreChangedError):
+            engine.restore_checkpoint(checkpoint)
+    assert len(read_notes(repo.path(kind))) == 20
+    assert repo.read(other) == b"of somebody"
+    assert beside(repo) == {"b.md", "z"}
+    assert engine.status().interrupted == 0
 
 
 def test_names_whose_drafts_are_called_alike_are_restored_one_after_the_other(repo: RepoBuilder) -> None:

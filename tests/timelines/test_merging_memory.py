@@ -493,3 +493,32 @@ def test_a_committed_database_that_a_commit_of_the_other_side_deleted_goes(repo:
     assert not pair.here.exists("app.db")
     pair.engine.undo()
     assert read_facts(pair.here.path("app.db")) == BOTH
+
+
+@pytest.mark.parametrize("is_changed", [False, True])
+def test_the_executable_bit_that_the_other_side_gave_a_committed_database_comes(
+    repo: RepoBuilder, is_changed: bool
+) -> None:
+    make_facts(repo.path("app.db"), BOTH)
+    repo.commit()
+    pair = Pair(repo)
+    pair.there.path("app.db").chmod(0o755)
+    if is_changed:
+        set_fact(pair.there.path("app.db"), 2, "there")
+    pair.there.commit()
+    assert pair.engine.merge_timeline("exp").is_done
+    assert pair.here.path("app.db").stat().st_mode & 0o111
+    assert read_facts(pair.here.path("app.db")) == ({**BOTH, 2: "there"} if is_changed else BOTH)
+
+
+def test_a_committed_database_that_became_a_folder_there_becomes_one_here(repo: RepoBuilder) -> None:
+    make_facts(repo.path("app.db"), BOTH)
+    repo.commit()
+    pair = Pair(repo)
+    pair.there.remove("app.db")
+    write(pair.there, {"app.db/x": "x\n"})
+    pair.there.commit()
+    assert pair.engine.merge_timeline("exp").is_done
+    has(pair.here, {"app.db/x": "x\n"})
+    pair.engine.undo()
+    assert read_facts(pair.here.path("app.db")) == BOTH
