@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from chronos.memory import CaptureWork, StoreState
 from chronos.memory.plain import FilesKind
 from tests.support import RepoBuilder
 from tests.support.roundtrip import receipt_of
@@ -30,9 +31,9 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Return the list to which the names of all places are added that are captured anew."""
     names, capture = [], FilesKind.capture
 
-    def noted(self: FilesKind, place: Path, work: object) -> object:
+    def noted(self: FilesKind, place: Path, work: CaptureWork) -> StoreState:
         names.append(place.name)
-        return capture(self, place, work)  # type: ignore[arg-type]
+        return capture(self, place, work)
 
     monkeypatch.setattr(FilesKind, "capture", noted)
     return names

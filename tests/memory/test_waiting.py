@@ -16,15 +16,15 @@ from tests.support import RepoBuilder
 from tests.support.databases import add_notes, make_notes, run_sql
 
 DB = "data/memory/agent.db"
-TIMEOUT_S = 3.0
+TIMEOUT_S = 6.0
 # What looking for a still moment, and a busy machine, add to one wait; a second one would be as long as the first.
-SPARE_S = 2.8
+SPARE_S = 5.9
 _LOCKED = """
 import sqlite3, sys, time
 place, mode, deed = sys.argv[1:]
 connection = sqlite3.connect(place, isolation_level=None)
 connection.execute("PRAGMA cache_size = 2")
-if mode == "wal":
+if mode == "wal" and deed != "now and then":
     connection.execute("PRAGMA locking_mode = EXCLUSIVE")
 while True:
     connection.execute("BEGIN EXCLUSIVE")
@@ -89,8 +89,6 @@ def test_a_restore_waits_once_for_a_program_that_keeps_its_lock(repo: RepoBuilde
 
 
 def test_a_program_that_writes_now_and_then_is_captured_between(repo: RepoBuilder, mode: str) -> None:
-    if mode == "wal":
-        pytest.skip("it keeps its lock between two transactions")
     with program(repo.path(DB), mode, "now and then"):
         grades = {repo.engine().take_checkpoint(f"number {number}").grade.value for number in range(4)}
     assert grades == {"complete"}
