@@ -63,9 +63,8 @@ def _capture(request: dict[str, Any], requests: BinaryIO, answers: BinaryIO) -> 
             time.sleep(_PAUSE_S)
             continue
         waited_s = time.monotonic() - began
-        # Of each attempt: whether the parent has kept what the one before it sent, nobody knows.
-        known = {reused[start : start + ID_BYTES] for start in range(0, len(reused), ID_BYTES)}
-        cutter = Cutter(answers, known, make_encoder)
+        # A new one for each attempt: whether the parent has kept what the one before it sent, nobody knows.
+        cutter = Cutter(answers, reused, make_encoder)
         is_database = bool(view.facts["readable"])
         parts = [(part.decode(), pages.size) for part, pages in view.parts.items()]
         send_json(answers.write, BEGIN, {"parts": parts, "facts": view.facts, "notes": view.notes})

@@ -1,6 +1,6 @@
 """Cutting a database into pieces of 64 KiB in the child: read, hash, and send what the pool does not hold.
 
-Workers take turns at blocks of 4 MiB, of a small database of 1 MiB, and read 1 MiB at a time (less and more is slower).
+Workers take blocks of 4 MiB, of a small database of 1 MiB, and read 1 MiB at a time (less and more is slower).
 New pieces are compressed here, so that the pipe carries a fifth of them: the whole 2 GB take 4 s so, and 7 s where the
 parent compresses.
 """
@@ -8,7 +8,7 @@ parent compresses.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from itertools import groupby
 from typing import BinaryIO
 
@@ -16,7 +16,7 @@ from blake3 import blake3
 
 from chronos.memory.sqlite_frames import HELD, ID_BYTES, PIECE_BYTES, NewPiece, send, send_new
 from chronos.memory.sqlite_view import Pages
-from chronos.memory.sqlite_workers import BLOCK_PIECES, Block, Piped, Work, Worker
+from chronos.memory.sqlite_workers import BLOCK_PIECES, Block, Piped, Work, Workers
 
 _READ_PIECES = 16
 _READ_BYTES = _READ_PIECES * PIECE_BYTES
@@ -32,16 +32,12 @@ Encode = Callable[[memoryview], tuple[int, bytes]]
 class Cutter:
     """Cuts and sends files; collects what identifies them all.
 
-    `known` are pieces that the pool holds, which are sent as their ids. `make_encoder` gives a thread what it
-    compresses the others with; without it, their bytes are not sent either.
+    `known` are the ids, back to back, of pieces that the pool holds: those that come again in the same place are sent
+    as their ids. What comes again elsewhere is not looked for: whoever takes it in does. `make_encoder` gives a process
+    what it compresses the others with; without it, their bytes are not sent either.
     """
 
-    def __init__(
-        self,
-        stream: BinaryIO,
-        known: set[bytes],
-        make_encoder: Callable[[], Encode] | None = None,
-    ) -> None:
+    def __init__(self, stream: BinaryIO, known: bytes = b"", make_encoder: Callable[[], Encode] | None = None) -> None:
         self._stream = stream
         self._known = known
         self._make_encoder = make_encoder
@@ -99,53 +95,58 @@ class Cutter:
         is_large = behind - first >= 4 * _WORKERS * BLOCK_PIECES
         step = BLOCK_PIECES if is_large else _READ_PIECES  # of few large blocks one worker would have more than others
         starts, work = range(first, behind, step), self._work_on(pages, behind, step)
-        with ExitStack() as stack:
-            workers: list[Worker] = []
-            with suppress(OSError):  # then this process does what the missing ones would have done
-                for number in range(_WORKERS if len(starts) >= 2 * _WORKERS else 0):
-                    workers.append(Worker(work, starts[number::_WORKERS]))
-                    stack.callback(workers[-1].stop)
+        workers = None
+        if len(starts) >= 2 * _WORKERS:
+            with suppress(OSError):  # then this process does their work
+                workers = Workers(work, starts, _WORKERS)
+        try:
             for number, start in enumerate(starts):
-                turn = number % _WORKERS
-                yield workers[turn].take() if turn < len(workers) else Block(*work(start))
+                yield workers.take(number) if workers is not None else Block(*work(start))
+        finally:
+            if workers is not None:
+                workers.stop()
 
     def _work_on(self, pages: Pages, behind: int, step: int) -> Work:
         """Return the function with which one process reads, hashes and compresses a block of `step` pieces."""
         encode: Encode | None = None
+        held = set[bytes]()  # what was there where something has changed, and what was sent
         # One and the same buffer, which stays in the processor's cache.
         buffer = memoryview(bytearray(_READ_BYTES))
 
         def work(start: int) -> tuple[bytes, bytes]:
             nonlocal encode
             end = min((start + step) * PIECE_BYTES, behind * PIECE_BYTES, pages.size)
-            found, frames, has_new = list[bytes](), list[bytes | memoryview](), False
+            found, frames, has_new = bytearray(), list[bytes | memoryview](), False
             for offset in range(start * PIECE_BYTES, end, _READ_BYTES):
                 length = min(_READ_BYTES, end - offset)
                 pages.read_into(buffer[:length], offset)
                 pieces = [buffer[at : min(at + PIECE_BYTES, length)] for at in range(0, length, PIECE_BYTES)]
                 ids = [blake3(piece).digest() for piece in pieces]
-                found += ids
-                if self._make_encoder is None or self._known.issuperset(ids):
-                    send(frames.append, HELD, b"".join(ids))
+                run, at = b"".join(ids), offset // PIECE_BYTES * ID_BYTES
+                before = self._known[at : at + len(run)]
+                found += run
+                if self._make_encoder is None or run == before:
+                    send(frames.append, HELD, run)
                     continue
                 has_new, encode = True, encode or self._make_encoder()
-                _send_pieces(frames.append, ids, pieces, self._known, encode)
-            return b"".join(found), b"".join(frames) if has_new else b""
+                held.update(before[at : at + ID_BYTES] for at in range(0, len(before), ID_BYTES))
+                _send_pieces(frames.append, ids, pieces, held, encode)
+            return bytes(found), b"".join(frames) if has_new else b""
 
         return work
 
 
 def _send_pieces(
-    write: Callable[[bytes | memoryview], object], ids: list[bytes], pieces: list[memoryview], known: set[bytes],
+    write: Callable[[bytes | memoryview], object], ids: list[bytes], pieces: list[memoryview], held: set[bytes],
     encode: Encode,
 ) -> None:  # fmt: skip
-    """Send pieces in order: of those that are known their ids; the others are known from then on."""
-    for is_known, run in groupby(zip(ids, pieces, strict=True), lambda one: one[0] in known):
-        if is_known:
+    """Send pieces in order: of those that are held their ids; the others are held from then on."""
+    for is_held, run in groupby(zip(ids, pieces, strict=True), lambda one: one[0] in held):
+        if is_held:
             send(write, HELD, b"".join([piece_id for piece_id, _ in run]))
         else:
             send_new(write, [NewPiece(piece_id, len(piece), *encode(piece)) for piece_id, piece in run])
-    known.update(ids)
+    held.update(ids)
 
 
 def _runs(pages: Pages, reused: bytes) -> Iterator[tuple[int, int]]:

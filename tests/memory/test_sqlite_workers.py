@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sqlite3
 import tempfile
 import time
@@ -33,8 +34,9 @@ from chronos.memory.sqlite_frames import (
 )
 from chronos.memory.sqlite_pieces import Cutter
 from chronos.memory.sqlite_view import MovedError, Pages, open_view
-from chronos.memory.sqlite_workers import BLOCK_PIECES, Block, Piped, Worker
+from chronos.memory.sqlite_workers import _TURN, BLOCK_PIECES, Block, Piped, Workers, _Turns
 from chronos.pool import PoolWriter, StoredChunk
+from tests.memory.sqlite_world import Pool
 
 
 @pytest.fixture(scope="module")
@@ -69,10 +71,27 @@ def test_what_is_sent_does_not_depend_on_other_processes(place: Path, monkeypatc
 def test_known_pieces_are_sent_as_ids_and_the_others_once_with_their_bytes(place: Path) -> None:
     data = place.read_bytes()
     ids = [blake3(data[at : at + PIECE_BYTES]).digest() for at in range(0, len(data), PIECE_BYTES)]
-    for missing in (ids[40], ids[-1]):  # in the midst of a block that is known otherwise, and at the end
-        few = cut(place, known=set(ids) - {missing})
-        assert missing in few and len(few) < len(ids) * ID_BYTES + 3 * PIECE_BYTES
+    for missing in (40, len(ids) - 1):  # in the midst of a block that is known otherwise, and at the end
+        few = cut(place, known=b"".join([*ids[:missing], bytes(ID_BYTES), *ids[missing + 1 :]]))
+        assert ids[missing] in few and len(few) < len(ids) * ID_BYTES + 3 * PIECE_BYTES
         assert [few.count(one) for one in ids] == [1] * len(ids)
+
+
+def test_pieces_that_come_again_in_other_places_are_not_stored_again(tmp_path: Path) -> None:
+    pool, place = Pool(tmp_path / "pool"), tmp_path / "paged.db"
+    with closing(sqlite3.connect(place, isolation_level=None)) as database:
+        database.execute(f"PRAGMA page_size={PIECE_BYTES}")
+        database.execute("CREATE TABLE gone (filler BLOB)")
+        database.execute("CREATE TABLE kept (filler BLOB)")
+        rows = [(os.urandom(PIECE_BYTES // 3),) for _ in range(100)]
+        database.executemany("INSERT INTO gone VALUES (?)", rows[:20])
+        database.executemany("INSERT INTO kept VALUES (?)", rows[20:])
+        pool.capture(place)
+        assert pool.stored_bytes > 30 * PIECE_BYTES
+        database.execute("DROP TABLE gone")
+        database.execute("VACUUM")
+    assert pool.image(pool.capture(place)) == place.read_bytes()
+    assert pool.stored_bytes < 4 * PIECE_BYTES
 
 
 def test_no_process_is_left_behind_when_a_cut_breaks_off(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,13 +116,65 @@ def test_what_a_worker_meets_is_raised_by_whoever_takes_its_block() -> None:
         (PermissionError(errno.EACCES, "no"), PermissionError),
         (ValueError("a mistake of ours"), RuntimeError),
     ):
-        worker = Worker(lambda start, error=error: (b"1" * ID_BYTES, b"") if not start else meet(error), [0, 1, 2])  # type: ignore[misc]
+        workers = Workers(lambda start, error=error: (b"1" * ID_BYTES, b"") if not start else meet(error), [0, 1, 2], 1)  # type: ignore[misc]
         try:
-            assert worker.take() == Block(b"1" * ID_BYTES, b"")
+            assert workers.take(0) == Block(b"1" * ID_BYTES, b"")
             with pytest.raises(expected):
-                worker.take()
+                workers.take(1)
         finally:
-            worker.stop()
+            workers.stop()
+
+
+def test_whoever_is_done_takes_the_next_block_and_all_come_in_order() -> None:
+    reading, writing = os.pipe()
+
+    def work(start: int) -> tuple[bytes, bytes]:
+        if start == 3:  # in one process, until everything else has been done, in the other
+            os.read(reading, 1)
+        if start == 99:
+            os.write(writing, b"x")
+        return start.to_bytes(ID_BYTES, "big"), bytes(start)
+
+    workers = Workers(work, range(100), 2)
+    try:
+        for number in range(100):
+            block = workers.take(number)
+            assert int.from_bytes(block.ids, "big") == number
+            if number:
+                assert isinstance(block.frames, Piped)
+                assert block.frames.pipe.read(block.frames.length) == bytes(number)
+        with pytest.raises(RuntimeError, match="ended early"):
+            workers.take(100)
+    finally:
+        workers.stop()
+        os.close(reading)
+        os.close(writing)
+
+
+@pytest.mark.parametrize("is_holding", [True, False])
+def test_one_that_is_killed_is_noticed_though_the_others_go_on(is_holding: bool) -> None:
+    def work(start: int) -> tuple[bytes, bytes]:
+        if start == 5:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return bytes(ID_BYTES), b""
+
+    def kill_on_the_way(turns: _Turns) -> int:
+        (number,) = _TURN.unpack(os.read(turns._reading, _TURN.size))
+        if number == 5:  # nobody gets another number
+            os.kill(os.getpid(), signal.SIGKILL)
+        os.write(turns._writing, _TURN.pack(number + 1))
+        return int(number)
+
+    with pytest.MonkeyPatch.context() as patch:
+        if is_holding:
+            patch.setattr(_Turns, "take", kill_on_the_way)
+        workers = Workers(work, range(100), 2)
+    try:
+        with pytest.raises(RuntimeError, match="ended early"):
+            for number in range(100):
+                workers.take(number)
+    finally:
+        workers.stop()
 
 
 @pytest.mark.parametrize("how", ["by splice", "by copying"])
@@ -113,15 +184,15 @@ def test_frames_of_a_worker_that_is_killed_in_their_midst_are_not_taken_for_whol
     if how == "by copying":
         monkeypatch.delattr("os.splice", raising=False)
     more_than_a_pipe_holds = bytes(BLOCK_PIECES * PIECE_BYTES)
-    worker = Worker(lambda _: (os.urandom(BLOCK_PIECES * ID_BYTES), more_than_a_pipe_holds), range(3))
-    block = worker.take()
-    os.kill(worker._process, 9)
+    workers = Workers(lambda _: (os.urandom(BLOCK_PIECES * ID_BYTES), more_than_a_pipe_holds), range(3), 1)
+    block = workers.take(0)
+    os.kill(workers._workers[0]._process, signal.SIGKILL)
     assert isinstance(block.frames, Piped)
     with open(tmp_path / "sent", "wb") as sent, pytest.raises(RuntimeError, match="ended early"):
         block.frames.pass_on(sent)
     with pytest.raises(RuntimeError, match="ended early"):
-        worker.take()
-    worker.stop()
+        workers.take(1)
+    workers.stop()
 
 
 def test_where_splice_is_refused_bytes_are_copied(monkeypatch: pytest.MonkeyPatch, place: Path) -> None:
@@ -141,7 +212,7 @@ def test_a_worker_that_nobody_waits_for_ends(tmp_path: Path) -> None:
         tmp_path.joinpath(str(start)).touch()
         return os.urandom(BLOCK_PIECES * ID_BYTES), bytes(PIECE_BYTES)
 
-    Worker(work, range(1000)).stop()
+    Workers(work, range(1000), 2).stop()
     assert not (tmp_path / "999").exists()
 
 
@@ -206,7 +277,7 @@ def test_frames_of_which_little_is_kept_are_let_go(tmp_path: Path) -> None:
     assert most < 30_000_000 < 100 * 15 * PIECE_BYTES
 
 
-def cut(place: Path, known: frozenset[bytes] | set[bytes] = frozenset()) -> bytes:
+def cut(place: Path, known: bytes = b"") -> bytes:
     """Return all that is sent of a database, and its identity."""
     with tempfile.TemporaryFile() as stream:
         identity = cut_into(stream, place, known)
@@ -214,11 +285,11 @@ def cut(place: Path, known: frozenset[bytes] | set[bytes] = frozenset()) -> byte
         return stream.read() + identity.encode()
 
 
-def cut_into(stream: IO[bytes], place: Path, known: frozenset[bytes] | set[bytes] = frozenset()) -> str:
+def cut_into(stream: IO[bytes], place: Path, known: bytes = b"") -> str:
     """Send a database to a stream, and return its identity."""
     view = open_view(os.fsencode(place), time.monotonic() + 10)
     try:
-        cutter = Cutter(stream, set(known), lambda: lambda piece: (0, bytes(piece)))  # type: ignore[arg-type]
+        cutter = Cutter(stream, known, lambda: lambda piece: (0, bytes(piece)))  # type: ignore[arg-type]
         for part, pages in view.parts.items():
             cutter.cut(part, pages, is_database=True)
     finally:
