@@ -34,7 +34,7 @@ if TYPE_CHECKING:
         decode_journal,
         encode_journal,
     )
-    from chronos.checkpoints.code_databases import find_live_databases, with_code_databases
+    from chronos.checkpoints.code_databases import KnownDatabases, find_live_databases, with_code_databases
     from chronos.checkpoints.contents import ContentWalk, HeldContent
     from chronos.checkpoints.create import (
         LONGEST_DESCRIPTION,
@@ -144,6 +144,7 @@ __all__ = [
     "JournalKind",
     "Judge",
     "Kept",
+    "KnownDatabases",
     "ListRef",
     "Manifest",
     "MemoryCapture",
@@ -247,7 +248,8 @@ _HOMES = {
     "JournalKind": "changes",
     "Side": "changes", "SideKind": "changes", "StagedState": "changes", "StoreChange": "changes",
     "StoreSide": "changes", "SubmoduleLink": "changes", "decode_journal": "changes", "encode_journal": "changes",
-    "find_live_databases": "code_databases", "with_code_databases": "code_databases",
+    "KnownDatabases": "code_databases", "find_live_databases": "code_databases",
+    "with_code_databases": "code_databases",
     "ContentWalk": "contents", "HeldContent": "contents",
     "Created": "create", "PendingCheckpoint": "create", "capture_in_memory": "create", "check_description": "create",
     "check_name": "create", "LONGEST_DESCRIPTION": "create",

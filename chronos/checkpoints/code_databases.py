@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 import msgspec
 
@@ -36,23 +37,26 @@ def with_code_databases(
     make_scratch: Callable[[], Path],
     sink: ContentSink,
     replaced: Collection[TreePath] = (),
+    known: KnownDatabases | None = None,
 ) -> list[State]:
     """Return the states, each with every database as a store that one of them has as a store found in the code.
 
     So it is with those of the paths to be `replaced` at which every state has a database, where nothing but the bytes
     differs: a store has no executable bit, and comes to no folder's place. Their images go into `sink`; `make_scratch`
-    gives empty folders of ours. What is no readable database stays code. Raises StorageError.
+    gives empty folders of ours. What is no readable database stays code. What is `known` is not read again, so its
+    images must be where they are needed. Raises StorageError.
     """
+    known = known if known is not None else {}
     records = (part.record for state in states for part in state.memory.values())
     found_in_tree = (one for one in records if one.is_found and one.kind == _KIND and not os.path.isabs(one.path))
     paths = {unescape(one.path) for one in found_in_tree if not overlap(one.path, FOUND_FOLDER)}
     found = []
     for state in states:
         wanted = sorted(path for path in {*paths, *replaced} if not state.is_memory(path))
-        found.append(_read_stores(state, wanted, repositories, pool, make_scratch, sink) if wanted else {})
+        found.append(_read_stores(state, wanted, repositories, pool, make_scratch, sink, known) if wanted else {})
     for path in set(replaced) - paths:
-        known = [stores[path] for stores in found if path in stores and stores[path].is_exact]
-        if len(known) < len(states) or len({one.executable for one in known}) > 1:
+        exact = [stores[path] for stores in found if path in stores and stores[path].is_exact]
+        if len(exact) < len(states) or len({one.executable for one in exact}) > 1:
             for stores in found:
                 stores.pop(path, None)
     return [_with_stores(state, stores) for state, stores in zip(states, found, strict=True)]
@@ -64,6 +68,10 @@ class _Database(msgspec.Struct):
     part: MemoryState
     executable: bool
     is_exact: bool
+
+
+# What files of the code were found to be, each with the name of the store that it would be.
+KnownDatabases: TypeAlias = dict[tuple[TreePath, str, Side], _Database | None]
 
 
 def _with_stores(state: State, stores: dict[TreePath, _Database]) -> State:
@@ -86,7 +94,7 @@ def _may_be(size: int) -> bool:
 
 def _read_stores(
     state: State, paths: list[TreePath], repositories: dict[TreePath, Repository], pool: PoolReader,
-    make_scratch: Callable[[], Path], sink: ContentSink,
+    make_scratch: Callable[[], Path], sink: ContentSink, known: KnownDatabases,
 ) -> dict[TreePath, _Database]:  # fmt: skip
     sides, found = Sides(state, repositories), dict[TreePath, _Database]()
     paths = [path for path in paths if sides.can_read_base(sides.component_of(path))]
@@ -97,8 +105,10 @@ def _read_stores(
             if side.kind is SideKind.FILE and sides.why_unknown(path) is None:
                 names = {*state.memory, *(one.part.record.name for one in found.values())}
                 name = free_name(to_text(path), to_text(path), names)
-                database = _read(path, name, side, blobs, pool, make_scratch(), sink)
-                if database is not None:
+                key = (path, name, side)
+                if key not in known:
+                    known[key] = _read(path, name, side, blobs, pool, make_scratch(), sink)
+                if (database := known[key]) is not None:
                     found[path] = database
     return found
 

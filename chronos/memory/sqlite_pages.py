@@ -186,13 +186,15 @@ def _check(
     """Return what `quick_check` finds, and when the reading of the bytes, which must be the right ones, began.
 
     What it finds depends on the bytes alone, so where these are known to be sound it is not asked again. Where all
-    bytes were read just before, and nobody but us has written since, the pieces of `new_ids` are read again, else all.
+    bytes were read just before, and nobody but us has written since, the pieces of `new_ids` are read again, else all;
+    where that "settles", late enough to be told from what was written.
     """
 
     def read() -> tuple[bool, int]:
         os.fsync(main)
-        left_ns = os.fstat(main).st_mtime_ns + _SETTLED_NS - time.time_ns()
-        time.sleep(min(max(left_ns, 0), _SETTLED_NS) / 1e9)
+        if request["settles"]:
+            left_ns = os.fstat(main).st_mtime_ns + _SETTLED_NS - time.time_ns()
+            time.sleep(min(max(left_ns, 0), _SETTLED_NS) / 1e9)
         began_ns = time.time_ns()
         if new_ids is not None:
             return all(_piece_id(main, number) == wanted for number, wanted in new_ids.items()), began_ns

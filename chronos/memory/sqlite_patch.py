@@ -25,6 +25,9 @@ from chronos.stat_cache import StatCache
 # So much may always differ, and more than that when it is a small part of the whole: the old pages are written twice.
 _FEW_PIECES = 16
 _LARGEST_PART = 4
+# Up to here it takes less to read all once more than to wait (60 ms) until what was read counts as later than what was
+# written.
+_CHEAP_BYTES = 32 * 1024 * 1024
 
 
 class Patched(NamedTuple):
@@ -80,6 +83,7 @@ def patch(place: Path, state: StoreState, work: ReplaceWork) -> Patched:
         "size": images.new.size,
         "ids": {"content": images.new.id.hex(), "identity": state.identity},
         "is_sound": work.is_sound,
+        "settles": images.new.size > _CHEAP_BYTES,
         "was_read": present.was_read and looks_as_remembered(place, work.stats, images.old),
     }
     with open_child(place, request) as child:

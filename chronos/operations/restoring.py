@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -27,6 +28,9 @@ from chronos.operations.journals import check_settled, settle
 from chronos.operations.memory import check_stores, places_of
 from chronos.operations.workspace import Workspace
 from chronos.pool import ContentSink, HashingSink
+
+if TYPE_CHECKING:
+    from chronos.checkpoints import KnownDatabases
 
 
 def plan_restore(workspace: Workspace, row: CheckpointRow, options: Options) -> Plan:
@@ -67,16 +71,21 @@ def _policy_of(workspace: Workspace, state: State, options: Options) -> CaptureP
 
 
 def plan_towards(
-    workspace: Workspace, state: State, options: Options, present: Capture, sink: ContentSink | None
-) -> tuple[Plan, Planner]:
-    """Return the plan that gives the tree and its memory stores `state`, from a capture of what is there now."""
-    store = workspace.store
+    workspace: Workspace, state: State, options: Options, present: Capture, sink: ContentSink | None,
+    known: KnownDatabases | None = None,
+) -> tuple[Plan, Planner]:  # fmt: skip
+    """Return the plan that gives the tree and its memory stores `state`, from a capture of what is there now.
+
+    `known` are committed databases that have been read for an earlier plan of the same operation.
+    """
+    store, known = workspace.store, known if known is not None else {}
     with store.temporary_folders() as make_scratch:
 
         def make_plan(databases: frozenset[TreePath]) -> tuple[Plan, Planner]:
             target, now = with_code_databases(
-                (state, present.state), present.repositories, store.pool, make_scratch, sink or HashingSink(), databases
-            )
+                (state, present.state), present.repositories, store.pool, make_scratch, sink or HashingSink(),
+                databases, known,
+            )  # fmt: skip
             seen = msgspec.structs.replace(present, state=now)
             planner = Planner(target, seen, options, store.pool, make_scratch, sink)
             plan = planner.restore()
@@ -92,9 +101,10 @@ def plan_towards(
 def _prepare_restore(
     workspace: Workspace, state: State, options: Options, capture: Capture, sink: ContentSink
 ) -> Prepared:
-    plan, planner = plan_towards(workspace, state, options, capture, sink)
+    known: KnownDatabases = {}
+    plan, planner = plan_towards(workspace, state, options, capture, sink, known)
 
     def replan(present: Capture) -> Plan:
-        return plan_towards(workspace, state, options, present, HashingSink())[0]
+        return plan_towards(workspace, state, options, present, HashingSink(), known)[0]
 
     return Prepared(plan, capture, planner.repositories, replan)

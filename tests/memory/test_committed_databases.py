@@ -11,9 +11,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from chronos.checkpoints import code_databases
 from chronos.errors import StoreInUseError
 from tests.support import RepoBuilder
 from tests.support.databases import add_notes, make_notes, read_notes
@@ -300,3 +302,27 @@ def test_a_committed_database_whose_path_sqlite_cannot_open_comes_back(repo: Rep
     repo.commit()
     assert engine.restore_checkpoint(first).kept == ()
     assert repo.read(far) == notes
+
+
+def test_each_state_of_a_database_is_read_once_for_a_restore_and_its_verification(
+    repo: RepoBuilder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places = [repo.path(f"{number}.db") for number in range(3)]
+    for place in places:
+        make_notes(place)
+    repo.commit()
+    first = repo.engine().create_checkpoint("first")
+    wanted = [read_notes(place) for place in places]
+    for place in places:
+        add_notes(place, "second")
+    repo.commit()
+    read, read_one = [], code_databases._read
+
+    def read_anew(path: bytes, *arguments: Any) -> object:
+        read.append(path)
+        return read_one(path, *arguments)
+
+    monkeypatch.setattr(code_databases, "_read", read_anew)
+    repo.engine().restore_checkpoint(first)
+    assert [read_notes(place) for place in places] == wanted
+    assert sorted(read) == sorted([place.name.encode() for place in places] * 2)

@@ -147,19 +147,24 @@ def test_a_link_to_a_database_stays_one(pool: Pool, place: Path, tmp_path: Path)
     assert identify(place) == old.identity
 
 
-def test_what_was_read_while_it_was_locked_is_not_read_again(
-    pool: Pool, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("is_large", [True, False])
+def test_what_was_read_while_it_was_locked_is_not_read_again_unless_it_is_small(
+    pool: Pool, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_large: bool
 ) -> None:
     old, new = two_states(pool, place)
     work = pool.replace_work(tmp_path / "trash", KIND.look(place), present=new)
+    monkeypatch.setattr(sqlite_patch, "_CHEAP_BYTES", 0 if is_large else 1 << 20)
     KIND.replace(place, old, work)
+    again, read_anew = [], sqlite_reading.read
 
-    def read(*_: object) -> StoreState:
-        raise AssertionError("it was read again")
+    def read(*arguments: Any) -> StoreState:
+        again.append(arguments)
+        return read_anew(*arguments)
 
     monkeypatch.setattr(sqlite_reading, "read", read)
     pool.stats = StatCache(work.stats.fresh)
     assert pool.capture(place).identity == old.identity
+    assert len(again) == (not is_large)
 
 
 def _hard_link(place: Path) -> None:
@@ -445,6 +450,7 @@ def test_a_restore_reads_again_what_it_wrote_and_an_undo_reads_all(
         asked.append(request["was_read"])
         return converse(place, request)
 
+    monkeypatch.setattr(sqlite_patch, "_CHEAP_BYTES", 0)
     monkeypatch.setattr(sqlite_patch, "open_child", open_child)
     add_notes(place, "later")
     settle()
@@ -497,6 +503,7 @@ def test_bytes_that_passed_their_check_are_not_checked_again(
         read.append(place)
         return capture(place, *arguments)
 
+    monkeypatch.setattr(sqlite_patch, "_CHEAP_BYTES", 0)
     monkeypatch.setattr(sqlite_patch, "open_child", open_child)
     monkeypatch.setattr(sqlite_reading, "read", read_anew)
     for number in range(2):
