@@ -207,9 +207,15 @@ def _is_alive(process_id: int) -> bool:
 
 def remove_tree(path: Path) -> None:
     """Remove a folder of our own store with all in it, whatever modes its folders have; it may be gone already."""
-    import shutil  # 2 ms, and a hook that only judges removes nothing
-
     _remove_files(path)
+    try:
+        os.rmdir(path)
+        return
+    except FileNotFoundError:
+        return
+    except OSError:
+        import shutil  # 2 ms, and most folders have no folders in them
+
     shutil.rmtree(path, ignore_errors=True)
     if path.is_dir() and not path.is_symlink():
         open_up(path)
@@ -217,13 +223,15 @@ def remove_tree(path: Path) -> None:
 
 
 def _remove_files(folder: Path) -> None:
-    """Remove the files of a folder that has many, several at once: each waits 0.1 ms for ext4, at little work."""
+    """Remove the files of a folder, of many several at once: each waits 0.1 ms for ext4, at little work."""
     with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
             with os.scandir(descriptor) as found:
                 names = [item.name for item in found if not item.is_dir(follow_symlinks=False)]
-            if len(names) >= _MANY_FILES:
+            if len(names) < _MANY_FILES:
+                _unlink(descriptor, names)
+            else:
                 from chronos.background import in_background
 
                 workers = [in_background(partial(_unlink, descriptor, names[at::_REMOVERS])) for at in range(_REMOVERS)]

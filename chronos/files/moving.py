@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -95,6 +94,8 @@ def _reading(path: Path) -> Iterator[int]:
 def discard(path: Path) -> None:
     """Remove the file, link or folder `path`, whatever modes its folders have; it may be gone. Raises OSError."""
     if path.is_dir() and not path.is_symlink():
+        import shutil  # 2 ms, and most of what goes is a file
+
         try:
             shutil.rmtree(path)
         except PermissionError:
