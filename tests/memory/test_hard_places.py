@@ -155,6 +155,20 @@ def test_what_became_of_another_kind_comes_back_and_can_be_undone(repo: RepoBuil
     assert repo.path("data/memory/thing").is_dir() is back
 
 
+def test_what_was_declared_as_another_kind_since_comes_back_and_can_be_undone(repo: RepoBuilder) -> None:
+    repo.write("data/memory/sealed.db", "an encrypted database\n" * 99)
+    engine = repo.engine()
+    checkpoint = engine.create_checkpoint("found as files")
+    engine.add_memory(repo.path("data/memory/sealed.db"), kind="sqlite")
+    repo.write("data/memory/sealed.db", "gone")
+    assert engine.restore_checkpoint(checkpoint).kept == ()
+    assert len(repo.read("data/memory/sealed.db")) > 1000
+    assert engine.undo().kept == ()
+    assert repo.read("data/memory/sealed.db") == b"gone"
+    assert engine.redo().kept == ()
+    assert len(repo.read("data/memory/sealed.db")) > 1000
+
+
 def test_a_new_kind_that_cannot_be_written_leaves_the_old_one_in_place(
     repo: RepoBuilder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
