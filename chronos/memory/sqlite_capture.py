@@ -10,6 +10,8 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
+
 from chronos.errors import IntegrityError, MissingChunkError, StorageError
 from chronos.files import FileStat, PathKind, stat_of
 from chronos.memory.kinds import CaptureWork, LeftOut, MemoryFile, StoreState
@@ -36,8 +38,9 @@ class Known(NamedTuple):
 
 
 def stats_of(place: Path) -> Stats:
-    """Return what stands at the place and beside it, `_ABSENT` for nothing. Raises OSError."""
-    return tuple(_find_stat(os.fsencode(place) + part) for part in PARTS)
+    """Return what stands at the place and beside it, `_ABSENT` for nothing, as `numbers_at` does. Raises OSError."""
+    main, *beside = (_find_stat(os.fsencode(place) + part) for part in PARTS)
+    return main, *(msgspec.structs.replace(stat, ctime_ns=0) for stat in beside)
 
 
 def capture(place: Path, work: CaptureWork) -> StoreState:

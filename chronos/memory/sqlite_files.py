@@ -60,8 +60,12 @@ def look_at(path: bytes) -> tuple[Look | None, ...]:
 
 
 def numbers_at(path: bytes) -> tuple[int, ...]:
-    """Return what stands at the names of `PARTS` as plain numbers, zeros for nothing, and nothing if none is there."""
-    found = [_numbers(path + part) for part in PARTS]
+    """Return what stands at the names of `PARTS` as plain numbers, zeros for nothing, and nothing if none is there.
+
+    Of those beside the database the change time is 0, too: SQLite alters it without writing, since as root it gives a
+    `-wal` and a journal to the owner of the database whenever it opens them. Who writes to them alters their own time.
+    """
+    found = [_numbers(path + part, is_beside=part != b"") for part in PARTS]
     return tuple(number for row in found for number in row) if any(map(any, found)) else ()
 
 
@@ -171,12 +175,13 @@ def open_reading(path: bytes) -> int:
     return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
 
 
-def _numbers(path: bytes) -> tuple[int, ...]:
+def _numbers(path: bytes, *, is_beside: bool) -> tuple[int, ...]:
     try:
         found = os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
         return (0,) * NUMBERS
-    return found.st_mode, found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
+    ctime_ns = 0 if is_beside else found.st_ctime_ns
+    return found.st_mode, found.st_size, found.st_mtime_ns, ctime_ns, found.st_ino
 
 
 def _unsettled_ns(look: Look, now_ns: int) -> int:

@@ -153,7 +153,8 @@ class _Worker:
         self._blocks.close()
         with suppress(ProcessLookupError):
             os.kill(self._process, signal.SIGKILL)
-        os.waitpid(self._process, 0)
+        with suppress(ChildProcessError):  # whoever started us had SIGCHLD ignored: the system has waited for it
+            os.waitpid(self._process, 0)
 
 
 def _early_end() -> RuntimeError:

@@ -43,7 +43,7 @@ class Workspace(msgspec.Struct):
     def policy(self, forced: frozenset[TreePath] = frozenset(), stores: Iterable[StorePlace] = ()) -> CapturePolicy:
         """Return the capture rules that hold now.
 
-        `stores` are taken besides those that are known to be there; one that was found there is of the kind they say.
+        `stores` are taken besides those that are known to be there, which are of the kind they say, if they can be.
         Where what is found now is divided otherwise, it gives way to them: only so can then and now be compared.
         """
         known, stores = self.places(), list(stores)
@@ -57,10 +57,7 @@ class Workspace(msgspec.Struct):
         found = memory.Territory(place.path for place in places if place.is_found)
         if any(map(found.overlaps, strangers)):
             places = self.places(strangers)
-        known = [
-            msgspec.structs.replace(place, kind=kinds.get(place.path, place.kind)) if place.is_found else place
-            for place in places
-        ]
+        known = [_seen_as(kinds.get(place.path), place) for place in places]
         taken, names = memory.Territory(place.path for place in known), {place.name for place in known}
         for place in stores:
             if not taken.overlaps(place.path):
@@ -109,3 +106,10 @@ class Workspace(msgspec.Struct):
             for path in paths:
                 found |= set(filter(is_tree_path, tree.list_files(path)))
         return frozenset(found)
+
+
+def _seen_as(kind: str | None, place: StorePlace) -> StorePlace:
+    """Return a place as one of `kind`, if that fits what stands there: one that was found looks for itself."""
+    if kind is None or not (place.is_found or memory.fitting_kind(kind, place.place).name == kind):
+        return place
+    return msgspec.structs.replace(place, kind=kind)

@@ -317,6 +317,19 @@ def test_an_unchanged_database_costs_no_child(pool: Pool, place: Path, monkeypat
     assert pool.stored_bytes == 0
 
 
+def test_a_wal_that_is_given_to_the_owner_of_its_database_costs_no_child(
+    pool: Pool, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_bank(place, "wal")
+    with closing(sqlite3.connect(place)) as application:
+        application.execute("CREATE TABLE more (id INTEGER PRIMARY KEY)")
+        settle()
+        first = pool.capture(place)
+        os.chown(f"{place}-wal", os.getuid(), os.getgid())  # as SQLite does whenever it opens one, if it is root's
+        monkeypatch.setattr("chronos.memory.sqlite_reading.start_child", lambda *_: pytest.fail("a child was started"))
+        assert pool.capture(place).identity == first.identity
+
+
 def test_a_wal_that_comes_or_goes_is_a_change(pool: Pool, place: Path) -> None:
     make_bank(place, "wal")
     settle()

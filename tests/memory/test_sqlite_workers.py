@@ -107,6 +107,14 @@ def test_no_process_is_left_behind_when_a_cut_breaks_off(place: Path, monkeypatc
             os.waitpid(process, os.WNOHANG)
 
 
+def test_a_database_is_read_though_whoever_started_us_ignores_the_end_of_children(place: Path) -> None:
+    expected, before = cut(place), signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        assert cut(place) == expected
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+
+
 def test_what_a_worker_meets_is_raised_by_whoever_takes_its_block() -> None:
     def meet(error: Exception) -> tuple[bytes, bytes]:
         raise error

@@ -7,7 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -70,6 +70,20 @@ def test_a_committed_database_comes_back_after_a_failed_migration(repo: RepoBuil
     assert read_notes(repo.path("app.db")) == migrated
     engine.redo()
     assert read_notes(repo.path("app.db")) == wanted
+
+
+@pytest.mark.parametrize("mode", ["wal", "persist"])
+def test_databases_that_programs_keep_open_without_writing_hold_still(agent: RepoBuilder, mode: str) -> None:
+    """Who reads as root gives a `-wal` and a journal to the owner of the database, which alters their change times."""
+    with ExitStack() as stack:
+        for name in ("a", "b", "c"):
+            application = stack.enter_context(closing(sqlite3.connect(agent.path(f"data/memory/{name}.db"))))
+            application.execute(f"PRAGMA journal_mode = {mode}")
+            application.execute("CREATE TABLE notes (id INTEGER PRIMARY KEY, body TEXT)")
+            application.commit()
+        for name in ("first", "second"):
+            created = agent.engine().take_checkpoint(name)
+            assert (created.grade.value, created.warnings) == ("complete", ())
 
 
 def test_code_and_memory_restored_together_after_a_failed_migration_are_what_they_were(agent: RepoBuilder) -> None:
