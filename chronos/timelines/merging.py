@@ -195,6 +195,8 @@ class _Asked:
         found = self.known.get(conflict.conflict_id)
         if found is None and self._resolve is not None:
             found = self._resolve(conflict)
+            if found is not None and not isinstance(found, Resolution):
+                raise UsageError(f"the resolver answers with a {type(found).__name__}, not with a Resolution or None")
         if found is not None:
             self.known[conflict.conflict_id] = found
             self.decided[conflict.conflict_id] = conflict
