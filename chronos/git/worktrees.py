@@ -178,7 +178,7 @@ def _loose(repository: Repository, branch: str) -> tuple[Path, Path, Path]:
 
 
 def find_lost_commit(repository: Repository, tree: Path) -> str | None:
-    """Return the commit at HEAD of the worktree whose tree is gone, when that HEAD is all that leads to it, else None."""
+    """Return the commit at HEAD of a worktree whose tree is gone, where that is all that leads to it, else None."""
     admin = find_worktree_folder(repository, tree)
     commit = find_ref(repository, f"worktrees/{admin.name}/HEAD") if admin is not None else None
     if commit is None or repository.command.output("for-each-ref", "--count=1", f"--contains={commit}"):
