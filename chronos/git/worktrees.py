@@ -177,6 +177,15 @@ def _loose(repository: Repository, branch: str) -> tuple[Path, Path, Path]:
     return file, file.with_name(f"{file.name}.lock"), repository.common_dir / "logs" / name
 
 
+def find_lost_commit(repository: Repository, tree: Path) -> str | None:
+    """Return the commit at HEAD of a worktree whose tree is gone, where that is all that leads to it, else None."""
+    admin = find_worktree_folder(repository, tree)
+    commit = find_ref(repository, f"worktrees/{admin.name}/HEAD") if admin is not None else None
+    if commit is None or repository.command.output("for-each-ref", "--count=1", f"--contains={commit}"):
+        return None
+    return commit
+
+
 def is_reachable(repository: Repository, commit: str, *, beside: str) -> bool:
     """Tell whether a ref of the user's leads to `commit` but for the branch `beside`, which can go without loss then.
 

@@ -15,7 +15,7 @@ import msgspec
 
 from chronos import git, merging, timelines
 from chronos.checkpoints import Capture, ComponentState, Entry, EntryKind, Options, State
-from chronos.files import TreePath, display
+from chronos.files import SafeRoot, TreePath, display, is_inside, unescape
 from chronos.git import EXECUTABLE_MODE, GITLINK_MODE, LINK_MODE
 from chronos.merging import Choice, Conflict, ConflictKind, Resolution, Resolver, Strategy
 from chronos.operations import Workspace
@@ -79,7 +79,19 @@ class Combiner:
             self._result.notes += [f"memory store {display(name)}: {note}" for note in found.notes]
             if not found.conflicts:
                 self._put_store(name, found)
+        self._note_nothing()
         return self._result
+
+    def _note_nothing(self) -> None:
+        """A path at which nothing is here and to which nothing comes is a slip of the fingers; say so."""
+        result = self._result
+        touched = [*result.paths, *(conflict.path for conflict in result.conflicts)]
+        touched += [unescape(part.record.path) for part in result.state.memory.values()]
+        with SafeRoot(self._workspace.root) as tree:
+            gone = [path for path in self._options.paths if tree.find_stat(path) is None]
+        for path in gone:
+            if not any(is_inside(one, path) for one in touched):
+                result.notes.append(f"there is nothing at {display(path)} here, and nothing comes to it")
 
     def _note_left_out(self) -> None:
         """Say what of theirs does not come, and which paths go that may have been renamed to it: nobody can tell."""

@@ -16,7 +16,7 @@ from chronos import clock, operations
 from chronos.catalog import CheckpointRow
 from chronos.checkpoints import UNCAPTURED, Reason, ReceiptRow, capture_in_memory, list_timelines
 from chronos.errors import ChronosError, ForeignTimelineError, RefusedError, StateError
-from chronos.git import find_worktree_folder
+from chronos.git import find_lost_commit, find_worktree_folder
 from chronos.layout import MAIN_TIMELINE
 from chronos.operations import KeptBranch, Operation, OperationKind, Workspace, new_operation_id, stamp
 from chronos.pool import digest
@@ -94,6 +94,12 @@ def _refuse(workspace: Workspace, name: str) -> None:
             f"the working tree of timeline {name} was not made by chrono",
             hint=f"remove it with git worktree remove {summary.path}; then delete the timeline",
         )
+    lost = _find_lost_commit(workspace, summary)
+    if lost is not None:
+        raise RefusedError(
+            f"the tree of timeline {name} is gone, and only git's link to it leads to commit {lost[:12]}",
+            hint=f"git branch NEW {lost[:12]} keeps that; then delete the timeline",
+        )
     if summary.is_there and _is_locked(workspace, summary):
         raise RefusedError(f"the working tree of timeline {name} is locked", hint=f"git worktree unlock {summary.path}")
     if summary.is_there and summary.path is not None and not operations.leaving(workspace, name).place:
@@ -147,7 +153,11 @@ def plan_prune(workspace: Workspace, idle_days: int) -> LeavingPlan:
     for summary in _summaries(workspace):
         if summary.path is None or summary.is_there or not is_branched(workspace, summary):
             continue
-        if operations.leaving(workspace, summary.name).place:
+        lost = _find_lost_commit(workspace, summary)
+        if lost is not None:
+            reason = f"only git's link to its tree, which is gone, leads to commit {lost[:12]}"
+            found.append(Leaving(summary.name, summary.path, False, summary.checkpoints, False, reason))
+        elif operations.leaving(workspace, summary.name).place:
             links.append(summary.path)
     return LeavingPlan(tuple(found), tuple(links))
 
@@ -199,6 +209,13 @@ def _why_kept(workspace: Workspace, summary: TimelineSummary, idle_days: int) ->
     if any(row.reason in UNCAPTURED for row in state.receipt):
         return "it holds files that no checkpoint takes"
     return None
+
+
+def _find_lost_commit(workspace: Workspace, summary: TimelineSummary) -> str | None:
+    """Return the commit that git would forget with its link to a tree that is gone, if any."""
+    if summary.is_there or summary.path is None or workspace.repository.is_plain:
+        return None
+    return find_lost_commit(workspace.repository, summary.path)
 
 
 def _is_locked(workspace: Workspace, summary: TimelineSummary) -> bool:

@@ -9,11 +9,11 @@ from pathlib import Path
 import msgspec
 
 from chronos.catalog import CheckpointRow
-from chronos.checkpoints import Store, find_record, list_timelines
+from chronos.checkpoints import State, Store, find_record, list_timelines
 from chronos.errors import IntegrityError
 from chronos.git import Head, Repository, read_head
 from chronos.layout import MAIN_TIMELINE
-from chronos.operations import Workspace, find_tree, locate_tree, workspace_at
+from chronos.operations import Workspace, find_tree, locate_tree, places_of, workspace_at
 
 
 class TimelineSummary(msgspec.Struct, frozen=True):
@@ -70,7 +70,7 @@ def describe(workspace: Workspace, name: str) -> TimelineDetails:
         return TimelineDetails(summary, None, {}, False)
     there = workspace if name == workspace.timeline else workspace_at(workspace, name)
     head = None if there.repository.is_plain else read_head(there.repository)
-    memory = {place.name: place.place for place in there.places()}
+    memory = _stores_in(there, _newest_state(there))
     is_adopted = not is_branched(workspace, summary)
     return TimelineDetails(summary, head, memory, is_adopted)
 
@@ -87,12 +87,36 @@ def environment_in(workspace: Workspace, name: str) -> dict[str, str]:
     whatever a variable cannot have.
     """
     there = workspace if name == workspace.timeline else workspace_at(workspace, name)
-    return {"CHRONOS_TIMELINE": name, **variables_in(there)}
+    return {"CHRONOS_TIMELINE": name, **variables_in(there, _newest_state(there))}
 
 
-def variables_in(there: Workspace) -> dict[str, str]:
-    """Return CHRONOS_ROOT and CHRONOS_MEMORY_<STORE> for a program that is run in a tree."""
+def variables_in(there: Workspace, state: State | None) -> dict[str, str]:
+    """Return CHRONOS_ROOT and CHRONOS_MEMORY_<STORE> for a program that is run in a tree, last captured as `state`."""
     found = {"CHRONOS_ROOT": os.fspath(there.root)}
-    for place in there.places():
-        found[f"CHRONOS_MEMORY_{re.sub('[^A-Za-z0-9]', '_', place.name).upper()}"] = os.fspath(place.place)
+    for name, place in _stores_in(there, state).items():
+        found.setdefault(f"CHRONOS_MEMORY_{re.sub('[^A-Za-z0-9]', '_', name).upper()}", os.fspath(place))
     return found
+
+
+def _stores_in(there: Workspace, state: State | None) -> dict[str, Path]:
+    """Return where the memory stores of a tree are: the known ones, and databases that `state` has elsewhere in it.
+
+    Such a database is a store by its content alone, which only a capture sees.
+    """
+    places = there.places()
+    known = {place.path for place in places}
+    captured = places_of(there, state) if state is not None else []
+    found = {place.name: place.place for place in places}
+    for place in captured:
+        if place.path not in known and place.place.exists():
+            found.setdefault(place.name, place.place)
+    return found
+
+
+def _newest_state(there: Workspace) -> State | None:
+    """Return the newest checkpoint's state. One that cannot be read has none; verify says so."""
+    rows = there.store.catalog.list_checkpoints(there.timeline, limit=1)
+    try:
+        return there.store.read_checkpoint(rows[0]) if rows else None
+    except IntegrityError:
+        return None

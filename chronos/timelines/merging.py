@@ -163,8 +163,9 @@ def _carry_out(
         if request.expected is not None and plan.plan_id != request.expected:
             raise ChangedMeanwhileError("one of the sides changed since the plan was made; nothing was touched")
         if combined.conflicts:
-            record.conflicts = combined.conflicts
             refused = {conflict.conflict_id for conflict in combined.conflicts}  # what was decided could not be done
+            decided = [found for one, found in asked.decided.items() if one not in refused]
+            record.conflicts = [*combined.conflicts, *decided]  # so that it can be seen, and decided otherwise
             record.resolutions = {one: found for one, found in asked.known.items() if one not in refused}
             write_pending(store, workspace.timeline, record)
             return found
@@ -180,18 +181,25 @@ def _is_made(job: _Job, request: MergeRequest, pending: PendingMerge) -> bool:
 
 
 class _Asked:
-    """Decides with what is known, then with whoever is to be asked, whose answers become known."""
+    """Decides with what is known, then with whoever is to be asked, whose answers become known.
+
+    `decided` are the conflicts of this merge with an answer, by their ids; `known` may have answers of other merges.
+    """
 
     def __init__(self, known: dict[str, Resolution], resolve: Resolver | None) -> None:
         self.known = known
+        self.decided: dict[str, Conflict] = {}
         self._resolve = resolve
 
     def __call__(self, conflict: Conflict) -> Resolution | None:
         found = self.known.get(conflict.conflict_id)
         if found is None and self._resolve is not None:
             found = self._resolve(conflict)
-            if found is not None:
-                self.known[conflict.conflict_id] = found
+            if found is not None and not isinstance(found, Resolution):
+                raise UsageError(f"the resolver answers with a {type(found).__name__}, not with a Resolution or None")
+        if found is not None:
+            self.known[conflict.conflict_id] = found
+            self.decided[conflict.conflict_id] = conflict
         return found
 
 

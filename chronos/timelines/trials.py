@@ -97,14 +97,15 @@ class Trial:
             check_filled(there, state, Options(), capture_in_memory(store, repository, policy))
             self._last = state
         notes += [f"{display(kept.path)} is left out: {kept.reason}" for kept in plan.kept]
-        return Standing(self._root, self._environment(there), (*notes, *plan.warnings, *warnings))
+        return Standing(self._root, self._environment(there, state), (*notes, *plan.warnings, *warnings))
 
-    def _environment(self, there: Workspace) -> dict[str, str]:
+    def _environment(self, there: Workspace, state: State) -> dict[str, str]:
         kept = {
             name: value for name, value in there.environment.items()
             if name not in _NOT_PASSED_ON and not name.startswith(_MEMORY_VARIABLE)
         }  # fmt: skip
-        return {**kept, **variables_in(there), "PWD": str(self._root), "GIT_CEILING_DIRECTORIES": str(self._folder)}
+        places = {"PWD": str(self._root), "GIT_CEILING_DIRECTORIES": str(self._folder)}
+        return {**kept, **variables_in(there, state), **places}
 
     def _prepare(self, state: State) -> tuple[list[str], Repository]:
         """Give the tree its repositories, with HEAD where it was; a tree with repositories in it is made anew."""

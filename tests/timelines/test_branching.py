@@ -75,6 +75,16 @@ def test_a_store_outside_the_project_is_copied_beside_the_new_tree(
     assert len(read_notes(outside)) == 2, "the shared store was written to"
 
 
+def test_a_database_found_in_the_tree_is_shown_and_told_to_programs(engine: ChronosEngine, worked: RepoBuilder) -> None:
+    make_notes(worked.root / "app/state.db", 2)
+    engine.branch_timeline("experimental")
+    own = engine.timeline_path("experimental") / "app/state.db"
+    assert engine.timeline_environment("experimental")["CHRONOS_MEMORY_APP_STATE_DB"] == str(own)
+    assert own in engine.show_timeline("experimental").memory.values()
+    own.unlink()
+    assert own not in engine.show_timeline("experimental").memory.values()
+
+
 def test_without_memory_the_stores_stay_behind(engine: ChronosEngine, worked: RepoBuilder) -> None:
     engine.branch_timeline("experimental", memory=False)
     assert not (engine.timeline_path("experimental") / "data/memory").exists()

@@ -310,6 +310,20 @@ def test_conflicts_are_left_to_a_model_one_by_one(divided: Divided) -> None:
     has(divided.here, {"sub/a.txt": written})
 
 
+def test_what_a_model_decided_is_listed_and_can_be_decided_otherwise(divided: Divided) -> None:
+    with serving(says(text(l2="both", l10="ours", l19="theirs"))) as chat:
+        variables = {"CHRONOS_MERGE_RESOLVER_URL": chat.url, "CHRONOS_MERGE_RESOLVER_MODEL": "small"}
+        words = ("timeline", "merge", "exp", "--resolver", "openai", "--yes")
+        assert divided.chrono.run(*words, **variables).code == 1
+    assert "2 of 3 conflicts to decide" in divided.chrono.run("conflicts").out
+    listed = divided.chrono.run("conflicts", "--json").json["conflicts"]
+    assert {one["path"]: one["resolution"] for one in listed} == {"sub/a.txt": "content", "data.bin": None, DB: None}
+    for path in ("sub/a.txt", "data.bin", "facts.db"):
+        divided.chrono.run("resolve", path, "--theirs")
+    assert divided.merge("--yes") == 0
+    has(divided.here, {"sub/a.txt": text(l2="theirs", l19="theirs")})
+
+
 def test_what_waits_is_not_forgotten_when_something_else_is_merged(divided: Divided) -> None:
     divided.merge("--yes")
     divided.chrono.run("resolve", "sub/a.txt", "--theirs")

@@ -280,3 +280,20 @@ def test_the_plan_of_a_delete_says_what_no_checkpoint_holds(engine: ChronosEngin
     engine.delete_timeline("secret", plan_id=plan.plan_id)
     engine.undo()
     assert (engine.timeline_path("secret") / "id_rsa").exists()
+
+
+def test_a_commit_that_only_the_link_to_a_lost_tree_leads_to_is_not_forgotten(
+    engine: ChronosEngine, worked: RepoBuilder, branched: RepoBuilder
+) -> None:
+    branched.git("checkout", "--quiet", "--detach")
+    commit = branched.commit("work that no branch has")
+    shutil.rmtree(branched.root)
+    plan = engine.plan_prune_timelines(0)
+    assert plan.links == ()
+    assert [(one.goes, commit[:12] in one.reason) for one in plan.timelines] == [(False, True)]
+    with pytest.raises(RefusedError, match=commit[:12]):
+        engine.delete_timeline("experimental")
+    worked.git("gc", "--quiet", "--prune=now")
+    worked.git("branch", "kept", commit)
+    assert engine.plan_prune_timelines(0).links == (branched.root,)
+    engine.delete_timeline("experimental")

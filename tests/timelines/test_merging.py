@@ -344,6 +344,14 @@ def test_only_what_is_asked_for_is_merged_and_the_rest_comes_later(pair: Pair) -
     has(pair.here, {"a.txt": text(l2="theirs"), "b.txt": "of ours\n"})
 
 
+def test_a_path_at_which_nothing_is_and_to_which_nothing_comes_is_said(pair: Pair) -> None:
+    write(pair.there, {"a.txt": text(l2="theirs"), "sub/new.txt": "n\n"})
+    done = pair.engine.merge_timeline("exp", paths=["sbu", "sub/new.txt"])
+    assert done.notes == ("there is nothing at sbu here, and nothing comes to it",)
+    assert done.plan.warnings == list(done.notes)
+    has(pair.here, {"a.txt": text(), "sub/new.txt": "n\n"})
+
+
 def test_conflicts_elsewhere_do_not_stop_a_part_and_nobody_is_asked_about_them(pair: Pair) -> None:
     write(pair.here, {"a.txt": text(l2="ours")})
     write(pair.there, {"a.txt": text(l2="theirs"), "sub/new.txt": "n\n"})
@@ -404,6 +412,14 @@ def test_a_resolver_decides_while_merging(pair: Pair) -> None:
     assert done.is_done
     has(pair.here, {"a.txt": "written\n", "b.txt": None})
     assert pair.engine.list_conflicts() is None
+
+
+def test_a_function_that_answers_with_no_resolution_is_refused_and_changes_nothing(pair: Pair) -> None:
+    write(pair.here, {"a.txt": text(l2="ours")})
+    write(pair.there, {"a.txt": text(l2="theirs")})
+    with pytest.raises(UsageError, match="answers with a str"):
+        pair.engine.merge_timeline("exp", resolver=lambda _conflict: "ours")  # type: ignore[arg-type,return-value]
+    has(pair.here, {"a.txt": text(l2="ours")})
 
 
 def test_a_resolver_that_leaves_something_changes_nothing_and_its_answers_are_kept(pair: Pair) -> None:
