@@ -119,8 +119,6 @@ class MemoryCapture:
         for place in self.places:
             if place.name in self._vanished and os.path.lexists(place.place):
                 self._leave_out(place, Reason.UNREADABLE, "it is of another kind, or was replaced while it was read")
-            elif place.name in self._vanished and self._look(place):
-                self._leave_out(place, Reason.UNREADABLE, "it is gone, and its journal still lies where it was")
             if place.refusal and state.is_left_out(unescape(place.path)) is not None:  # and it is no code either
                 self._leave_out(place, Reason.SPECIAL, place.refusal)
             state.warnings += self._warnings.get(place.name, [])

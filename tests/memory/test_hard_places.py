@@ -300,28 +300,6 @@ def test_a_store_whose_place_is_of_another_kind_is_named_and_stops_nothing(repo:
     assert receipt_of(repo.engine(), created.checkpoint_id)["data/vectors"] == "unreadable"
 
 
-def test_a_database_that_was_moved_away_from_its_wal_is_named_and_comes_back_when_that_is_gone(
-    repo: RepoBuilder,
-) -> None:
-    database, wal = repo.path("state/agent.db"), repo.path("state/agent.db-wal")
-    make_notes(database)
-    repo.write("data/memory/n.md", "then")
-    engine = repo.engine()
-    engine.add_memory(database)
-    checkpoint = engine.create_checkpoint("whole")
-    database.unlink()
-    repo.write("state/agent.db-wal", "rows that are nowhere else")
-    repo.write("data/memory/n.md", "now")
-    created = engine.take_checkpoint("moved")
-    assert created.grade.value == "partial"
-    assert receipt_of(engine, created.checkpoint_id) == {"state/agent.db": "unreadable"}
-    assert kept_paths(engine.restore_checkpoint(checkpoint).kept) == {"state/agent.db"}
-    assert (repo.read("data/memory/n.md"), wal.read_bytes()) == (b"then", b"rows that are nowhere else")
-    wal.unlink()
-    assert engine.restore_checkpoint(checkpoint).kept == ()
-    assert len(read_notes(database)) == 20
-
-
 def test_worktrees_have_memory_of_their_own(repo: RepoBuilder, tmp_path: Path) -> None:
     repo.write("a.txt", "a")
     repo.commit()
