@@ -42,7 +42,9 @@ class PendingMerge(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=Tru
     def find(self, subject: str, table: str | None = None, key: str | None = None) -> list[Conflict]:
         """Return the conflicts at a path, or with an id, or of a store (by its name), of a table, and of a row's key.
 
-        Keys are compared by what they say. Raises UnknownConflictError.
+        Keys are compared by what they say. Those that are decided are meant only where no open one is.
+
+        Raises UnknownConflictError.
         """
         found = [
             conflict for conflict in self.conflicts
@@ -57,7 +59,7 @@ class PendingMerge(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=Tru
         of_key = [one for one in of_table if key is None or _value_of(key) == _value_of(one.key)]
         if not of_key:
             raise _none_such(subject, "key", key, [one.key for one in of_table])
-        return of_key
+        return [one for one in of_key if one.conflict_id not in self.resolutions] or of_key
 
 
 def _value_of(key: str) -> object:
