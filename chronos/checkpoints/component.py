@@ -17,7 +17,7 @@ from chronos.checkpoints.reading import Budget, PathReader, is_clean_blob, look
 from chronos.checkpoints.states import ComponentState
 from chronos.checkpoints.store import Store
 from chronos.errors import BadPathError
-from chronos.files import FileStat, PathKind, SafeRoot, TreePath, is_inside, to_text
+from chronos.files import FileStat, PathKind, SafeRoot, TreePath, is_inside, is_journal, to_text
 from chronos.git import (
     EXECUTABLE_MODE,
     GITLINK_MODE,
@@ -222,13 +222,17 @@ class ComponentCapture:
         return [path for path in reader.folders if path in status.tracked]
 
     def _find_live_databases(self, tree: SafeRoot) -> None:
-        """A database that is in use has files beside it; they must not even be opened, so they are known by name."""
+        """A database that is in use has files beside it; they must not even be opened, so they are known by name.
+
+        What one has left that is gone belongs to it as well: beside the next one at its place it would do harm.
+        """
         status = self._status
         for path in {*status.untracked, *status.tracked, *status.ignored}:
             if not path.endswith(COMPANION_ENDINGS):
                 continue
             base = path[: path.rindex(b"-")]
-            if not self._is_memory(base) and tree.is_database(base):
+            is_left = not self._is_memory(path) and _is_left_behind(tree, path, base)
+            if not self._is_memory(base) and (tree.is_database(base) or is_left):
                 full_path = self.result.state.from_root(base)
                 self.result.databases.append(full_path)
                 self._context.memory_paths |= {full_path, *(full_path + other for other in COMPANION_ENDINGS)}
@@ -364,6 +368,17 @@ def _is_folder(tree: SafeRoot, path: TreePath) -> bool:
     except (BadPathError, OSError):
         return False
     return stat is not None and stat.kind is PathKind.FOLDER
+
+
+def _is_left_behind(tree: SafeRoot, path: TreePath, base: TreePath) -> bool:
+    """Tell whether a journal lies at `path` whose database, at `base`, is gone."""
+    try:
+        if tree.find_stat(base) is not None:
+            return False
+        with tree.reading(path) as descriptor:
+            return is_journal(descriptor)
+    except (BadPathError, OSError):
+        return False
 
 
 def _has_git(tree: SafeRoot, path: TreePath) -> bool:

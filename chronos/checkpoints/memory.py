@@ -20,6 +20,7 @@ from chronos.checkpoints.states import MemoryState, State
 from chronos.checkpoints.store import Store
 from chronos.files import TreePath, display, to_text, unescape
 from chronos.memory import (
+    COMPANION_ENDINGS,
     CaptureWork,
     MemoryKind,
     StorePlace,
@@ -34,6 +35,7 @@ from chronos.stat_cache import StatCache
 if TYPE_CHECKING:
     from chronos.checkpoints.memory_loose import LooseFiles
 
+_ENDINGS = tuple(map(to_text, COMPANION_ENDINGS))
 _REASONS = {reason.value: reason for reason in Reason}
 
 
@@ -60,6 +62,7 @@ class MemoryCapture:
         self._policy = policy
         self._sink = sink
         self.places = list(places)
+        self._by_path = {place.path: place for place in self.places}
         self.loose: LooseFiles | None = None
         self.stores: dict[str, CapturedStore] = {}
         self._rows: dict[str, list[ReceiptRow]] = {}
@@ -84,7 +87,8 @@ class MemoryCapture:
                 taken.add(text)
                 name = free_name(text, text, {place.name for place in self.places})
                 place = self._policy.root / os.fsdecode(path)
-                self.places.append(StorePlace(name, "sqlite", place, text, is_found=True))
+                self._by_path[text] = StorePlace(name, "sqlite", place, text, is_found=True)
+                self.places.append(self._by_path[text])
 
     def read(self, places: Sequence[StorePlace] | None = None) -> None:
         """Capture the stores at `places`, or all."""
@@ -138,7 +142,7 @@ class MemoryCapture:
             if place.refusal:
                 return
             kind = place.find_kind()
-            look = kind.look(place.place)
+            look = self._look_as(kind, place)
             if not look:
                 if not place.is_found:
                     self._warn(place, f"nothing stands at {display(place.path)}")
@@ -202,10 +206,25 @@ class MemoryCapture:
             return ()
         try:
             part = self.stores.get(place.name)
-            kind = part.kind if part else place.find_kind()
-            return kind.look(place.place)
+            return self._look_as(part.kind if part else place.find_kind(), place)
         except OSError:
             return ()
+
+    def _look_as(self, kind: MemoryKind, place: StorePlace) -> tuple[object, ...]:
+        """Return how a place looks, and as one with nothing if what lies there and beside it is others'.
+
+        What lies beside a database belongs to it. Where that is gone and has left something, this is what it was seen
+        as: its own, or stores by themselves.
+        """
+        path = place.path
+        for main in (path.removesuffix(ending) for ending in _ENDINGS if path.endswith(ending)):
+            owner = self._by_path.get(main)
+            if owner is not None and os.path.lexists(owner.place) and place.place in owner.companions():
+                return ()
+        look = kind.look(place.place)
+        if look and kind.companions(place.place) and not os.path.lexists(place.place):
+            return () if any(path + ending in self._by_path for ending in _ENDINGS) else look
+        return look
 
     def _seen(self, place: StorePlace) -> tuple[object, ...]:
         part = self.stores.get(place.name)

@@ -259,9 +259,11 @@ class StoreApplier:
         """Return how the place looks, and the identity of what stands there, seen as either side's kind."""
         found: tuple[tuple[object, ...], str | None] = ((), None)
         for side in (change.after, change.before):
-            if side is None or not os.path.lexists(place):
+            if side is None:
                 continue
             with suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError):
+                if not os.path.lexists(place) and not get_kind(side.kind).look(place):
+                    continue
                 state = self._capture(side.kind, place, change.path)
                 is_bare = not state.files and place.is_dir()  # what is in it stays, whatever is put there
                 found = (state.looks, None if is_bare else state.identity)

@@ -32,7 +32,7 @@ from chronos.checkpoints.sides import (
     side_on_disk,
 )
 from chronos.checkpoints.states import ComponentState, State
-from chronos.files import SMALLEST_PAGE_BYTES, PathKind, SafeRoot, TreePath, display, is_inside
+from chronos.files import SMALLEST_PAGE_BYTES, PathKind, SafeRoot, TreePath, display, is_inside, unescape
 from chronos.git import Repository, diff_trees, find_ref, list_tree
 from chronos.memory import FOUND_FOLDER
 from chronos.pool import ContentSink, PoolReader
@@ -87,6 +87,7 @@ class Planner:
             judge = Judge(tree, blobs, present, self.plan, target_blobs, sink)
             changes = [change for path in paths if (change := judge.change_towards(wanted, path)) is not None]
         self._note_what_came(wanted, paths)
+        self._note_companions(wanted, candidates)
         changes = self._without_unseen(changes)
         changes = drop_blocked(changes, self._root.root, self.plan)
         is_whole = self._options.is_whole_code
@@ -144,6 +145,18 @@ class Planner:
             is_new = wanted.find(path).kind is SideKind.ABSENT and wanted.why_unknown(path) is None
             if is_new and not is_inside(path, FOUND_FOLDER.encode()):
                 self.plan.kept.append(Kept(rows[path].path, f"not captured: {rows[path].reason.value}"))
+
+    def _note_companions(self, wanted: Sides, candidates: set[TreePath]) -> None:
+        """Name what was code then and belongs to a database beside it now: it comes back when that has gone."""
+        stores = (part for part in self._present.state.memory.values() if part.record.beside)
+        beside = {path for part in stores for path in part.paths() - {unescape(part.record.path)}}
+        for path in sorted(candidates & beside):
+            if self._options.covers(path) and not self._target.is_memory(path):
+                wanted.load([path])
+                if wanted.find(path).kind is not SideKind.ABSENT:
+                    self.plan.kept.append(
+                        Kept(path, "it belongs to the database beside it; restore again when that has gone")
+                    )
 
     def _adopt_missing_submodules(self) -> None:
         adopted = absorbed_repositories(self._target, self.repositories)

@@ -6,11 +6,13 @@ from chronos.lazy import loader
 
 if TYPE_CHECKING:
     from chronos.files.databases import (
+        JOURNAL_MAGIC,
         SMALLEST_PAGE_BYTES,
         SQLITE_MAGIC,
         DatabaseFileError,
         holds_database,
         is_database,
+        is_journal,
         kept_descriptors,
         open_regular,
     )
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
     from chronos.files.safe_root import FileStat, PathKind, SafeRoot, move_to_free_name, stat_of, temporary_name
 
 __all__ = [
+    "JOURNAL_MAGIC",
     "SMALLEST_PAGE_BYTES",
     "SQLITE_MAGIC",
     "DatabaseFileError",
@@ -66,6 +69,7 @@ __all__ = [
     "is_database",
     "is_full",
     "is_inside",
+    "is_journal",
     "is_our_own",
     "is_tree_path",
     "kept_descriptors",
@@ -95,8 +99,9 @@ __all__ = [
 ]
 
 _HOMES = {
-    "SMALLEST_PAGE_BYTES": "databases", "SQLITE_MAGIC": "databases", "DatabaseFileError": "databases",
-    "holds_database": "databases", "is_database": "databases", "kept_descriptors": "databases",
+    "JOURNAL_MAGIC": "databases", "SMALLEST_PAGE_BYTES": "databases", "SQLITE_MAGIC": "databases",
+    "DatabaseFileError": "databases", "holds_database": "databases", "is_database": "databases",
+    "is_journal": "databases", "kept_descriptors": "databases",
     "open_regular": "databases",
     "draft_of": "durable", "free_bytes": "durable", "is_full": "durable", "is_our_own": "durable",
     "link_or_copy": "durable", "publish_file": "durable", "publish_folder": "durable", "read_limited": "durable",

@@ -16,6 +16,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 SQLITE_MAGIC = b"SQLite format 3\0"
+# With which a rollback journal and a `-wal` begin (https://www.sqlite.org/fileformat2.html, 3 and 4.1).
+JOURNAL_MAGIC = bytes.fromhex("d9d505f920a163d7")
+_WAL_MAGIC = (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83")
 # Every page size is a multiple of it, so a file of another length is no whole database.
 SMALLEST_PAGE_BYTES = 512
 # The version with which a `-shm` file begins, in either byte order (https://www.sqlite.org/walformat.html, 2.1).
@@ -71,6 +74,11 @@ def holds_database(path: bytes | str, folder: int | None = None) -> bool:
 def is_database(descriptor: int) -> bool:
     """Tell whether an open file begins as a SQLite database does."""
     return os.pread(descriptor, len(SQLITE_MAGIC), 0) == SQLITE_MAGIC
+
+
+def is_journal(descriptor: int) -> bool:
+    """Tell whether an open file begins as a rollback journal or a `-wal` does. Nobody's locks lie on either."""
+    return os.pread(descriptor, len(JOURNAL_MAGIC), 0).startswith((JOURNAL_MAGIC, *_WAL_MAGIC))
 
 
 def kept_descriptors() -> frozenset[int]:

@@ -69,6 +69,10 @@ class StorePlace(msgspec.Struct, frozen=True):
         """Return the paths beside the place that belong to the store, whether they exist or not."""
         return self.find_kind().companions(self.place) if not self.refusal else []
 
+    def paths(self) -> set[str]:
+        """Return the text of the path and of those beside it that belong to the store."""
+        return {self.path, *map(to_text, self.tree_paths())}
+
     def tree_paths(self) -> set[TreePath]:
         """Return the paths from the root that belong to a store inside, and never to the code."""
         if self.refusal or not self.is_inside:
@@ -85,11 +89,11 @@ class _Declared(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def list_places(
     root: Path, layout: StoreLayout, settings: Mapping[str, MemoryDeclaration], facts: Facts, own_memory: Path,
-    lessons: Path | None = None, apart: Iterable[str] = (),
+    lessons: Path | None = None, apart: Iterable[StorePlace] = (),
 ) -> list[StorePlace]:  # fmt: skip
     """Return the declared stores and those under `data/memory`, by name.
 
-    What is found is divided as it would be with stores at the paths `apart`, which are not in the list.
+    What is found is divided as it would be with the stores `apart`, which are not in the list.
 
     A timeline that has the folder `own_memory` has its own copies there of the stores that lie outside the root.
     `lessons` is where the lessons are.
@@ -110,8 +114,7 @@ def list_places(
         declared = {name: _own_copy(place, own_memory) for name, place in declared.items()}
     places = dict(declared)
     known = Territory(place.path for place in declared.values())
-    divided = [path for path in apart if not known.overlaps(path)]
-    own = [*declared.values(), *(StorePlace("", None, place_of(root, path), path, is_found=True) for path in divided)]
+    own = [*declared.values(), *(place for place in apart if not known.overlaps(place.path))]
     taken, known = (
         {to_text(path) for place in own for path in place.tree_paths()},
         Territory(place.path for place in own),

@@ -94,19 +94,19 @@ def _make_encoder(compresses: bool) -> Encode:
 
 def _open(place: bytes, deadline: float, is_last: bool) -> View | None:
     """Open a view, or return None when the database moved; the last attempt takes the files as they are."""
+    reason = "it was written to all the time, and could not be locked"
     try:
         if not is_last:
             return open_view(place, deadline)
     except UnreadableError as cause:
-        view = open_raw(place, deadline)
-        view.notes.append(f"captured as plain files: {cause}")
-        return view
+        reason = str(cause)
     except (MovedError, FileNotFoundError):
         if os.path.lexists(place):
             return None
-        raise
+    if not os.path.lexists(place):
+        reason = "the database is gone, and only its journal is left"
     view = open_raw(place, deadline)
-    view.notes.append("captured as plain files: it was written to all the time, and could not be locked")
+    view.notes.append(f"captured as plain files: {reason}")
     return view
 
 

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
+from chronos.files import JOURNAL_MAGIC
+
 NAME = "sqlite"  # of the kind
 WAL, JOURNAL, INDEX = b"-wal", b"-journal", b"-shm"
 # What a state of a database can lie in. The wal-index is rebuilt by whoever opens it.
@@ -26,7 +28,6 @@ _COARSE_SETTLED_NS = 2_000_000_000
 NUMBERS, _CTIME_AT = 5, 3
 _GRACE_S = 0.2
 _COPY_BYTES = 1024 * 1024
-JOURNAL_MAGIC = bytes.fromhex("d9d505f920a163d7")
 _PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-")
 
 

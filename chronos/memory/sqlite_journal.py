@@ -11,7 +11,8 @@ import os
 import struct
 from contextlib import suppress
 
-from chronos.memory.sqlite_files import JOURNAL, JOURNAL_MAGIC, copy_bytes
+from chronos.files import JOURNAL_MAGIC
+from chronos.memory.sqlite_files import JOURNAL, copy_bytes
 
 _HEADER = struct.Struct(">8sIIIII")
 # What SQLite takes for the unit that a power cut may tear, and pads the header to.

@@ -63,11 +63,9 @@ def patch(place: Path, state: StoreState, work: ReplaceWork) -> Patched:
     Raises StoreChangedError or IntegrityError, and then the place is as it was, and what the pool or the child raise.
     """
     present = work.present
-    looks = _settle(place, work) if present is not None and work.expected else ()
-    if present is None or not looks:
-        return NOT_IN_PLACE
-    images = _compare(state, present)
-    if images is None or not _is_at_rest(place, images.old.size):
+    images = _compare(state, present) if present is not None and work.expected else None
+    looks = _settle(place, work) if images is not None else ()
+    if present is None or images is None or not looks or not _is_at_rest(place, images.old.size):
         return NOT_IN_PLACE
     numbers = images.differing()
     if len(numbers) > max(_FEW_PIECES, len(images.old_ids) // _LARGEST_PART):

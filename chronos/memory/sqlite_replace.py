@@ -55,7 +55,7 @@ def replace(place: Path, state: StoreState | None, work: ReplaceWork) -> list[st
     drafts = [(file, place.parent / os.fsdecode(temporary_name(_name(place, file.path)))) for file in _files(state)]
     _discard(draft for _, draft in drafts)
     expected = tuple(work.expected) if work.expected is not None else None
-    is_moved = not os.path.lexists(place) and os.path.lexists(work.trash / place.name)
+    is_moved = _was_moved(place, work)
     if expected is not None and not is_moved and not is_same_place(numbers_at(os.fsencode(place)), expected):
         identity = _identity_at(place, work)
         if state is not None and identity == state.identity:
@@ -112,7 +112,7 @@ def _write_drafts(
 
 def _swap(place: Path, drafts: list[tuple[MemoryFile, Path]], work: ReplaceWork) -> None:
     before = numbers_at(os.fsencode(place))
-    is_known = work.expected is not None and os.path.lexists(place)
+    is_known = work.expected is not None and not _was_moved(place, work)
     if is_known and not is_same_place(before, tuple(work.expected or ())):  # written to since, and closed again
         raise _changed(place)
     moved: list[tuple[Path, Path]] = []
@@ -139,6 +139,11 @@ def _swap(place: Path, drafts: list[tuple[MemoryFile, Path]], work: ReplaceWork)
         raise
     if linked or moved:
         sync_folder(place.parent)
+
+
+def _was_moved(place: Path, work: ReplaceWork) -> bool:
+    """Tell whether a run before this one has begun to move the old files away, if not yet all of them."""
+    return not os.path.lexists(place) and any(os.path.lexists(_beside(work.trash / place.name, p)) for p in _OLD_PARTS)
 
 
 def _move_away(source: Path, trash: Path, moved: list[tuple[Path, Path]]) -> None:
@@ -230,7 +235,7 @@ def _overwrite(
 
 
 def _identity_at(place: Path, work: ReplaceWork) -> str | None:
-    if not os.path.lexists(place):
+    if not numbers_at(os.fsencode(place)):
         return None
     sink = HashingSink()
     look = CaptureWork(sink, StatCache({}), lambda _: (), lambda _path, _size: None, work.timeout_s)

@@ -9,11 +9,12 @@ How a view is held still, by what stands at the place:
 - a WAL database at rest, or files that cannot be locked: no connection, which would leave files behind, but two equal
   looks around the read, the first of them settled;
 - a hot journal, or a process that never lets go: the same two looks around a copy, on which SQLite rolls back;
-- anything else is `Raw`: the files as they are.
+- anything else is raw: the files as they are, also what a database that is gone has left.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 import time
@@ -131,6 +132,8 @@ def open_raw(place: bytes, deadline: float) -> View:
     """Open the files of what cannot be read as a database. Raises OSError."""
     with ExitStack() as stack:
         before, is_settled = wait_until_settled(place, deadline)
+        if not any(before):
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
         parts = {}
         for part, look in zip(PARTS, before, strict=True):
             if look is not None:

@@ -53,9 +53,10 @@ class Workspace(msgspec.Struct):
 
     def _with(self, stores: list[StorePlace], places: list[StorePlace]) -> list[StorePlace]:
         kinds = {place.path: place.kind for place in stores}
-        strangers = kinds.keys() - {place.path for place in places}
+        paths = {place.path for place in places}
+        strangers = [place for place in stores if place.path not in paths]
         found = memory.Territory(place.path for place in places if place.is_found)
-        if any(map(found.overlaps, strangers)):
+        if any(found.overlaps(path) for place in strangers for path in place.paths()):
             places = self.places(strangers)
         known = [_seen_as(kinds.get(place.path), place) for place in places]
         taken, names = memory.Territory(place.path for place in known), {place.name for place in known}
@@ -67,8 +68,8 @@ class Workspace(msgspec.Struct):
                 names.add(name)
         return known
 
-    def places(self, apart: Iterable[str] = ()) -> list[StorePlace]:
-        """Return the memory stores that are declared, or lie under `data/memory` but not at the paths `apart`.
+    def places(self, apart: Iterable[StorePlace] = ()) -> list[StorePlace]:
+        """Return the memory stores that are declared, or lie under `data/memory` but not where those `apart` do.
 
         Raises BadConfigError.
         """

@@ -169,22 +169,29 @@ def test_a_committed_database_gives_way_to_what_is_none(repo: RepoBuilder, other
     assert len(read_notes(repo.path(DB))) == 20
 
 
-def test_a_committed_database_does_not_come_back_beside_the_log_of_a_lost_one(repo: RepoBuilder) -> None:
+@pytest.mark.parametrize("is_log", [True, False])
+def test_a_committed_database_does_not_come_back_beside_the_log_of_a_lost_one(repo: RepoBuilder, is_log: bool) -> None:
     repo.write(".gitignore", "*-wal\n*-shm\n")
     make_notes(repo.path(DB), journal="wal")
     repo.commit()
     checkpoint = repo.engine().create_checkpoint("wanted")
     connection = sqlite3.connect(repo.path(DB), isolation_level=None)
     connection.execute("INSERT INTO notes (body) VALUES ('lost')")
-    log = repo.read(f"{DB}-wal")
+    log = repo.read(f"{DB}-wal") if is_log else b"notes about the log"
     connection.close()
     repo.path(DB).unlink()
     repo.write(f"{DB}-wal", log)
-    (kept,) = repo.engine().restore_checkpoint(checkpoint).kept
-    assert kept.path == DB.encode() and f"{DB}-wal" in kept.reason
-    assert repo.read(f"{DB}-wal") == log and not repo.exists(DB)
-    repo.path(f"{DB}-wal").unlink()
-    assert repo.engine().restore_checkpoint(checkpoint).kept == ()
+    kept = repo.engine().restore_checkpoint(checkpoint).kept
+    if is_log:  # it is held, and goes
+        assert kept == () and not repo.exists(f"{DB}-wal")
+        repo.engine().undo()
+        assert repo.read(f"{DB}-wal") == log and not repo.exists(DB)
+        repo.engine().redo()
+    else:
+        assert [row.path for row in kept] == [DB.encode()] and f"{DB}-wal" in kept[0].reason
+        assert repo.read(f"{DB}-wal") == log and not repo.exists(DB)
+        repo.path(f"{DB}-wal").unlink()
+        assert repo.engine().restore_checkpoint(checkpoint).kept == ()
     assert len(read_notes(repo.path(DB))) == 20
 
 

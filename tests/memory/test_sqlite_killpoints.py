@@ -36,11 +36,14 @@ __all__ = ["killpoint"]
 _THREADS = max(1, (os.cpu_count() or 1) // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
 _PROGRAM = "tests.memory.sqlite_restoring"
 _STEPS_BEFORE, _STEPS_AFTER = 5, 2
-# Written beside the place (`image`, `raw`), or page by page into a database that shrinks or grows with it.
+# Written beside the place (`image`, `raw`; `back` where only a -wal is left, and `left` where only that comes back), or
+# page by page into a database that shrinks or grows with it.
 _CASES = [
     *((mode, kind, action) for mode, kind in (("wal", "image"), ("delete", "image"), ("wal", "raw"))
       for action in (KILL, KILL_AFTER)),
     *((mode, kind, KILL) for mode in ("wal", "delete") for kind in ("shrink", "grow")),
+    ("wal", "back", KILL),
+    ("wal", "left", KILL),
     ("wal", "grow", KILL_AFTER),
     ("delete", "shrink", KILL_AFTER),
     ("wal", "shrink", fail_once(errno.EIO)),
@@ -49,6 +52,8 @@ _CASES = [
     ("wal", "grow", fail_from_then_on(errno.ENOSPC)),
 ]  # fmt: skip
 
+_SWAPPED = ("image", "raw", "back", "left")
+_RESTORED = {"raw": ["memory.db", "memory.db-wal"], "left": ["memory.db-wal"]}
 _CHOICES = {KILL: every_state(1, 0, behind=False), KILL_AFTER: every_state(4, 3, behind=True)}
 
 
@@ -67,6 +72,10 @@ def _prepare(folder: Path, pool: Pool, mode: str, kind: str) -> str:
         source.write_bytes(b"encrypted" * 100)
         Path(f"{source}-wal").write_bytes(b"its wal")
         state = pool.capture(source)
+    elif kind == "left":
+        source = folder / "source"
+        Path(f"{source}-wal").write_bytes(b"its wal")
+        state = pool.capture(source)
     else:
         state = pool.capture(place)
     script = (
@@ -80,6 +89,8 @@ def _prepare(folder: Path, pool: Pool, mode: str, kind: str) -> str:
     save(folder, "state", state, pool.reader.read_chunk)
     if kind in ("shrink", "grow"):
         save(folder, "present", pool.capture(place), pool.reader.read_chunk)
+    if kind == "back":
+        place.unlink()
     (folder / "expected.json").write_bytes(msgspec.json.encode(KIND.look(place)))
     return state.identity
 
@@ -90,7 +101,7 @@ def _judge(folder: Path, kind: str) -> str | None:
     shutil.copytree(folder / "place", seen)
     place = seen / "memory.db"
     if not place.exists():
-        return None if kind in ("image", "raw") else "nothing"
+        return None if kind in _SWAPPED else "nothing"
     if kind == "raw" and place.read_bytes().startswith(b"encrypted"):
         return None if Path(f"{place}-wal").read_bytes() == b"its wal" else "a new database without its wal"
     steps = check_bank(place)
@@ -112,6 +123,7 @@ class Trial:
 
     def __init__(self, folder: Path, mode: str, kind: str, killpoint: Killpoint, program: TracedProgram) -> None:
         self._kind = kind
+        self._old = "memory.db-wal" if kind == "back" else "memory.db"
         self._folder = folder
         self._killpoint = killpoint
         self._program = program
@@ -121,7 +133,7 @@ class Trial:
         assert outcome.exit_code == 0, outcome.stderr
         self.calls = outcome.calls
         self._restored = _contents(counted / "place")
-        assert sorted(self._restored) == (["memory.db", "memory.db-wal"] if kind == "raw" else ["memory.db"])
+        assert sorted(self._restored) == _RESTORED.get(kind, ["memory.db"])
         assert identify(counted / "place" / "memory.db") == identity
 
     def strike(self, point: int, action: str) -> tuple[int, str | None]:
@@ -134,7 +146,7 @@ class Trial:
             problem = problem or again.stderr[-600:]
         elif (place := _contents(folder / "place")) != self._restored:
             problem = problem or f"not the captured state: {sorted(place)}"
-        elif self._kind in ("image", "raw") and not (folder / "trash" / "memory.db").exists():
+        elif self._kind in _SWAPPED and not (folder / "trash" / self._old).exists():
             problem = problem or "the old database is gone"
         shutil.rmtree(folder)
         return outcome.hits, problem and f"{outcome.call_at(point)}: {problem}"

@@ -1,0 +1,193 @@
+"""A database that is deleted while its `-wal` or journal stays: that is held, goes when it comes back, and undoes."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from chronos.errors import StoreInUseError
+from tests.support import RepoBuilder
+from tests.support.databases import add_notes, make_notes, read_notes
+from tests.support.roundtrip import kept_paths
+
+_DECLARED, _FOUND, _COMMITTED, _UNTRACKED = "state/agent.db", "data/memory/agent.db", "agent.db", "loose.db"
+_PLACES = [_DECLARED, _FOUND, _COMMITTED, _UNTRACKED]
+_CRASHES = {
+    "-wal": "BEGIN; INSERT INTO notes (body) VALUES ('last'); UPDATE totals SET notes = notes + 1; COMMIT",
+    "-journal": "PRAGMA cache_size=1; BEGIN; UPDATE notes SET body = hex(zeroblob(9000))",
+}
+
+
+def crash(database: Path, ending: str) -> None:
+    """Leave a database as a program does that crashes: with its last transaction, whole or begun, beside it."""
+    script = (
+        "import os, sqlite3, sys; c = sqlite3.connect(sys.argv[1], isolation_level=None)\n"
+        "for statement in sys.argv[2].split(';'): c.execute(statement)\n"
+        "os._exit(0)"
+    )
+    subprocess.run([sys.executable, "-c", script, database, _CRASHES[ending]], check=True)
+    assert os.path.getsize(f"{database}{ending}")
+
+
+def make(repo: RepoBuilder, path: str, ending: str = "-wal", *, ignored: bool = False) -> Path:
+    """Make a database that a crash left with its journal."""
+    database = make_notes(repo.path(path), journal="wal" if ending == "-wal" else "delete")
+    if ignored:
+        repo.write(".gitignore", "*-wal\n*-journal\n*-shm\n")
+    if path == _COMMITTED:
+        repo.commit()
+    crash(database, ending)
+    if path == _DECLARED:
+        repo.engine().add_memory(database)
+    return database
+
+
+def beside(database: Path) -> dict[str, bytes]:
+    """Return what lies at the place and beside it, but for the wal-index."""
+    paths = (path for path in database.parent.glob(f"{database.name}*") if not path.name.endswith("-shm"))
+    return {path.name: path.read_bytes() for path in paths}
+
+
+@pytest.mark.parametrize("ignored", [False, True])
+@pytest.mark.parametrize("ending", list(_CRASHES))
+@pytest.mark.parametrize("path", _PLACES)
+def test_it_comes_back_without_its_old_journal_and_undo_gives_that_back(
+    repo: RepoBuilder, path: str, ending: str, ignored: bool
+) -> None:
+    database = make(repo, path, ending, ignored=ignored)
+    engine = repo.engine()
+    checkpoint = engine.create_checkpoint("whole")
+    database.unlink()
+    left = beside(database)
+    assert list(left) == [f"{database.name}{ending}"]
+    outcome = engine.restore_checkpoint(checkpoint)
+    wanted = ["last"] if ending == "-wal" else []
+    assert outcome.kept == ()
+    assert list(beside(database)) == [database.name]
+    assert read_notes(database)[20:] == wanted
+    engine.undo()
+    assert beside(database) == left
+    engine.redo()
+    assert list(beside(database)) == [database.name]
+    assert read_notes(database)[20:] == wanted
+
+
+@pytest.mark.parametrize("path", _PLACES)
+def test_it_comes_back_where_only_that_store_is_asked_for(repo: RepoBuilder, path: str) -> None:
+    database = make(repo, path)
+    engine = repo.engine()
+    checkpoint = engine.create_checkpoint("whole")
+    (name,) = (record.name for record in engine.show_checkpoint(checkpoint).memory)
+    database.unlink()
+    left = beside(database)
+    engine.create_checkpoint("gone")
+    engine.restore_checkpoint(checkpoint, stores=[name])
+    assert (list(beside(database)), read_notes(database)[-1]) == ([database.name], "last")
+    engine.undo()
+    assert beside(database) == left
+
+
+@pytest.mark.parametrize("path", _PLACES)
+def test_what_is_left_is_held_and_comes_back_in_the_place_of_the_database(repo: RepoBuilder, path: str) -> None:
+    database = make(repo, path)
+    engine = repo.engine()
+    whole = engine.create_checkpoint("whole")
+    database.unlink()
+    left = beside(database)
+    gone = engine.create_checkpoint("gone")
+    engine.restore_checkpoint(whole)
+    crash(database, "-wal")
+    live = read_wal(database)
+    outcome = engine.restore_checkpoint(gone)
+    assert outcome.kept == ()
+    assert beside(database) == left
+    engine.undo()
+    assert read_notes(database) == live
+
+
+def read_wal(database: Path) -> list[str]:
+    """Read the notes of a database without bringing its -wal to an end."""
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+        return [body for (body,) in connection.execute("SELECT body FROM notes ORDER BY id")]
+
+
+@pytest.mark.parametrize("path", _PLACES)
+def test_it_does_not_come_back_under_a_program_that_still_has_it_open(repo: RepoBuilder, path: str) -> None:
+    database = make(repo, path)
+    script = (
+        "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); print(c.execute('SELECT 1 FROM notes').fetchone())\n"
+        "sys.stdout.flush(); sys.stdin.read()"
+    )
+    engine = repo.engine()
+    checkpoint = engine.create_checkpoint("whole")
+    command = [sys.executable, "-c", script, str(database)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as user:
+        assert user.stdout is not None and user.stdout.readline()
+        database.unlink()
+        left = beside(database)
+        with pytest.raises(StoreInUseError, match=str(user.pid)):
+            engine.restore_checkpoint(checkpoint)
+        assert beside(database) == left
+        user.communicate()
+    engine.restore_checkpoint(checkpoint)
+    assert read_notes(database)[-1] == "last"
+
+
+@pytest.mark.parametrize("content", [b"", b"rows that are nowhere else", bytes(4096)])
+def test_a_journal_that_is_none_is_held_like_any_other(repo: RepoBuilder, content: bytes) -> None:
+    database = make_notes(repo.path(_DECLARED))
+    engine = repo.engine()
+    engine.add_memory(database)
+    checkpoint = engine.create_checkpoint("whole")
+    database.unlink()
+    repo.write(f"{_DECLARED}-wal", content)
+    created = engine.take_checkpoint("gone")
+    assert any("is gone" in warning for warning in created.warnings)
+    assert kept_paths(engine.restore_checkpoint(checkpoint).kept) == set()
+    assert list(beside(database)) == ["agent.db"]
+    assert len(read_notes(database)) == 20
+    engine.restore_checkpoint(created.checkpoint_id)
+    assert beside(database) == {"agent.db-wal": content}
+
+
+def test_a_database_moved_away_from_its_wal_leaves_both_to_be_had(repo: RepoBuilder) -> None:
+    database = make(repo, _FOUND)
+    engine = repo.engine()
+    checkpoint = engine.create_checkpoint("whole")
+    moved = database.rename(database.with_name("moved.db"))
+    left = {**beside(database), **beside(moved)}
+    engine.restore_checkpoint(checkpoint)
+    assert not moved.exists()
+    assert read_notes(database)[-1] == "last"
+    engine.undo()
+    assert {**beside(database), **beside(moved)} == left
+    add_notes(moved, "later")
+
+
+@pytest.mark.parametrize("path", [_FOUND, _UNTRACKED])
+def test_what_only_looks_like_a_journal_comes_back_as_well_or_is_named(repo: RepoBuilder, path: str) -> None:
+    beside = repo.path(f"{path}-wal")
+    repo.write(f"{path}-wal", "a diary\n")
+    engine = repo.engine()
+    diary = engine.create_checkpoint("diary")
+    beside.unlink()
+    database = make(repo, path)
+    live = read_wal(database)
+    crash(database, "-wal")
+    outcome = engine.restore_checkpoint(diary)
+    assert not database.exists()
+    steps = 1
+    if kept_paths(outcome.kept):  # as code, which comes after the stores were looked at
+        assert kept_paths(outcome.kept) == {f"{path}-wal"}
+        assert engine.restore_checkpoint(diary).kept == ()
+        steps = 2
+    assert beside.read_text() == "a diary\n"
+    for _ in range(steps):
+        engine.undo()
+    assert read_notes(database) == [*live, "last"]
