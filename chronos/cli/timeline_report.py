@@ -123,7 +123,7 @@ def leaving_document(found: LeavingPlan) -> dict[str, Any]:
     return {
         "plan_id": found.plan_id,
         "timelines": [_leaving(one) for one in found.timelines],
-        "links": [str(place) for place in found.links],
+        "links": [_leaving(one) for one in found.links],
     }
 
 
@@ -143,21 +143,21 @@ def _leaving(one: Leaving) -> dict[str, Any]:
 def leaving(found: LeavingPlan) -> None:
     """Show which timelines would go, and which stay."""
     rows: list[Row] = []
-    for one in found.timelines:
+    everything = (*found.timelines, *found.links)
+    for one in everything:
         verb = Cell("take away", "red") if one.goes else Cell("keep", "green")
-        rows.append(
-            (verb, display(one.name), one.reason, display(str(one.path)) if one.has_tree else "no working tree")
-        )
-    rows += [(Cell("unlink", "yellow"), "", "git's link to a tree that is gone", display(str(p))) for p in found.links]
+        verb = Cell("unlink", "yellow") if one in found.links else verb
+        where = display(str(one.path)) if one.has_tree or one in found.links else "no working tree"
+        rows.append((verb, display(one.name), one.reason, where))
     if not rows:
         output.write("nothing to take away")
         return
     write_table((Column("what", may_wrap=False), Column("timeline"), Column("why"), Column("path")), rows, titles=False)
     for row in (row for one in found.timelines if one.goes for row in one.uncovered):
         output.write(f"  in no checkpoint: {display(row.path)} ({row.reason.value})")
-    for branch in (one.branch for one in found.timelines if one.branch):
+    for branch in (one.branch for one in everything if one.branch):
         output.write(f"  git branch {display(branch)} goes too; another ref leads to its commits")
-    for kept in (one.kept_branch for one in found.timelines if one.kept_branch is not None):
+    for kept in (one.kept_branch for one in everything if one.kept_branch is not None):
         output.write(f"  {kept}")
     if any(one.goes and one.has_tree for one in found.timelines):
         output.write("trees are only moved aside: `chrono undo` brings them back until a gc removes them")

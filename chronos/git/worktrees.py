@@ -181,12 +181,10 @@ def find_lost_commit(repository: Repository, tree: Path) -> str | None:
     """Return the commit at HEAD of a worktree whose tree is gone, where that is all that leads to it, else None."""
     admin = find_worktree_folder(repository, tree)
     commit = find_ref(repository, f"worktrees/{admin.name}/HEAD") if admin is not None else None
-    if commit is None or repository.command.output("for-each-ref", "--count=1", f"--contains={commit}"):
-        return None
-    return commit
+    return None if commit is None or is_reachable(repository, commit) else commit
 
 
-def is_reachable(repository: Repository, commit: str, *, beside: str) -> bool:
+def is_reachable(repository: Repository, commit: str, *, beside: str = "") -> bool:
     """Tell whether a ref of the user's leads to `commit` but for the branch `beside`, which can go without loss then.
 
     Refs of our own do not count: gc drops each with the last checkpoint that needs it.

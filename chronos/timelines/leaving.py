@@ -16,6 +16,7 @@ from chronos import clock, operations
 from chronos.catalog import CheckpointRow
 from chronos.checkpoints import UNCAPTURED, Reason, ReceiptRow, capture_in_memory, list_timelines
 from chronos.errors import ChronosError, ForeignTimelineError, RefusedError, StateError
+from chronos.files import display
 from chronos.git import find_lost_commit, find_worktree_folder
 from chronos.layout import MAIN_TIMELINE
 from chronos.operations import KeptBranch, Operation, OperationKind, Workspace, new_operation_id, stamp
@@ -42,18 +43,20 @@ class Leaving(msgspec.Struct, frozen=True):
 
 
 class LeavingPlan(msgspec.Struct, frozen=True):
-    """Which timelines go. `links` are worktrees that git still knows of, and whose trees are gone."""
+    """Which timelines go. `links` are those whose trees are gone, and of which git still has its link to them."""
 
     timelines: tuple[Leaving, ...]
-    links: tuple[Path, ...] = ()
+    links: tuple[Leaving, ...] = ()
 
     @property
     def plan_id(self) -> str:
         """A hash of what would go."""
         going = sorted(
-            (o.name, str(o.path), o.checkpoints, len(o.uncovered), o.branch) for o in self.timelines if o.goes
+            (o.name, str(o.path), o.checkpoints, len(o.uncovered), o.branch)
+            for o in (*self.timelines, *self.links)
+            if o.goes
         )
-        return digest(repr((going, sorted(map(str, self.links)))).encode()).hex()[:16]
+        return digest(repr(going).encode()).hex()[:16]
 
 
 def plan_delete(workspace: Workspace, name: str) -> LeavingPlan:
@@ -100,6 +103,11 @@ def _refuse(workspace: Workspace, name: str) -> None:
             f"the tree of timeline {name} is gone, and only git's link to it leads to commit {lost[:12]}",
             hint=f"git branch NEW {lost[:12]} keeps that; then delete the timeline",
         )
+    if not summary.is_there and (folder := _find_own_repositories(workspace, summary)) is not None:
+        raise RefusedError(
+            f"the tree of timeline {name} is gone, and a submodule's repository is in {display(str(folder))}",
+            hint="move that away, if it is of no use any more; then delete the timeline",
+        )
     if summary.is_there and _is_locked(workspace, summary):
         raise RefusedError(f"the working tree of timeline {name} is locked", hint=f"git worktree unlock {summary.path}")
     if summary.is_there and summary.path is not None and not operations.leaving(workspace, name).place:
@@ -137,7 +145,7 @@ def plan_prune(workspace: Workspace, idle_days: int) -> LeavingPlan:
 
     Also finds the links that git keeps to trees that are gone.
     """
-    found, links = [], list[Path]()
+    found, links = [], list[Leaving]()
     workspace.notices += operations.repair_trees(workspace)
     for summary in _candidates(workspace):
         reason = _why_kept(workspace, summary, idle_days)
@@ -153,12 +161,15 @@ def plan_prune(workspace: Workspace, idle_days: int) -> LeavingPlan:
     for summary in _summaries(workspace):
         if summary.path is None or summary.is_there or not is_branched(workspace, summary):
             continue
-        lost = _find_lost_commit(workspace, summary)
-        if lost is not None:
-            reason = f"only git's link to its tree, which is gone, leads to commit {lost[:12]}"
+        reason = _why_link_kept(workspace, summary)
+        if reason is not None:
             found.append(Leaving(summary.name, summary.path, False, summary.checkpoints, False, reason))
-        elif operations.leaving(workspace, summary.name).place:
-            links.append(summary.path)
+        elif (move := operations.leaving(workspace, summary.name)).place:
+            kept = operations.find_kept_branch(workspace, summary.name)
+            reason = "git's link to a tree that is gone"
+            links.append(
+                Leaving(summary.name, summary.path, False, summary.checkpoints, True, reason, (), move.branch, kept)
+            )
     return LeavingPlan(tuple(found), tuple(links))
 
 
@@ -168,14 +179,14 @@ def prune(workspace: Workspace, plan: LeavingPlan, idle_days: int) -> list[Opera
     A tree that was used since the plan was made stays, and that is said.
     """
     done = []
+    wanted, links = {one.name for one in plan.timelines if one.goes}, {one.name for one in plan.links}
     for summary in _summaries(workspace):
-        wanted = {one.name for one in plan.timelines if one.goes}
         if summary.name in wanted and summary.is_there:
             reason = _why_kept(workspace, summary, idle_days)
             if reason is not None:
                 workspace.notices.append(f"timeline {summary.name} stays: {reason}")
                 continue
-        elif summary.path not in plan.links:
+        elif summary.name not in links or summary.is_there or _why_link_kept(workspace, summary) is not None:
             continue
         done.append(_take_away(workspace, summary.name, OperationKind.PRUNE, f"prune timeline {summary.name}"))
     return done
@@ -198,6 +209,8 @@ def _why_kept(workspace: Workspace, summary: TimelineSummary, idle_days: int) ->
         return "used lately"
     if _is_locked(workspace, summary):
         return "locked with `git worktree lock`"
+    if (folder := _find_own_repositories(workspace, summary)) is not None:
+        return f"the repository of a submodule is in {display(str(folder))}"
     head: CheckpointRow | None = summary.head
     try:
         there = operations.workspace_at(workspace, summary.name)
@@ -218,13 +231,30 @@ def _find_lost_commit(workspace: Workspace, summary: TimelineSummary) -> str | N
     return find_lost_commit(workspace.repository, summary.path)
 
 
+def _why_link_kept(workspace: Workspace, summary: TimelineSummary) -> str | None:
+    """Return why git's link to a tree that is gone stays, or None: nothing else leads to what it leads to or has."""
+    lost, folder = _find_lost_commit(workspace, summary), _find_own_repositories(workspace, summary)
+    if lost is not None:
+        return f"only git's link to its tree, which is gone, leads to commit {lost[:12]}"
+    return f"its tree is gone, and a submodule's repository is in {display(str(folder))}" if folder else None
+
+
+def _find_own_repositories(workspace: Workspace, summary: TimelineSummary) -> Path | None:
+    """Return where git keeps the repositories of submodules that were added in a tree, if there are any."""
+    admin = _find_admin(workspace, summary)
+    folder = admin / "modules" if admin is not None else None
+    return folder if folder is not None and folder.is_dir() and any(folder.iterdir()) else None
+
+
 def _is_locked(workspace: Workspace, summary: TimelineSummary) -> bool:
-    admin = (
-        None
-        if workspace.repository.is_plain or summary.path is None
-        else find_worktree_folder(workspace.repository, summary.path)
-    )
+    admin = _find_admin(workspace, summary)
     return admin is not None and (admin / "locked").exists()
+
+
+def _find_admin(workspace: Workspace, summary: TimelineSummary) -> Path | None:
+    if workspace.repository.is_plain or summary.path is None:
+        return None
+    return find_worktree_folder(workspace.repository, summary.path)
 
 
 def _last_use(workspace: Workspace, summary: TimelineSummary) -> int:

@@ -184,7 +184,7 @@ def test_a_tree_that_was_removed_leaves_its_checkpoints(
         engine.branch_timeline("experimental")
     assert (engine.branch_timeline("again", held).path / "work.txt").read_text() == "work\n"
     plan = engine.plan_prune_timelines()
-    assert list(plan.links) == ([branched.root] if way == "by hand" else [])
+    assert [one.path for one in plan.links] == ([branched.root] if way == "by hand" else [])
     engine.prune_timelines(plan)
     assert str(branched.root) not in worked.git("worktree", "list", "--porcelain")
     assert len(engine.list_checkpoints("experimental")) == 2
@@ -295,5 +295,57 @@ def test_a_commit_that_only_the_link_to_a_lost_tree_leads_to_is_not_forgotten(
         engine.delete_timeline("experimental")
     worked.git("gc", "--quiet", "--prune=now")
     worked.git("branch", "kept", commit)
-    assert engine.plan_prune_timelines(0).links == (branched.root,)
+    assert [one.path for one in engine.plan_prune_timelines(0).links] == [branched.root]
+    engine.delete_timeline("experimental")
+
+
+def test_a_commit_that_only_a_checkpoint_leads_to_is_not_forgotten_with_the_link_to_a_lost_tree(
+    engine: ChronosEngine, branched: RepoBuilder
+) -> None:
+    branched.git("checkout", "--quiet", "--detach")
+    commit = branched.commit("work that no branch has")
+    with engine.open_timeline("experimental") as there:
+        there.create_checkpoint("held")
+    shutil.rmtree(branched.root)
+    (one,) = engine.plan_prune_timelines(0).timelines
+    assert (one.goes, commit[:12] in one.reason) == (False, True)
+
+
+@pytest.mark.parametrize("is_merged", [True, False])
+def test_the_plan_of_a_prune_says_which_branch_goes_with_the_link_to_a_lost_tree(
+    engine: ChronosEngine, worked: RepoBuilder, branched: RepoBuilder, is_merged: bool
+) -> None:
+    commit = branched.commit("work")
+    if is_merged:
+        worked.git("branch", "kept", commit)
+    shutil.rmtree(branched.root)
+    plan = engine.plan_prune_timelines(0)
+    (one,) = plan.links
+    assert (one.name, one.branch) == ("experimental", "chronos/experimental" if is_merged else "")
+    assert (one.kept_branch is None) is is_merged
+    engine.prune_timelines(plan)
+    assert ("chronos/experimental" in worked.git("branch", "--list")) is not is_merged
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_the_repository_of_a_submodule_that_was_added_in_a_tree_does_not_go_with_it(
+    engine: ChronosEngine, worked: RepoBuilder, branched: RepoBuilder, tmp_path: Path, is_there: bool
+) -> None:
+    library = tmp_path / "library"
+    worked.git("clone", "--quiet", str(worked.root), str(library))
+    branched.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(library), "library")
+    branched.commit("a submodule")
+    with engine.open_timeline("experimental") as there:
+        there.create_checkpoint("held")
+    (modules,) = worked.path(".git/worktrees").glob("*/modules")
+    if not is_there:
+        shutil.rmtree(branched.root)
+    plan = engine.plan_prune_timelines(0)
+    assert plan.links == ()
+    assert [(one.goes, str(modules) in one.reason) for one in plan.timelines] == [(False, True)]
+    assert engine.prune_timelines(plan, 0) == []
+    if not is_there:
+        with pytest.raises(RefusedError, match="submodule"):
+            engine.delete_timeline("experimental")
+        modules.rename(tmp_path / "elsewhere")
     engine.delete_timeline("experimental")
