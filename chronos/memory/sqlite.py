@@ -63,7 +63,8 @@ class SqliteKind:
         from chronos.memory.sqlite_replace import write_files
 
         write_files(folder / _COPY_NAME, state.files, pieces)
-        return folder / _COPY_NAME
+        parts = [os.fsdecode(file.path) for file in state.files]
+        return folder / f"{_COPY_NAME}{'' if '' in parts else min(parts, default='')}"
 
     def summarise(self, place: Path) -> list[TableSummary]:
         """See MemoryKind."""

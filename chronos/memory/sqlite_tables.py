@@ -177,6 +177,8 @@ def _steady(place: bytes) -> Iterator[str]:
             view = open_view(place, deadline)
         except UnreadableError as cause:
             raise sqlite3.DatabaseError(str(cause)) from cause
+        except FileNotFoundError as cause:  # gone since it was looked at, or captured without its main file
+            raise sqlite3.DatabaseError("the database is gone") from cause
         except MovedError as cause:
             if attempt + 1 == _TRIES:
                 raise sqlite3.OperationalError("it is written to all the time, and cannot be locked") from cause

@@ -191,3 +191,18 @@ def test_what_only_looks_like_a_journal_comes_back_as_well_or_is_named(repo: Rep
     for _ in range(steps):
         engine.undo()
     assert read_notes(database) == [*live, "last"]
+
+
+def test_what_is_left_is_compared_and_written_out_without_a_database(repo: RepoBuilder, tmp_path: Path) -> None:
+    database = make(repo, _DECLARED)
+    engine = repo.engine()
+    whole = engine.create_checkpoint("whole")
+    database.unlink()
+    left = beside(database)["agent.db-wal"]
+    gone = engine.create_checkpoint("gone")
+    for newer in (gone, None):
+        (difference,) = engine.diff_memory(whole, newer)
+        assert (difference.status, difference.tables) == ("M", ())
+        assert "cannot be read" in difference.notes[0]
+    written = engine.extract_memory(gone, "agent.db", tmp_path / "out")
+    assert (written.name, written.read_bytes()) == ("database.sqlite-wal", left)
