@@ -111,7 +111,7 @@ def revert(
     resolver: ResolverName = None,
 ) -> None:
     """Take back what a checkpoint changed against the one before it, code and rows, and keep what came later."""
-    with session.engine() as engine, asking_once(engine, None if plan_only else resolver) as ask:
+    with session.engine() as engine, asking_once(engine, resolver, plan_only=plan_only) as ask:
         paths = session.from_root(engine, path)
 
         def work(plan_id: str | None, *, plan_only: bool) -> MergeOutcome:
@@ -146,8 +146,11 @@ def carry_out(session: Session, work: Work, *, plan_only: bool, yes: bool, quest
 
 
 @contextmanager
-def asking_once(engine: ChronosEngine, name: str | None) -> Iterator[Resolver | None]:
-    """Give a resolver by its name that is asked about each conflict once, though a merge is planned and then made."""
+def asking_once(engine: ChronosEngine, name: str | None, *, plan_only: bool) -> Iterator[Resolver | None]:
+    """Give a resolver by its name that is asked about each conflict once, though a merge is planned and then made.
+
+    For a plan alone nobody is asked, and yet it must be there.
+    """
     if name is None:
         yield None
         return
@@ -159,7 +162,7 @@ def asking_once(engine: ChronosEngine, name: str | None) -> Iterator[Resolver | 
                 known[conflict.conflict_id] = resolve(conflict)
             return known[conflict.conflict_id]
 
-        yield ask
+        yield None if plan_only else ask
 
 
 def _subject(session: Session, engine: ChronosEngine, typed: str, into: str | None) -> str:

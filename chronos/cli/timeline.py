@@ -140,7 +140,7 @@ def merge(
     While there are conflicts nothing is changed: decide them with `chrono resolve` and merge again. A merge is one
     operation, which `chrono undo` takes back, and the next one begins where it ended.
     """
-    with session.engine() as engine, asking_once(engine, None if plan_only else resolver) as ask:
+    with session.engine() as engine, asking_once(engine, resolver, plan_only=plan_only) as ask:
         paths = session.from_root(engine, path)
 
         def work(plan_id: str | None, *, plan_only: bool) -> MergeOutcome:

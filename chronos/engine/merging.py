@@ -74,7 +74,7 @@ class MergeVerbs(EnginePlace):
         with self._here.workspace() as workspace:
             decided = {}  # whoever is asked may take long, and holds no lock
             for conflict in self._pending(workspace, timeline).find(subject, table, key):
-                answer = resolution(conflict) if callable(resolution) else resolution
+                answer = timelines.check_answer(resolution(conflict) if callable(resolution) else resolution)
                 if answer is not None:
                     decided[conflict.conflict_id] = timelines.check_resolution(conflict, answer)
             with workspace.store.working_on(timeline or self.timeline):

@@ -98,6 +98,8 @@ def add_store(workspace: Workspace, path: Path, kind: str | None, name: str | No
         except ChronosError:
             undeclare(layout, place.name)
             raise
+    if place.kind is not None and not get_kind(place.kind).detect(place.place):
+        workspace.notices.append(f"{display(str(path))} is no {place.kind} store now; it is held as what stands there")
     return place
 
 

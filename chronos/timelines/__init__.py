@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from chronos.timelines.merging import MergeOutcome, MergeRequest, merge, revert
     from chronos.timelines.pending import (
         PendingMerge,
+        check_answer,
         check_resolution,
         drop_pending,
         read_pending,
@@ -37,6 +38,7 @@ __all__ = [
     "TimelineSummary",
     "Trial",
     "branch",
+    "check_answer",
     "check_resolution",
     "check_timeline_name",
     "delete",
@@ -64,8 +66,8 @@ _HOMES = {
     "TimelineDetails": "listing", "TimelineSummary": "listing", "describe": "listing", "environment_in": "listing",
     "list_all": "listing",
     "MergeOutcome": "merging", "MergeRequest": "merging", "merge": "merging", "revert": "merging",
-    "PendingMerge": "pending", "check_resolution": "pending", "drop_pending": "pending", "read_pending": "pending",
-    "write_pending": "pending",
+    "PendingMerge": "pending", "check_answer": "pending", "check_resolution": "pending", "drop_pending": "pending",
+    "read_pending": "pending", "write_pending": "pending",
     "Standing": "trials", "Trial": "trials", "open_trial": "trials",
 }  # fmt: skip
 __getattr__ = loader(__name__, _HOMES)

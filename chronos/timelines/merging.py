@@ -25,7 +25,14 @@ from chronos.merging import Choice, Conflict, ConflictKind, Resolution, Resolver
 from chronos.operations import Operation, OperationKind, Workspace, append, new_operation_id, stamp
 from chronos.pool import HashingSink, PoolWriter, digest
 from chronos.timelines.holding import holding
-from chronos.timelines.pending import PendingMerge, drop_pending, new_pending, read_pending, write_pending
+from chronos.timelines.pending import (
+    PendingMerge,
+    check_answer,
+    drop_pending,
+    new_pending,
+    read_pending,
+    write_pending,
+)
 
 if TYPE_CHECKING:
     from chronos.checkpoints import Capture, Plan, State
@@ -194,9 +201,7 @@ class _Asked:
     def __call__(self, conflict: Conflict) -> Resolution | None:
         found = self.known.get(conflict.conflict_id)
         if found is None and self._resolve is not None:
-            found = self._resolve(conflict)
-            if found is not None and not isinstance(found, Resolution):
-                raise UsageError(f"the resolver answers with a {type(found).__name__}, not with a Resolution or None")
+            found = check_answer(self._resolve(conflict))
         if found is not None:
             self.known[conflict.conflict_id] = found
             self.decided[conflict.conflict_id] = conflict

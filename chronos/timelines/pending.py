@@ -12,7 +12,7 @@ import msgspec
 
 from chronos import memory
 from chronos.checkpoints import Store
-from chronos.errors import DamagedJournalError, UnknownConflictError
+from chronos.errors import DamagedJournalError, UnknownConflictError, UsageError
 from chronos.files import display, read_limited, replace_durably, sync_folder, to_text, translate_os_errors
 from chronos.layout import FORMAT_VERSION
 from chronos.merging import Choice, Conflict, ConflictKind, Resolution
@@ -116,6 +116,13 @@ def drop_pending(store: Store, timeline: str) -> None:
         with translate_os_errors(f"cannot remove {path}"):
             path.unlink(missing_ok=True)
         sync_folder(path.parent)
+
+
+def check_answer(found: object) -> Resolution | None:
+    """Return what a resolver answers with, when it is an answer. Raises UsageError."""
+    if found is not None and not isinstance(found, Resolution):
+        raise UsageError(f"the resolver answers with a {type(found).__name__}, not with a Resolution or None")
+    return found
 
 
 def check_resolution(conflict: Conflict, resolution: Resolution) -> Resolution:

@@ -40,6 +40,12 @@ def test_a_store_is_declared_and_taken_back(memory: RepoBuilder, chrono: Program
     assert (result.code, result.error["code"]) == (2, "unknown_store")
 
 
+def test_what_is_declared_as_a_kind_that_it_is_not_says_so(memory: RepoBuilder, chrono: Program) -> None:
+    memory.write("state/notes.db", "no database\n")
+    said = chrono.good("memory", "add", "state/notes.db", "--kind", "sqlite", "--json").json["notices"]
+    assert ["notes.db is no sqlite store now" in notice for notice in said] == [True]
+
+
 def test_what_cannot_be_declared_says_why(memory: RepoBuilder, chrono: Program) -> None:
     for words, code in (
         (("add", "nowhere.db"), "bad_path"),

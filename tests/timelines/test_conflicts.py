@@ -139,6 +139,12 @@ def test_a_command_finds_the_sides_and_writes_the_result(divided: Divided) -> No
     assert read_facts(divided.here.path(DB))[1] == "by a tool"
 
 
+@pytest.mark.parametrize("also", ["--plan", "--yes"])
+def test_a_resolver_that_there_is_not_is_refused_before_anything_is_planned(divided: Divided, also: str) -> None:
+    refused = divided.chrono.run("timeline", "merge", "exp", "--resolver", "nobody", also, "--json")
+    assert (refused.code, refused.error["code"]) == (2, "unknown_resolver")
+
+
 def test_a_command_that_writes_what_stood_there_has_decided(divided: Divided) -> None:
     divided.merge("--yes")
     decided = divided.chrono.run("resolve", "data.bin", "--with", 'cat "$OURS" > "$MERGED"', "--json")

@@ -419,6 +419,9 @@ def test_a_function_that_answers_with_no_resolution_is_refused_and_changes_nothi
     write(pair.there, {"a.txt": text(l2="theirs")})
     with pytest.raises(UsageError, match="answers with a str"):
         pair.engine.merge_timeline("exp", resolver=lambda _conflict: "ours")  # type: ignore[arg-type,return-value]
+    pair.engine.merge_timeline("exp")
+    with pytest.raises(UsageError, match="answers with a str"):
+        pair.engine.resolve_conflict("a.txt", lambda _conflict: "ours")  # type: ignore[arg-type,return-value]
     has(pair.here, {"a.txt": text(l2="ours")})
 
 
