@@ -2,7 +2,7 @@
 
 A committed database is a file of the code as long as nothing in it has changed: no capture reads it. Where another
 state has it as a store, or where it is to give way to other bytes while programs may have it open, the file is read as
-the store that it would be.
+the store that it would be, with a `-wal` or journal that is committed beside it.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from chronos.pool import ContentSink, PoolReader, digest
 from chronos.stat_cache import StatCache
 
 _KIND = "sqlite"
+_ENDINGS = (b"", b"-wal", b"-journal")
 _WAIT_S = 1.0  # for nobody: the copy is ours
 _LONGEST_PLACE = 500  # SQLite opens paths of 512 bytes (MAX_PATHNAME in os_unix.c), with what it adds to them
 
@@ -70,8 +71,10 @@ class _Database(msgspec.Struct):
     is_exact: bool
 
 
+# A database in the code and the journals of it that are there, by the endings of their paths.
+_Files: TypeAlias = dict[bytes, Side]
 # What files of the code were found to be, each with the name of the store that it would be.
-KnownDatabases: TypeAlias = dict[tuple[TreePath, str, Side], _Database | None]
+KnownDatabases: TypeAlias = dict[tuple[TreePath, str, tuple[tuple[bytes, Side], ...]], _Database | None]
 
 
 def _with_stores(state: State, stores: dict[TreePath, _Database]) -> State:
@@ -98,46 +101,55 @@ def _read_stores(
 ) -> dict[TreePath, _Database]:  # fmt: skip
     sides, found = Sides(state, repositories), dict[TreePath, _Database]()
     paths = [path for path in paths if sides.can_read_base(sides.component_of(path))]
-    sides.load(paths)
+    sides.load(path + ending for path in paths for ending in _ENDINGS)
     with BlobSource(repositories) as blobs:
         for path in paths:
-            side = sides.find(path)
-            if side.kind is SideKind.FILE and sides.why_unknown(path) is None:
+            there = (end for end in _ENDINGS if sides.why_unknown(path + end) is None)
+            files = {end: side for end in there if (side := sides.find(path + end)).kind is SideKind.FILE}
+            if b"" in files:
                 names = {*state.memory, *(one.part.record.name for one in found.values())}
                 name = free_name(to_text(path), to_text(path), names)
-                key = (path, name, side)
+                key = (path, name, tuple(files.items()))
                 if key not in known:
-                    known[key] = _read(path, name, side, blobs, pool, make_scratch(), sink)
+                    known[key] = _read(path, name, files, blobs, pool, make_scratch(), sink)
                 if (database := known[key]) is not None:
                     found[path] = database
     return found
 
 
 def _read(
-    path: TreePath, name: str, side: Side, blobs: BlobSource, pool: PoolReader, folder: Path, sink: ContentSink
+    path: TreePath, name: str, files: _Files, blobs: BlobSource, pool: PoolReader, folder: Path, sink: ContentSink
 ) -> _Database | None:
     """Return a file of the code as the memory store that it would be; None where it is no readable database."""
-    copy = folder / os.fsdecode(path.rpartition(b"/")[2])
-    content_id = side.content.id if side.content is not None else b""
-    descriptor = os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    place, ids = os.fsencode(folder) + b"/" + path.rpartition(b"/")[2], []
     try:
-        if side.blob is not None:
-            data = blobs.read(path, side)
-            write_all(descriptor, data)
-            content_id = digest(data)
-        elif side.content is not None:
-            for piece in pool.iter_content(side.content):
-                write_all(descriptor, piece)
+        for ending, side in files.items():
+            ids.append(_write(place + ending, path + ending, side, blobs, pool))
     except (GitFailedError, IntegrityError):
         return None
-    finally:
-        os.close(descriptor)
-    kind = get_kind(_KIND)
+    copy, kind = Path(os.fsdecode(place)), get_kind(_KIND)
     if not kind.detect(copy):
         return None
     found = kind.capture(copy, CaptureWork(sink, StatCache({}), lambda _: (), lambda _path, _size: None, _WAIT_S))
     if not found.facts.get("readable") or found.is_torn:
         return None
     part = keep_state(sink, StorePlace(name, _KIND, copy, to_text(path), is_found=True), found)
-    is_exact = [file.content and file.content.id for file in part.files] == [content_id]
-    return _Database(part, side.executable, is_exact)
+    is_exact = [file.content and file.content.id for file in part.files] == ids
+    return _Database(part, files[b""].executable, is_exact)
+
+
+def _write(place: bytes, path: TreePath, side: Side, blobs: BlobSource, pool: PoolReader) -> bytes:
+    """Write a file of the code to a free place; return the id of its content. Raises GitFailedError, IntegrityError."""
+    descriptor = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        if side.blob is not None:
+            data = blobs.read(path, side)
+            write_all(descriptor, data)
+            return digest(data)
+        if side.content is None:
+            return b""
+        for piece in pool.iter_content(side.content):
+            write_all(descriptor, piece)
+        return side.content.id
+    finally:
+        os.close(descriptor)

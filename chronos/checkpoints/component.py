@@ -222,17 +222,16 @@ class ComponentCapture:
         return [path for path in reader.folders if path in status.tracked]
 
     def _find_live_databases(self, tree: SafeRoot) -> None:
-        """A database that is in use has files beside it; they must not even be opened, so they are known by name.
-
-        What one has left that is gone belongs to it as well: beside the next one at its place it would do harm.
-        """
+        """What lies beside a database in use must not even be opened, so it is known by that; and so is one that is gone."""
         status = self._status
         for path in {*status.untracked, *status.tracked, *status.ignored}:
             if not path.endswith(COMPANION_ENDINGS):
                 continue
             base = path[: path.rindex(b"-")]
-            is_left = not self._is_memory(path) and _is_left_behind(tree, path, base)
-            if not self._is_memory(base) and (tree.is_database(base) or is_left):
+            if self._is_memory(base):
+                continue
+            is_left = path not in status.tracked and not self._is_memory(path) and _is_left_behind(tree, path, base)
+            if is_left or tree.is_database(base):
                 full_path = self.result.state.from_root(base)
                 self.result.databases.append(full_path)
                 self._context.memory_paths |= {full_path, *(full_path + other for other in COMPANION_ENDINGS)}

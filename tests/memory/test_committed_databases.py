@@ -18,7 +18,7 @@ import pytest
 from chronos.checkpoints import code_databases
 from chronos.errors import StoreInUseError
 from tests.support import RepoBuilder
-from tests.support.databases import add_notes, make_notes, read_notes
+from tests.support.databases import add_notes, leave_wal, make_notes, peek_notes, read_notes
 
 DB = "app.db"
 # Says when it has the database open, and runs each line that it is given as SQL.
@@ -333,3 +333,25 @@ def test_each_state_of_a_database_is_read_once_for_a_restore_and_its_verificatio
     repo.engine().restore_checkpoint(first)
     assert [read_notes(place) for place in places] == wanted
     assert sorted(read) == sorted([place.name.encode() for place in places] * 2)
+
+
+@pytest.mark.parametrize("goes_back", ["to a commit", "between commits"])
+def test_a_database_that_was_committed_with_its_wal_comes_back_with_what_is_in_that(
+    repo: RepoBuilder, goes_back: str
+) -> None:
+    place = make_notes(repo.path(DB), journal="wal")
+    leave_wal(place, "in the wal")
+    repo.commit()
+    engine = repo.engine()
+    first = engine.create_checkpoint("first")
+    add_notes(place, "later")
+    if goes_back == "between commits":
+        leave_wal(place, "and later in the wal")
+        repo.commit()
+    wanted = peek_notes(place)
+    assert engine.restore_checkpoint(first).kept == ()
+    assert peek_notes(place)[20:] == ["in the wal"]
+    engine.undo()
+    assert peek_notes(place) == wanted
+    assert wanted[20:22] == ["in the wal", "later"]
+    assert engine.verify() == []

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -42,3 +44,20 @@ def read_notes(path: Path) -> list[str]:
         total = connection.execute("SELECT notes FROM totals").fetchone()[0]
     assert total == len(bodies), "the two tables disagree"
     return bodies
+
+
+def leave_wal(path: Path, body: str) -> None:
+    """Add a note to a database in WAL mode as a program does that crashes then: its `-wal` stays."""
+    script = (
+        "import os, sqlite3, sys; c = sqlite3.connect(sys.argv[1])\n"
+        "c.execute('INSERT INTO notes (body) VALUES (?)', (sys.argv[2],))\n"
+        "c.execute('UPDATE totals SET notes = notes + 1'); c.commit(); os._exit(0)"
+    )
+    subprocess.run([sys.executable, "-c", script, path, body], check=True)
+    assert path.with_name(f"{path.name}-wal").stat().st_size
+
+
+def peek_notes(path: Path) -> list[str]:
+    """Return the notes of a database, and leave its `-wal` as it is."""
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+        return [body for (body,) in connection.execute("SELECT body FROM notes ORDER BY id")]
