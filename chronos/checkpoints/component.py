@@ -222,7 +222,7 @@ class ComponentCapture:
         return [path for path in reader.folders if path in status.tracked]
 
     def _find_live_databases(self, tree: SafeRoot) -> None:
-        """What lies beside a database in use must not even be opened, so it is known by that; and so is one that is gone."""
+        """What lies beside a database in use must not even be opened: it is known by that, as is one that is gone."""
         status = self._status
         for path in {*status.untracked, *status.tracked, *status.ignored}:
             if not path.endswith(COMPANION_ENDINGS):
