@@ -17,7 +17,7 @@ from chronos.checkpoints.reading import Budget, PathReader, is_clean_blob, look
 from chronos.checkpoints.states import ComponentState
 from chronos.checkpoints.store import Store
 from chronos.errors import BadPathError
-from chronos.files import FileStat, PathKind, SafeRoot, TreePath, is_inside, is_journal, to_text
+from chronos.files import FileStat, PathKind, SafeRoot, TreePath, is_inside, is_log, to_text
 from chronos.git import (
     EXECUTABLE_MODE,
     GITLINK_MODE,
@@ -230,8 +230,8 @@ class ComponentCapture:
             base = path[: path.rindex(b"-")]
             if self._is_memory(base):
                 continue
-            is_left = path not in status.tracked and not self._is_memory(path) and _is_left_behind(tree, path, base)
-            if is_left or tree.is_database(base):
+            is_code = path in status.tracked or self._is_memory(path)
+            if tree.is_database(base) or (not is_code and _is_left_behind(tree, path, base)):
                 full_path = self.result.state.from_root(base)
                 self.result.databases.append(full_path)
                 self._context.memory_paths |= {full_path, *(full_path + other for other in COMPANION_ENDINGS)}
@@ -370,12 +370,12 @@ def _is_folder(tree: SafeRoot, path: TreePath) -> bool:
 
 
 def _is_left_behind(tree: SafeRoot, path: TreePath, base: TreePath) -> bool:
-    """Tell whether a journal lies at `path` whose database, at `base`, is gone."""
+    """Tell whether a `-wal` or a journal lies at `path` whose database, at `base`, is gone."""
     try:
-        if tree.find_stat(base) is not None:
+        if path.endswith(b"-shm") or tree.find_stat(base) is not None:
             return False
         with tree.reading(path) as descriptor:
-            return is_journal(descriptor)
+            return is_log(descriptor)
     except (BadPathError, OSError):
         return False
 

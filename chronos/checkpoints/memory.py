@@ -211,20 +211,23 @@ class MemoryCapture:
             return ()
 
     def _look_as(self, kind: MemoryKind, place: StorePlace) -> tuple[object, ...]:
-        """Return how a place looks, and as one with nothing if what lies there and beside it is others'.
+        look = kind.look(place.place)
+        return () if look and self._is_others(kind, place) else look
 
-        What lies beside a database belongs to it. Where that is gone and has left something, this is what it was seen
-        as: its own, or stores by themselves.
+    def _is_others(self, kind: MemoryKind, place: StorePlace) -> bool:
+        """Tell whether what a store would be made of belongs to others.
+
+        What lies beside a database belongs to it, and not to what was found there. Where that is gone and has left
+        something, this is what it was seen as: the state of its place, or stores by themselves.
         """
         path = place.path
-        for main in (path.removesuffix(ending) for ending in _ENDINGS if path.endswith(ending)):
-            owner = self._by_path.get(main)
-            if owner is not None and os.path.lexists(owner.place) and place.place in owner.companions():
-                return ()
-        look = kind.look(place.place)
-        if look and kind.companions(place.place) and not os.path.lexists(place.place):
-            return () if any(path + ending in self._by_path for ending in _ENDINGS) else look
-        return look
+        if place.is_found:
+            for main in (path.removesuffix(ending) for ending in _ENDINGS if path.endswith(ending)):
+                owner = self._by_path.get(main)
+                if owner is not None and os.path.lexists(owner.place) and place.place in owner.companions():
+                    return True
+        is_left = bool(kind.companions(place.place)) and not os.path.lexists(place.place)
+        return is_left and any(path + ending in self._by_path for ending in _ENDINGS)
 
     def _seen(self, place: StorePlace) -> tuple[object, ...]:
         part = self.stores.get(place.name)
@@ -267,7 +270,8 @@ def refusals(policy: CapturePolicy, path: str) -> Callable[[bytes, int], str | N
 
 
 def _size_of(place: StorePlace) -> int:
+    """Return the size of what stands at a place, or else of what a database that is gone has left beside it."""
     try:
         return place.place.lstat().st_size
     except OSError:
-        return 0
+        return sum(path.lstat().st_size for path in place.companions() if path.is_file())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from chronos.checkpoints.capture import Capture
@@ -74,7 +75,8 @@ class Planner:
         candidates = self._candidates(wanted)
         paths = sorted(path for path in candidates if self._options.covers(path) and not self._is_store(path))
         self._warn_of_nothing(wanted)
-        wanted.load(paths)
+        beside = self._companions()
+        wanted.load([*paths, *beside])
         present.load(paths)
         attributes = sink = None
         if any(path.rpartition(b"/")[2] == ATTRIBUTES_FILE for path in candidates):
@@ -87,9 +89,10 @@ class Planner:
             judge = Judge(tree, blobs, present, self.plan, target_blobs, sink)
             changes = [change for path in paths if (change := judge.change_towards(wanted, path)) is not None]
         self._note_what_came(wanted, paths)
-        self._note_companions(wanted, candidates)
+        self._note_companions(wanted, beside)
         changes = self._without_unseen(changes)
-        changes = drop_blocked(changes, self._root.root, self.plan)
+        is_there = partial(_is_as_then, wanted, present)
+        changes = drop_blocked(changes, self._root.root, self.plan, is_there=is_there)
         is_whole = self._options.is_whole_code
         indexes, head = (self._index_changes(), self._head_change()) if is_whole else ((), None)
         if (
@@ -146,17 +149,19 @@ class Planner:
             if is_new and not is_inside(path, FOUND_FOLDER.encode()):
                 self.plan.kept.append(Kept(rows[path].path, f"not captured: {rows[path].reason.value}"))
 
-    def _note_companions(self, wanted: Sides, candidates: set[TreePath]) -> None:
-        """Name what was code then and belongs to a database beside it now: it comes back when that has gone."""
+    def _companions(self) -> set[TreePath]:
+        """Return the paths beside databases that the target's code may have."""
         stores = (part for part in self._present.state.memory.values() if part.record.beside)
-        beside = {path for part in stores for path in part.paths() - {unescape(part.record.path)}}
-        for path in sorted(candidates & beside):
-            if self._options.covers(path) and not self._target.is_memory(path):
-                wanted.load([path])
-                if wanted.find(path).kind is not SideKind.ABSENT:
-                    self.plan.kept.append(
-                        Kept(path, "it belongs to the database beside it; restore again when that has gone")
-                    )
+        paths = {path for part in stores for path in part.paths() - {unescape(part.record.path)}}
+        return {path for path in paths if self._options.covers(path) and not self._target.is_memory(path)}
+
+    def _note_companions(self, wanted: Sides, beside: set[TreePath]) -> None:
+        """Name what was code then and belongs to a database beside it now: it comes back when that has gone."""
+        for path in sorted(beside):
+            if wanted.why_unknown(path) is None and wanted.find(path).kind is not SideKind.ABSENT:
+                self.plan.kept.append(
+                    Kept(path, "it belongs to the database beside it; restore again when that has gone")
+                )
 
     def _adopt_missing_submodules(self) -> None:
         adopted = absorbed_repositories(self._target, self.repositories)
@@ -315,8 +320,21 @@ class Judge:
         self._plan.kept.append(Kept(path, f"not captured: {row.reason.value if row else 'left out'}"))
 
 
-def drop_blocked(changes: list[Change], root: Path, plan: Plan, links: Sequence[SubmoduleLink] = ()) -> list[Change]:
-    """Keep paths whose place is taken by something that the plan does not clear away; return the other changes."""
+def _is_as_then(wanted: Sides, present: Sides, path: TreePath) -> bool:
+    """Tell whether a file that git has is what it was."""
+    for sides in (wanted, present):
+        sides.load([path])
+    return present.find(path).blob is not None and bool(wanted.find(path) == present.find(path))
+
+
+def drop_blocked(
+    changes: list[Change], root: Path, plan: Plan, links: Sequence[SubmoduleLink] = (), *,
+    is_there: Callable[[TreePath], bool] = lambda _: False,
+) -> list[Change]:  # fmt: skip
+    """Keep paths whose place is taken by something that the plan does not clear away; return the other changes.
+
+    The log of a database is in nobody's way where it `is_there` as it is to be.
+    """
     cleared = {c.path for c in changes if c.before.kind is not SideKind.ABSENT}
     cleared |= {link.component + b"/.git" for link in links if not link.is_made}
     possible = []
@@ -324,7 +342,8 @@ def drop_blocked(changes: list[Change], root: Path, plan: Plan, links: Sequence[
         for change in changes:
             blocker = None
             if change.after.kind is not SideKind.ABSENT and change.before.kind is SideKind.ABSENT:
-                blocker = _find_blocker(tree, change.path, cleared) or _find_log(tree, change, cleared)
+                blocker = _find_blocker(tree, change.path, cleared)
+                blocker = blocker or _find_log(tree, change, cleared, is_there)
             if blocker is None:
                 possible.append(change)
             else:
@@ -350,14 +369,16 @@ def _find_blocker(tree: SafeRoot, path: TreePath, cleared: set[TreePath]) -> Tre
     return _first_uncleared(tree, path, cleared)
 
 
-def _find_log(tree: SafeRoot, change: Change, cleared: set[TreePath]) -> TreePath | None:
+def _find_log(
+    tree: SafeRoot, change: Change, cleared: set[TreePath], is_there: Callable[[TreePath], bool]
+) -> TreePath | None:
     """Return the log of a lost database that SQLite would play into the one that comes to stand there, or None."""
     size = change.after.content.size if change.after.content is not None else 0
     if not size or size % SMALLEST_PAGE_BYTES:
         return None
     for path in (change.path + ending for ending in (b"-wal", b"-journal")):
         stat = tree.find_stat(path)
-        if stat is not None and stat.size and path not in cleared:
+        if stat is not None and stat.size and path not in cleared and not is_there(path):
             return path
     return None
 

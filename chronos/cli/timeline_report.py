@@ -144,11 +144,11 @@ def leaving(found: LeavingPlan) -> None:
     """Show which timelines would go, and which stay."""
     rows: list[Row] = []
     everything = (*found.timelines, *found.links)
-    for one in everything:
+    for one in found.timelines:
         verb = Cell("take away", "red") if one.goes else Cell("keep", "green")
-        verb = Cell("unlink", "yellow") if one in found.links else verb
-        where = display(str(one.path)) if one.has_tree or one in found.links else "no working tree"
+        where = display(str(one.path)) if one.has_tree else "no working tree"
         rows.append((verb, display(one.name), one.reason, where))
+    rows += [(Cell("unlink", "yellow"), display(o.name), o.reason, display(str(o.path))) for o in found.links]
     if not rows:
         output.write("nothing to take away")
         return

@@ -76,7 +76,7 @@ def is_database(descriptor: int) -> bool:
     return os.pread(descriptor, len(SQLITE_MAGIC), 0) == SQLITE_MAGIC
 
 
-def is_journal(descriptor: int) -> bool:
+def is_log(descriptor: int) -> bool:
     """Tell whether an open file begins as a rollback journal or a `-wal` does. Nobody's locks lie on either."""
     return os.pread(descriptor, len(JOURNAL_MAGIC), 0).startswith((JOURNAL_MAGIC, *_WAL_MAGIC))
 

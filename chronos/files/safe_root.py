@@ -121,7 +121,7 @@ class SafeRoot:
         """Tell whether a SQLite database stands at `path`."""
         try:
             folder, name = self._parent(path)
-        except OSError:
+        except (BadPathError, OSError):
             return False
         return holds_database(name, folder)
 

@@ -206,7 +206,10 @@ class MemoryKind(Protocol):
         ...
 
     def write_out(self, folder: Path, state: StoreState, pieces: Callable[[Content], Iterator[bytes]]) -> Path:
-        """Write a plain copy into the empty folder `folder`; return the place of the copy. Raises OSError."""
+        """Write a plain copy into the empty folder `folder`; return the place of the copy. Raises OSError.
+
+        Nothing stands there where the state has only what lies beside a place.
+        """
         ...
 
     def summarise(self, place: Path) -> list[TableSummary]:

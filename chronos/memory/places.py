@@ -309,7 +309,7 @@ def _check_apart(places: Iterable[StorePlace]) -> None:
     known: list[StorePlace] = []
     for place in places:
         for other in known:
-            if overlap(place.path, other.path):
+            if overlap(place.path, other.path) or place.paths() & other.paths():
                 raise BadConfigError(
                     f"the memory stores {other.name!r} and {place.name!r} overlap",
                     hint="one place can belong to one store only; `chrono memory remove` takes a declaration back",

@@ -63,8 +63,7 @@ class SqliteKind:
         from chronos.memory.sqlite_replace import write_files
 
         write_files(folder / _COPY_NAME, state.files, pieces)
-        parts = [os.fsdecode(file.path) for file in state.files]
-        return folder / f"{_COPY_NAME}{'' if '' in parts else min(parts, default='')}"
+        return folder / _COPY_NAME
 
     def summarise(self, place: Path) -> list[TableSummary]:
         """See MemoryKind."""

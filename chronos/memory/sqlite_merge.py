@@ -22,7 +22,7 @@ def merge(base: Path | None, ours: Path, theirs: Path, work: MergeWork) -> Store
     """See MemoryKind."""
     place = work.folder / ours.name
     decisions = Decisions(work)
-    if any(len(_files(side)) > 1 for side in (base, ours, theirs) if side is not None):
+    if any(_files(side) != [side] for side in (base, ours, theirs) if side is not None):
         return _merge_whole(base, ours, theirs, place, decisions, _UNREADABLE)
     move_away(ours, place)
     request = {

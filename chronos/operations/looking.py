@@ -23,7 +23,7 @@ from chronos.checkpoints import (
 from chronos.errors import GitFailedError
 from chronos.files import SafeRoot, TreePath, display, is_inside, remove_tree
 from chronos.git import GitCommand, Repository, common_dir_of, list_tree, open_repository
-from chronos.memory import place_of
+from chronos.memory import get_kind, place_of
 from chronos.operations.memory import write_store
 from chronos.operations.new_folder import new_folder
 from chronos.operations.workspace import Workspace
@@ -99,7 +99,9 @@ def _write_stores(workspace: Workspace, state: State, target: Path, folders: tup
         place, draft = place_of(target, part.record.path), target / ".chronos-store.tmp"
         place.parent.mkdir(parents=True, exist_ok=True)
         draft.mkdir()
-        os.rename(write_store(workspace.store.pool, part, draft), place)
+        written = write_store(workspace.store.pool, part, draft)
+        for path in filter(os.path.lexists, (written, *get_kind(part.record.kind).companions(written))):
+            os.rename(path, place.with_name(place.name + path.name.removeprefix(written.name)))
         remove_tree(draft)
     return sum(part.record.is_inside for part in wanted)
 

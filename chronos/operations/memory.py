@@ -112,13 +112,16 @@ def remove_store(workspace: Workspace, name: str) -> str:
 def extract_store(workspace: Workspace, row: CheckpointRow, name: str, folder: Path) -> Path:
     """Write a plain copy of a checkpoint's store into the new or empty `folder`; return the place of the copy.
 
+    It is the folder where the checkpoint has only what a database that was gone had left.
+
     Raises UnknownStoreError, TargetNotEmptyError, RefusedError, IntegrityError, StorageError.
     """
     state = workspace.store.read_checkpoint(row)
     check_stores(state, Options(stores=(name,)))
     with new_folder(workspace, folder) as scratch:
-        written = write_store(workspace.store.pool, state.memory[name], scratch).relative_to(scratch)
-    return Path(os.path.abspath(folder)) / written
+        written = write_store(workspace.store.pool, state.memory[name], scratch)
+        place = written.relative_to(scratch) if os.path.lexists(written) else Path()
+    return Path(os.path.abspath(folder)) / place
 
 
 def _summarise(workspace: Workspace, part: MemoryState) -> tuple[TableSummary, ...] | None:

@@ -72,7 +72,8 @@ class StoreCombiner:
         self, name: str, place: str, was: MemoryState | None, mine: MemoryState | None, other: MemoryState,
         folder: Path,
     ) -> StoreResult:  # fmt: skip
-        if mine is None and os.path.lexists(self._workspace.place_of(place)):
+        here = self._workspace.place_of(place)
+        if mine is None and (os.path.lexists(here) or get_kind(other.record.kind).look(here)):
             return self._in_the_way(name, place)
         if mine is not None and _is_readable(mine) and not _is_readable(other):
             reason = f"a store of kind {mine.record.kind} here, which the other side's cannot be read as"
@@ -102,7 +103,7 @@ class StoreCombiner:
         return ""
 
     def _in_the_way(self, name: str, place: str) -> StoreResult:
-        """What stands here is no memory store, and is not made one."""
+        """What stands here or beside it is not such a memory store, and is not made one."""
         reason = "the other side has a memory store here, and this side something else"
         conflict = Conflict(ConflictKind.HELD, unescape(place), reason, store=name, is_large=True)
         resolution = self._resolve(conflict)

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from chronos.errors import StoreInUseError
+from chronos.errors import BadConfigError, StoreInUseError
+from chronos.merging import Choice, Resolution
 from tests.support import RepoBuilder
 from tests.support.databases import add_notes, leave_wal, make_notes, peek_notes, read_notes
-from tests.support.roundtrip import kept_paths
+from tests.support.roundtrip import kept_paths, receipt_of
 
 _DECLARED, _FOUND, _COMMITTED, _UNTRACKED = "state/agent.db", "data/memory/agent.db", "agent.db", "loose.db"
 _PLACES = [_DECLARED, _FOUND, _COMMITTED, _UNTRACKED]
@@ -196,5 +197,86 @@ def test_what_is_left_is_compared_and_written_out_without_a_database(repo: RepoB
         (difference,) = engine.diff_memory(whole, newer)
         assert (difference.status, difference.tables) == ("M", ())
         assert "cannot be read" in difference.notes[0]
-    written = engine.extract_memory(gone, "agent.db", tmp_path / "out")
-    assert (written.name, written.read_bytes()) == ("database.sqlite-wal", left)
+    assert engine.extract_memory(gone, "agent.db", tmp_path / "out") == tmp_path / "out"
+    assert (tmp_path / "out/database.sqlite-wal").read_bytes() == left
+    engine.restore_into(gone, tmp_path / "whole")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "whole/state").iterdir()} == {"agent.db-wal": left}
+
+
+def test_what_is_committed_is_code_also_where_it_looks_left_behind(repo: RepoBuilder) -> None:
+    database = make(repo, _COMMITTED)
+    repo.path("agent.db-shm").unlink()
+    repo.commit()
+    engine = repo.engine()
+    checkpoint = engine.create_checkpoint("committed")
+    wal = beside(database)["agent.db-wal"]
+    database.unlink()
+    assert engine.restore_checkpoint(checkpoint).kept == ()
+    assert repo.git("status", "--porcelain", "--", "agent.db", "agent.db-wal") == ""
+    assert peek_notes(database)[-1] == "last"
+    repo.path("agent.db-shm").unlink()
+    database.unlink()
+    repo.write("agent.db-wal", wal + b"more")
+    changed = engine.take_checkpoint("changed")
+    assert engine.show_checkpoint(changed.checkpoint_id).memory == ()
+    assert engine.restore_checkpoint(checkpoint, memory=False).kept == ()
+    assert repo.git("status", "--porcelain", "--", "agent.db", "agent.db-wal") == ""
+    assert peek_notes(database)[-1] == "last"
+    repo.path("agent.db-shm").unlink()
+    engine.undo()
+    assert (database.exists(), beside(database)) == (False, {"agent.db-wal": wal + b"more"})
+
+
+def test_what_is_left_counts_towards_the_limit_and_a_wal_index_is_nothing(repo: RepoBuilder) -> None:
+    database = make(repo, _UNTRACKED)
+    database.unlink()
+    repo.write("other.db-shm", repo.read("loose.db-shm"))
+    repo.write("folder/-wal", "a name like any other")
+    repo.write("chronos.toml", "max_capture_bytes = 2000\n")
+    created = repo.engine().take_checkpoint("gone")
+    assert receipt_of(repo.engine(), created.checkpoint_id)["loose.db"] == "over the capture limit"
+    shown = repo.engine().show_checkpoint(created.checkpoint_id)
+    assert shown.memory == ()
+    repo.write("chronos.toml", "")
+    whole = repo.engine().take_checkpoint("whole")
+    assert [record.path for record in repo.engine().show_checkpoint(whole.checkpoint_id).memory] == ["loose.db"]
+
+
+def test_stores_that_would_be_made_of_the_same_files_cannot_be_declared(repo: RepoBuilder) -> None:
+    database = make(repo, _DECLARED)
+    with pytest.raises(BadConfigError, match="overlap"):
+        repo.engine().add_memory(database.with_name("agent.db-wal"), name="other")
+
+
+@pytest.mark.parametrize("path", [_FOUND, _UNTRACKED])
+def test_a_merge_puts_no_database_beside_what_lies_here(repo: RepoBuilder, path: str) -> None:
+    repo.write("a.txt", "a")
+    repo.commit()
+    engine = repo.engine()
+    there = RepoBuilder(engine.branch_timeline("other").path, repo.environment)
+    make(there, path)
+    with engine.open_timeline("other") as other:
+        other.create_checkpoint("made")
+    repo.write(f"{path}-wal", "a diary\n")
+    done = engine.merge_timeline("other")
+    assert [(one.kind.value, os.fsdecode(one.path)) for one in done.conflicts] == [("in the way", path)]
+    repo.path(f"{path}-wal").unlink()
+    assert engine.merge_timeline("other").is_done
+    assert peek_notes(repo.path(path))[-1] == "last"
+
+
+def test_what_two_timelines_have_left_of_a_database_is_had_whole(repo: RepoBuilder) -> None:
+    database = make(repo, _UNTRACKED)
+    engine = repo.engine()
+    engine.create_checkpoint("whole")
+    there = engine.branch_timeline("other").path / _UNTRACKED
+    for place, body in ((database, "ours"), (there, "theirs")):
+        leave_wal(place, body)
+        place.unlink()
+    wanted = beside(there)
+    with engine.open_timeline("other") as other:
+        other.create_checkpoint("gone")
+    (conflict,) = engine.merge_timeline("other").conflicts
+    engine.resolve_conflict(conflict.conflict_id, Resolution(Choice.THEIRS))
+    assert engine.merge_timeline("other").is_done
+    assert beside(database) == wanted
