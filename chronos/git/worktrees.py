@@ -7,7 +7,7 @@ by its place and taken away again. The formats are those of gitrepository-layout
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -184,11 +184,11 @@ def find_lost_commit(repository: Repository, tree: Path) -> str | None:
     return None if commit is None or is_reachable(repository, commit) else commit
 
 
-def is_reachable(repository: Repository, commit: str, *, beside: str = "") -> bool:
-    """Tell whether a ref of the user's leads to `commit` but for the branch `beside`, which can go without loss then.
+def is_reachable(repository: Repository, commit: str, *, beside: Collection[str] = ()) -> bool:
+    """Tell whether a ref of the user's leads to `commit` but for the branches `beside`, which can go without loss then.
 
     Refs of our own do not count: gc drops each with the last checkpoint that needs it.
     """
     output = repository.command.output("for-each-ref", "--format=%(refname)", f"--contains={commit}")
-    names = (name for name in output.splitlines() if not name.startswith(OWN_REFS.encode()))
-    return any(name != f"refs/heads/{beside}".encode() for name in names)
+    names = {name for name in output.splitlines() if not name.startswith(OWN_REFS.encode())}
+    return bool(names - {f"refs/heads/{branch}".encode() for branch in beside})

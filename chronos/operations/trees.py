@@ -8,6 +8,7 @@ before the first step and goes after the log has its line, so whoever comes next
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from pathlib import Path
 
 import msgspec
@@ -76,10 +77,11 @@ def arriving(layout: StoreLayout, timeline: str, place: Path, commit: str | None
     return TreeMove(timeline, True, to_text(os.fsencode(text)), branch, commit)
 
 
-def leaving(workspace: Workspace, timeline: str) -> TreeMove:
+def leaving(workspace: Workspace, timeline: str, gone: Collection[str] = ()) -> TreeMove:
     """Return the move that takes a timeline's tree away, and its branch where no commit is lost with it.
 
-    What belongs to another repository is not taken, nor is a branch that another tree has checked out.
+    What belongs to another repository is not taken, nor is a branch that another tree has checked out. The branches
+    `gone` will be no more by then.
     """
     repository, layout = workspace.repository, workspace.store.layout
     record = find_record(layout, timeline)
@@ -91,12 +93,12 @@ def leaving(workspace: Workspace, timeline: str) -> TreeMove:
         return TreeMove(timeline, False, place)
     branch = branch_of(timeline)
     tip = find_branch(repository, branch)
-    if tip is not None and _why_kept(repository, branch, tip, tree):
+    if tip is not None and _why_kept(repository, branch, tip, tree, gone):
         tip = None
     return TreeMove(timeline, False, place, branch if tip else "", tip)
 
 
-def find_kept_branch(workspace: Workspace, timeline: str) -> KeptBranch | None:
+def find_kept_branch(workspace: Workspace, timeline: str, gone: Collection[str] = ()) -> KeptBranch | None:
     """Return the git branch of a timeline when it stays although the timeline goes. See `leaving`."""
     repository, layout = workspace.repository, workspace.store.layout
     tip = None if repository.is_plain else find_branch(repository, branch_of(timeline))
@@ -104,16 +106,18 @@ def find_kept_branch(workspace: Workspace, timeline: str) -> KeptBranch | None:
         return None
     record = find_record(layout, timeline)
     tree = locate_tree(layout, repository, timeline, record) if record is not None else None
-    reason = _why_kept(repository, branch_of(timeline), tip, tree)
+    reason = _why_kept(repository, branch_of(timeline), tip, tree, gone)
     return KeptBranch(branch_of(timeline), reason) if reason else None
 
 
-def _why_kept(repository: Repository, branch: str, tip: str, tree: Path | None) -> str:
+def _why_kept(repository: Repository, branch: str, tip: str, tree: Path | None, gone: Collection[str]) -> str:
     """Return why a branch does not go with the tree of its timeline, or nothing."""
     admin = find_worktree_folder(repository, tree) if tree is not None else None
     if is_checked_out(repository, branch, beside=admin):
         return "another working tree has it checked out"
-    return "" if is_reachable(repository, tip, beside=branch) else "no other branch or tag leads to its commits"
+    return (
+        "" if is_reachable(repository, tip, beside={branch, *gone}) else "no other branch or tag leads to its commits"
+    )
 
 
 def _is_to_move(workspace: Workspace, timeline: str, tree: Path) -> bool:

@@ -6,7 +6,7 @@ nothing can bring them back any more.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import timedelta
 from pathlib import Path
 
@@ -145,32 +145,42 @@ def plan_prune(workspace: Workspace, idle_days: int) -> LeavingPlan:
 
     Also finds the links that git keeps to trees that are gone.
     """
-    found, links = [], list[Leaving]()
+    found, links, gone = list[Leaving](), list[Leaving](), set[str]()
     workspace.notices += operations.repair_trees(workspace)
-    for summary in _candidates(workspace):
-        reason = _why_kept(workspace, summary, idle_days)
-        found.append(
-            Leaving(
-                summary.name, summary.path, True, summary.checkpoints, reason is None,
-                reason or f"not used for {idle_days} days",
-                tuple(_uncovered(workspace, summary)) if reason is None else (),
-                operations.leaving(workspace, summary.name).branch if reason is None else "",
-                operations.find_kept_branch(workspace, summary.name) if reason is None else None,
-            )
-        )  # fmt: skip
     for summary in _summaries(workspace):
-        if summary.path is None or summary.is_there or not is_branched(workspace, summary):
+        if not is_branched(workspace, summary):
             continue
-        reason = _why_link_kept(workspace, summary)
-        if reason is not None:
-            found.append(Leaving(summary.name, summary.path, False, summary.checkpoints, False, reason))
-        elif (move := operations.leaving(workspace, summary.name)).place:
-            kept = operations.find_kept_branch(workspace, summary.name)
-            reason = "git's link to a tree that is gone"
-            links.append(
-                Leaving(summary.name, summary.path, False, summary.checkpoints, True, reason, (), move.branch, kept)
-            )
+        if summary.is_there and summary.name != workspace.timeline:
+            found.append(_plan_tree(workspace, summary, idle_days, gone))
+            gone.add(found[-1].branch)
+        elif not summary.is_there and summary.path is not None:
+            one = _plan_link(workspace, summary, gone)
+            if one is not None:
+                (links if one.goes else found).append(one)
+                gone.add(one.branch)
     return LeavingPlan(tuple(found), tuple(links))
+
+
+def _plan_tree(workspace: Workspace, summary: TimelineSummary, idle_days: int, gone: Collection[str]) -> Leaving:
+    """Say whether a tree goes, and its branch, when the branches `gone` have gone before it."""
+    name, reason = summary.name, _why_kept(workspace, summary, idle_days)
+    if reason is not None:
+        return Leaving(name, summary.path, True, summary.checkpoints, False, reason)
+    uncovered, move = tuple(_uncovered(workspace, summary)), operations.leaving(workspace, name, gone)
+    kept, reason = operations.find_kept_branch(workspace, name, gone), f"not used for {idle_days} days"
+    return Leaving(name, summary.path, True, summary.checkpoints, True, reason, uncovered, move.branch, kept)
+
+
+def _plan_link(workspace: Workspace, summary: TimelineSummary, gone: Collection[str]) -> Leaving | None:
+    """Say whether git's link to a tree that is gone goes, and the branch, as `_plan_tree`; None where there is none."""
+    name, reason = summary.name, _why_link_kept(workspace, summary)
+    if reason is not None:
+        return Leaving(name, summary.path, False, summary.checkpoints, False, reason)
+    move = operations.leaving(workspace, name, gone)
+    if not move.place:
+        return None
+    kept, reason = operations.find_kept_branch(workspace, name, gone), "git's link to a tree that is gone"
+    return Leaving(name, summary.path, False, summary.checkpoints, True, reason, (), move.branch, kept)
 
 
 def prune(workspace: Workspace, plan: LeavingPlan, idle_days: int) -> list[Operation]:
@@ -195,11 +205,6 @@ def prune(workspace: Workspace, plan: LeavingPlan, idle_days: int) -> list[Opera
 def _summaries(workspace: Workspace) -> list[TimelineSummary]:
     names = (name for name in list_timelines(workspace.store.layout) if name != MAIN_TIMELINE)
     return [summarise(workspace.store, workspace.repository, name) for name in names]
-
-
-def _candidates(workspace: Workspace) -> list[TimelineSummary]:
-    found = (one for one in _summaries(workspace) if one.name != workspace.timeline)
-    return [one for one in found if one.is_there and is_branched(workspace, one)]
 
 
 def _why_kept(workspace: Workspace, summary: TimelineSummary, idle_days: int) -> str | None:

@@ -349,3 +349,24 @@ def test_the_repository_of_a_submodule_that_was_added_in_a_tree_does_not_go_with
             engine.delete_timeline("experimental")
         modules.rename(tmp_path / "elsewhere")
     engine.delete_timeline("experimental")
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_of_branches_that_alone_lead_to_a_commit_the_plan_of_a_prune_keeps_one(
+    engine: ChronosEngine, worked: RepoBuilder, is_there: bool
+) -> None:
+    for name in ("one", "two"):
+        engine.branch_timeline(name)
+    first, second = (tree_at(engine, name, worked.environment) for name in ("one", "two"))
+    first.git("commit", "--quiet", "--allow-empty", "-m", "work")
+    second.git("reset", "--quiet", "--soft", "chronos/one")
+    for name, tree in (("one", first), ("two", second)):
+        with engine.open_timeline(name) as there:
+            there.create_checkpoint("held")
+        if not is_there:
+            shutil.rmtree(tree.root)
+    plan = engine.plan_prune_timelines(0)
+    planned = {one.branch for one in (*plan.timelines, *plan.links)} - {""}
+    engine.prune_timelines(plan, 0)
+    left = {name for name in ("chronos/one", "chronos/two") if name in worked.git("branch", "--list")}
+    assert (planned, left) == ({"chronos/one"}, {"chronos/two"})
