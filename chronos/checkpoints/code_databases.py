@@ -64,7 +64,7 @@ def with_code_databases(
 
 
 class _Database(msgspec.Struct):
-    """A file of the code as the store that it would be, which `is_exact` if that has its very bytes."""
+    """A file of the code as the store that it would be, which `is_exact` if that has its very bytes and no others."""
 
     part: MemoryState
     executable: bool
@@ -121,10 +121,9 @@ def _read(
     path: TreePath, name: str, files: _Files, blobs: BlobSource, pool: PoolReader, folder: Path, sink: ContentSink
 ) -> _Database | None:
     """Return a file of the code as the memory store that it would be; None where it is no readable database."""
-    place, ids = os.fsencode(folder) + b"/" + path.rpartition(b"/")[2], []
+    place = os.fsencode(folder) + b"/" + path.rpartition(b"/")[2]
     try:
-        for ending, side in files.items():
-            ids.append(_write(place + ending, path + ending, side, blobs, pool))
+        ids = {end: _write(place + end, path + end, side, blobs, pool) for end, side in files.items()}
     except (GitFailedError, IntegrityError):
         return None
     copy, kind = Path(os.fsdecode(place)), get_kind(_KIND)
@@ -134,7 +133,7 @@ def _read(
     if not found.facts.get("readable") or found.is_torn:
         return None
     part = keep_state(sink, StorePlace(name, _KIND, copy, to_text(path), is_found=True), found)
-    is_exact = [file.content and file.content.id for file in part.files] == ids
+    is_exact = [file.content and file.content.id for file in part.files] == [ids[b""]]
     return _Database(part, files[b""].executable, is_exact)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from chronos.checkpoints.store import Store
 from chronos.files import TreePath, display, to_text, unescape
 from chronos.memory import (
     COMPANION_ENDINGS,
+    FOUND_FOLDER,
     CaptureWork,
     MemoryKind,
     StorePlace,
@@ -28,6 +30,7 @@ from chronos.memory import (
     Territory,
     free_name,
     get_kind,
+    overlap,
 )
 from chronos.pool import LIST_PROFILE, ContentSink, digest
 from chronos.stat_cache import StatCache
@@ -74,8 +77,11 @@ class MemoryCapture:
 
     @property
     def tree_paths(self) -> set[TreePath]:
-        """The paths from the root that belong to stores, and never to the code."""
-        return {path for place in self.places for path in place.tree_paths()}
+        """The paths from the root that belong to stores, and never to the code.
+
+        Where something was found once and nothing is now, the code says so.
+        """
+        return {path for place in self.places if not self._is_empty(place) for path in place.tree_paths()}
 
     def add_found(self, paths: Iterable[TreePath]) -> None:
         """Take databases in that the capture of the code came across."""
@@ -210,6 +216,11 @@ class MemoryCapture:
         except OSError:
             return ()
 
+    def _is_empty(self, place: StorePlace) -> bool:
+        """Tell whether nothing is where a store was found in the code."""
+        is_known = not place.is_found or overlap(place.path, FOUND_FOLDER) or os.path.lexists(place.place)
+        return not is_known and not self._look(place)
+
     def _look_as(self, kind: MemoryKind, place: StorePlace) -> tuple[object, ...]:
         look = kind.look(place.place)
         return () if look and self._is_others(kind, place) else look
@@ -271,7 +282,10 @@ def refusals(policy: CapturePolicy, path: str) -> Callable[[bytes, int], str | N
 
 def _size_of(place: StorePlace) -> int:
     """Return the size of what stands at a place, or else of what a database that is gone has left beside it."""
-    try:
-        return place.place.lstat().st_size
-    except OSError:
-        return sum(path.lstat().st_size for path in place.companions() if path.is_file())
+    sizes = []
+    for path in (place.place, *place.companions()):
+        with suppress(OSError):
+            sizes.append(path.lstat().st_size)
+            if path == place.place:
+                break
+    return sum(sizes)

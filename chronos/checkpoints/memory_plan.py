@@ -63,6 +63,7 @@ class StorePlanner:
         others = {path: part for path, part in self._present.items() if path not in wanted}
         self._note_paths_inside((*wanted.values(), *others.values()))
         self._note_unheld(target, wanted)
+        self._note_committed(wanted.values(), seen_by)
         found = [
             self._restore(part, target) for path, part in wanted.items() if not self._is_divided(path, part, others)
         ]
@@ -121,6 +122,16 @@ class StorePlanner:
             for path in self._options.paths:
                 if path != place and is_inside(path, place):
                     self._keep(to_text(path), f"it belongs to memory store {display(part.record.name)}: use --store")
+
+    def _note_committed(self, parts: Iterable[MemoryState], seen_by: SeenBy) -> None:
+        """Name a database that git has, that differs, and that the code is asked for without: it is memory by now."""
+        for record in (part.record for part in parts if part.record.is_inside):
+            path = unescape(record.path)
+            if not self._options.covers(path) or self._covers(record.name, record.path):
+                continue
+            is_same = held_identity(self._now(record.path)) == held_identity(StoreSide.of(record))
+            if not is_same and not is_inside(path, FOUND_FOLDER.encode()) and seen_by.has_code_at(path):
+                self._keep(record.path, "a memory store, then or now: it comes with --memory or --store")
 
     def _note_unheld(self, target: State, wanted: Container[str]) -> None:
         """Name what came later at a place that was found and of which nothing is held: it stays."""

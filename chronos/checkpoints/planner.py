@@ -321,10 +321,11 @@ class Judge:
 
 
 def _is_as_then(wanted: Sides, present: Sides, path: TreePath) -> bool:
-    """Tell whether a file that git has is what it was."""
+    """Tell whether a file of the code is what it was."""
     for sides in (wanted, present):
         sides.load([path])
-    return present.find(path).blob is not None and bool(wanted.find(path) == present.find(path))
+    then, now = wanted.find(path), present.find(path)
+    return now.kind is SideKind.FILE and (now == then or now.is_same(then))
 
 
 def drop_blocked(

@@ -20,6 +20,7 @@ from chronos.checkpoints import (
     IndexChange,
     JournalKind,
     Judge,
+    Kept,
     Options,
     Plan,
     Sides,
@@ -162,11 +163,26 @@ def _plan_back(root: Path, wanted: ChangeSet, present: Capture, options: Options
     sides.load([change.path for change in wanted.changes])
     with SafeRoot(root) as tree, BlobSource(repositories) as blobs:
         judge = Judge(tree, blobs, sides, plan)
-        found = (judge.change_back(change, overwrite=options.overwrite) for change in wanted.changes)
-        changes = drop_blocked([change for change in found if change is not None], root, plan, wanted.links)
+        asked = [change for change in wanted.changes if not _is_memory(plan, present, change.path)]
+        found = (judge.change_back(change, overwrite=options.overwrite) for change in asked)
+        changes = [change for change in found if change is not None]
+
+        def is_clean(path: TreePath) -> bool:
+            sides.load([path])
+            return sides.find(path).blob is not None
+
+        changes = drop_blocked(changes, root, plan, wanted.links, is_there=is_clean)
     indexes = tuple(change for change in wanted.indexes if _index_may_change(plan, present, change, options))
     plan.change_set = ChangeSet(tuple(changes), indexes, wanted.head, wanted.links)
     return plan
+
+
+def _is_memory(plan: Plan, present: Capture, path: TreePath) -> bool:
+    """Tell whether what was code belongs to a memory store now, and then name it: it stays."""
+    if not present.state.is_memory(path):
+        return False
+    plan.kept.append(Kept(path, "it was code, and belongs to a memory store now"))
+    return True
 
 
 def _index_may_change(plan: Plan, present: Capture, change: IndexChange, options: Options) -> bool:

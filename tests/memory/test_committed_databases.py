@@ -9,7 +9,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -355,3 +355,88 @@ def test_a_database_that_was_committed_with_its_wal_comes_back_with_what_is_in_t
     assert peek_notes(place) == wanted
     assert wanted[20:22] == ["in the wal", "later"]
     assert engine.verify() == []
+
+
+@pytest.mark.parametrize("mode", ["persist", "truncate"])
+def test_a_program_goes_on_with_a_database_that_was_committed_with_a_finished_journal(
+    repo: RepoBuilder, mode: str
+) -> None:
+    place = make_notes(repo.path(DB), journal=mode)
+    for body in ("one", "two"):
+        with closing(sqlite3.connect(place, isolation_level=None)) as connection:
+            connection.execute(f"PRAGMA journal_mode={mode}")
+            connection.execute("BEGIN")
+            connection.execute("INSERT INTO notes (body) VALUES (?)", (body,))
+            connection.execute("UPDATE totals SET notes = notes + 1")
+            connection.execute("COMMIT")
+        repo.commit()
+        repo.engine().create_checkpoint(body)
+    assert repo.exists(f"{DB}-journal")
+    with opened(place) as user:
+        inode = place.stat().st_ino
+        repo.engine().restore_checkpoint("one")
+        assert place.stat().st_ino == inode
+        assert user.run("INSERT INTO notes (body) VALUES ('three')") == "done"
+
+
+@pytest.mark.parametrize("is_committed", [True, False])
+def test_a_committed_database_that_was_deleted_comes_back_and_undo_deletes_it_again(
+    repo: RepoBuilder, is_committed: bool
+) -> None:
+    place = make_notes(repo.path(DB), journal="wal")
+    repo.commit()
+    leave_wal(place, "later")
+    engine = repo.engine()
+    checkpoint = engine.create_checkpoint("later")
+    if is_committed:
+        repo.commit()
+    for path in repo.root.glob(f"{DB}*"):
+        path.unlink()
+    assert engine.restore_checkpoint(checkpoint).kept == ()
+    assert peek_notes(place)[20:] == ["later"]
+    engine.undo()
+    assert not place.exists()
+    engine.redo()
+    assert peek_notes(place)[20:] == ["later"]
+
+
+def test_a_committed_database_beside_its_wal_goes_and_comes_with_undo(repo: RepoBuilder) -> None:
+    place = make_notes(repo.path(DB), journal="wal")
+    leave_wal(place, "in the wal")
+    repo.path(f"{DB}-shm").unlink()
+    repo.commit()
+    engine = repo.engine()
+    whole = engine.create_checkpoint("whole")
+    place.unlink()
+    gone = engine.create_checkpoint("gone")
+    repo.git("checkout", "--quiet", "--", DB)
+    assert engine.restore_checkpoint(gone).kept == ()
+    assert not place.exists()
+    assert engine.undo().kept == ()
+    assert place.exists() and repo.git("status", "--porcelain", "--", DB, f"{DB}-wal") == ""
+    engine.redo()
+    assert not place.exists()
+    assert engine.restore_checkpoint(whole).kept == ()
+    assert peek_notes(place)[20:] == ["in the wal"]
+
+
+def test_what_was_code_and_is_a_memory_store_when_it_is_undone_is_named(repo: RepoBuilder) -> None:
+    place = make_notes(repo.path(DB), journal="wal")
+    leave_wal(place, "in the wal")
+    repo.path(f"{DB}-shm").unlink()
+    repo.commit()
+    engine = repo.engine()
+    checkpoint = engine.create_checkpoint("whole")
+    repo.git("rm", "--quiet", DB, f"{DB}-wal")
+    repo.commit("gone")
+    engine.restore_checkpoint(checkpoint)
+    assert {row.path for row in engine.undo().kept} == {DB.encode(), f"{DB}-wal".encode()}
+
+
+def test_a_changed_committed_database_is_named_where_only_the_code_is_asked_for(repo: RepoBuilder) -> None:
+    place = make_notes(repo.path(DB))
+    repo.commit()
+    checkpoint = repo.engine().create_checkpoint("committed")
+    add_notes(place, "later")
+    (kept,) = repo.engine().restore_checkpoint(checkpoint, memory=False).kept
+    assert (kept.path, "--memory" in kept.reason) == (DB.encode(), True)
