@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from chronos.timelines import Standing, Trial
 
 _TAIL_BYTES = 4096
+_LOOK_S = 0.2
 _PATIENCE_S = 3.0
 
 
@@ -70,10 +71,16 @@ class Workers:
         for row in rows:
             self._asked.put(row)
         for _ in rows:
-            answer = self._answers.get()
+            answer = self._wait()
             if isinstance(answer, BaseException):
                 raise answer
             yield answer
+
+    def _wait(self) -> Try | BaseException:
+        """Wait for an answer, with a look at signals now and then: one right before a wait does not end it."""
+        while True:
+            with suppress(queue.Empty):
+                return self._answers.get(timeout=_LOOK_S)
 
     def _stop(self) -> None:
         with self._lock:

@@ -152,7 +152,7 @@ def test_a_merge_takes_one_moment_of_a_source_that_is_being_written(
     assert notes[0] == "of the first"
     assert notes[3:] == [f"busy {number}" for number in range(len(notes) - 3)]
     lines = (worked.root / "busy.txt").read_text().split()
-    assert len(set(lines)) == 1, "one moment of the file"
+    assert len(set(lines)) <= 1, "one moment of the file, which the writer empties first"
     assert engine.verify(deep=True) == []
     engine.undo()
     assert not (worked.root / "busy.txt").exists()
