@@ -21,12 +21,12 @@ from chronos.checkpoints.states import MemoryState, State
 from chronos.errors import GitFailedError, IntegrityError
 from chronos.files import SMALLEST_PAGE_BYTES, PathKind, SafeRoot, TreePath, to_text, unescape, write_all
 from chronos.git import Repository
-from chronos.memory import FOUND_FOLDER, CaptureWork, StorePlace, free_name, get_kind, overlap
+from chronos.memory import FOUND_FOLDER, LOG_ENDINGS, CaptureWork, StorePlace, free_name, get_kind, overlap
 from chronos.pool import ContentSink, PoolReader, digest
 from chronos.stat_cache import StatCache
 
 _KIND = "sqlite"
-_ENDINGS = (b"", b"-wal", b"-journal")
+_ENDINGS = (b"", *LOG_ENDINGS)
 _WAIT_S = 1.0  # for nobody: the copy is ours
 _LONGEST_PLACE = 500  # SQLite opens paths of 512 bytes (MAX_PATHNAME in os_unix.c), with what it adds to them
 

@@ -41,7 +41,7 @@ from chronos.git import (
     settle_intents,
     settle_loops,
 )
-from chronos.memory import COMPANION_ENDINGS, DATABASE_ENDINGS
+from chronos.memory import COMPANION_ENDINGS, DATABASE_ENDINGS, LOG_ENDINGS
 from chronos.pool import Content, ContentSink
 from chronos.stat_cache import StatCache
 
@@ -372,7 +372,7 @@ def _is_folder(tree: SafeRoot, path: TreePath) -> bool:
 def _is_left_behind(tree: SafeRoot, path: TreePath, base: TreePath) -> bool:
     """Tell whether a `-wal` or a journal lies at `path` whose database, at `base`, is gone."""
     try:
-        if path.endswith(b"-shm") or tree.find_stat(base) is not None:
+        if not path.endswith(LOG_ENDINGS) or tree.find_stat(base) is not None:
             return False
         with tree.reading(path) as descriptor:
             return is_log(descriptor)

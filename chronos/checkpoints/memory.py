@@ -58,7 +58,7 @@ class CapturedStore(msgspec.Struct):
 
 
 class MemoryCapture:
-    """The stores of one capture, by name. `beyond` are places that stand apart from those that are known now."""
+    """The stores of one capture, by name. `places` are those that are known before the code is looked at."""
 
     def __init__(self, store: Store, policy: CapturePolicy, sink: ContentSink, places: Iterable[StorePlace]) -> None:
         self._store = store

@@ -35,7 +35,7 @@ from chronos.checkpoints.sides import (
 from chronos.checkpoints.states import ComponentState, State
 from chronos.files import SMALLEST_PAGE_BYTES, PathKind, SafeRoot, TreePath, display, is_inside, unescape
 from chronos.git import Repository, diff_trees, find_ref, list_tree
-from chronos.memory import FOUND_FOLDER
+from chronos.memory import FOUND_FOLDER, LOG_ENDINGS
 from chronos.pool import ContentSink, PoolReader
 
 
@@ -377,7 +377,7 @@ def _find_log(
     size = change.after.content.size if change.after.content is not None else 0
     if not size or size % SMALLEST_PAGE_BYTES:
         return None
-    for path in (change.path + ending for ending in (b"-wal", b"-journal")):
+    for path in (change.path + ending for ending in LOG_ENDINGS):
         stat = tree.find_stat(path)
         if stat is not None and stat.size and path not in cleared and not is_there(path):
             return path

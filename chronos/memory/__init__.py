@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from chronos.memory.kinds import (
         COMPANION_ENDINGS,
         DATABASE_ENDINGS,
+        LOG_ENDINGS,
         CaptureWork,
         LeftOut,
         MemoryFile,
@@ -50,6 +51,7 @@ __all__ = [
     "COMPANION_ENDINGS",
     "DATABASE_ENDINGS",
     "FOUND_FOLDER",
+    "LOG_ENDINGS",
     "CaptureWork",
     "LeftOut",
     "MemoryFile",

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 # Of what lies beside a SQLite database and belongs to it.
 COMPANION_ENDINGS = (b"-wal", b"-shm", b"-journal")
+# Those in which a part of its state can lie.
+LOG_ENDINGS = (b"-wal", b"-journal")
 # The usual endings of the names of SQLite databases, where nothing but a name tells.
 DATABASE_ENDINGS = (b".db", b".db3", b".sqlite", b".sqlite3", b".s3db", b".sl3")
 

@@ -18,7 +18,7 @@ import pytest
 from chronos.checkpoints import code_databases
 from chronos.errors import StoreInUseError
 from tests.support import RepoBuilder
-from tests.support.databases import add_notes, leave_wal, make_notes, peek_notes, read_notes
+from tests.support.databases import add_notes, make_notes, read_notes
 
 DB = "app.db"
 # Says when it has the database open, and runs each line that it is given as SQL.
@@ -335,28 +335,6 @@ def test_each_state_of_a_database_is_read_once_for_a_restore_and_its_verificatio
     assert sorted(read) == sorted([place.name.encode() for place in places] * 2)
 
 
-@pytest.mark.parametrize("goes_back", ["to a commit", "between commits"])
-def test_a_database_that_was_committed_with_its_wal_comes_back_with_what_is_in_that(
-    repo: RepoBuilder, goes_back: str
-) -> None:
-    place = make_notes(repo.path(DB), journal="wal")
-    leave_wal(place, "in the wal")
-    repo.commit()
-    engine = repo.engine()
-    first = engine.create_checkpoint("first")
-    add_notes(place, "later")
-    if goes_back == "between commits":
-        leave_wal(place, "and later in the wal")
-        repo.commit()
-    wanted = peek_notes(place)
-    assert engine.restore_checkpoint(first).kept == ()
-    assert peek_notes(place)[20:] == ["in the wal"]
-    engine.undo()
-    assert peek_notes(place) == wanted
-    assert wanted[20:22] == ["in the wal", "later"]
-    assert engine.verify() == []
-
-
 @pytest.mark.parametrize("mode", ["persist", "truncate"])
 def test_a_program_goes_on_with_a_database_that_was_committed_with_a_finished_journal(
     repo: RepoBuilder, mode: str
@@ -377,60 +355,6 @@ def test_a_program_goes_on_with_a_database_that_was_committed_with_a_finished_jo
         repo.engine().restore_checkpoint("one")
         assert place.stat().st_ino == inode
         assert user.run("INSERT INTO notes (body) VALUES ('three')") == "done"
-
-
-@pytest.mark.parametrize("is_committed", [True, False])
-def test_a_committed_database_that_was_deleted_comes_back_and_undo_deletes_it_again(
-    repo: RepoBuilder, is_committed: bool
-) -> None:
-    place = make_notes(repo.path(DB), journal="wal")
-    repo.commit()
-    leave_wal(place, "later")
-    engine = repo.engine()
-    checkpoint = engine.create_checkpoint("later")
-    if is_committed:
-        repo.commit()
-    for path in repo.root.glob(f"{DB}*"):
-        path.unlink()
-    assert engine.restore_checkpoint(checkpoint).kept == ()
-    assert peek_notes(place)[20:] == ["later"]
-    engine.undo()
-    assert not place.exists()
-    engine.redo()
-    assert peek_notes(place)[20:] == ["later"]
-
-
-def test_a_committed_database_beside_its_wal_goes_and_comes_with_undo(repo: RepoBuilder) -> None:
-    place = make_notes(repo.path(DB), journal="wal")
-    leave_wal(place, "in the wal")
-    repo.path(f"{DB}-shm").unlink()
-    repo.commit()
-    engine = repo.engine()
-    whole = engine.create_checkpoint("whole")
-    place.unlink()
-    gone = engine.create_checkpoint("gone")
-    repo.git("checkout", "--quiet", "--", DB)
-    assert engine.restore_checkpoint(gone).kept == ()
-    assert not place.exists()
-    assert engine.undo().kept == ()
-    assert place.exists() and repo.git("status", "--porcelain", "--", DB, f"{DB}-wal") == ""
-    engine.redo()
-    assert not place.exists()
-    assert engine.restore_checkpoint(whole).kept == ()
-    assert peek_notes(place)[20:] == ["in the wal"]
-
-
-def test_what_was_code_and_is_a_memory_store_when_it_is_undone_is_named(repo: RepoBuilder) -> None:
-    place = make_notes(repo.path(DB), journal="wal")
-    leave_wal(place, "in the wal")
-    repo.path(f"{DB}-shm").unlink()
-    repo.commit()
-    engine = repo.engine()
-    checkpoint = engine.create_checkpoint("whole")
-    repo.git("rm", "--quiet", DB, f"{DB}-wal")
-    repo.commit("gone")
-    engine.restore_checkpoint(checkpoint)
-    assert {row.path for row in engine.undo().kept} == {DB.encode(), f"{DB}-wal".encode()}
 
 
 def test_a_changed_committed_database_is_named_where_only_the_code_is_asked_for(repo: RepoBuilder) -> None:
