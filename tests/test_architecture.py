@@ -24,6 +24,7 @@ OWNERS = {
     "zstandard": {"chronos.pool"},
     # The program that reads databases starts for every capture, and names pieces without the rest of the pool.
     "blake3": {"chronos.pool", "chronos.memory"},
+    "cryptography": {"chronos.memory"},
     "pyfastcdc": {"chronos.pool"},
     "ahocorasick_rs": {"chronos.secrets"},
     "detect_secrets": {"chronos.secrets"},

@@ -19,6 +19,7 @@ from chronos.checkpoints.manifest import Grade, MemoryRecord, Reason, ReceiptRow
 from chronos.checkpoints.policy import CapturePolicy
 from chronos.checkpoints.states import MemoryState, State
 from chronos.checkpoints.store import Store
+from chronos.errors import LockedError, StorageError
 from chronos.files import TreePath, display, to_text, unescape
 from chronos.memory import (
     COMPANION_ENDINGS,
@@ -32,7 +33,7 @@ from chronos.memory import (
     get_kind,
     overlap,
 )
-from chronos.pool import LIST_PROFILE, ContentSink, digest
+from chronos.pool import LIST_PROFILE, Content, ContentSink, digest
 from chronos.stat_cache import StatCache
 
 if TYPE_CHECKING:
@@ -180,7 +181,8 @@ class MemoryCapture:
         waited_s = self._waited_s.get(place.name, 0.0)
         may_take = refusals(self._policy, place.path)
         timeout_s = max(0.0, self._store.config.lock_timeout_s - waited_s)
-        work = CaptureWork(self._sink, stats, self._store.piece_ids, may_take, timeout_s)
+        facts = StoreFacts(self._store, place.place)
+        work = CaptureWork(self._sink, stats, self._store.piece_ids, may_take, timeout_s, facts)
         found = kind.capture(place.place, work)
         self._waited_s[place.name] = waited_s = waited_s + found.waited_s
         if not found.is_unheld:
@@ -267,6 +269,25 @@ def keep_state(sink: ContentSink, place: StorePlace, found: StoreState) -> Memor
 def stats_key(place: Path) -> str:
     """Return the key of a store's rows in the stat cache."""
     return f"memory:{digest(os.fsencode(place)).hex()[:16]}"
+
+
+class StoreFacts:
+    """See ContentFacts: a row of the stat cache by itself, loaded when asked for, which goes when the content does."""
+
+    def __init__(self, store: Store, place: Path) -> None:
+        self._store = store
+        self._key = f"facts:{stats_key(place)}"
+
+    def find(self, content: Content) -> bytes | None:
+        """See ContentFacts."""
+        row = self._store.catalog.stats(self._key).get(b"")
+        return row.content if row is not None and row.chunk == content.key else None
+
+    def keep(self, content: Content, value: bytes) -> None:
+        """See ContentFacts."""
+        with suppress(LockedError, StorageError):
+            row = StatRow(b"", len(value), 0, 0, 0, 0, value, content.key)
+            self._store.catalog.update_stats(self._key, [row], [])
 
 
 def refusals(policy: CapturePolicy, path: str) -> Callable[[bytes, int], str | None]:

@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 from chronos.checkpoints.changes import StoreChange, StoreSide, held_identity
 from chronos.checkpoints.manifest import check_memory_files, decode_rows
-from chronos.checkpoints.memory import refusals, stats_key
+from chronos.checkpoints.memory import StoreFacts, refusals, stats_key
 from chronos.checkpoints.packs import cache_only
 from chronos.checkpoints.policy import CapturePolicy
 from chronos.checkpoints.store import Store
@@ -274,7 +274,8 @@ class StoreApplier:
     def _capture(self, kind: str, place: Path, path: str) -> StoreState:
         stats = StatCache(self._store.catalog.stats(stats_key(place)))
         timeout_s, may_take = self._wait(path), refusals(self._policy, path)
-        work = CaptureWork(HashingSink(), stats, self._store.piece_ids, may_take, timeout_s)
+        facts = StoreFacts(self._store, place)
+        work = CaptureWork(HashingSink(), stats, self._store.piece_ids, may_take, timeout_s, facts)
         state = get_kind(kind).capture(place, work)
         self._wait(path, state.waited_s)
         return state

@@ -82,6 +82,18 @@ def _take_all(_path: bytes, _size: int) -> str | None:
     return None
 
 
+class ContentFacts(Protocol):
+    """What is remembered of the content that a store had last, and can be found out again."""
+
+    def find(self, content: Content) -> bytes | None:
+        """Return what is remembered of this content."""
+        ...
+
+    def keep(self, content: Content, value: bytes) -> None:
+        """Remember this instead of what was."""
+        ...
+
+
 class CaptureWork(msgspec.Struct):
     """What a capture works with.
 
@@ -95,6 +107,7 @@ class CaptureWork(msgspec.Struct):
     chunk_ids: Callable[[Content], Sequence[bytes]]
     may_take: Callable[[bytes, int], str | None]
     timeout_s: float
+    facts: ContentFacts | None = None
 
 
 class Present(msgspec.Struct):

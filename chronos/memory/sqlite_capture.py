@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -18,6 +18,9 @@ from chronos.memory.kinds import CaptureWork, LeftOut, MemoryFile, StoreState
 from chronos.memory.sqlite_files import JOURNAL, NAME, PARTS, WAL, numbers_at
 from chronos.pool import Content
 from chronos.stat_cache import StatCache
+
+if TYPE_CHECKING:
+    from chronos.memory.sqlite_macs import Macs
 
 _ABSENT = FileStat(PathKind.FILE, 0, 0, 0, 0, 0)
 # A row of the stat cache, under a name that no companion has, for what a content cannot say of a database: the id of
@@ -30,11 +33,12 @@ class Known(NamedTuple):
     """What is known of a database: the ids of the pieces that it had last, back to back.
 
     That the pool holds them is vouched for by the stat cache, as for a database that has not changed. `base` is the
-    stat of its main file where that still looks as it did then.
+    stat of its main file where that still looks as it did then. `macs` are for one that is large (see sqlite_macs).
     """
 
     ids: bytes = b""
     base: FileStat | None = None
+    macs: Macs | None = None
 
 
 def stats_of(place: Path) -> Stats:
@@ -57,7 +61,7 @@ def capture(place: Path, work: CaptureWork) -> StoreState:
         try:
             state = read(place, work, lambda: _find_known(work, stats))
         except MissingChunkError:  # the pool lost what it is thought to hold
-            state = read(place, work, Known)
+            state = read(place, work, lambda: Known(macs=_find_macs(work, None, stats)))
         remember(state, stats, work.stats)
     state.looks = looks
     return state
@@ -101,17 +105,28 @@ def _find_known(work: CaptureWork, stats: Stats) -> Known:
     then, or there was none: SQLite starts a `-wal` anew only when all of the old one is in the main file.
     """
     last = work.stats.find_last(b"")
+    macs = _find_macs(work, last, stats)
     if last is None:
-        return Known()
+        return Known(macs=macs)
     try:
         ids = b"".join(work.chunk_ids(last))
     except (IntegrityError, StorageError):
-        return Known()
+        return Known(macs=macs)
     main, wal, journal = stats
     row, content = work.stats.known.get(WAL), work.stats.find_last(WAL)
     is_same_wal = row is not None and row.inode in (0, wal.inode) and wal.size >= row.size and content == last
     is_same = work.stats.find(b"", main) == last and work.stats.find(JOURNAL, journal) == last and is_same_wal
-    return Known(ids, main if is_same else None)
+    return Known(ids, main if is_same else None, macs)
+
+
+def _find_macs(work: CaptureWork, last: Content | None, stats: Stats) -> Macs | None:
+    """Return what the pieces of the last content are recognised by, without codes if there is none, where it pays."""
+    from chronos.memory.sqlite_macs import LEAST_BYTES, Macs
+
+    if work.facts is None or stats[0].size < LEAST_BYTES:
+        return None
+    packed = work.facts.find(last) if last is not None else None
+    return Macs.unpack(packed) if packed is not None else Macs.new()
 
 
 def _find_stat(path: bytes) -> FileStat:

@@ -21,10 +21,13 @@ from chronos.memory.sqlite_frames import (
     END,
     FAILURE,
     ID_BYTES,
+    MACS,
     read_frame,
     read_json,
+    send,
     send_json,
 )
+from chronos.memory.sqlite_macs import Macs
 from chronos.memory.sqlite_pieces import Cutter, Encode
 from chronos.memory.sqlite_view import MovedError, UnreadableError, View, open_raw, open_view
 
@@ -49,8 +52,9 @@ def main() -> None:
 def _capture(request: dict[str, Any], requests: BinaryIO, answers: BinaryIO) -> None:
     """Send the pieces of the database, again and again until it held still or the time is over."""
     widen_pipe(1)
-    reused = read_frame(requests)[1]
+    reused, packed = read_frame(requests)[1], read_frame(requests)[1]
     assert len(reused) % ID_BYTES == 0
+    macs = Macs.unpack(packed) if packed else None
     place, began = bytes.fromhex(request["place"]), time.monotonic()
     deadline = began + request["timeout_s"]
     make_encoder = partial(_make_encoder, request["compresses"]) if request["wants_bytes"] else None
@@ -64,8 +68,8 @@ def _capture(request: dict[str, Any], requests: BinaryIO, answers: BinaryIO) -> 
             continue
         waited_s = time.monotonic() - began
         # A new one for each attempt: whether the parent has kept what the one before it sent, nobody knows.
-        cutter = Cutter(answers, reused, make_encoder)
         is_database = bool(view.facts["readable"])
+        cutter = Cutter(answers, reused, make_encoder, macs if is_database else None)
         parts = [(part.decode(), pages.size) for part, pages in view.parts.items()]
         send_json(answers.write, BEGIN, {"parts": parts, "facts": view.facts, "notes": view.notes})
         try:
@@ -82,6 +86,8 @@ def _capture(request: dict[str, Any], requests: BinaryIO, answers: BinaryIO) -> 
             "is_held": is_held, "is_last": is_held or is_last, "identity": cutter.identity(), "waited_s": waited_s
         }  # fmt: skip
         send_json(answers.write, END, end)
+        if macs is not None:
+            send(answers.write, MACS, Macs(macs.key, bytes(cutter.codes)).pack())
         if is_last:
             return
 

@@ -10,6 +10,7 @@ from typing import Any, BinaryIO, NamedTuple
 # Parent to child.
 REQUEST = b"Q"
 KNOWN_IDS = b"K"
+MACS = b"M"  # also back, behind an END, where any were sent
 # Child to parent.
 BEGIN, HELD, NEW, END = b"B", b"H", b"N", b"E"
 ANSWER = b"A"

@@ -14,7 +14,9 @@ from typing import BinaryIO
 
 from blake3 import blake3
 
+from chronos.memory import sqlite_macs
 from chronos.memory.sqlite_frames import HELD, ID_BYTES, PIECE_BYTES, NewPiece, send, send_new
+from chronos.memory.sqlite_macs import MAC_BYTES, Macs, Name, name_plainly
 from chronos.memory.sqlite_view import Pages
 from chronos.memory.sqlite_workers import BLOCK_PIECES, Block, Piped, Work, Workers
 
@@ -34,15 +36,21 @@ class Cutter:
 
     `known` are the ids, back to back, of pieces that the pool holds: those that come again in the same place are sent
     as their ids. What comes again elsewhere is not looked for: whoever takes it in does. `make_encoder` gives a process
-    what it compresses the others with; without it, their bytes are not sent either.
+    what it compresses the others with; without it, their bytes are not sent either. `macs` tell of a database by what
+    its known pieces can be recognised; `codes` are then those of what was cut.
     """
 
-    def __init__(self, stream: BinaryIO, known: bytes = b"", make_encoder: Callable[[], Encode] | None = None) -> None:
+    def __init__(
+        self, stream: BinaryIO, known: bytes = b"", make_encoder: Callable[[], Encode] | None = None,
+        macs: Macs | None = None,
+    ) -> None:  # fmt: skip
         self._stream = stream
         self._known = known
         self._make_encoder = make_encoder
+        self._macs = macs
         self._identity = blake3()
         self._held: list[bytes] = []
+        self.codes = bytearray()
 
     def identity(self) -> str:
         """Return what identifies all that was cut so far."""
@@ -56,13 +64,15 @@ class Cutter:
         self._identity.update(b"%s\0%d\0" % (part, pages.size))
         last = 0
         for first, behind in _runs(pages, reused):
-            self._pass_held(reused[ID_BYTES * last : ID_BYTES * first])
+            self._pass_reused(reused, last, first)
             for number, block in enumerate(self._blocks(pages, first, behind)):
                 is_head = is_database and not first and not number
                 self._identity.update(_head_digest(pages) + block.ids[ID_BYTES:] if is_head else block.ids)
                 self._pass_block(block)
+                if self._macs is not None:
+                    self.codes += block.codes or bytes(len(block.ids) // ID_BYTES * MAC_BYTES)
             last = behind
-        self._pass_held(reused[ID_BYTES * last : ID_BYTES * -(-pages.size // PIECE_BYTES)])
+        self._pass_reused(reused, last, -(-pages.size // PIECE_BYTES))
         self._flush()
 
     def _pass_block(self, block: Block) -> None:
@@ -75,9 +85,12 @@ class Cutter:
         else:
             self._stream.write(block.frames)
 
-    def _pass_held(self, ids: bytes) -> None:
+    def _pass_reused(self, reused: bytes, first: int, behind: int) -> None:
+        ids = reused[ID_BYTES * first : ID_BYTES * behind]
         self._hold(ids)
         self._identity.update(ids)
+        if self._macs is not None:
+            self.codes += self._macs.within(first, first + len(ids) // ID_BYTES)
 
     def _hold(self, ids: bytes) -> None:
         if len(self._held) == _RUNS_AT_ONCE:
@@ -94,44 +107,49 @@ class Cutter:
         """Yield the pieces of a range in order, read by workers where that pays and they can be had."""
         is_large = behind - first >= 4 * _WORKERS * BLOCK_PIECES
         step = BLOCK_PIECES if is_large else _READ_PIECES  # of few large blocks one worker would have more than others
-        starts, work = range(first, behind, step), self._work_on(pages, behind, step)
+        macs = self._macs if (behind - first) * PIECE_BYTES >= sqlite_macs.LEAST_BYTES else None
+        starts, work = range(first, behind, step), self._work_on(pages, behind, step, macs)
         workers = None
         if len(starts) >= 2 * _WORKERS:
             with suppress(OSError):  # then this process does their work
                 workers = Workers(work, starts, _WORKERS)
         try:
             for number, start in enumerate(starts):
-                yield workers.take(number) if workers is not None else Block(*work(start))
+                yield workers.take(number) if workers is not None else work(start)
         finally:
             if workers is not None:
                 workers.stop()
 
-    def _work_on(self, pages: Pages, behind: int, step: int) -> Work:
+    def _work_on(self, pages: Pages, behind: int, step: int, macs: Macs | None) -> Work:
         """Return the function with which one process reads, hashes and compresses a block of `step` pieces."""
         encode: Encode | None = None
+        name: Name | None = None  # what it needs is loaded in each process, at the same time
         held = set[bytes]()  # what was there where something has changed, and what was sent
         # One and the same buffer, which stays in the processor's cache.
         buffer = memoryview(bytearray(_READ_BYTES))
 
-        def work(start: int) -> tuple[bytes, bytes]:
-            nonlocal encode
+        def work(start: int) -> Block:
+            nonlocal encode, name
+            name = name or (macs.make_namer() if macs is not None else name_plainly)
             end = min((start + step) * PIECE_BYTES, behind * PIECE_BYTES, pages.size)
-            found, frames, has_new = bytearray(), list[bytes | memoryview](), False
+            found, found_codes, frames, has_new = bytearray(), bytearray(), list[bytes | memoryview](), False
             for offset in range(start * PIECE_BYTES, end, _READ_BYTES):
                 length = min(_READ_BYTES, end - offset)
                 pages.read_into(buffer[:length], offset)
                 pieces = [buffer[at : min(at + PIECE_BYTES, length)] for at in range(0, length, PIECE_BYTES)]
-                ids = [blake3(piece).digest() for piece in pieces]
-                run, at = b"".join(ids), offset // PIECE_BYTES * ID_BYTES
-                before = self._known[at : at + len(run)]
+                first, count = offset // PIECE_BYTES, len(pieces)
+                before = self._known[first * ID_BYTES : (first + count) * ID_BYTES]
+                run, codes = name(pieces, before, macs.within(first, first + count) if macs is not None else b"")
                 found += run
+                found_codes += codes
                 if self._make_encoder is None or run == before:
                     send(frames.append, HELD, run)
                     continue
                 has_new, encode = True, encode or self._make_encoder()
                 held.update(before[at : at + ID_BYTES] for at in range(0, len(before), ID_BYTES))
+                ids = [run[at : at + ID_BYTES] for at in range(0, len(run), ID_BYTES)]
                 _send_pieces(frames.append, ids, pieces, held, encode)
-            return bytes(found), b"".join(frames) if has_new else b""
+            return Block(bytes(found), b"".join(frames) if has_new else b"", bytes(found_codes))
 
         return work
 

@@ -16,7 +16,6 @@ from chronos.files import display, kept_descriptors
 from chronos.forking import may_copy
 from chronos.memory.sqlite_frames import (
     FAILURE,
-    KNOWN_IDS,
     REQUEST,
     read_exactly,
     read_head,
@@ -44,12 +43,12 @@ class Child:
         """Its number."""
         return self._conversation.process_id
 
-    def work_on(self, request: Mapping[str, Any], known_ids: bytes | None = None) -> None:
-        """Tell it what it was started for. Raises OutsideError when it ended by itself."""
+    def work_on(self, request: Mapping[str, Any], *frames: tuple[bytes, bytes]) -> None:
+        """Tell it what it was started for, and frames of tag and data. Raises OutsideError when it ended by itself."""
         try:
             send_json(self._conversation.input.write, REQUEST, request)
-            if known_ids is not None:
-                send(self._conversation.input.write, KNOWN_IDS, known_ids)
+            for tag, data in frames:
+                send(self._conversation.input.write, tag, data)
             self._conversation.input.flush()
         except BrokenPipeError:
             raise self.is_gone() from None
@@ -141,7 +140,7 @@ def _import_folders() -> list[str]:
     from importlib.util import find_spec
 
     found = []
-    for package in ("chronos", "blake3", "zstandard"):
+    for package in ("chronos", "blake3", "zstandard", "cryptography"):
         spec = find_spec(package)
         if spec is None or spec.origin is None:
             raise OutsideError(f"the package {package} is not installed in {sys.executable}")

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 from chronos.files import FileStat
 from chronos.memory.kinds import CaptureWork, MemoryFile, StoreState
 from chronos.memory.sqlite_files import NAME
-from chronos.memory.sqlite_frames import BEGIN, END, HELD, ID_BYTES, NEW, PIECE_BYTES, unpack_new
+from chronos.memory.sqlite_frames import BEGIN, END, HELD, ID_BYTES, KNOWN_IDS, MACS, NEW, PIECE_BYTES, unpack_new
+from chronos.memory.sqlite_macs import Macs
 from chronos.memory.sqlite_reader import Child, hexed, start_child
-from chronos.pool import StoredChunk
+from chronos.pool import Content, StoredChunk
 
 if TYPE_CHECKING:
     from chronos.memory.sqlite_capture import Known
@@ -28,7 +29,8 @@ def read(place: Path, work: CaptureWork, find_known: Callable[[], Known]) -> Sto
     """
     with start_child(place) as child:
         known = find_known()
-        child.work_on(_request(place, work, known.base), known.ids)
+        macs = known.macs.pack() if known.macs is not None else b""
+        child.work_on(_request(place, work, known.base), (KNOWN_IDS, known.ids), (MACS, macs))
         while True:
             tag, length = child.next_frame()
             assert tag == BEGIN
@@ -42,8 +44,22 @@ def read(place: Path, work: CaptureWork, find_known: Callable[[], Known]) -> Sto
                 end = child.read_document(length)
             except _MovedError as moved:
                 end = moved.args[0]
+            told = _read_macs(child) if macs else b""
             if end["is_held"] or end["is_last"]:
+                if end["is_held"] and told:
+                    _keep_macs(work, files[0].content, told)
                 return _state(begun, end, files)
+
+
+def _read_macs(child: Child) -> bytes:
+    tag, length = child.next_frame()
+    assert tag == MACS
+    return child.read(length)
+
+
+def _keep_macs(work: CaptureWork, content: Content | None, packed: bytes) -> None:
+    if work.facts is not None and content is not None and Macs.unpack(packed).codes.strip(b"\0"):
+        work.facts.keep(content, packed)
 
 
 def _request(place: Path, work: CaptureWork, base: FileStat | None) -> dict[str, Any]:

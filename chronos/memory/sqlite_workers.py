@@ -18,16 +18,15 @@ from typing import BinaryIO, NamedTuple, NoReturn, TypeAlias
 
 from chronos.background import move_bytes, widen_pipe
 from chronos.memory.sqlite_frames import ID_BYTES, encode_json, read_exactly, read_json
+from chronos.memory.sqlite_macs import MAC_BYTES
 from chronos.memory.sqlite_view import MovedError
 
 BLOCK_PIECES = 64
 # Of a fixed length, so that one read takes it and nothing behind it: the number of the block, or what else it is; how
-# long the ids are; how long is what follows; the ids.
-_HEAD = struct.Struct(f"<qIQ{BLOCK_PIECES * ID_BYTES}s")
+# long ids, codes and what follows are; the ids; the codes.
+_HEAD = struct.Struct(f"<qIIQ{BLOCK_PIECES * ID_BYTES}s{BLOCK_PIECES * MAC_BYTES}s")
 _DONE, _FAILED = -1, -2
 _TURN = struct.Struct("<q")
-# Returns ids and frames (see Block) of the block that begins with a piece. Raises MovedError, OSError.
-Work: TypeAlias = Callable[[int], tuple[bytes, bytes]]
 
 
 class Piped(NamedTuple):
@@ -43,10 +42,18 @@ class Piped(NamedTuple):
 
 
 class Block(NamedTuple):
-    """Some consecutive pieces: the ids of all, back to back, and the frames to send where not all of them are held."""
+    """Some consecutive pieces: the ids of all, back to back, and the frames to send where not all of them are held.
+
+    With `codes` (see sqlite_macs) where they were computed.
+    """
 
     ids: bytes
     frames: bytes | Piped = b""
+    codes: bytes = b""
+
+
+# Returns the block that begins with a piece. Raises MovedError, OSError.
+Work: TypeAlias = Callable[[int], Block]
 
 
 class Workers:
@@ -140,13 +147,17 @@ class _Worker:
     def hear(self) -> tuple[int, Block] | None:
         """Wait for its next block and return that with its number, or None when there is no more. Raises as `take`."""
         try:
-            number, count, length, ids = _HEAD.unpack(read_exactly(self._blocks, _HEAD.size))
+            number, *lengths, ids, codes = _HEAD.unpack(read_exactly(self._blocks, _HEAD.size))
+            id_bytes, code_bytes, length = lengths
             if number == _FAILED:
                 told = read_json(read_exactly(self._blocks, length))
                 raise MovedError if told is None else OSError(*told)
         except EOFError:
             raise _early_end() from None
-        return None if number == _DONE else (number, Block(ids[:count], Piped(self._blocks, length) if length else b""))
+        if number == _DONE:
+            return None
+        frames = Piped(self._blocks, length) if length else b""
+        return number, Block(ids[:id_bytes], frames, codes[:code_bytes])
 
     def stop(self) -> None:
         """End the process, however much it has left."""
@@ -179,11 +190,12 @@ def _work(work: Work, starts: Sequence[int], turns: _Turns, writing: int) -> NoR
 def _write_blocks(work: Work, starts: Sequence[int], turns: _Turns, stream: BinaryIO) -> None:
     try:
         while (number := turns.take()) < len(starts):
-            ids, frames = work(starts[number])
-            stream.write(_HEAD.pack(number, len(ids), len(frames), ids))
+            ids, frames, codes = work(starts[number])
+            assert isinstance(frames, bytes)
+            stream.write(_HEAD.pack(number, len(ids), len(codes), len(frames), ids, codes))
             stream.write(frames)
             stream.flush()
-        stream.write(_HEAD.pack(_DONE, 0, 0, b""))
+        stream.write(_HEAD.pack(_DONE, 0, 0, 0, b"", b""))
     except MovedError:
         _write_failure(stream, None)
     except BrokenPipeError:
@@ -194,4 +206,4 @@ def _write_blocks(work: Work, starts: Sequence[int], turns: _Turns, stream: Bina
 
 def _write_failure(stream: BinaryIO, told: object) -> None:
     data = encode_json(told)
-    stream.write(_HEAD.pack(_FAILED, 0, len(data), b"") + data)
+    stream.write(_HEAD.pack(_FAILED, 0, 0, len(data), b"", b"") + data)

@@ -24,6 +24,7 @@ from chronos.memory.sqlite_frames import (
     END,
     ID_BYTES,
     KNOWN_IDS,
+    MACS,
     NEW,
     PIECE_BYTES,
     NewPiece,
@@ -116,7 +117,7 @@ def test_a_database_is_read_though_whoever_started_us_ignores_the_end_of_childre
 
 
 def test_what_a_worker_meets_is_raised_by_whoever_takes_its_block() -> None:
-    def meet(error: Exception) -> tuple[bytes, bytes]:
+    def meet(error: Exception) -> Block:
         raise error
 
     for error, expected in (
@@ -124,7 +125,7 @@ def test_what_a_worker_meets_is_raised_by_whoever_takes_its_block() -> None:
         (PermissionError(errno.EACCES, "no"), PermissionError),
         (ValueError("a mistake of ours"), RuntimeError),
     ):
-        workers = Workers(lambda start, error=error: (b"1" * ID_BYTES, b"") if not start else meet(error), [0, 1, 2], 1)  # type: ignore[misc]
+        workers = Workers(lambda start, error=error: Block(b"1" * ID_BYTES) if not start else meet(error), [0, 1, 2], 1)  # type: ignore[misc]
         try:
             assert workers.take(0) == Block(b"1" * ID_BYTES, b"")
             with pytest.raises(expected):
@@ -136,12 +137,12 @@ def test_what_a_worker_meets_is_raised_by_whoever_takes_its_block() -> None:
 def test_whoever_is_done_takes_the_next_block_and_all_come_in_order() -> None:
     reading, writing = os.pipe()
 
-    def work(start: int) -> tuple[bytes, bytes]:
+    def work(start: int) -> Block:
         if start == 3:  # in one process, until everything else has been done, in the other
             os.read(reading, 1)
         if start == 99:
             os.write(writing, b"x")
-        return start.to_bytes(ID_BYTES, "big"), bytes(start)
+        return Block(start.to_bytes(ID_BYTES, "big"), bytes(start))
 
     workers = Workers(work, range(100), 2)
     try:
@@ -161,10 +162,10 @@ def test_whoever_is_done_takes_the_next_block_and_all_come_in_order() -> None:
 
 @pytest.mark.parametrize("is_holding", [True, False])
 def test_one_that_is_killed_is_noticed_though_the_others_go_on(is_holding: bool) -> None:
-    def work(start: int) -> tuple[bytes, bytes]:
+    def work(start: int) -> Block:
         if start == 5:
             os.kill(os.getpid(), signal.SIGKILL)
-        return bytes(ID_BYTES), b""
+        return Block(bytes(ID_BYTES))
 
     def kill_on_the_way(turns: _Turns) -> int:
         (number,) = _TURN.unpack(os.read(turns._reading, _TURN.size))
@@ -192,7 +193,7 @@ def test_frames_of_a_worker_that_is_killed_in_their_midst_are_not_taken_for_whol
     if how == "by copying":
         monkeypatch.delattr("os.splice", raising=False)
     more_than_a_pipe_holds = bytes(BLOCK_PIECES * PIECE_BYTES)
-    workers = Workers(lambda _: (os.urandom(BLOCK_PIECES * ID_BYTES), more_than_a_pipe_holds), range(3), 1)
+    workers = Workers(lambda _: Block(os.urandom(BLOCK_PIECES * ID_BYTES), more_than_a_pipe_holds), range(3), 1)
     block = workers.take(0)
     os.kill(workers._workers[0]._process, signal.SIGKILL)
     assert isinstance(block.frames, Piped)
@@ -216,9 +217,9 @@ def test_where_splice_is_refused_bytes_are_copied(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_worker_that_nobody_waits_for_ends(tmp_path: Path) -> None:
-    def work(start: int) -> tuple[bytes, bytes]:
+    def work(start: int) -> Block:
         tmp_path.joinpath(str(start)).touch()
-        return os.urandom(BLOCK_PIECES * ID_BYTES), bytes(PIECE_BYTES)
+        return Block(os.urandom(BLOCK_PIECES * ID_BYTES), bytes(PIECE_BYTES))
 
     Workers(work, range(1000), 2).stop()
     assert not (tmp_path / "999").exists()
@@ -242,6 +243,7 @@ def test_what_was_sent_before_the_database_moved_is_sent_again(
     monkeypatch.setattr(Pages, "read_into", move)
     requests = BytesIO()
     send(requests.write, KNOWN_IDS, b"")
+    send(requests.write, MACS, b"")
     requests.seek(0)
     request = {
         "place": os.fsencode(place).hex(),
