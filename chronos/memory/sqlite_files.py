@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
-from chronos.files import JOURNAL_MAGIC
+from chronos.files import JOURNAL_MAGIC, is_log
 
 NAME = "sqlite"  # of the kind
 WAL, JOURNAL, INDEX = b"-wal", b"-journal", b"-shm"
@@ -123,6 +123,22 @@ def is_journal(path: bytes) -> bool:
             return journal.read(len(JOURNAL_MAGIC)) == JOURNAL_MAGIC
     except FileNotFoundError:
         return False
+
+
+def find_stranger(path: bytes) -> bytes | None:
+    """Return the path of a file that has the name of the database's `-wal` or journal, and is none.
+
+    SQLite overwrites or removes it; nothing of it is in the database. What begins with zeros is a journal that is done.
+    """
+    for part in (WAL, JOURNAL):
+        with suppress(OSError):
+            descriptor = open_reading(path + part)
+            try:
+                if os.pread(descriptor, len(JOURNAL_MAGIC), 0).strip(b"\0") and not is_log(descriptor):
+                    return path + part
+            finally:
+                os.close(descriptor)
+    return None
 
 
 def uri_of(path: bytes, parameters: str) -> str:

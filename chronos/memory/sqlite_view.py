@@ -22,6 +22,7 @@ from bisect import bisect_left
 from collections.abc import Callable
 from contextlib import ExitStack
 
+from chronos.files import display
 from chronos.memory.sqlite_files import (
     INDEX,
     JOURNAL,
@@ -31,6 +32,7 @@ from chronos.memory.sqlite_files import (
     Look,
     copy_new,
     find_look,
+    find_stranger,
     is_journal,
     look_at,
     open_reading,
@@ -113,6 +115,9 @@ def open_view(place: bytes, deadline: float) -> View:
         header = read_header(main)
         if header is None:
             raise UnreadableError("it is no SQLite database, or an encrypted one")
+        if (stranger := find_stranger(place)) is not None:
+            name = display(stranger.rpartition(b"/")[2])
+            raise UnreadableError(f"{name} is no file of SQLite, which would overwrite or remove it")
         has_wal = find_look(place + WAL) is not None
         if has_wal and not header.page_size:
             # Opening an empty database makes SQLite remove the -wal beside it.

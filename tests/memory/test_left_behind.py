@@ -280,3 +280,32 @@ def test_what_two_timelines_have_left_of_a_database_is_had_whole(repo: RepoBuild
     engine.resolve_conflict(conflict.conflict_id, Resolution(Choice.THEIRS))
     assert engine.merge_timeline("other").is_done
     assert beside(database) == wanted
+
+
+@pytest.mark.parametrize("ending", ["-wal", "-journal"])
+@pytest.mark.parametrize("is_committed", [True, False])
+def test_a_file_that_only_has_the_name_of_a_log_is_held_with_the_database_and_comes_back(
+    repo: RepoBuilder, ending: str, is_committed: bool
+) -> None:
+    place, beside = make_notes(repo.path("notes.db")), repo.path(f"notes.db{ending}")
+    beside.write_text("dear diary\n")
+    if is_committed:
+        repo.commit()
+    beside.write_text("dear diary, today\n")
+    engine = repo.engine()
+    wanted = place.read_bytes(), beside.read_bytes()
+    first = engine.create_checkpoint("first")
+    warnings = engine.show_checkpoint(first).manifest.warnings
+    assert any(f"notes.db{ending} is no file of SQLite" in warning for warning in warnings)
+    with open(place, "r+b") as database:
+        database.seek(5000)
+        database.write(b"damage")
+    beside.write_text("dear diary, tomorrow\n")
+    later = place.read_bytes(), beside.read_bytes()
+    engine.restore_checkpoint(first)
+    assert (place.read_bytes(), beside.read_bytes()) == wanted
+    engine.undo()
+    assert (place.read_bytes(), beside.read_bytes()) == later
+    engine.redo()
+    assert (place.read_bytes(), beside.read_bytes()) == wanted
+    assert engine.verify() == []
