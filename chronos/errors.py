@@ -256,6 +256,11 @@ class UnreadableStoreError(IntegrityError):
     code = "unreadable_store"
     default_hint = "it is captured and restored as plain files all the same"
 
+    @property
+    def reason(self) -> str:
+        """Why it cannot be read, without its place: that may be a copy of ours."""
+        return self.message.rpartition(" cannot be read: ")[2]
+
 
 class DamagedParcelError(IntegrityError):
     """A `.chrono` file that is cut short or altered, that is none, or whose content cannot be what an export wrote."""

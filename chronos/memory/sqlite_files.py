@@ -126,7 +126,7 @@ def is_journal(path: bytes) -> bool:
 
 
 def find_stranger(path: bytes) -> bytes | None:
-    """Return the path of a file that has the name of the database's `-wal` or journal, and is none.
+    """Return the ending of a file that has the name of the database's `-wal` or journal, and is none.
 
     SQLite overwrites or removes it; nothing of it is in the database. What begins with zeros is a journal that is done.
     """
@@ -135,7 +135,7 @@ def find_stranger(path: bytes) -> bytes | None:
             descriptor = open_reading(path + part)
             try:
                 if os.pread(descriptor, len(JOURNAL_MAGIC), 0).strip(b"\0") and not is_log(descriptor):
-                    return path + part
+                    return part
             finally:
                 os.close(descriptor)
     return None

@@ -22,7 +22,6 @@ from bisect import bisect_left
 from collections.abc import Callable
 from contextlib import ExitStack
 
-from chronos.files import display
 from chronos.memory.sqlite_files import (
     INDEX,
     JOURNAL,
@@ -115,9 +114,8 @@ def open_view(place: bytes, deadline: float) -> View:
         header = read_header(main)
         if header is None:
             raise UnreadableError("it is no SQLite database, or an encrypted one")
-        if (stranger := find_stranger(place)) is not None:
-            name = display(stranger.rpartition(b"/")[2])
-            raise UnreadableError(f"{name} is no file of SQLite, which would overwrite or remove it")
+        if (ending := find_stranger(place)) is not None:
+            raise UnreadableError(f"its {ending.decode()} is no file of SQLite, which would overwrite or remove it")
         has_wal = find_look(place + WAL) is not None
         if has_wal and not header.page_size:
             # Opening an empty database makes SQLite remove the -wal beside it.

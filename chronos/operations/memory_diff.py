@@ -91,7 +91,7 @@ def _compare(
         try:
             compared = get_kind(record.kind).compare(before, after, limit_s=_COMPARE_LIMIT_S)
         except UnreadableStoreError as cause:
-            return msgspec.structs.replace(found, notes=(cause.message,))
+            return msgspec.structs.replace(found, notes=(f"what is in it cannot be compared: {cause.reason}",))
     return msgspec.structs.replace(found, tables=tuple(compared))
 
 

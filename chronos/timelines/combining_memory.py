@@ -99,7 +99,7 @@ class StoreCombiner:
         try:
             get_kind(other.record.kind).summarise(write_store(self._workspace.store.pool, other, folder))
         except UnreadableStoreError as cause:
-            return cause.message.rpartition(" cannot be read: ")[2]
+            return cause.reason
         return ""
 
     def _in_the_way(self, name: str, place: str) -> StoreResult:
@@ -151,7 +151,7 @@ class StoreCombiner:
                 )
                 state = kind.capture(merged.place, capture)
         except UnreadableStoreError as cause:
-            return self._ask_whole(name, path, f"it cannot be merged: {cause.message}", mine, other)
+            return self._ask_whole(name, path, f"it cannot be merged: {cause.reason}", mine, other)
         place = StorePlace(name, kind.name, self._workspace.place_of(path), path, mine.record.is_found)
         after = keep_state(self._sink, place, state)
         return StoreResult(after, "merged by rows", tuple(merged.tables), notes=tuple(merged.notes))
