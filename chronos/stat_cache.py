@@ -6,6 +6,8 @@ trace, so a row counts only when the file was settled before the capture began.
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import msgspec
 
 from chronos import clock
@@ -49,6 +51,27 @@ class StatCache(msgspec.Struct):
         """Return the rows to add, and the paths of those to drop: nobody asked for them, so there is no such file."""
         used = self._asked_for | self.fresh.keys()
         return list(self.fresh.values()), [path for path in self.known if path not in used]
+
+
+class ContentFact(msgspec.Struct, frozen=True, array_like=True):
+    """What is remembered of a content and can be found out again: one row, loaded when asked for.
+
+    As any row of the stat cache it goes when the pool no longer holds the content.
+    """
+
+    content: Content
+    value: bytes
+
+    @classmethod
+    def of(cls, rows: dict[TreePath, StatRow]) -> ContentFact | None:
+        """Return the fact that is in the rows, if it can be read."""
+        with suppress(KeyError, msgspec.MsgspecError):
+            return msgspec.msgpack.decode(rows[b""].content, type=cls)
+        return None
+
+    def row(self) -> StatRow:
+        """Return the row to keep it in."""
+        return StatRow(b"", self.content.size, 0, 0, 0, 0, msgspec.msgpack.encode(self), self.content.key)
 
 
 def is_settled(stat: FileStat, moment_ns: int) -> bool:

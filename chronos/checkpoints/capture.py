@@ -17,7 +17,7 @@ from chronos.catalog import StatRow
 from chronos.checkpoints.asking import AskedStatus
 from chronos.checkpoints.component import CaptureContext, CapturedComponent, ComponentCapture
 from chronos.checkpoints.manifest import UNCAPTURED, ComponentKind, Entry, Grade, Reason, ReceiptRow
-from chronos.checkpoints.memory import CapturedStore, MemoryCapture
+from chronos.checkpoints.memory import CapturedStore, MemoryCapture, fact_key
 from chronos.checkpoints.policy import CapturePolicy
 from chronos.checkpoints.reading import Budget
 from chronos.checkpoints.states import State
@@ -71,6 +71,8 @@ class Capture(msgspec.Struct):
         for store in self.stores.values():
             if any(store.stats):
                 yield store.key, *store.stats
+            if store.fact is not None:
+                yield fact_key(store.key), [store.fact.row()], []
         if self.loose is not None:
             yield self.loose.key, *self.loose.changes()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,6 @@ from chronos.checkpoints.manifest import Grade, MemoryRecord, Reason, ReceiptRow
 from chronos.checkpoints.policy import CapturePolicy
 from chronos.checkpoints.states import MemoryState, State
 from chronos.checkpoints.store import Store
-from chronos.errors import LockedError, StorageError
 from chronos.files import TreePath, display, to_text, unescape
 from chronos.memory import (
     COMPANION_ENDINGS,
@@ -33,8 +33,8 @@ from chronos.memory import (
     get_kind,
     overlap,
 )
-from chronos.pool import LIST_PROFILE, Content, ContentSink, digest
-from chronos.stat_cache import StatCache
+from chronos.pool import LIST_PROFILE, ContentSink, digest
+from chronos.stat_cache import ContentFact, StatCache
 
 if TYPE_CHECKING:
     from chronos.checkpoints.memory_loose import LooseFiles
@@ -44,7 +44,7 @@ _REASONS = {reason.value: reason for reason in Reason}
 
 
 class CapturedStore(msgspec.Struct):
-    """One memory store as it was read: the rows for the stat cache go under `key`.
+    """One memory store as it was read: the rows for the stat cache go under `key`, and a new `fact` beside them.
 
     `waited_s` says for how long its users had to be waited for, however often it was read.
     """
@@ -56,6 +56,7 @@ class CapturedStore(msgspec.Struct):
     key: str = ""
     stats: tuple[list[StatRow], list[bytes]] = ([], [])
     waited_s: float = 0.0
+    fact: ContentFact | None = None
 
 
 class MemoryCapture:
@@ -181,13 +182,15 @@ class MemoryCapture:
         waited_s = self._waited_s.get(place.name, 0.0)
         may_take = refusals(self._policy, place.path)
         timeout_s = max(0.0, self._store.config.lock_timeout_s - waited_s)
-        facts = StoreFacts(self._store, place.place)
-        work = CaptureWork(self._sink, stats, self._store.piece_ids, may_take, timeout_s, facts)
+        find = partial(find_fact, self._store, key)
+        work = CaptureWork(self._sink, stats, self._store.piece_ids, may_take, timeout_s, find)
         found = kind.capture(place.place, work)
         self._waited_s[place.name] = waited_s = waited_s + found.waited_s
         if not found.is_unheld:
             state = keep_state(self._sink, place, found)
-            self.stores[place.name] = CapturedStore(place, kind, found.looks, state, key, stats.changes(), waited_s)
+            self.stores[place.name] = CapturedStore(
+                place, kind, found.looks, state, key, stats.changes(), waited_s, found.fact
+            )  # fmt: skip
             if self.loose is not None and not (found.left_out or found.notes or found.is_torn):
                 self.loose.remember(found.looks, stats, state)
         self._note(place, found)
@@ -271,23 +274,14 @@ def stats_key(place: Path) -> str:
     return f"memory:{digest(os.fsencode(place)).hex()[:16]}"
 
 
-class StoreFacts:
-    """See ContentFacts: a row of the stat cache by itself, loaded when asked for, which goes when the content does."""
+def find_fact(store: Store, key: str) -> ContentFact | None:
+    """Return what the last capture of the store with this key left to remember, if the pool holds that content."""
+    return ContentFact.of(store.catalog.stats(fact_key(key)))
 
-    def __init__(self, store: Store, place: Path) -> None:
-        self._store = store
-        self._key = f"facts:{stats_key(place)}"
 
-    def find(self, content: Content) -> bytes | None:
-        """See ContentFacts."""
-        row = self._store.catalog.stats(self._key).get(b"")
-        return row.content if row is not None and row.chunk == content.key else None
-
-    def keep(self, content: Content, value: bytes) -> None:
-        """See ContentFacts."""
-        with suppress(LockedError, StorageError):
-            row = StatRow(b"", len(value), 0, 0, 0, 0, value, content.key)
-            self._store.catalog.update_stats(self._key, [row], [])
+def fact_key(key: str) -> str:
+    """Return the key of the row that holds a store's fact, beside its rows in the stat cache."""
+    return f"fact:{key}"
 
 
 def refusals(policy: CapturePolicy, path: str) -> Callable[[bytes, int], str | None]:

@@ -11,12 +11,13 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
 from chronos.checkpoints.changes import StoreChange, StoreSide, held_identity
 from chronos.checkpoints.manifest import check_memory_files, decode_rows
-from chronos.checkpoints.memory import StoreFacts, refusals, stats_key
+from chronos.checkpoints.memory import find_fact, refusals, stats_key
 from chronos.checkpoints.packs import cache_only
 from chronos.checkpoints.policy import CapturePolicy
 from chronos.checkpoints.store import Store
@@ -272,10 +273,10 @@ class StoreApplier:
         return found
 
     def _capture(self, kind: str, place: Path, path: str) -> StoreState:
-        stats = StatCache(self._store.catalog.stats(stats_key(place)))
+        key = stats_key(place)
+        stats, find = StatCache(self._store.catalog.stats(key)), partial(find_fact, self._store, key)
         timeout_s, may_take = self._wait(path), refusals(self._policy, path)
-        facts = StoreFacts(self._store, place)
-        work = CaptureWork(HashingSink(), stats, self._store.piece_ids, may_take, timeout_s, facts)
+        work = CaptureWork(HashingSink(), stats, self._store.piece_ids, may_take, timeout_s, find)
         state = get_kind(kind).capture(place, work)
         self._wait(path, state.waited_s)
         return state

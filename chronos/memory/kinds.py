@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 import msgspec
 
 from chronos.pool import Content, ContentSink
-from chronos.stat_cache import StatCache
+from chronos.stat_cache import ContentFact, StatCache
 
 if TYPE_CHECKING:
     from chronos.memory.steps import Steps
@@ -54,7 +54,7 @@ class StoreState(msgspec.Struct):
     `identity` is equal for states that a restore could not tell apart: two images of a database may differ in counters.
     `looks` is what `MemoryKind.look` said before the reading began. `facts` (a journal mode, a version for each table)
     and `notes`, which are sentences, are for people. `is_torn` says that the place would not hold still, and `waited_s`
-    for how long others had to be waited for.
+    for how long others had to be waited for. `fact` is for the next capture to find, once the content is kept.
     """
 
     kind: str
@@ -66,6 +66,7 @@ class StoreState(msgspec.Struct):
     left_out: list[LeftOut] = msgspec.field(default_factory=list)
     is_torn: bool = False
     waited_s: float = 0.0
+    fact: ContentFact | None = None
 
     @property
     def size(self) -> int:
@@ -78,20 +79,12 @@ class StoreState(msgspec.Struct):
         return bool(self.left_out) and not self.files
 
 
-def _take_all(_path: bytes, _size: int) -> str | None:
+def _know_nothing() -> ContentFact | None:
     return None
 
 
-class ContentFacts(Protocol):
-    """What is remembered of the content that a store had last, and can be found out again."""
-
-    def find(self, content: Content) -> bytes | None:
-        """Return what is remembered of this content."""
-        ...
-
-    def keep(self, content: Content, value: bytes) -> None:
-        """Remember this instead of what was."""
-        ...
+def _take_all(_path: bytes, _size: int) -> str | None:
+    return None
 
 
 class CaptureWork(msgspec.Struct):
@@ -99,7 +92,7 @@ class CaptureWork(msgspec.Struct):
 
     `may_take(path, size)` returns why a file of the store must stay out, or None. `chunk_ids` lists the pieces of a
     content that the pool has, without the list itself. A reader in another process waits at most `timeout_s` for a
-    writer to let go.
+    writer to let go. `find_fact` returns what a capture before left to remember.
     """
 
     sink: ContentSink
@@ -107,7 +100,7 @@ class CaptureWork(msgspec.Struct):
     chunk_ids: Callable[[Content], Sequence[bytes]]
     may_take: Callable[[bytes, int], str | None]
     timeout_s: float
-    facts: ContentFacts | None = None
+    find_fact: Callable[[], ContentFact | None] = _know_nothing
 
 
 class Present(msgspec.Struct):

@@ -61,7 +61,7 @@ def capture(place: Path, work: CaptureWork) -> StoreState:
         try:
             state = read(place, work, lambda: _find_known(work, stats))
         except MissingChunkError:  # the pool lost what it is thought to hold
-            state = read(place, work, lambda: Known(macs=_find_macs(work, None, stats)))
+            state = read(place, work, Known)
         remember(state, stats, work.stats)
     state.looks = looks
     return state
@@ -104,29 +104,23 @@ def _find_known(work: CaptureWork, stats: Stats) -> Known:
     Then the pieces without a page in the `-wal` have not changed either, as long as that is the `-wal` which was there
     then, or there was none: SQLite starts a `-wal` anew only when all of the old one is in the main file.
     """
-    last = work.stats.find_last(b"")
-    macs = _find_macs(work, last, stats)
-    if last is None:
-        return Known(macs=macs)
-    try:
-        ids = b"".join(work.chunk_ids(last))
-    except (IntegrityError, StorageError):
-        return Known(macs=macs)
-    main, wal, journal = stats
+    from chronos.memory.sqlite_macs import LEAST_BYTES, Macs
+
+    last, (main, wal, journal) = work.stats.find_last(b""), stats
     row, content = work.stats.known.get(WAL), work.stats.find_last(WAL)
     is_same_wal = row is not None and row.inode in (0, wal.inode) and wal.size >= row.size and content == last
     is_same = work.stats.find(b"", main) == last and work.stats.find(JOURNAL, journal) == last and is_same_wal
-    return Known(ids, main if is_same else None, macs)
-
-
-def _find_macs(work: CaptureWork, last: Content | None, stats: Stats) -> Macs | None:
-    """Return what the pieces of the last content are recognised by, without codes if there is none, where it pays."""
-    from chronos.memory.sqlite_macs import LEAST_BYTES, Macs
-
-    if work.facts is None or stats[0].size < LEAST_BYTES:
-        return None
-    packed = work.facts.find(last) if last is not None else None
-    return Macs.unpack(packed) if packed is not None else Macs.new()
+    fact = work.find_fact() if main.size >= LEAST_BYTES else None
+    if fact is not None and not is_same:
+        last = fact.content  # newer than what the stat cache knows, where the files had not settled when it was read
+    try:
+        ids = b"".join(work.chunk_ids(last)) if last is not None else b""
+    except (IntegrityError, StorageError):
+        ids = b""
+    macs = Macs.unpack(fact.value) if ids and fact is not None and fact.content == last else None
+    if macs is None and main.size >= LEAST_BYTES and work.sink.wants_bytes:
+        macs = Macs.new()
+    return Known(ids, main if ids and is_same else None, macs)
 
 
 def _find_stat(path: bytes) -> FileStat:

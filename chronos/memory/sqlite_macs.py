@@ -38,9 +38,9 @@ class Macs(NamedTuple):
         return cls(os.urandom(_KEY_BYTES))
 
     @classmethod
-    def unpack(cls, data: bytes) -> Macs:
-        """Return what was packed."""
-        return cls(data[:_KEY_BYTES], data[_KEY_BYTES:])
+    def unpack(cls, data: bytes) -> Macs | None:
+        """Return what was packed, or None when this cannot be it."""
+        return cls(data[:_KEY_BYTES], data[_KEY_BYTES:]) if len(data) >= _KEY_BYTES else None
 
     def pack(self) -> bytes:
         """Return key and codes, back to back."""
@@ -51,10 +51,16 @@ class Macs(NamedTuple):
         return self.codes[first * MAC_BYTES : behind * MAC_BYTES].ljust((behind - first) * MAC_BYTES, b"\0")
 
     def make_namer(self) -> Name:
-        """Return what names pieces: those that have their code still by the known id, the others by their bytes."""
-        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+        """Return what names pieces: those that have their code still by the known id, the others by their bytes.
 
-        encrypt = AESGCM(self.key).encrypt
+        Where the library cannot be had, all of them by their bytes, and without codes.
+        """
+        try:
+            from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+            encrypt = AESGCM(self.key).encrypt
+        except Exception:  # noqa: BLE001 - it is not installed whole, or this computer's rules forbid the cipher
+            return name_plainly
 
         def name(pieces: Sequence[memoryview], known_ids: bytes, known_codes: bytes) -> tuple[bytes, bytes]:
             codes = [encrypt(_NONCE, b"", piece) for piece in pieces]

@@ -28,6 +28,7 @@ from chronos.process import Conversation
 # Isolated (-I) and without site (-S): 8 ms instead of 23. The standard library stays in front of other packages.
 _START = "import sys; sys.path += sys.argv[1:]; from chronos.memory.sqlite_child import main; main()"
 _PROGRAM = "chronos.memory.sqlite_child"
+_HELPFUL = ("cryptography", "_cffi_backend")  # without them a large database is read more slowly
 _has_started = False
 
 
@@ -140,9 +141,11 @@ def _import_folders() -> list[str]:
     from importlib.util import find_spec
 
     found = []
-    for package in ("chronos", "blake3", "zstandard", "cryptography"):
+    for package in ("chronos", "blake3", "zstandard", *_HELPFUL):
         spec = find_spec(package)
-        if spec is None or spec.origin is None:
+        if spec is not None and spec.origin is not None:
+            folder = Path(spec.origin).resolve().parent
+            found.append(str(folder.parent if spec.submodule_search_locations else folder))
+        elif package not in _HELPFUL:
             raise OutsideError(f"the package {package} is not installed in {sys.executable}")
-        found.append(str(Path(spec.origin).resolve().parent.parent))
     return list(dict.fromkeys(found))

@@ -13,6 +13,7 @@ from chronos.memory.sqlite_frames import BEGIN, END, HELD, ID_BYTES, KNOWN_IDS, 
 from chronos.memory.sqlite_macs import Macs
 from chronos.memory.sqlite_reader import Child, hexed, start_child
 from chronos.pool import Content, StoredChunk
+from chronos.stat_cache import ContentFact
 
 if TYPE_CHECKING:
     from chronos.memory.sqlite_capture import Known
@@ -46,9 +47,10 @@ def read(place: Path, work: CaptureWork, find_known: Callable[[], Known]) -> Sto
                 end = moved.args[0]
             told = _read_macs(child) if macs else b""
             if end["is_held"] or end["is_last"]:
-                if end["is_held"] and told:
-                    _keep_macs(work, files[0].content, told)
-                return _state(begun, end, files)
+                state = _state(begun, end, files)
+                if told and not state.is_torn:
+                    state.fact = _fact_of(files[0].content, told)
+                return state
 
 
 def _read_macs(child: Child) -> bytes:
@@ -57,9 +59,10 @@ def _read_macs(child: Child) -> bytes:
     return child.read(length)
 
 
-def _keep_macs(work: CaptureWork, content: Content | None, packed: bytes) -> None:
-    if work.facts is not None and content is not None and Macs.unpack(packed).codes.strip(b"\0"):
-        work.facts.keep(content, packed)
+def _fact_of(content: Content | None, packed: bytes) -> ContentFact | None:
+    macs = Macs.unpack(packed)
+    is_known = macs is not None and macs.codes.strip(b"\0")
+    return ContentFact(content, packed) if content is not None and is_known else None
 
 
 def _request(place: Path, work: CaptureWork, base: FileStat | None) -> dict[str, Any]:

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sqlite3
+import sys
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
+import msgspec
 import pytest
 from blake3 import blake3
 
-from chronos.checkpoints.memory import stats_key
-from chronos.memory import sqlite_macs
+from chronos.checkpoints.memory import fact_key, stats_key
+from chronos.memory import sqlite_macs, sqlite_reader
+from chronos.memory.sqlite_files import wait_until_settled
 from chronos.memory.sqlite_frames import ID_BYTES, PIECE_BYTES
 from chronos.memory.sqlite_macs import MAC_BYTES, Macs
 from chronos.memory.sqlite_pieces import Cutter
 from chronos.memory.sqlite_view import open_view
+from chronos.stat_cache import ContentFact
 from tests.support import RepoBuilder
 
 DB = "data/memory/agent.db"
@@ -96,36 +103,70 @@ def test_each_database_has_a_key_of_its_own() -> None:
     assert len(keys) == 100 and {len(key) for key in keys} == {16}
 
 
+def test_without_the_library_all_is_named_by_its_bytes(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ids, macs = ids_of(place), cut(place, ids_of(place), Macs.new())
+    monkeypatch.setattr("os.fork", refuse)
+    expected = sent(place, ids, None)
+    monkeypatch.setitem(sys.modules, "cryptography.hazmat.primitives.ciphers.aead", None)
+    assert sent(place, ids, macs) == expected
+    assert cut(place, ids, macs).codes.strip(b"\0") == b""
+    monkeypatch.setattr("importlib.util.find_spec", partial(find_other_than, "cryptography", importlib.util.find_spec))
+    assert sqlite_reader._import_folders()
+
+
 @pytest.mark.parametrize("mode", ["delete", "wal"])
 def test_a_large_database_is_checkpointed_piece_by_piece_and_comes_back(repo: RepoBuilder, mode: str) -> None:
-    repo.write(".gitignore", "data/\n")
-    repo.commit()
-    place = repo.path(DB)
-    place.parent.mkdir(parents=True)
-    with closing(sqlite3.connect(place, isolation_level=None)) as database:
-        database.execute("PRAGMA page_size = 65536")
-        database.execute(f"PRAGMA journal_mode = {mode}")
-        database.execute("CREATE TABLE rows (id INTEGER PRIMARY KEY, filler BLOB)")
-        database.execute(
-            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300) "
-            "INSERT INTO rows SELECT i, zeroblob(1 << 20) FROM n"
-        )
-    engine, wanted = repo.engine(), {}
-    for step in range(4):  # the first has no codes to go by; in the third, pages of a -wal lie over the file
-        with closing(sqlite3.connect(place, isolation_level=None)) as database:
-            database.execute("UPDATE rows SET filler = randomblob(100) WHERE id = ?", (step * 50 + 1,))
-            if step == 2 and mode == "wal":
-                keep = sqlite3.connect(place)
-                keep.execute("SELECT count(*) FROM rows").fetchone()
-        wanted[engine.create_checkpoint(f"step {step}")] = dump_of(place)
-        found = codes_of(repo, place)
-        assert len(found) == -(-image_bytes(place) // PIECE_BYTES) * MAC_BYTES
-        if step == 2 and mode == "wal":
+    place = make_large(repo, mode)
+    engine, wanted, keys = repo.engine(), {}, set()
+    for step in range(5):  # the first has no codes to go by; in the third, pages of a -wal lie over the file
+        keep = write(place, step * 50 + 1)
+        if step != 2 or mode == "delete":
             keep.close()
+        if step == 3:
+            wait_until_settled(os.fsencode(place), time.monotonic() + 5)  # the others are read before
+            engine.status()
+        wanted[engine.create_checkpoint(f"step {step}")] = dump_of(place)
+        keep.close()
+        key, codes = fact_of(repo, place)
+        keys.add(key)
+        assert len(codes) == -(-place.stat().st_size // PIECE_BYTES) * MAC_BYTES
+    assert len(keys) == 1  # codes that are not found are begun anew, with another key
     for checkpoint, rows in wanted.items():
         engine.restore_checkpoint(checkpoint)
         assert dump_of(place) == rows
     assert [found for found in engine.verify(deep=True) if found.severity] == []
+
+
+def test_a_damaged_row_costs_nothing_but_time(repo: RepoBuilder) -> None:
+    place = make_large(repo, "delete")
+    engine = repo.engine()
+    engine.create_checkpoint("first")
+    key, _ = fact_of(repo, place)
+    for step, length in enumerate((0, 1, 15, 16, 17, None)):
+        with closing(sqlite3.connect(catalog_of(repo), isolation_level=None)) as catalog:
+            ((packed,),) = read_row(catalog, place)
+            fact = msgspec.msgpack.decode(packed, type=ContentFact)
+            cut_short = b"nonsense" if length is None else msgspec.msgpack.encode((fact.content, fact.value[:length]))
+            catalog.execute("UPDATE stats SET content = ? WHERE content = ?", (cut_short, packed))
+        write(place, step + 1).close()
+        wanted, checkpoint = dump_of(place), engine.create_checkpoint(f"step {step}")
+        write(place, step + 1).close()
+        engine.restore_checkpoint(checkpoint)
+        assert dump_of(place) == wanted
+        assert len(fact_of(repo, place)[1]) == -(-place.stat().st_size // PIECE_BYTES) * MAC_BYTES
+    assert fact_of(repo, place)[0] != key
+
+
+def test_the_codes_go_when_their_content_does(repo: RepoBuilder) -> None:
+    place = make_large(repo, "delete")
+    engine = repo.engine()
+    checkpoint = engine.create_checkpoint("first")
+    place.unlink()
+    engine.delete_checkpoint(checkpoint)
+    assert fact_of(repo, place)
+    engine.gc(deleted=True)
+    with closing(sqlite3.connect(catalog_of(repo))) as catalog:
+        assert read_row(catalog, place) == []
 
 
 def ids_of(place: Path) -> bytes:
@@ -173,19 +214,50 @@ def dump_of(place: Path) -> list[tuple[object, ...]]:
         return database.execute("SELECT id, filler FROM rows WHERE length(filler) < 1000").fetchall()
 
 
-def codes_of(repo: RepoBuilder, place: Path) -> bytes:
-    """Return the codes that are remembered of a database."""
-    with closing(sqlite3.connect(repo.path("data/timelines/.store/catalog.sqlite"))) as catalog:
-        ((packed,),) = catalog.execute("SELECT content FROM stats WHERE component = ?", (f"facts:{stats_key(place)}",))
-    return Macs.unpack(packed).codes
-
-
-def image_bytes(place: Path) -> int:
-    """Return the size of a database, with what is in its -wal."""
-    with closing(sqlite3.connect(place)) as database:
-        return int(
-            database.execute("SELECT page_size * page_count FROM pragma_page_size, pragma_page_count").fetchone()[0]
+def make_large(repo: RepoBuilder, mode: str) -> Path:
+    """Make a database of 300 MB in a repository."""
+    repo.write(".gitignore", "data/\n")
+    repo.commit()
+    place = repo.path(DB)
+    place.parent.mkdir(parents=True)
+    with closing(sqlite3.connect(place, isolation_level=None)) as database:
+        database.execute("PRAGMA page_size = 65536")
+        database.execute(f"PRAGMA journal_mode = {mode}")
+        database.execute("CREATE TABLE rows (id INTEGER PRIMARY KEY, filler BLOB)")
+        database.execute(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300) "
+            "INSERT INTO rows SELECT i, zeroblob(1 << 20) FROM n"
         )
+    return place
+
+
+def write(place: Path, row: int) -> sqlite3.Connection:
+    """Change a row; return what keeps its page in the -wal as long as it is open."""
+    keep = sqlite3.connect(place, isolation_level=None)
+    keep.execute("UPDATE rows SET filler = randomblob(100) WHERE id = ?", (row,))
+    return keep
+
+
+def fact_of(repo: RepoBuilder, place: Path) -> tuple[bytes, bytes]:
+    """Return the key and the codes that are remembered of a database."""
+    with closing(sqlite3.connect(catalog_of(repo))) as catalog:
+        ((packed,),) = read_row(catalog, place)
+    macs = Macs.unpack(msgspec.msgpack.decode(packed, type=ContentFact).value)
+    assert macs is not None
+    return macs.key, macs.codes
+
+
+def read_row(catalog: sqlite3.Connection, place: Path) -> list[tuple[bytes]]:
+    key = fact_key(stats_key(place))
+    return catalog.execute("SELECT content FROM stats WHERE component = ?", (key,)).fetchall()
+
+
+def catalog_of(repo: RepoBuilder) -> Path:
+    return repo.path("data/timelines/.store/catalog.sqlite")
+
+
+def find_other_than(hidden: str, find: Callable[[str], object], name: str) -> object:
+    return None if name == hidden else find(name)
 
 
 def refuse() -> int:
