@@ -1,7 +1,6 @@
 """The one tree of errors: what went wrong, what to type next, and which exit code it means.
 
-Every error that a caller can meet is a class here, so that `docs/errors.md` is generated from this file.
-The six families carry the exit code; a leaf carries the stable `code` that JSON output shows.
+All that a caller can meet are classes here: a family carries the exit code, a leaf the `code` that JSON output shows.
 """
 
 from __future__ import annotations

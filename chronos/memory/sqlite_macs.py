@@ -57,10 +57,9 @@ class Macs(NamedTuple):
         """
         try:
             from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
-            encrypt = AESGCM(self.key).encrypt
-        except Exception:  # noqa: BLE001 - it is not installed whole, or this computer's rules forbid the cipher
+        except ImportError:  # not installed, or not where the child looks
             return name_plainly
+        encrypt = AESGCM(self.key).encrypt
 
         def name(pieces: Sequence[memoryview], known_ids: bytes, known_codes: bytes) -> tuple[bytes, bytes]:
             codes = [encrypt(_NONCE, b"", piece) for piece in pieces]
