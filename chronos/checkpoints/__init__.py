@@ -34,7 +34,12 @@ if TYPE_CHECKING:
         decode_journal,
         encode_journal,
     )
-    from chronos.checkpoints.code_databases import KnownDatabases, find_live_databases, with_code_databases
+    from chronos.checkpoints.code_databases import (
+        KnownDatabases,
+        find_live_databases,
+        with_code_databases,
+        with_stores_of_files,
+    )
     from chronos.checkpoints.contents import ContentWalk, HeldContent
     from chronos.checkpoints.create import (
         LONGEST_DESCRIPTION,
@@ -231,6 +236,7 @@ __all__ = [
     "tree_of",
     "tree_text",
     "with_code_databases",
+    "with_stores_of_files",
     "write_format",
     "write_imports_record",
     "write_record",
@@ -249,7 +255,7 @@ _HOMES = {
     "Side": "changes", "SideKind": "changes", "StagedState": "changes", "StoreChange": "changes",
     "StoreSide": "changes", "SubmoduleLink": "changes", "decode_journal": "changes", "encode_journal": "changes",
     "KnownDatabases": "code_databases", "find_live_databases": "code_databases",
-    "with_code_databases": "code_databases",
+    "with_code_databases": "code_databases", "with_stores_of_files": "code_databases",
     "ContentWalk": "contents", "HeldContent": "contents",
     "Created": "create", "PendingCheckpoint": "create", "capture_in_memory": "create", "check_description": "create",
     "check_name": "create", "LONGEST_DESCRIPTION": "create",

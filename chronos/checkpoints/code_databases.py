@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from chronos.checkpoints.changes import Side, SideKind
+from chronos.checkpoints.changes import ChangeSet, Side, SideKind, StoreChange, StoreSide
 from chronos.checkpoints.memory import keep_state
 from chronos.checkpoints.sides import BlobSource, Sides
 from chronos.checkpoints.states import MemoryState, State
@@ -22,7 +22,7 @@ from chronos.errors import GitFailedError, IntegrityError
 from chronos.files import SMALLEST_PAGE_BYTES, PathKind, SafeRoot, TreePath, to_text, unescape, write_all
 from chronos.git import Repository
 from chronos.memory import FOUND_FOLDER, LOG_ENDINGS, CaptureWork, StorePlace, free_name, get_kind, overlap
-from chronos.pool import ContentSink, PoolReader, digest
+from chronos.pool import ContentSink, HashingSink, PoolReader, digest
 from chronos.stat_cache import StatCache
 
 _KIND = "sqlite"
@@ -61,6 +61,32 @@ def with_code_databases(
             for stores in found:
                 stores.pop(path, None)
     return [_with_stores(state, stores) for state, stores in zip(states, found, strict=True)]
+
+
+def with_stores_of_files(
+    changes: ChangeSet, present: State, repositories: dict[TreePath, Repository], pool: PoolReader,
+    make_scratch: Callable[[], Path],
+) -> ChangeSet:  # fmt: skip
+    """Return the changes with files that are to go as the memory store that they are at present.
+
+    A committed database that came back with its journal, as files of the code, is a store where git has forgotten it.
+    One that no longer holds what was in those files stays out of it. Raises StorageError.
+    """
+    by_path = {change.path: change for change in changes.changes}
+    stores, paths = [], set[TreePath]()
+    for part in present.memory.values():
+        path = unescape(part.record.path)
+        going = {end: by_path[path + end] for end in _ENDINGS if path + end in by_path}
+        if b"" not in going or any(change.after.kind is not SideKind.ABSENT for change in going.values()):
+            continue
+        files = {end: change.before for end, change in going.items() if change.before.kind is SideKind.FILE}
+        with BlobSource(repositories) as blobs:
+            was = _read(path, part.record.name, files, blobs, pool, make_scratch(), HashingSink())
+        if was is not None and was.part.record.identity == part.record.identity:
+            stores.append(StoreChange(part.record.name, part.record.path, StoreSide.of(part.record), None))
+            paths.update(path + end for end in going)
+    others = tuple(change for change in changes.changes if change.path not in paths)
+    return msgspec.structs.replace(changes, changes=others, stores=(*changes.stores, *stores))
 
 
 class _Database(msgspec.Struct):

@@ -29,6 +29,7 @@ from chronos.checkpoints import (
     capture_in_memory,
     drop_blocked,
     linked_repository,
+    with_stores_of_files,
 )
 from chronos.errors import IntegrityError, StateError
 from chronos.files import SafeRoot, TreePath, display
@@ -132,18 +133,23 @@ def _policy_of_step(workspace: Workspace, operation: Operation) -> CapturePolicy
 def _prepare_step(
     workspace: Workspace, operation: Operation, options: Options, capture: Capture, _sink: ContentSink
 ) -> Prepared:
-    wanted = read_changes(workspace.store, operation).inverted()
+    logged, store = read_changes(workspace.store, operation).inverted(), workspace.store
 
     def make(present: Capture) -> Plan:
+        wanted = logged
+        if any(present.state.is_memory(change.path) for change in logged.changes):
+            repositories = _repositories(logged, present)
+            with store.temporary_folders() as make_scratch:
+                wanted = with_stores_of_files(logged, present.state, repositories, store.pool, make_scratch)
         plan = _plan_back(workspace.root, wanted, present, options)
-        stores = StorePlanner(present, workspace.places(), options, plan, workspace.store.pool).back(
+        stores = StorePlanner(present, workspace.places(), options, plan, store.pool).back(
             wanted.stores, overwrite=options.overwrite
         )
         plan.change_set = msgspec.structs.replace(plan.change_set, stores=stores)
         plan.operation = operation.operation
         return plan
 
-    return Prepared(make(capture), capture, _repositories(wanted, capture), make)
+    return Prepared(make(capture), capture, _repositories(logged, capture), make)
 
 
 def _repositories(wanted: ChangeSet, present: Capture) -> dict[TreePath, Repository]:

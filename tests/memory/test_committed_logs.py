@@ -79,11 +79,26 @@ def test_a_committed_database_beside_its_wal_goes_and_comes_with_undo(repo: Repo
     assert peek_notes(place)[20:] == ["in the wal"]
 
 
-def test_what_was_code_and_is_a_memory_store_when_it_is_undone_is_named(repo: RepoBuilder) -> None:
-    commit_with_wal(repo)
+@pytest.mark.parametrize("is_written_to", [False, True])
+def test_a_database_that_came_back_as_code_and_is_a_memory_store_now_goes_with_undo(
+    repo: RepoBuilder, is_written_to: bool
+) -> None:
+    place = commit_with_wal(repo)
     engine = repo.engine()
     checkpoint = engine.create_checkpoint("whole")
     repo.git("rm", "--quiet", DB, f"{DB}-wal")
     repo.commit("gone")
     engine.restore_checkpoint(checkpoint)
-    assert {row.path for row in engine.undo().kept} == {DB.encode(), f"{DB}-wal".encode()}
+    assert peek_notes(place)[20:] == ["in the wal"]
+    if is_written_to:
+        add_notes(place, "since then")
+        assert {row.path for row in engine.undo().kept} == {DB.encode()}
+        assert peek_notes(place)[20:] == ["in the wal", "since then"]
+        return
+    assert engine.undo().kept == ()
+    assert list(repo.root.glob(f"{DB}*")) == []
+    assert engine.redo().kept == ()
+    assert peek_notes(place)[20:] == ["in the wal"]
+    assert engine.undo().kept == ()
+    assert list(repo.root.glob(f"{DB}*")) == []
+    assert engine.verify() == []
