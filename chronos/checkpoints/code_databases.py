@@ -70,20 +70,21 @@ def with_stores_of_files(
     """Return the changes with files that are to go as the memory store that they are at present.
 
     A committed database that came back with its journal, as files of the code, is a store where git has forgotten it.
-    One that no longer holds what was in those files stays out of it. Raises StorageError.
+    Of the store that those files were the images are not kept. Raises StorageError.
     """
     by_path = {change.path: change for change in changes.changes}
     stores, paths = [], set[TreePath]()
     for part in present.memory.values():
         path = unescape(part.record.path)
         going = {end: by_path[path + end] for end in _ENDINGS if path + end in by_path}
-        if b"" not in going or any(change.after.kind is not SideKind.ABSENT for change in going.values()):
-            continue
         files = {end: change.before for end, change in going.items() if change.before.kind is SideKind.FILE}
+        goes = all(change.after.kind is SideKind.ABSENT for change in going.values())
+        if b"" not in files or len(files) < len(going) or not goes:
+            continue
         with BlobSource(repositories) as blobs:
             was = _read(path, part.record.name, files, blobs, pool, make_scratch(), HashingSink())
-        if was is not None and was.part.record.identity == part.record.identity:
-            stores.append(StoreChange(part.record.name, part.record.path, StoreSide.of(part.record), None))
+        if was is not None:
+            stores.append(StoreChange(part.record.name, part.record.path, StoreSide.of(was.part.record), None))
             paths.update(path + end for end in going)
     others = tuple(change for change in changes.changes if change.path not in paths)
     return msgspec.structs.replace(changes, changes=others, stores=(*changes.stores, *stores))

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         holds_database,
         is_database,
         is_log,
+        is_log_head,
         kept_descriptors,
         open_regular,
     )
@@ -70,6 +71,7 @@ __all__ = [
     "is_full",
     "is_inside",
     "is_log",
+    "is_log_head",
     "is_our_own",
     "is_tree_path",
     "kept_descriptors",
@@ -101,7 +103,7 @@ __all__ = [
 _HOMES = {
     "JOURNAL_MAGIC": "databases", "SMALLEST_PAGE_BYTES": "databases", "SQLITE_MAGIC": "databases",
     "DatabaseFileError": "databases", "holds_database": "databases", "is_database": "databases",
-    "is_log": "databases", "kept_descriptors": "databases",
+    "is_log": "databases", "is_log_head": "databases", "kept_descriptors": "databases",
     "open_regular": "databases",
     "draft_of": "durable", "free_bytes": "durable", "is_full": "durable", "is_our_own": "durable",
     "link_or_copy": "durable", "publish_file": "durable", "publish_folder": "durable", "read_limited": "durable",

@@ -78,7 +78,12 @@ def is_database(descriptor: int) -> bool:
 
 def is_log(descriptor: int) -> bool:
     """Tell whether an open file begins as a rollback journal or a `-wal` does. Nobody's locks lie on either."""
-    return os.pread(descriptor, len(JOURNAL_MAGIC), 0).startswith((JOURNAL_MAGIC, *_WAL_MAGIC))
+    return is_log_head(os.pread(descriptor, len(JOURNAL_MAGIC), 0))
+
+
+def is_log_head(head: bytes) -> bool:
+    """Tell whether these first 8 bytes of a file are those of a rollback journal or a `-wal`."""
+    return head.startswith((JOURNAL_MAGIC, *_WAL_MAGIC))
 
 
 def kept_descriptors() -> frozenset[int]:

@@ -112,7 +112,7 @@ def _find_known(work: CaptureWork, stats: Stats) -> Known:
     is_same = work.stats.find(b"", main) == last and work.stats.find(JOURNAL, journal) == last and is_same_wal
     fact = work.find_fact() if main.size >= LEAST_BYTES else None
     if fact is not None and not is_same:
-        last = fact.content  # newer than what the stat cache knows, where the files had not settled when it was read
+        last = fact.content  # often newer than what the stat cache knows: that waits until files have settled
     try:
         ids = b"".join(work.chunk_ids(last)) if last is not None else b""
     except (IntegrityError, StorageError):

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
-from chronos.files import JOURNAL_MAGIC, is_log
+from chronos.files import JOURNAL_MAGIC, is_log_head
 
 NAME = "sqlite"  # of the kind
 WAL, JOURNAL, INDEX = b"-wal", b"-journal", b"-shm"
@@ -134,7 +134,9 @@ def find_stranger(path: bytes) -> bytes | None:
         with suppress(OSError):
             descriptor = open_reading(path + part)
             try:
-                if os.pread(descriptor, len(JOURNAL_MAGIC), 0).strip(b"\0") and not is_log(descriptor):
+                # Twice: a writer may be about to put a journal's head there, or to wipe it.
+                head, again = (os.pread(descriptor, len(JOURNAL_MAGIC), 0) for _ in range(2))
+                if head == again and head.strip(b"\0") and not is_log_head(head):
                     return part
             finally:
                 os.close(descriptor)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -79,9 +80,9 @@ def test_a_committed_database_beside_its_wal_goes_and_comes_with_undo(repo: Repo
     assert peek_notes(place)[20:] == ["in the wal"]
 
 
-@pytest.mark.parametrize("is_written_to", [False, True])
+@pytest.mark.parametrize("writer", [None, add_notes, leave_wal])
 def test_a_database_that_came_back_as_code_and_is_a_memory_store_now_goes_with_undo(
-    repo: RepoBuilder, is_written_to: bool
+    repo: RepoBuilder, writer: Callable[[Path, str], object] | None
 ) -> None:
     place = commit_with_wal(repo)
     engine = repo.engine()
@@ -90,15 +91,16 @@ def test_a_database_that_came_back_as_code_and_is_a_memory_store_now_goes_with_u
     repo.commit("gone")
     engine.restore_checkpoint(checkpoint)
     assert peek_notes(place)[20:] == ["in the wal"]
-    if is_written_to:
-        add_notes(place, "since then")
-        assert {row.path for row in engine.undo().kept} == {DB.encode()}
+    if writer is not None:
+        writer(place, "since then")
+        ((path, reason),) = [(row.path, row.reason) for row in engine.plan_undo()[1].kept]
+        assert path == DB.encode() and "--overwrite" in reason
         assert peek_notes(place)[20:] == ["in the wal", "since then"]
-        return
-    assert engine.undo().kept == ()
+    wanted = peek_notes(place)
+    assert engine.undo(overwrite=writer is not None).kept == ()
     assert list(repo.root.glob(f"{DB}*")) == []
     assert engine.redo().kept == ()
-    assert peek_notes(place)[20:] == ["in the wal"]
+    assert peek_notes(place) == wanted
     assert engine.undo().kept == ()
     assert list(repo.root.glob(f"{DB}*")) == []
     assert engine.verify() == []

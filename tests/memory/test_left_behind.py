@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from chronos.errors import BadConfigError, StoreInUseError
+from chronos.memory.sqlite_files import find_stranger
 from chronos.merging import Choice, Resolution
 from tests.support import RepoBuilder
 from tests.support.databases import add_notes, leave_wal, make_notes, peek_notes, read_notes
@@ -311,3 +312,22 @@ def test_a_file_that_only_has_the_name_of_a_log_is_held_with_the_database_and_co
     engine.redo()
     assert (place.read_bytes(), beside.read_bytes()) == wanted
     assert engine.verify() == []
+
+
+@pytest.mark.parametrize("mode", ["PERSIST", "TRUNCATE", "WAL"])
+def test_the_logs_of_a_program_that_writes_all_the_while_are_taken_for_what_they_are(tmp_path: Path, mode: str) -> None:
+    place = make_notes(tmp_path / "notes.db")
+    script = (
+        "import sqlite3, sys; c = sqlite3.connect(sys.argv[1], isolation_level=None)\n"
+        "c.execute('PRAGMA synchronous=OFF'); mode = c.execute(f'PRAGMA journal_mode={sys.argv[2]}').fetchone()\n"
+        "print(mode, flush=True)\n"
+        "while True: c.execute('UPDATE notes SET body = body')"
+    )
+    writer = subprocess.Popen([sys.executable, "-c", script, place, mode], stdout=subprocess.PIPE)
+    try:
+        assert writer.stdout is not None and mode.lower().encode() in writer.stdout.readline()
+        assert {find_stranger(os.fsencode(place)) for _ in range(30_000)} == {None}
+        assert writer.poll() is None
+    finally:
+        writer.kill()
+        writer.wait()
